@@ -1,0 +1,5 @@
+"""Run the command with ``python -m capgen``."""
+
+from capgen.cli import main
+
+main()

@@ -1,0 +1,74 @@
+"""A LiteRT graph: open a ``.tflite`` file and call its signatures with NumPy arrays."""
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from capgen.errors import BundleError
+
+NOISE = (b"INFO: Created TensorFlow Lite XNNPACK delegate for CPU.",)
+"""Lines that creating an interpreter writes on file descriptor 2 and that no setting turns off."""
+
+
+class Graph:
+    """One ``.tflite`` file. An interpreter is not safe to share: make one a thread.
+
+    Args:
+        path: The file.
+        threads: How many threads one call may use.
+
+    Raises:
+        BundleError: The file is no graph that this version of LiteRT can run.
+    """
+
+    def __init__(self, path: Path, threads: int) -> None:
+        """Map the file and plan its memory."""
+        from ai_edge_litert.interpreter import Interpreter
+
+        try:
+            with without_lines(NOISE):
+                self._interpreter = Interpreter(model_path=str(path), num_threads=threads)
+                self._runners = {name: self._interpreter.get_signature_runner(name) for name in self.signatures}
+            self._allocated: set[str] = set()
+        except (ValueError, RuntimeError) as error:
+            raise BundleError(f"{path} is no graph that LiteRT can run: {str(error).splitlines()[0]}") from error
+
+    @property
+    def signatures(self) -> tuple[str, ...]:
+        """The names that ``run`` takes."""
+        return tuple(self._interpreter.get_signature_list())
+
+    def run(self, signature: str, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Call one signature; the size of every batch dimension is free from call to call."""
+        if signature not in self._allocated:
+            self._allocated.add(signature)
+            with without_lines(NOISE):
+                return dict(self._runners[signature](**inputs))
+        return dict(self._runners[signature](**inputs))
+
+
+@contextmanager
+def without_lines(noise: tuple[bytes, ...]) -> Iterator[None]:
+    """Drop the lines that start with one of ``noise`` from file descriptor 2 meanwhile, and pass on all else."""
+    sys.stderr.flush()
+    try:
+        original = os.dup(2)
+    except OSError:  # the process has no standard error
+        yield
+        return
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(original, 2)
+            os.close(original)
+            held.seek(0)
+            for line in held.read().splitlines(keepends=True):
+                if not line.startswith(noise):
+                    os.write(2, line)

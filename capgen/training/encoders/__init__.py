@@ -1,0 +1,88 @@
+"""The registry of encoders: what each is called, what it takes and what it gives. Importing it loads no TensorFlow.
+
+An encoder is a Keras model from (N, S, S, 3) float32 RGB in 0..255 to named outputs, its preprocessing inside:
+
+- ``grid`` (N, C, D): the last layer before pooling, one row a cell;
+- ``vector`` (N, 1, D): where the encoder has a layer of its own that describes the whole picture;
+- ``probabilities`` (N, classes): its own class probabilities, where its head is at hand.
+"""
+
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from capgen.errors import UnknownNameError
+from capgen.images import Preprocessing
+
+if TYPE_CHECKING:
+    import keras
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """One pretrained CNN.
+
+    Attributes:
+        name: What ``--encoder`` calls it.
+        module: The module of this package whose ``build(encoder, weights)`` makes the Keras model.
+        outputs: Shape (C, D) of each feature output.
+        preprocessing: The picture it takes.
+        origin: Where its weights come from, and their licence.
+        shipped: Whether the weights are inside the package, so that it works offline.
+    """
+
+    name: str
+    module: str
+    outputs: dict[str, tuple[int, int]]
+    origin: str
+    shipped: bool = False
+    preprocessing: Preprocessing = field(default_factory=Preprocessing)
+
+    @property
+    def weights_file(self) -> Path:
+        """Where the weights of a shipped encoder lie."""
+        return Path(__file__).parent / "weights" / f"{self.name}.npz"
+
+    def output_for(self, preferred: str) -> str:
+        """Return ``preferred`` (``grid`` or ``vector``) if the encoder gives it, else ``grid``."""
+        return preferred if preferred in self.outputs else "grid"
+
+    def build(self, weights: Path | str | None = None) -> "keras.Model":
+        """Build the Keras model.
+
+        Args:
+            weights: A file of weights; ``None`` for the encoder's own; ``"random"`` for untrained ones.
+
+        Raises:
+            DataError: The weights are missing or do not fit.
+        """
+        return import_module(f"capgen.training.encoders.{self.module}").build(self, weights)
+
+
+_IMAGENET = "trained on ImageNet-1k"
+_KERAS = f"keras.applications, {_IMAGENET}; downloaded and checked by Keras, or --encoder-weights FILE"
+_LITE = f"TensorFlow's EfficientNet-Lite, {_IMAGENET}, Apache-2.0; inside the package"
+
+ENCODERS = {
+    encoder.name: encoder
+    for encoder in (
+        Encoder("efficientnet-lite0", "efficientnet_lite", {"grid": (49, 1280)}, _LITE, shipped=True),
+        Encoder("efficientnet-lite2", "efficientnet_lite", {"grid": (49, 1280)}, _LITE, shipped=True),
+        Encoder("vgg16", "applications", {"grid": (49, 512), "vector": (1, 4096)}, _KERAS),
+        Encoder("resnet50", "applications", {"grid": (49, 2048)}, _KERAS),
+        Encoder("mobilenetv3", "applications", {"grid": (49, 960)}, _KERAS),
+        Encoder("efficientnetv2b0", "applications", {"grid": (49, 1280)}, _KERAS),
+    )
+}
+
+
+def encoder(name: str) -> Encoder:
+    """Return the encoder called ``name``.
+
+    Raises:
+        UnknownNameError: There is none; the message offers the nearest.
+    """
+    if name not in ENCODERS:
+        raise UnknownNameError("encoder", name, ENCODERS)
+    return ENCODERS[name]

@@ -1,0 +1,55 @@
+"""Keras models to LiteRT graphs."""
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from capgen import files
+from capgen.errors import TrainingError
+from capgen.litert import without_lines
+
+
+def to_litert(models: Mapping[str, keras.Model], path: Path) -> None:
+    """Write one ``.tflite`` file with a signature for each model, float16 weights and every batch dimension free.
+
+    Args:
+        models: Signature name to a functional model whose inputs and outputs are dictionaries or a single tensor.
+        path: The file to write, whole or not at all.
+
+    Raises:
+        TrainingError: The converter left weights out.
+    """
+    import tensorflow as tf
+
+    archive = keras.export.ExportArchive()
+    for name, model in models.items():
+        archive.track(model)
+        archive.add_endpoint(name, _function(model), [_specification(model)])
+    with tempfile.TemporaryDirectory() as folder, without_lines((b"",)):
+        archive.write_out(folder, verbose=False)
+        converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=list(models))
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.target_spec.supported_types = [tf.float16]
+        graph = converter.convert()
+    weights = {id(w): int(np.prod(w.shape)) for model in models.values() for w in model.weights}
+    if len(graph) < 2 * sum(weights.values()) * 0.9:
+        raise TrainingError(f"the converter left weights out of {path.name}; this is a fault of capgen, please report it")
+    files.write_bytes(path, graph)
+
+
+def _function(model: keras.Model):
+    def call(inputs):
+        return model(inputs, training=False)
+
+    return call
+
+
+def _specification(model: keras.Model):
+    import tensorflow as tf
+
+    if isinstance(model.input, dict):
+        return {name: tf.TensorSpec(tensor.shape, tensor.dtype, name) for name, tensor in model.input.items()}
+    return tf.TensorSpec(model.input.shape, model.input.dtype, model.input.name)

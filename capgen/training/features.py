@@ -1,0 +1,212 @@
+"""The feature cache: what an encoder's graph said of a picture, computed once and kept by content.
+
+A store is a folder of shards. A shard is a float16 array (rows, C, D) an output, memory-mapped when read, and a list of
+its rows' keys, which is written last: a shard without it does not exist. A key is the SHA-256 of the image file's bytes
+and the view; the folder's name covers the encoder's weights and preprocessing. Names and times of files play no part.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from capgen import files, images, paths
+from capgen.errors import DataError, ImageError
+from capgen.litert import Graph
+from capgen.training.encoders import Encoder
+
+SHARD_ROWS = 256
+"""Rows a shard; what an interrupted run loses at most."""
+
+VIEWS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "plain": lambda pixels: pixels,
+    "flip": lambda pixels: pixels[:, ::-1],
+}
+"""The views of a picture that can be cached, each from (S, S, 3) to the same shape."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """An encoder converted to LiteRT for this machine, and what identifies its numbers."""
+
+    encoder: Encoder
+    graph: Path
+    key: str
+
+
+def prepare_encoder(encoder: Encoder, weights: Path | None = None) -> Prepared:
+    """Convert an encoder once into the per-user cache; later calls find it there and load no TensorFlow.
+
+    Args:
+        encoder: The encoder.
+        weights: A file of weights in place of the encoder's own.
+
+    Raises:
+        DataError: The weights are missing or do not fit.
+    """
+    source = weights or (encoder.weights_file if encoder.shipped else None)
+    if source is not None and not source.is_file():
+        raise DataError(f"there are no encoder weights at {source}; name a file with --encoder-weights")
+    recipe = [encoder.name, files.sha256(source) if source else encoder.origin, repr(encoder.preprocessing), _build_hash(encoder)]
+    key = hashlib.sha256("\n".join(recipe).encode()).hexdigest()[:16]
+    graph = paths.encoders_dir() / f"{encoder.name}-{key}.tflite"
+    if not graph.exists():
+        from capgen.training.export import to_litert
+
+        to_litert({"encode": encoder.build(weights)}, graph)
+    return Prepared(encoder, graph, key)
+
+
+def _build_hash(encoder: Encoder) -> str:
+    """Hash the code that builds the graph: another architecture gives other numbers."""
+    return files.sha256(Path(__file__).parent / "encoders" / f"{encoder.module}.py")
+
+
+class FeatureStore:
+    """The cached features of one encoder.
+
+    Args:
+        prepared: The encoder whose features these are.
+    """
+
+    def __init__(self, prepared: Prepared) -> None:
+        """List the shards that are there."""
+        self.folder = paths.features_dir() / f"{prepared.encoder.name}-{prepared.key}"
+        self.outputs = prepared.encoder.outputs
+        self._rows: dict[str, tuple[str, int]] = {}
+        self._maps: dict[tuple[str, str], np.ndarray] = {}
+        for listing in sorted(self.folder.glob("*.json")):
+            self._add(listing.stem, json.loads(listing.read_text()))
+
+    def _add(self, shard: str, keys: Sequence[str]) -> None:
+        self._rows.update({key: (shard, row) for row, key in enumerate(keys)})
+
+    def __contains__(self, key: str) -> bool:
+        """Whether the features of ``key`` are there."""
+        return key in self._rows
+
+    def write(self, keys: Sequence[str], outputs: dict[str, np.ndarray]) -> None:
+        """Add a shard.
+
+        Args:
+            keys: One a row.
+            outputs: Output name to (rows, C, D).
+
+        Raises:
+            StorageError: It cannot be written; the store is as before.
+        """
+        shard = hashlib.sha256("\n".join(keys).encode()).hexdigest()[:24]
+        for name, values in outputs.items():
+            rows = values.astype(np.float16)
+            files.write_with(self.folder / f"{shard}.{name}.npy", lambda file, rows=rows: np.save(file, rows))
+        files.write_json(self.folder / f"{shard}.json", list(keys))
+        self._add(shard, keys)
+
+    def row(self, key: str, output: str) -> np.ndarray:
+        """Return the features of ``key``: (C, D) float16, a view of the mapped file."""
+        shard, row = self._rows[key]
+        mapped = self._maps.get((shard, output))
+        if mapped is None:
+            mapped = np.load(self.folder / f"{shard}.{output}.npy", mmap_mode="r", allow_pickle=False)
+            self._maps[shard, output] = mapped
+        return mapped[row]
+
+    def rows(self, keys: Sequence[str], output: str) -> np.ndarray:
+        """Return the features of several keys: (N, C, D) float16."""
+        batch = np.empty((len(keys), *self.outputs[output]), np.float16)
+        for row, key in enumerate(keys):
+            batch[row] = self.row(key, output)
+        return batch
+
+
+def view_key(image_hash: str, view: str) -> str:
+    """Return the cache key of a view of the image whose bytes hash to ``image_hash``."""
+    return image_hash if view == "plain" else f"{image_hash}|{view}"
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far an extraction is: ``done`` of ``total`` images."""
+
+    done: int
+    total: int
+
+
+def extract(
+    prepared: Prepared,
+    store: FeatureStore,
+    pictures: Iterable[tuple[str, Path]],
+    views: Sequence[str],
+    *,
+    workers: int,
+    on_progress: Callable[[Progress], None] = lambda progress: None,
+) -> dict[str, ImageError]:
+    """Compute the features that the store lacks, decoding on ``workers`` threads beside the encoder's own.
+
+    Args:
+        prepared: The encoder.
+        store: Where they go, a shard at a time.
+        pictures: Pairs of content hash and file.
+        views: Names of ``VIEWS``.
+        workers: Decoding threads.
+        on_progress: Called after each picture.
+
+    Returns:
+        What could not be decoded: content hash to the reason.
+    """
+    missing = [
+        (image_hash, path, [view for view in views if view_key(image_hash, view) not in store])
+        for image_hash, path in pictures
+    ]
+    missing = [entry for entry in missing if entry[2]]
+    failed: dict[str, ImageError] = {}
+    if not missing:
+        return failed
+    graph = Graph(prepared.graph, threads=os.cpu_count() or 1)
+    keys: list[str] = []
+    rows: dict[str, list[np.ndarray]] = {name: [] for name in store.outputs}
+
+    def flush() -> None:
+        if keys:
+            store.write(keys, {name: np.concatenate(parts) for name, parts in rows.items()})
+            keys.clear()
+            for parts in rows.values():
+                parts.clear()
+
+    def decode(entry: tuple[str, Path, list[str]]) -> np.ndarray | ImageError:
+        try:
+            return images.read(entry[1], prepared.encoder.preprocessing)
+        except ImageError as error:
+            return error
+
+    for done, ((image_hash, _, wanted), pixels) in enumerate(_ahead(decode, missing, workers), 1):
+        if isinstance(pixels, ImageError):
+            failed[image_hash] = pixels
+        else:
+            for view in wanted:
+                outputs = graph.run("encode", {"image": VIEWS[view](pixels)[None].astype(np.float32)})
+                keys.append(view_key(image_hash, view))
+                for name, parts in rows.items():
+                    parts.append(outputs[name].astype(np.float16))
+        if len(keys) >= SHARD_ROWS:
+            flush()
+        on_progress(Progress(done, len(missing)))
+    flush()
+    return failed
+
+
+def _ahead(function, items, workers: int) -> Iterator:
+    """Map over items in order on threads, only a few ahead of the consumer."""
+    iterator = iter(items)
+    with ThreadPoolExecutor(workers) as pool:
+        pending = [(item, pool.submit(function, item)) for item in islice(iterator, 4 * workers)]
+        while pending:
+            item, future = pending.pop(0)
+            yield item, future.result()
+            pending.extend((item, pool.submit(function, item)) for item in islice(iterator, 1))
