@@ -70,6 +70,26 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n")
 
 
+def write_folder(path: Path, contents: dict[str, bytes]) -> None:
+    """Write a folder of files, whole or not at all; an older folder at ``path`` is replaced.
+
+    Raises:
+        StorageError: It cannot be written; what was there before is as it was.
+    """
+    make_folder(path.parent)
+    try:
+        with tempfile.TemporaryDirectory(prefix=f".{path.name}.", suffix=".part", dir=path.parent) as temporary:
+            fresh, old = Path(temporary) / "new", Path(temporary) / "old"
+            fresh.mkdir()
+            for name, data in contents.items():
+                write_bytes(fresh / name, data)
+            if path.exists():
+                path.rename(old)
+            fresh.rename(path)
+    except OSError as error:
+        raise storage_error(path, error) from error
+
+
 def make_folder(path: Path) -> Path:
     """Create the folder ``path`` and its parents if need be, and return it.
 

@@ -19,24 +19,26 @@ class Graph:
     """One ``.tflite`` file. An interpreter is not safe to share: make one a thread.
 
     Args:
-        path: The file.
+        source: The file, or its bytes.
         threads: How many threads one call may use.
 
     Raises:
         BundleError: The file is no graph that this version of LiteRT can run.
     """
 
-    def __init__(self, path: Path, threads: int) -> None:
+    def __init__(self, source: Path | bytes, threads: int) -> None:
         """Map the file and plan its memory."""
         from ai_edge_litert.interpreter import Interpreter
 
         try:
             with without_lines(NOISE):
-                self._interpreter = Interpreter(model_path=str(path), num_threads=threads)
+                content = {"model_content": source} if isinstance(source, bytes) else {"model_path": str(source)}
+                self._interpreter = Interpreter(num_threads=threads, **content)
                 self._runners = {name: self._interpreter.get_signature_runner(name) for name in self.signatures}
             self._allocated: set[str] = set()
         except (ValueError, RuntimeError) as error:
-            raise BundleError(f"{path} is no graph that LiteRT can run: {str(error).splitlines()[0]}") from error
+            name = "it" if isinstance(source, bytes) else source
+            raise BundleError(f"{name} is no graph that LiteRT can run: {str(error).splitlines()[0]}") from error
 
     @property
     def signatures(self) -> tuple[str, ...]:

@@ -8,10 +8,8 @@ and the view; the folder's name covers the encoder's weights and preprocessing. 
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +17,7 @@ import numpy as np
 from capgen import files, images, paths
 from capgen.errors import DataError, ImageError
 from capgen.litert import Graph
+from capgen.pipeline import map_ahead
 from capgen.training.encoders import Encoder
 
 SHARD_ROWS = 256
@@ -185,7 +184,7 @@ def extract(
         except ImageError as error:
             return error
 
-    for done, ((image_hash, _, wanted), pixels) in enumerate(_ahead(decode, missing, workers), 1):
+    for done, ((image_hash, _, wanted), pixels) in enumerate(map_ahead(decode, missing, workers), 1):
         if isinstance(pixels, ImageError):
             failed[image_hash] = pixels
         else:
@@ -199,14 +198,3 @@ def extract(
         on_progress(Progress(done, len(missing)))
     flush()
     return failed
-
-
-def _ahead(function, items, workers: int) -> Iterator:
-    """Map over items in order on threads, only a few ahead of the consumer."""
-    iterator = iter(items)
-    with ThreadPoolExecutor(workers) as pool:
-        pending = [(item, pool.submit(function, item)) for item in islice(iterator, 4 * workers)]
-        while pending:
-            item, future = pending.pop(0)
-            yield item, future.result()
-            pending.extend((item, pool.submit(function, item)) for item in islice(iterator, 1))

@@ -1,0 +1,194 @@
+"""A trained captioner on disk: a folder, or a ``.capgen`` zip of it. Data only; nothing in it is ever executed.
+
+``bundle.json`` describes it and carries the SHA-256 of every other file; what is read is checked against that first.
+"""
+
+import hashlib
+import io
+import json
+import os
+import zipfile
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from capgen import files, paths
+from capgen.decoding import DecodingOptions
+from capgen.errors import BundleError, UnknownNameError
+from capgen.images import Preprocessing
+from capgen.vocabulary import Vocabulary
+
+SCHEMA = 1
+DESCRIPTION = "bundle.json"
+VOCABULARY = "vocabulary.json"
+ENCODER = "encoder.tflite"
+DECODER = "decoder.tflite"
+WEIGHTS = "weights.npz"
+MODEL_CARD = "MODEL_CARD.md"
+SUFFIX = ".capgen"
+
+SHIPPED = Path(__file__).parent / "models"
+"""Where the captioners inside the package lie."""
+
+DEFAULT = "flickr8k"
+"""The captioner used when none is named."""
+
+
+@dataclass(frozen=True)
+class Description:
+    """What ``bundle.json`` says, apart from the hashes.
+
+    Attributes:
+        name: What the captioner is called.
+        encoder: Name, output and key of the encoder.
+        decoder: Family and sizes of the decoder.
+        preprocessing: How a picture becomes the encoder's input.
+        decoding: How captions are searched unless asked otherwise.
+        training: Data set, its fingerprint, and the config.
+        scores: Split name to scores.
+    """
+
+    name: str
+    encoder: dict[str, Any]
+    decoder: dict[str, Any]
+    preprocessing: Preprocessing
+    decoding: DecodingOptions
+    training: dict[str, Any] = field(default_factory=dict)
+    scores: dict[str, Any] = field(default_factory=dict)
+
+
+class Bundle:
+    """An opened captioner.
+
+    Args:
+        place: The folder or the zip.
+
+    Raises:
+        BundleError: It is missing, incomplete, changed or of another version.
+    """
+
+    def __init__(self, place: Path) -> None:
+        """Read and check the description and the vocabulary."""
+        self.place = place
+        self._zip = _opened_zip(place) if place.is_file() else None
+        values = self._json(DESCRIPTION, self._read(DESCRIPTION))
+        if not isinstance(values, dict) or values.get("schema") != SCHEMA:
+            raise BundleError(f"{place} was written by another version of capgen (schema {_schema(values)}, not {SCHEMA})")
+        try:
+            self._hashes: dict[str, str] = values["files"]
+            self.description = Description(
+                name=values["name"],
+                encoder=values["encoder"],
+                decoder=values["decoder"],
+                preprocessing=Preprocessing(**values["preprocessing"]),
+                decoding=DecodingOptions(**values["decoding"]),
+                training=values["training"],
+                scores=values["scores"],
+            )
+            self.vocabulary = Vocabulary(tuple(self._json(VOCABULARY, self.read(VOCABULARY))["words"]))
+        except (KeyError, TypeError) as error:
+            raise BundleError(f"{place}: {DESCRIPTION} lacks {error}; get the captioner anew") from error
+
+    def read(self, name: str) -> bytes:
+        """Return the checked bytes of one of its files."""
+        data = self._read(name)
+        self._check(name, hashlib.sha256(data).hexdigest())
+        return data
+
+    def graph(self, name: str) -> Path | bytes:
+        """Return a checked graph as LiteRT takes it: a file that it can map, or the bytes of one inside a zip."""
+        if self._zip is not None:
+            return self.read(name)
+        path = self.place / name
+        try:
+            self._check(name, files.sha256(path))
+        except OSError as error:
+            raise BundleError(f"{self.place} is incomplete: {name} cannot be read ({error.strerror})") from error
+        return path
+
+    def verify(self) -> None:
+        """Check every file.
+
+        Raises:
+            BundleError: Names the first that is missing or changed.
+        """
+        for name in self._hashes:
+            self.read(name)
+
+    def _check(self, name: str, found: str) -> None:
+        if found != self._hashes.get(name):
+            raise BundleError(f"{self.place} is damaged: {name} is not the file it was written with; get the captioner anew")
+
+    def _read(self, name: str) -> bytes:
+        try:
+            return self._zip.read(name) if self._zip else (self.place / name).read_bytes()
+        except (OSError, KeyError, zipfile.BadZipFile) as error:
+            raise BundleError(f"{self.place} is no captioner, or an incomplete one: {name} cannot be read") from error
+
+    def _json(self, name: str, data: bytes) -> Any:
+        try:
+            return json.loads(data)
+        except ValueError as error:
+            raise BundleError(f"{self.place} is damaged: {name} is no JSON; get the captioner anew") from error
+
+
+def find(model: str | Path | None) -> Path:
+    """Return the place of a captioner.
+
+    Args:
+        model: A path, the name of one in the data folder or of one that ships, or ``None`` for the default.
+
+    Raises:
+        UnknownNameError: There is none; the message offers the nearest.
+    """
+    name = str(model or DEFAULT)
+    given = Path(name).expanduser()
+    if os.sep in name or given.suffix == SUFFIX or (given / DESCRIPTION).is_file():
+        if not given.exists():
+            raise BundleError(f"there is no captioner at {given}")
+        return given
+    for folder in (paths.models_dir(), SHIPPED):
+        if (folder / name / DESCRIPTION).is_file():
+            return folder / name
+    raise UnknownNameError("captioner", name, names())
+
+
+def names() -> list[str]:
+    """Return the names of all captioners at hand."""
+    places = (place for folder in (paths.models_dir(), SHIPPED) for place in folder.glob(f"*/{DESCRIPTION}"))
+    return sorted({place.parent.name for place in places})
+
+
+def write(place: Path, description: Description, contents: dict[str, bytes]) -> None:
+    """Write a captioner, as a zip if ``place`` ends in ``.capgen``, else as a folder; an older one there is replaced.
+
+    Args:
+        place: Where to.
+        description: What it is.
+        contents: The other files, by name.
+
+    Raises:
+        StorageError: It cannot be written; what was there before is as it was.
+    """
+    hashes = {name: hashlib.sha256(data).hexdigest() for name, data in sorted(contents.items())}
+    text = json.dumps({"schema": SCHEMA, **asdict(description), "files": hashes}, indent=1, ensure_ascii=False) + "\n"
+    everything = {**contents, DESCRIPTION: text.encode()}
+    if place.suffix == SUFFIX:
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+            for name, data in everything.items():
+                archive.writestr(name, data)
+        files.write_bytes(place, buffer.getvalue())
+        return
+    files.write_folder(place, everything)
+
+
+def _opened_zip(place: Path) -> zipfile.ZipFile:
+    try:
+        return zipfile.ZipFile(place)
+    except (OSError, zipfile.BadZipFile) as error:
+        raise BundleError(f"{place} is no captioner: it is neither a folder nor a {SUFFIX} file") from error
+
+
+def _schema(values: Any) -> Any:
+    return values.get("schema") if isinstance(values, dict) else None

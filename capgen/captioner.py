@@ -1,0 +1,102 @@
+"""``Captioner``: a bundle and LiteRT, pictures to captions."""
+
+import math
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from capgen import bundle, decoding
+from capgen.decoding import Arrays, DecodingOptions
+from capgen.litert import Graph
+
+
+@dataclass(frozen=True)
+class Caption:
+    """A caption found for a picture.
+
+    Attributes:
+        text: Lower-case words.
+        probability: What the decoder gives to exactly this caption, 0 to 1: the product over its words.
+    """
+
+    text: str
+    probability: float
+
+
+class LiteRTSteps:
+    """A bundle's decoder graph as the step function that a search takes.
+
+    Args:
+        graph: Its ``decoder.tflite``, opened.
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        """Keep the graph."""
+        self._graph = graph
+
+    def begin(self, features: np.ndarray) -> Arrays:
+        """See ``StepFunction.begin``."""
+        return self._graph.run("begin", {"features": features})
+
+    def step(self, inputs: Arrays) -> Arrays:
+        """See ``StepFunction.step``."""
+        return self._graph.run("step", inputs)
+
+
+class Captioner:
+    """Writes captions. Not safe to share between threads: make one a thread.
+
+    Args:
+        opened: The bundle.
+        threads: Threads of one LiteRT call; all processors by default.
+    """
+
+    def __init__(self, opened: bundle.Bundle, threads: int | None = None) -> None:
+        """Open both graphs."""
+        count = threads or os.cpu_count() or 1
+        self.bundle = opened
+        self.preprocessing = opened.description.preprocessing
+        self.options = opened.description.decoding
+        self._encoder = Graph(opened.graph(bundle.ENCODER), count)
+        self._steps = LiteRTSteps(Graph(opened.graph(bundle.DECODER), count))
+
+    @classmethod
+    def load(cls, model: str | Path | None = None, threads: int | None = None) -> "Captioner":
+        """Open a captioner.
+
+        Args:
+            model: A name or a path; the captioner that ships by default.
+            threads: Threads of one LiteRT call; all processors by default.
+
+        Raises:
+            UnknownNameError: There is none of that name.
+            BundleError: It is missing, incomplete, changed or of another version.
+        """
+        return cls(bundle.Bundle(bundle.find(model)), threads)
+
+    def encode(self, pixels: np.ndarray) -> np.ndarray:
+        """Describe a picture: (S, S, 3) uint8 to features (C, D) float32."""
+        outputs = self._encoder.run("encode", {"image": pixels[None].astype(np.float32)})
+        # what training saw came from a float16 cache
+        return outputs["grid"][0].astype(np.float16).astype(np.float32)
+
+    def write(self, features: np.ndarray, options: DecodingOptions | None = None) -> list[list[Caption]]:
+        """Caption a batch of described pictures.
+
+        Args:
+            features: (N, C, D).
+            options: How to search; the bundle's own way by default.
+
+        Returns:
+            For each picture its captions, the best first.
+        """
+        found = decoding.search(self._steps, features, options or self.options)
+        words = self.bundle.vocabulary
+        return [[Caption(words.decode(h.ids), math.exp(h.log_probability)) for h in hypotheses] for hypotheses in found]
+
+    def caption(self, pictures: Sequence[np.ndarray], options: DecodingOptions | None = None) -> list[list[Caption]]:
+        """Caption pictures, each (S, S, 3) uint8 as ``images.read`` makes them; see ``write``."""
+        return self.write(np.stack([self.encode(pixels) for pixels in pictures]), options)

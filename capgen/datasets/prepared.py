@@ -1,0 +1,108 @@
+"""A prepared data set: which pictures, captions and splits, checked and named, in one file of the data folder."""
+
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from capgen import files, paths
+from capgen.errors import DataError, UnknownNameError
+
+SPLITS = ("train", "dev", "test")
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class PreparedPicture:
+    """One picture.
+
+    Attributes:
+        path: Where its file was.
+        image_hash: SHA-256 of the file's bytes, the key of its features.
+        split: ``train``, ``dev`` or ``test``.
+        captions: Its human captions.
+        weight: How often it is seen in an epoch of training.
+    """
+
+    path: str
+    image_hash: str
+    split: str
+    captions: tuple[str, ...]
+    weight: float = 1.0
+
+
+@dataclass(frozen=True)
+class PreparedDataset:
+    """What ``prepare`` leaves for ``train`` and ``evaluate``.
+
+    Attributes:
+        name: What the commands call it.
+        pictures: All that was kept.
+        encoder: Name of the encoder whose features are cached.
+        encoder_weights: The file given for it, or an empty text.
+        views: The cached views.
+        sources: Where the pictures came from, in words.
+    """
+
+    name: str
+    pictures: tuple[PreparedPicture, ...]
+    encoder: str
+    encoder_weights: str
+    views: tuple[str, ...]
+    sources: tuple[str, ...]
+
+    def split(self, name: str) -> list[PreparedPicture]:
+        """Return the pictures of a split.
+
+        Raises:
+            DataError: It is empty.
+        """
+        if name not in SPLITS:
+            raise UnknownNameError("split", name, SPLITS)
+        pictures = [picture for picture in self.pictures if picture.split == name]
+        if not pictures:
+            raise DataError(f"data set {self.name!r} has no pictures in its {name} split; prepare it with some")
+        return pictures
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Identify pictures, captions, splits and weights, whatever their order and place."""
+        rows = sorted(f"{p.image_hash} {p.split} {p.weight} {json.dumps(p.captions)}" for p in self.pictures)
+        return hashlib.sha256("\n".join(rows).encode()).hexdigest()[:16]
+
+    def save(self) -> Path:
+        """Write it to the data folder and return the file."""
+        path = _file(self.name)
+        files.write_text(path, json.dumps({"schema": SCHEMA, **dataclasses.asdict(self)}, ensure_ascii=False) + "\n")
+        return path
+
+
+def load(name: str) -> PreparedDataset:
+    """Read the data set called ``name``.
+
+    Raises:
+        UnknownNameError: There is none; the message offers the nearest.
+        DataError: Its file is damaged or of another version.
+    """
+    path = _file(name)
+    if not path.is_file():
+        raise UnknownNameError("prepared data set", name, names())
+    try:
+        values = json.loads(path.read_text())
+        if values.pop("schema") != SCHEMA:
+            raise DataError(f"{path} was written by another version of capgen; run capgen prepare again")
+        pictures = tuple(PreparedPicture(**{**p, "captions": tuple(p["captions"])}) for p in values.pop("pictures"))
+        return PreparedDataset(pictures=pictures, **{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{path} is damaged; run capgen prepare again") from error
+
+
+def names() -> list[str]:
+    """Return the names of all prepared data sets."""
+    return sorted(path.stem for path in paths.datasets_dir().glob("*.json"))
+
+
+def _file(name: str) -> Path:
+    return paths.datasets_dir() / f"{name}.json"

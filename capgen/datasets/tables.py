@@ -1,0 +1,148 @@
+"""Tables with named columns: CSV and TSV (Kaggle's ``captions.txt`` among them), and JSON lines.
+
+A row has an image, one caption or a list of them, and may have a split.
+"""
+
+import csv
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from capgen.datasets.layout import SPLIT_NAMES, Layout, Problem, Reading, Row, image_folders, lines, read_text
+from capgen.errors import DataError
+
+IMAGE_COLUMNS = ("image", "file_name", "filename", "image_name", "image_path", "file", "path", "filepath")
+CAPTION_COLUMNS = ("captions", "caption", "text", "comment", "sentence", "description")
+SPLIT_COLUMNS = ("split",)
+
+_TABLES = (".csv", ".tsv", ".txt")
+_JSON_LINES = (".jsonl", ".ndjson")
+
+
+def recognise_csv(source: Path) -> str | None:
+    """Say why ``source`` is a CSV or TSV file with the columns needed, or ``None``."""
+    path = _file(source, _TABLES, lambda path: _csv_columns(path) is not None)
+    if path is None:
+        return None
+    columns = _csv_columns(path)
+    return f"{path.name} has the columns {' and '.join(columns)}" if columns else None
+
+
+def read_csv(source: Path) -> Reading:
+    """Read ``source``, a CSV or TSV file or the folder of one; captions with commas are quoted."""
+    path = _file(source, _TABLES, lambda path: _csv_columns(path) is not None)
+    if path is None:
+        needed = f"one of {', '.join(IMAGE_COLUMNS)} and one of {', '.join(CAPTION_COLUMNS)}"
+        raise DataError(f"{source} has no table whose first line names its columns: {needed}")
+    return _reading(path, _csv_rows(path), [])
+
+
+def recognise_jsonl(source: Path) -> str | None:
+    """Say why ``source`` is a file of JSON lines with the keys needed, or ``None``."""
+    path = _file(source, _JSON_LINES, lambda path: True)
+    if path is None:
+        return None
+    _, first = next(lines(path), ("", ""))
+    try:
+        value = json.loads(first)
+    except ValueError:
+        return None
+    columns = _columns(value) if isinstance(value, dict) else None
+    return f"{path.name} has the keys {' and '.join(columns)}" if columns else None
+
+
+def read_jsonl(source: Path) -> Reading:
+    """Read ``source``, a file of JSON lines or the folder of one."""
+    path = _file(source, _JSON_LINES, lambda path: True)
+    if path is None:
+        raise DataError(f"{source} has no file of JSON lines")
+    problems: list[Problem] = []
+    return _reading(path, _json_rows(path, problems), problems)
+
+
+def _file(source: Path, suffixes: Iterable[str], fits) -> Path | None:
+    """Return ``source`` or the first fitting file in it."""
+    found = [source] if source.is_file() else sorted(path for path in source.glob("*") if path.is_file())
+    return next((path for path in found if path.suffix.lower() in suffixes and fits(path)), None)
+
+
+def _columns(names: Iterable[str]) -> tuple[str, str] | None:
+    """Return the names of the image and the caption column, if both are there."""
+    present = {str(name).strip().lower(): str(name) for name in names}
+    image = next((present[name] for name in IMAGE_COLUMNS if name in present), None)
+    caption = next((present[name] for name in CAPTION_COLUMNS if name in present), None)
+    return (image, caption) if image and caption else None
+
+
+def _csv_columns(path: Path) -> tuple[str, str] | None:
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            return _columns(next(csv.reader([file.readline()], delimiter=_delimiter(path)), []))
+    except (OSError, UnicodeDecodeError, csv.Error):
+        return None
+
+
+def _delimiter(path: Path) -> str:
+    with path.open(encoding="utf-8-sig") as file:
+        return "\t" if "\t" in file.readline() else ","
+
+
+def _csv_rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    reader = csv.DictReader(read_text(path).splitlines(keepends=True), delimiter=_delimiter(path))
+    try:
+        for row in reader:
+            yield f"{path.name}:{reader.line_num}", row
+    except csv.Error as error:
+        raise DataError(f"{path}:{reader.line_num} is no CSV: {error}") from error
+
+
+def _json_rows(path: Path, problems: list[Problem]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    for place, line in lines(path):
+        try:
+            value = json.loads(line)
+        except ValueError as error:
+            problems.append(Problem("malformed row", place, f"it is no JSON ({error})"))
+            continue
+        if isinstance(value, dict):
+            yield place, value
+        else:
+            problems.append(Problem("malformed row", place, "it is no JSON object"))
+
+
+def _reading(path: Path, rows: Iterable[tuple[str, Mapping[str, Any]]], problems: list[Problem]) -> Reading:
+    found: list[Row] = []
+    for place, row in rows:
+        columns = _columns(key for key in row if key is not None)
+        image = row[columns[0]] if columns else None
+        captions = _captions(row[columns[1]]) if columns else None
+        if not image or not isinstance(image, str) or captions is None:
+            problems.append(Problem("malformed row", place, "it lacks an image or a caption"))
+            continue
+        if None in row:
+            problems.append(Problem("malformed row", place, "it has more columns than names; quote a caption with commas"))
+            continue
+        given = next((row[key] for key in row if str(key).strip().lower() in SPLIT_COLUMNS), None)
+        if given and str(given).lower() not in SPLIT_NAMES:
+            problems.append(Problem("malformed row", place, f"{given!r} is no split"))
+            continue
+        found.append(Row(image.strip(), captions, SPLIT_NAMES[str(given).lower()] if given else None))
+    return Reading(found, image_folders(path.parent), problems)
+
+
+def _captions(value: Any) -> tuple[str, ...] | None:
+    """Read one caption, a list of them, or in a table a list written as JSON."""
+    if isinstance(value, str) and value.lstrip().startswith("["):
+        try:
+            value = json.loads(value)
+        except ValueError:
+            return (value,)
+    if isinstance(value, str):
+        return (value,)
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return tuple(value)
+    return None
+
+
+CSV_LAYOUT = Layout("csv", recognise_csv, read_csv)
+JSONL_LAYOUT = Layout("jsonl", recognise_jsonl, read_jsonl)

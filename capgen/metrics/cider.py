@@ -1,0 +1,63 @@
+"""CIDEr-D (Vedantam et al. 2015): TF-IDF similarity of n-grams, clipped, with a penalty for another length."""
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+
+from capgen.metrics.bleu import ORDERS, ngrams
+
+SIGMA = 6.0
+SCALE = 10.0
+
+
+def cider_d(
+    candidates: Sequence[Sequence[str]], references: Sequence[Sequence[Sequence[str]]]
+) -> tuple[float, list[float]]:
+    """Score captions; document frequencies come from the references given.
+
+    Args:
+        candidates: Tokens of one caption a picture.
+        references: Tokens of the human captions of each.
+
+    Returns:
+        The mean, and each picture's score, 0 to 10; published tables show a hundred times the mean.
+    """
+    counted = [[ngrams(truth) for truth in truths] for truths in references]
+    frequency = Counter(gram for truths in counted for gram in {gram for counts in truths for gram in counts})
+    documents = math.log(len(references))
+    scores = []
+    for candidate, truths in zip(candidates, counted, strict=True):
+        vector = _Vector(ngrams(candidate), frequency, documents)
+        similar = sum(vector.similarity(_Vector(truth, frequency, documents)) for truth in truths)
+        scores.append(SCALE * float(np.mean(similar)) / len(truths))
+    return float(np.mean(scores)), scores
+
+
+class _Vector:
+    """The TF-IDF weights of a caption's n-grams, a vector for each order."""
+
+    def __init__(self, counts: Counter[tuple[str, ...]], frequency: Counter[tuple[str, ...]], documents: float) -> None:
+        self.weights: list[dict[tuple[str, ...], float]] = [{} for _ in range(ORDERS)]
+        squares = [0.0] * ORDERS
+        self.length = 0
+        for gram, count in counts.items():
+            order = len(gram) - 1
+            weight = count * (documents - math.log(max(1.0, frequency[gram])))
+            self.weights[order][gram] = weight
+            squares[order] += weight**2
+            # coco-caption measures the length of a caption in its bigrams
+            self.length += count if order == 1 else 0
+        self.norms = [math.sqrt(square) for square in squares]
+
+    def similarity(self, truth: "_Vector") -> np.ndarray:
+        """Clipped cosine of each order, (4,), times the Gaussian length penalty."""
+        values = np.zeros(ORDERS)
+        for order, weights in enumerate(self.weights):
+            for gram, weight in weights.items():
+                other = truth.weights[order].get(gram, 0.0)
+                values[order] += min(weight, other) * other
+            if self.norms[order] and truth.norms[order]:
+                values[order] /= self.norms[order] * truth.norms[order]
+        return values * math.exp(-((self.length - truth.length) ** 2) / (2 * SIGMA**2))

@@ -1,0 +1,50 @@
+"""Complete states of a training run, in one file that appears whole or not at all.
+
+Keras's own ways of saving lose the seeds of dropout, so that a resumed run is another run. Here a state is every
+variable of the model, the seeds among them, every variable of the optimizer, and what the loop itself remembers.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from capgen import files
+from capgen.errors import TrainingError
+
+
+def save(path: Path, model: keras.Model, progress: dict[str, Any]) -> None:
+    """Write the state of ``model`` and its optimizer, with ``progress`` (plain JSON) beside it."""
+    arrays = {f"model/{i}": np.asarray(variable) for i, variable in enumerate(_variables(model))}
+    arrays |= {f"optimizer/{i}": np.asarray(variable) for i, variable in enumerate(model.optimizer.variables)}
+    arrays["progress"] = np.frombuffer(json.dumps(progress).encode(), np.uint8)
+    files.write_with(path, lambda file: np.savez(file, **arrays))
+
+
+def load(path: Path, model: keras.Model) -> dict[str, Any]:
+    """Put a state back, and return its ``progress``.
+
+    Raises:
+        TrainingError: The file is damaged or of another model.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            for prefix, variables in (("model", _variables(model)), ("optimizer", model.optimizer.variables)):
+                for index, variable in enumerate(variables):
+                    variable.assign(arrays[f"{prefix}/{index}"])
+            return json.loads(arrays["progress"].tobytes())
+    except (OSError, KeyError, ValueError) as error:
+        raise TrainingError(f"{path} does not fit this run; start anew without --resume ({error})") from error
+
+
+def _variables(model: keras.Model) -> list[keras.Variable]:
+    """Return the model's variables, with the seeds that ``model.variables`` leaves out of dropout layers, in a fixed order."""
+    seeds = [
+        layer.seed_generator.state
+        for layer in model._flatten_layers()  # noqa: SLF001 - the public list of layers is not recursive
+        if getattr(layer, "seed_generator", None) is not None
+    ]
+    known = {id(variable) for variable in model.variables}
+    return [*model.variables, *(seed for seed in seeds if id(seed) not in known)]

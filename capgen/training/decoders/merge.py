@@ -1,0 +1,49 @@
+"""``merge``: image and LSTM state meet after the LSTM; the classic captioner (Tanti, Gatt and Camilleri 2018)."""
+
+from typing import ClassVar
+
+from keras import layers, ops
+
+from capgen.training.decoders.decoder import Decoder, LSTMStep, Shape, flattened, grouped
+
+
+class MergeDecoder(Decoder):
+    """The language model never sees the image; a last layer does."""
+
+    wants: ClassVar[str] = "vector"
+
+    def __init__(self, shape: Shape) -> None:
+        """Make the layers."""
+        super().__init__(shape)
+        self.embedding = layers.Embedding(shape.vocabulary, shape.embedding, name="embedding")
+        self.lstm = layers.LSTM(shape.state, return_sequences=True, name="lstm")
+        self.image = layers.Dense(shape.state, name="image")
+        self.scores = layers.Dense(shape.vocabulary, name="scores")
+        self.dropouts = {name: layers.Dropout(shape.dropout, name=f"drop_{name}") for name in ("image", "word", "state")}
+
+    def logits(self, features, words):
+        """Score whole captions."""
+        captions, steps = words.shape[1:]
+        image = self.image(self.dropouts["image"](unit_vector(features)))  # (N, H)
+        x = self.dropouts["word"](flattened(self.embedding(words)))  # (N*K, T, E)
+        states = grouped(self.dropouts["state"](self.lstm(x)), captions)  # (N, K, T, H)
+        image = ops.broadcast_to(image[:, None, None, :], ops.shape(states))
+        return self.scores(ops.concatenate([states, image], axis=-1))
+
+    def begin(self, features):
+        """Project the image once, and start the LSTM at zero."""
+        image = self.image(unit_vector(features))
+        return {"context_image": image, "state_hidden": image * 0.0, "state_cell": image * 0.0}
+
+    def step(self, words, memory):
+        """Take one word a beam."""
+        hidden, cell = LSTMStep(self.lstm)(self.embedding(words), memory["state_hidden"], memory["state_cell"])
+        image = ops.broadcast_to(memory["context_image"][:, None, :], ops.shape(hidden))
+        scores = self.scores(ops.concatenate([hidden, image], axis=-1))
+        return scores, {"state_hidden": hidden, "state_cell": cell}
+
+
+def unit_vector(features):
+    """Average the cells and scale to length 1, as Tanti et al. do: (N, C, D) to (N, D)."""
+    mean = ops.mean(features, axis=1)
+    return mean * ops.rsqrt(ops.sum(ops.square(mean), axis=-1, keepdims=True) + 1e-8)
