@@ -60,6 +60,7 @@ class Captioner:
         self.bundle = opened
         self.preprocessing = opened.description.preprocessing
         self.options = opened.description.decoding
+        self._output = opened.description.encoder["output"]
         self._encoder = Graph(opened.graph(bundle.ENCODER), count)
         self._steps = LiteRTSteps(Graph(opened.graph(bundle.DECODER), count))
 
@@ -81,7 +82,7 @@ class Captioner:
         """Describe a picture: (S, S, 3) uint8 to features (C, D) float32."""
         outputs = self._encoder.run("encode", {"image": pixels[None].astype(np.float32)})
         # what training saw came from a float16 cache
-        return outputs["grid"][0].astype(np.float16).astype(np.float32)
+        return outputs[self._output][0].astype(np.float16).astype(np.float32)
 
     def write(self, features: np.ndarray, options: DecodingOptions | None = None) -> list[list[Caption]]:
         """Caption a batch of described pictures.
@@ -93,9 +94,15 @@ class Captioner:
         Returns:
             For each picture its captions, the best first.
         """
-        found = decoding.search(self._steps, features, options or self.options)
         words = self.bundle.vocabulary
-        return [[Caption(words.decode(h.ids), math.exp(h.log_probability)) for h in hypotheses] for hypotheses in found]
+        return [
+            [Caption(words.decode(found.ids), math.exp(found.log_probability)) for found in hypotheses]
+            for hypotheses in self.search(features, options)
+        ]
+
+    def search(self, features: np.ndarray, options: DecodingOptions | None = None) -> list[list[decoding.Hypothesis]]:
+        """Do what ``write`` does, and return word ids and log-probabilities."""
+        return decoding.search(self._steps, features, options or self.options)
 
     def caption(self, pictures: Sequence[np.ndarray], options: DecodingOptions | None = None) -> list[list[Caption]]:
         """Caption pictures, each (S, S, 3) uint8 as ``images.read`` makes them; see ``write``."""

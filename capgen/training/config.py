@@ -96,9 +96,9 @@ def from_mapping(values: Mapping[str, Any]) -> TrainingConfig:
     return TrainingConfig(**fitted)
 
 
-def describe() -> list[tuple[str, str, str]]:
-    """Return name, default and meaning of every field."""
-    return [(item.name, str(item.default), item.metadata["meaning"]) for item in fields(TrainingConfig)]
+def describe() -> dict[str, str]:
+    """Return the meaning of every field by its name."""
+    return {item.name: item.metadata["meaning"] for item in fields(TrainingConfig)}
 
 
 def to_mapping(config: TrainingConfig) -> dict[str, Any]:

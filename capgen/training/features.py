@@ -38,6 +38,11 @@ class Prepared:
     graph: Path
     key: str
 
+    @property
+    def store_folder(self) -> Path:
+        """Where its features are cached."""
+        return paths.features_dir() / f"{self.encoder.name}-{self.key}"
+
 
 def prepare_encoder(encoder: Encoder, weights: Path | None = None) -> Prepared:
     """Convert an encoder once into the per-user cache; later calls find it there and load no TensorFlow.
@@ -52,7 +57,8 @@ def prepare_encoder(encoder: Encoder, weights: Path | None = None) -> Prepared:
     source = weights or (encoder.weights_file if encoder.shipped else None)
     if source is not None and not source.is_file():
         raise DataError(f"there are no encoder weights at {source}; name a file with --encoder-weights")
-    recipe = [encoder.name, files.sha256(source) if source else encoder.origin, repr(encoder.preprocessing), _build_hash(encoder)]
+    weights_hash = files.sha256(source) if source else encoder.origin
+    recipe = (encoder.name, weights_hash, repr(encoder.preprocessing), str(encoder.revision))
     key = hashlib.sha256("\n".join(recipe).encode()).hexdigest()[:16]
     graph = paths.encoders_dir() / f"{encoder.name}-{key}.tflite"
     if not graph.exists():
@@ -62,22 +68,16 @@ def prepare_encoder(encoder: Encoder, weights: Path | None = None) -> Prepared:
     return Prepared(encoder, graph, key)
 
 
-def _build_hash(encoder: Encoder) -> str:
-    """Hash the code that builds the graph: another architecture gives other numbers."""
-    return files.sha256(Path(__file__).parent / "encoders" / f"{encoder.module}.py")
-
-
 class FeatureStore:
     """The cached features of one encoder.
 
     Args:
-        prepared: The encoder whose features these are.
+        folder: Where its shards lie, ``Prepared.store_folder``.
     """
 
-    def __init__(self, prepared: Prepared) -> None:
+    def __init__(self, folder: Path) -> None:
         """List the shards that are there."""
-        self.folder = paths.features_dir() / f"{prepared.encoder.name}-{prepared.key}"
-        self.outputs = prepared.encoder.outputs
+        self.folder = folder
         self._rows: dict[str, tuple[str, int]] = {}
         self._maps: dict[tuple[str, str], np.ndarray] = {}
         for listing in sorted(self.folder.glob("*.json")):
@@ -118,23 +118,12 @@ class FeatureStore:
 
     def rows(self, keys: Sequence[str], output: str) -> np.ndarray:
         """Return the features of several keys: (N, C, D) float16."""
-        batch = np.empty((len(keys), *self.outputs[output]), np.float16)
-        for row, key in enumerate(keys):
-            batch[row] = self.row(key, output)
-        return batch
+        return np.stack([self.row(key, output) for key in keys])
 
 
 def view_key(image_hash: str, view: str) -> str:
     """Return the cache key of a view of the image whose bytes hash to ``image_hash``."""
     return image_hash if view == "plain" else f"{image_hash}|{view}"
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far an extraction is: ``done`` of ``total`` images."""
-
-    done: int
-    total: int
 
 
 def extract(
@@ -144,7 +133,7 @@ def extract(
     views: Sequence[str],
     *,
     workers: int,
-    on_progress: Callable[[Progress], None] = lambda progress: None,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> dict[str, ImageError]:
     """Compute the features that the store lacks, decoding on ``workers`` threads beside the encoder's own.
 
@@ -154,7 +143,7 @@ def extract(
         pictures: Pairs of content hash and file.
         views: Names of ``VIEWS``.
         workers: Decoding threads.
-        on_progress: Called after each picture.
+        on_progress: Called after each picture with how many are done and how many are to do.
 
     Returns:
         What could not be decoded: content hash to the reason.
@@ -169,7 +158,7 @@ def extract(
         return failed
     graph = Graph(prepared.graph, threads=os.cpu_count() or 1)
     keys: list[str] = []
-    rows: dict[str, list[np.ndarray]] = {name: [] for name in store.outputs}
+    rows: dict[str, list[np.ndarray]] = {name: [] for name in prepared.encoder.outputs}
 
     def flush() -> None:
         if keys:
@@ -195,6 +184,6 @@ def extract(
                     parts.append(outputs[name].astype(np.float16))
         if len(keys) >= SHARD_ROWS:
             flush()
-        on_progress(Progress(done, len(missing)))
+        on_progress(done, len(missing))
     flush()
     return failed

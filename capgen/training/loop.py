@@ -163,7 +163,7 @@ class Trainer:
     def options(self) -> decoding.DecodingOptions:
         """How dev is captioned, and the bundle's default."""
         return decoding.DecodingOptions(
-            beam=self.config.beam, length_power=self.config.length_power, maximum_words=self.config.maximum_words
+            beam=self.config.beam, length_power=self.config.length_power
         )
 
     def _samples(self, pictures: list[PreparedPicture]) -> list[Sample]:

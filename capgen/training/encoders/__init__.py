@@ -27,9 +27,10 @@ class Encoder:
         name: What ``--encoder`` calls it.
         module: The module of this package whose ``build(encoder, weights)`` makes the Keras model.
         outputs: Shape (C, D) of each feature output.
-        preprocessing: The picture it takes.
         origin: Where its weights come from, and their licence.
         shipped: Whether the weights are inside the package, so that it works offline.
+        preprocessing: The picture it takes.
+        revision: Raised whenever the code that builds it changes its numbers, so that cached features are not reused.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Encoder:
     origin: str
     shipped: bool = False
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
+    revision: int = 1
 
     @property
     def weights_file(self) -> Path:

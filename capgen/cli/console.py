@@ -1,0 +1,108 @@
+"""What every subcommand shares: where words go, progress, and how a fault becomes an exit code."""
+
+import functools
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+import typer
+
+from capgen.errors import CapgenError
+
+INTERRUPTED = 130
+FAILED = 1
+SOME_FAILED = 3
+
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but results and errors.")]
+Verbose = Annotated[bool, typer.Option("--verbose", help="Show the traceback of an error.")]
+
+
+def command(function: Callable[..., None]) -> Callable[..., None]:
+    """Turn what a subcommand raises into one line on stderr and an exit code."""
+
+    @functools.wraps(function)
+    def wrapped(*args: Any, **kwargs: Any) -> None:
+        try:
+            function(*args, **kwargs)
+        except KeyboardInterrupt:
+            say("capgen: interrupted; run it again and it goes on")
+            raise typer.Exit(INTERRUPTED) from None
+        except BrokenPipeError:
+            _close_stdout()
+            raise typer.Exit(FAILED) from None
+        except (CapgenError, OSError, MemoryError) as error:
+            if kwargs.get("verbose"):
+                import traceback
+
+                traceback.print_exc()
+            say(f"capgen: {_line(error)}")
+            raise typer.Exit(getattr(error, "exit_code", FAILED)) from None
+        except Exception as error:
+            if kwargs.get("verbose"):
+                raise
+            say(f"capgen: this should not happen ({type(error).__name__}: {_line(error)}); --verbose shows where")
+            raise typer.Exit(FAILED) from None
+
+    return wrapped
+
+
+def say(text: str) -> None:
+    """Write a line to stderr."""
+    typer.echo(text, err=True)
+
+
+def is_terminal() -> bool:
+    """Tell whether a person sees stderr."""
+    return sys.stderr.isatty()
+
+
+@contextmanager
+def progress(title: str, *, shown: bool) -> Iterator[Callable[[int, int], None]]:
+    """Show a bar with rate and time left on stderr.
+
+    Args:
+        title: What is done.
+        shown: Off when quiet; it is never shown when stderr is no terminal.
+
+    Yields:
+        A function that takes how many are done and how many there are; 0 for an unknown number.
+    """
+    if not shown or not is_terminal():
+        yield lambda done, total: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(title, total=None, rate="")
+
+        def update(done: int, total: int) -> None:
+            speed = bar.tasks[0].speed
+            bar.update(task, completed=done, total=total or None, rate=f"{speed:,.0f}/s" if speed else "")
+
+        yield update
+
+
+def _line(error: BaseException) -> str:
+    if isinstance(error, MemoryError):
+        return "there is not enough memory; close other programs or use smaller batches"
+    if isinstance(error, OSError) and not isinstance(error, CapgenError):
+        from capgen.files import storage_error
+
+        return str(storage_error(error.filename, error)) if error.filename else (error.strerror or str(error))
+    return " ".join(str(error).split())
+
+
+def _close_stdout() -> None:
+    """Keep Python from complaining at exit that the reader of a pipe has gone."""
+    import os
+
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,79 @@
+"""``capgen evaluate``."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from capgen.cli import app
+from capgen.cli.console import Quiet, Verbose, command, progress, say
+
+if TYPE_CHECKING:
+    from capgen.evaluation import Reference
+
+
+@app.command("evaluate")
+@command
+def evaluate_command(
+    model: Annotated[str | None, typer.Argument(metavar="[MODEL]", help="Name or path of a captioner.")] = None,
+    data: Annotated[str | None, typer.Option(help="A prepared data set to caption and compare with.")] = None,
+    split: Annotated[str, typer.Option(help="train, dev or test.")] = "test",
+    beam: Annotated[int | None, typer.Option(min=1, max=50, help="Hypotheses kept; 1 is greedy.")] = None,
+    predictions: Annotated[
+        Path | None,
+        typer.Option(help="Score this file of captions, in COCO's result format, instead of a captioner."),
+    ] = None,
+    references: Annotated[Path | None, typer.Option(help="Human captions, in any layout that prepare reads.")] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the scores to a file.")] = None,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Score captions with BLEU, ROUGE-L and CIDEr-D.
+
+    Scores a captioner on a split of a prepared data set, or a file of predictions of any system.
+    """
+    from capgen import evaluation, files
+
+    if (data is None) == (references is None):
+        raise typer.BadParameter("give one of them: what the captions are compared with", param_hint="--data or --references")
+    if predictions is not None and (model is not None or beam is not None):
+        raise typer.BadParameter("it scores the file alone; leave MODEL and --beam out", param_hint="--predictions")
+    truths = evaluation.from_dataset(data, split) if data else evaluation.from_source(references, split)
+    if predictions is not None:
+        title, captions = predictions.name, evaluation.read_predictions(predictions)
+    else:
+        title, captions = _predicted(model, truths, beam, quiet=quiet)
+        saved = evaluation.save_predictions(f"{title}-{data or references.name}-{split}", captions)
+        if not quiet:
+            say(f"predictions: {saved}")
+    scores = evaluation.score_predictions(captions, truths)
+    if len(captions) < len(truths):
+        say(f"note: {len(truths) - len(captions)} of {len(truths)} images have no prediction and are not counted")
+    if json_file is not None:
+        files.write_json(json_file, scores)
+    _show(title, scores)
+
+
+def _predicted(model: str | None, truths: "list[Reference]", beam: int | None, *, quiet: bool) -> tuple[str, dict[str, str]]:
+    """Caption the references' pictures; return a title that says with what, and the captions."""
+    import dataclasses
+
+    from capgen import evaluation
+    from capgen.captioner import Captioner
+
+    captioner = Captioner.load(model)
+    options = dataclasses.replace(captioner.options, beam=beam or captioner.options.beam)
+    with progress("Captioning", shown=not quiet) as tell:
+        captions = evaluation.predict(captioner, truths, options, tell)
+    return f"{captioner.bundle.description.name}-beam{options.beam}", captions
+
+
+def _show(title: str, scores: dict[str, float]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=f"{title}, {scores['images']:,} images")
+    for name in scores:
+        table.add_column(name, justify="right")
+    table.add_row(*(str(value) if name == "images" else f"{value:.4f}" for name, value in scores.items()))
+    Console().print(table)

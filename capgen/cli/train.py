@@ -1,0 +1,68 @@
+"""``capgen train``."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from capgen.cli import app
+from capgen.cli.console import Quiet, Verbose, command, is_terminal, say
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from capgen.training.loop import Observer
+
+
+@app.command("train")
+@command
+def train_command(
+    data: Annotated[str, typer.Argument(metavar="NAME", help="A data set that capgen prepare made.")],
+    decoder: Annotated[str | None, typer.Option(help="attention, merge or inject.")] = None,
+    config: Annotated[Path | None, typer.Option(help="TOML file of settings, or the name of a recipe that ships.")] = None,
+    settings: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="One setting; repeatable.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the training images.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Images a step.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of weights, dropout and order.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Where the captioner goes: a folder, or a file.capgen.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the unfinished run on this data set.")] = False,
+    show_settings: Annotated[bool, typer.Option("--show-settings", help="Print the settings and exit.")] = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Train a captioner on a prepared data set."""
+    from capgen.training import config as configs
+
+    options = {"decoder": decoder, "epochs": epochs, "batch_size": batch_size, "seed": seed}
+    chosen = configs.load(config, settings or (), **options)
+    if show_settings:
+        for name, meaning in configs.describe().items():
+            typer.echo(f"{name} = {getattr(chosen, name)!r}  # {meaning}")
+        return
+    given = config is not None or settings or out is not None or any(value is not None for value in options.values())
+    if resume and given:
+        raise typer.BadParameter("it goes on with the settings the run began with; leave the others out", param_hint="--resume")
+    from capgen.litert import without_lines
+    from capgen.training import run
+
+    with without_lines((b"",)):  # TensorFlow greets before any log level applies
+        import tensorflow  # noqa: F401, ICN001
+
+    folder = run.unfinished(data) if resume else run.begin(data, chosen, out)
+    if not quiet:
+        say(f"run folder: {folder}")
+    with _observer(quiet=quiet) as observer:
+        place = run.go(folder, observer)
+    if not quiet:
+        say(f"the captioner is at {place}; caption with it: capgen caption --model {out or data} photo.jpg")
+
+
+def _observer(*, quiet: bool) -> "AbstractContextManager[Observer]":
+    """Return a live display on a terminal, plain lines elsewhere, silence if asked for."""
+    from contextlib import nullcontext
+
+    from capgen.cli.training_display import LiveDisplay, PlainLines, Silence
+
+    if quiet:
+        return nullcontext(Silence())
+    return LiveDisplay() if is_terminal() else nullcontext(PlainLines())

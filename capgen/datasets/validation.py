@@ -1,0 +1,151 @@
+"""From what was read to what can be used: pictures found, hashed, decoded once, given a split; all else reported."""
+
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from capgen import images
+from capgen.datasets.layout import Problem, Reading
+from capgen.datasets.prepared import SPLITS, PreparedPicture
+from capgen.errors import ImageError
+from capgen.pipeline import map_ahead
+from capgen.vocabulary import words
+
+HELD_OUT = 0.1
+"""Share of the pictures in each of dev and test when the source has no splits."""
+
+HELD_OUT_MOST = 5000
+"""Pictures in each of them at most; more would only slow evaluation down."""
+
+
+@dataclass
+class Validated:
+    """What can be used, and what was left out.
+
+    Attributes:
+        pictures: One an image file.
+        problems: All that was left out, in the order in which it was found.
+        drawn_split: Whether some of the pictures were split by lot, for want of official splits.
+    """
+
+    pictures: list[PreparedPicture] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    drawn_split: bool = False
+
+
+@dataclass
+class _Candidate:
+    path: Path
+    captions: list[str]
+    split: str | None
+    weight: float
+
+
+def validate(
+    sources: Sequence[tuple[Reading, float]],
+    *,
+    seed: int = 0,
+    workers: int = 2,
+    is_known: Callable[[str], bool] = lambda image_hash: False,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Validated:
+    """Check everything that was read.
+
+    Args:
+        sources: Each reading with its weight.
+        seed: Decides the split where there is none.
+        workers: Threads that read and decode.
+        is_known: Tells of a content hash whether that image has been decoded before, to save doing it again.
+        on_progress: Called with the number of images checked and in all.
+    """
+    result = Validated()
+    candidates = [c for reading, weight in sources for c in _found(reading, weight, result.problems)]
+
+    def check(candidate: _Candidate) -> str | ImageError:
+        try:
+            data = candidate.path.read_bytes()
+            image_hash = hashlib.sha256(data).hexdigest()
+            if not is_known(image_hash):
+                images.read(data, images.Preprocessing())
+        except ImageError as error:
+            return error
+        except OSError as error:
+            return ImageError("denied", error.strerror or str(error))
+        return image_hash
+
+    pictures: dict[str, PreparedPicture] = {}
+    for done, (candidate, checked) in enumerate(map_ahead(check, candidates, workers), 1):
+        on_progress(done, len(candidates))
+        if isinstance(checked, ImageError):
+            result.problems.append(Problem("unreadable image", str(candidate.path), str(checked)))
+            continue
+        picture = PreparedPicture(
+            str(candidate.path.resolve()), checked, candidate.split or "", tuple(candidate.captions), candidate.weight
+        )
+        first = pictures.setdefault(checked, picture)
+        if first is not picture:
+            pictures[checked] = _kept_duplicate(first, picture, result.problems)
+    result.pictures, result.drawn_split = _with_splits(list(pictures.values()), seed)
+    return result
+
+
+def _found(reading: Reading, weight: float, problems: list[Problem]) -> list[_Candidate]:
+    """Look up the files of a reading, join the rows of one picture, and leave empty captions out."""
+    problems += reading.problems
+    candidates: dict[str, _Candidate] = {}
+    for row in reading.rows:
+        kept = [caption for caption in row.captions if words(caption)]
+        problems += [Problem("empty caption", row.image) for caption in row.captions if not words(caption)]
+        path = locate(row.image, reading.folders)
+        if path is None:
+            kind = "missing image" if row.split != "unused" else "caption without an image"
+            problems.append(Problem(kind, row.image, f"not in {reading.folders[0]}"))
+        elif not row.captions:
+            problems.append(Problem("image without a caption", row.image))
+        elif row.split == "unused":
+            problems.append(Problem("image in no split", row.image))
+        elif kept:
+            candidate = candidates.setdefault(str(path), _Candidate(path, [], row.split, weight))
+            if candidate.split != row.split:
+                problems.append(Problem("image in two splits", row.image, f"kept in {candidate.split}, not {row.split}"))
+            else:
+                candidate.captions += kept
+    return list(candidates.values())
+
+
+def locate(image: str, folders: Iterable[Path]) -> Path | None:
+    """Find the file of a picture as written in a source: below one of the folders, with or without its own folders."""
+    for folder in folders:
+        for name in dict.fromkeys((image, Path(image).name)):
+            if (path := folder / name).is_file():
+                return path
+    return None
+
+
+def _kept_duplicate(first: PreparedPicture, second: PreparedPicture, problems: list[Problem]) -> PreparedPicture:
+    """Of two files with the same content, keep the one in the split that must stay whole: test, then dev, then train."""
+    rank = {split: index for index, split in enumerate(("", *SPLITS))}
+    kept, left = (first, second) if rank[first.split] >= rank[second.split] else (second, first)
+    same = Path(kept.path).name
+    if first.split != second.split:
+        detail = f"the same as {same}, kept in {kept.split or 'no split'}"
+        problems.append(Problem("image in two splits", Path(left.path).name, detail))
+    else:
+        problems.append(Problem("duplicate image", Path(left.path).name, f"the same as {same}"))
+    return kept
+
+
+def _with_splits(pictures: list[PreparedPicture], seed: int) -> tuple[list[PreparedPicture], bool]:
+    """Draw a split for the pictures that have none.
+
+    Each picture's lot is a hash of the seed and its content, so that adding pictures moves few of the others.
+    """
+    without = [picture for picture in pictures if not picture.split]
+    without.sort(key=lambda picture: hashlib.sha256(f"{seed}:{picture.image_hash}".encode()).digest())
+    held_out = min(HELD_OUT_MOST, round(HELD_OUT * len(without))) or int(len(without) >= len(SPLITS))
+    drawn = {
+        picture.image_hash: "dev" if index < held_out else "test" if index < 2 * held_out else "train"
+        for index, picture in enumerate(without)
+    }
+    return [replace(p, split=drawn.get(p.image_hash, p.split)) for p in pictures], bool(without)

@@ -1,0 +1,48 @@
+"""The model card of a captioner (Mitchell et al. 2019): what it is, what it saw, what it scores, where it fails."""
+
+from capgen.bundle import Description
+
+METRICS = ("BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "ROUGE-L", "CIDEr-D")
+
+
+def model_card(description: Description) -> str:
+    """Write the card in Markdown."""
+    training, decoder, options = description.training, description.decoder, description.decoding
+    scores = "\n".join(
+        f"| {split} | {values['images']} | " + " | ".join(f"{values[name]:.4f}" for name in METRICS) + " |"
+        for split, values in description.scores.items()
+    )
+    settings = "\n".join(f"| `{name}` | {value} |" for name, value in training["config"].items())
+    return f"""# {description.name}
+
+An image captioner made with capgen {training["capgen"]}: encoder `{description.encoder["name"]}`, decoder
+`{decoder["family"]}` with {decoder["vocabulary"]} vocabulary entries.
+
+## Training data
+
+Data set `{training["data"]}` (fingerprint `{training["fingerprint"]}`): {training["images"]} images with
+{training["captions"]} captions, {training["epochs"]} epochs. The encoder's weights: {description.encoder["origin"]}.
+
+## Scores
+
+Beam {options.beam}, length power {options.length_power}; fractions, as the coco-caption tools define them. The epoch was chosen
+by CIDEr-D on dev, so the dev row is a little flattering.
+
+| split | images | {" | ".join(METRICS)} |
+|---|---|{"---|" * len(METRICS)}
+{scores}
+
+Printed by `capgen evaluate {description.name} --data {training["data"]} --split SPLIT`.
+
+## Where it fails
+
+It knows only the words and the kinds of pictures of its training captions, names what is not among them after what looks
+most alike, counts badly, reads no text, and says nothing about how sure it is beyond the probability. It repeats the habits of
+the people who wrote the captions, their guesses at gender and age among them. Do not use it to identify or judge people.
+
+## Settings
+
+| setting | value |
+|---|---|
+{settings}
+"""

@@ -1,0 +1,137 @@
+"""``prepare``: read sources, validate them, cache their features, and name the result."""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from capgen import datasets, paths
+from capgen.datasets.layout import Problem, Reading
+from capgen.datasets.prepared import PreparedDataset
+from capgen.datasets.validation import Validated, validate
+from capgen.errors import DataError, UsageError
+from capgen.training.encoders import encoder as find_encoder
+from capgen.training.features import FeatureStore, extract, prepare_encoder, view_key
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+@dataclass(frozen=True)
+class Source:
+    """One source of a data set.
+
+    Attributes:
+        path: File or folder.
+        images: Folder of its pictures, if not in the layout's own place.
+        layout: Name of its layout, or ``"auto"``.
+        weight: How often its pictures are seen in an epoch of training, on average.
+    """
+
+    path: Path
+    images: Path | None = None
+    layout: str = datasets.AUTO
+    weight: float = 1.0
+
+
+class Observer:
+    """Who is told how preparing goes; every method may be overridden."""
+
+    def on_read(self, source: Source, reading: Reading) -> None:
+        """Called for each source read."""
+
+    def on_check(self, done: int, total: int) -> None:
+        """Called for each picture checked."""
+
+    def on_validated(self, validated: Validated) -> None:
+        """Called once, before anything is computed."""
+
+    def on_encoder(self, name: str) -> None:
+        """Called before an encoder is converted, which takes some seconds, the first time only."""
+
+    def on_extract(self, done: int, total: int) -> None:
+        """Called for each picture whose features are computed."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to prepare.
+
+    Attributes:
+        name: What the data set will be called.
+        sources: Where it comes from.
+        encoder: Name of the encoder.
+        encoder_weights: A file in place of the encoder's own weights.
+        views: Views beyond the plain one.
+        workers: Decoding threads.
+        strict: Any problem is an error.
+        seed: Decides the split where there is none.
+    """
+
+    name: str
+    sources: Sequence[Source]
+    encoder: str = "efficientnet-lite2"
+    encoder_weights: Path | None = None
+    views: Sequence[str] = ()
+    workers: int = 2
+    strict: bool = False
+    seed: int = 0
+    observer: Observer = field(default_factory=Observer)
+
+
+def prepare(request: Request) -> PreparedDataset:
+    """Prepare a data set; what is in the cache already is not computed again.
+
+    Raises:
+        DataError: A source cannot be read, nothing usable is in it, or ``strict`` and something was wrong.
+        UnknownNameError: No encoder or layout of that name.
+        StorageError: The cache or the data folder cannot be written.
+    """
+    if not _NAME.fullmatch(request.name):
+        raise UsageError(f"{request.name!r} cannot be a name; use letters, digits, '.', '_' and '-'")
+    observer = request.observer
+    encoder = find_encoder(request.encoder)
+    views = tuple(dict.fromkeys(("plain", *request.views)))
+    readings: list[tuple[Reading, float]] = []
+    for source in request.sources:
+        reading = datasets.read(source.path, source.layout, source.images)
+        readings.append((reading, source.weight))
+        observer.on_read(source, reading)
+    known = _known_hashes(encoder.name)
+    validated = validate(
+        readings, seed=request.seed, workers=request.workers, is_known=known, on_progress=observer.on_check
+    )
+    observer.on_validated(validated)
+    if not validated.pictures:
+        raise DataError(f"nothing in {request.sources[0].path} can be used; {_first(validated.problems)}")
+    if request.strict and validated.problems:
+        raise DataError(f"{len(validated.problems)} problems, and --strict; {_first(validated.problems)}")
+    observer.on_encoder(encoder.name)
+    prepared = prepare_encoder(encoder, request.encoder_weights)
+    store = FeatureStore(prepared.store_folder)
+    pictures = [(picture.image_hash, Path(picture.path)) for picture in validated.pictures]
+    failed = extract(prepared, store, pictures, views, workers=request.workers, on_progress=observer.on_extract)
+    if failed:
+        raise DataError(f"{len(failed)} images changed or vanished while they were read; run it again")
+    dataset = PreparedDataset(
+        name=request.name,
+        pictures=tuple(validated.pictures),
+        encoder=encoder.name,
+        encoder_weights=str(request.encoder_weights.resolve()) if request.encoder_weights else "",
+        views=views,
+        sources=tuple(str(source.path) for source in request.sources),
+    )
+    dataset.save()
+    return dataset
+
+
+def _known_hashes(encoder: str) -> Callable[[str], bool]:
+    """Tell which images some earlier run has decoded: those with features of this encoder, whatever its weights."""
+    stores = [FeatureStore(folder) for folder in paths.features_dir().glob(f"{encoder}-*")]
+    return lambda image_hash: any(view_key(image_hash, "plain") in store for store in stores)
+
+
+def _first(problems: Sequence[Problem]) -> str:
+    if not problems:
+        return "it is empty"
+    problem = problems[0]
+    return f"the first: {problem.kind}, {problem.where}" + (f" ({problem.detail})" if problem.detail else "")

@@ -1,0 +1,162 @@
+"""One training run on disk: its folder, its history, going on after a stop, and the captioner at its end.
+
+A run's folder holds ``config.json``, ``history.csv``, ``curves.png`` and TensorBoard's events; while it goes on, also
+``checkpoint.npz`` and ``best.npz``, which the finished captioner makes needless.
+"""
+
+import csv
+import io
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path
+
+from capgen import files, paths
+from capgen.datasets import prepared
+from capgen.datasets.prepared import PreparedDataset
+from capgen.errors import TrainingError, UsageError
+from capgen.training import config as configs
+from capgen.training.config import TrainingConfig
+from capgen.training.encoders import encoder as find_encoder
+from capgen.training.features import FeatureStore, prepare_encoder, view_key
+from capgen.training.loop import Epoch, Observer, Trainer
+
+CONFIG, HISTORY, CURVES, CHECKPOINT, BEST = "config.json", "history.csv", "curves.png", "checkpoint.npz", "best.npz"
+
+COLUMNS = tuple(item.name for item in fields(Epoch) if item.name != "samples")
+"""The columns of ``history.csv``."""
+
+
+def begin(data: str, config: TrainingConfig, out: Path | None) -> Path:
+    """Make the folder of a new run.
+
+    Args:
+        data: Name of the prepared data set.
+        config: The hyper-parameters.
+        out: Where the captioner will go; the data folder by default.
+
+    Raises:
+        UnknownNameError: There is no such data set.
+        StorageError: The folder cannot be made.
+    """
+    dataset = prepared.load(data)
+    folder = paths.runs_dir() / data / time.strftime("%Y-%m-%dT%H-%M-%S")
+    files.make_folder(folder.parent)
+    try:
+        folder.mkdir()
+    except FileExistsError as error:
+        raise TrainingError(f"another run began at {folder.name}; wait a second") from error
+    place = out or paths.models_dir() / data
+    values = {"data": data, "fingerprint": dataset.fingerprint, "out": str(place.resolve()), "config": configs.to_mapping(config)}
+    files.write_json(folder / CONFIG, values)
+    return folder
+
+
+def unfinished(data: str) -> Path:
+    """Return the folder of the latest run on a data set that has not finished.
+
+    Raises:
+        TrainingError: There is none.
+    """
+    folders = sorted((paths.runs_dir() / data).glob(f"*/{CONFIG}"), reverse=True)
+    for file in folders:
+        if not (file.parent / "finished").exists():
+            return file.parent
+    raise TrainingError(f"there is no unfinished run on {data!r} to go on with; leave --resume out to begin one")
+
+
+def go(folder: Path, observer: Observer) -> Path:
+    """Train a run to its end, from its checkpoint if it has one, and write the captioner.
+
+    Args:
+        folder: What ``begin`` or ``unfinished`` returned.
+        observer: Who is told.
+
+    Returns:
+        The place of the captioner.
+
+    Raises:
+        TrainingError: It cannot go on, or the export does not caption like the model.
+        UsageError: The data set has changed since the run began.
+    """
+    with files.lock(folder / ".lock"):
+        values = json.loads((folder / CONFIG).read_text())
+        config = configs.from_mapping(values["config"])
+        data = prepared.load(values["data"])
+        if data.fingerprint != values["fingerprint"]:
+            raise UsageError(f"data set {data.name!r} has changed since this run began; leave --resume out to begin anew")
+        encoder = find_encoder(data.encoder)
+        ready = prepare_encoder(encoder, Path(data.encoder_weights) if data.encoder_weights else None)
+        store = FeatureStore(ready.store_folder)
+        _must_have_features(data, store)
+        trainer = Trainer(config, data, encoder, store, folder)
+        history = _History(folder)
+        for epoch in trainer.run(observer, resume=True):
+            history.add(epoch)
+        from capgen.training.captioner_export import export_captioner
+
+        place = Path(values["out"])
+        export_captioner(trainer, ready, place, history.epochs)
+        files.write_text(folder / "finished", f"{place}\n")
+        for leftover in (CHECKPOINT, BEST):
+            (folder / leftover).unlink(missing_ok=True)
+    return place
+
+
+def _must_have_features(data: PreparedDataset, store: FeatureStore) -> None:
+    missing = sum(view_key(p.image_hash, view) not in store for p in data.pictures for view in data.views)
+    if missing:
+        raise TrainingError(
+            f"the cache lacks the features of {missing} pictures of {data.name!r}; run capgen prepare again, it goes on"
+        )
+
+
+class _History:
+    """The epochs so far, as a table, a picture and TensorBoard's events."""
+
+    def __init__(self, folder: Path) -> None:
+        import tensorflow as tf
+
+        self._folder = folder
+        self.epochs: list[Epoch] = _read_history(folder / HISTORY)
+        self._events = tf.summary.create_file_writer(str(folder / "events"))
+
+    def add(self, epoch: Epoch) -> None:
+        self.epochs = [*(e for e in self.epochs if e.number < epoch.number), epoch]
+        buffer = io.StringIO()
+        table = csv.writer(buffer, lineterminator="\n")
+        table.writerow(COLUMNS)
+        table.writerows([getattr(e, name) for name in COLUMNS] for e in self.epochs)
+        files.write_text(self._folder / HISTORY, buffer.getvalue())
+        from capgen.training.curves import draw
+
+        files.write_bytes(self._folder / CURVES, draw(self.epochs))
+        self._write_events(epoch)
+
+    def _write_events(self, epoch: Epoch) -> None:
+        """Write scalars as TensorBoard's own plugin does, which need not be installed."""
+        import tensorflow as tf
+
+        metadata = tf.compat.v1.SummaryMetadata()
+        metadata.plugin_data.plugin_name = "scalars"
+        with self._events.as_default():
+            for name in ("loss", "dev_loss", "cider_d", "bleu_4"):
+                tf.summary.write(name, tf.constant(getattr(epoch, name), tf.float32), step=epoch.number, metadata=metadata)
+        self._events.flush()
+
+
+def _read_history(path: Path) -> list[Epoch]:
+    if not path.exists():
+        return []
+    with path.open(newline="") as file:
+        return [
+            Epoch(**{name: int(row[name]) if name == "number" else float(row[name]) for name in COLUMNS})
+            for row in csv.DictReader(file)
+        ]
+
+
+def best_epoch(epochs: Sequence[Epoch]) -> Epoch:
+    """Return the epoch whose dev captions scored best, the first of equals."""
+    return max(epochs, key=lambda epoch: epoch.cider_d)
+
