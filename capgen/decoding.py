@@ -49,7 +49,9 @@ class DecodingOptions:
         if self.beam < 1 or self.maximum_words < 1:
             raise UsageError("beam and maximum_words must be at least 1")
         if not 1 <= self.count <= self.beam:
-            raise UsageError(f"{self.count} captions cannot come from a beam of {self.beam}; use --beam {self.count} or more")
+            raise UsageError(
+                f"{self.count} captions cannot come from a beam of {self.beam}; use --beam {self.count} or more"
+            )
 
 
 @dataclass(frozen=True)

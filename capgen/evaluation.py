@@ -9,7 +9,7 @@ from capgen import datasets, files, metrics, paths
 from capgen.batch import caption_files
 from capgen.captioner import Captioner
 from capgen.datasets import prepared
-from capgen.datasets.layout import read_json
+from capgen.datasets.layout import Row, read_json
 from capgen.datasets.validation import locate
 from capgen.decoding import DecodingOptions
 from capgen.errors import DataError, UnknownNameError
@@ -53,7 +53,7 @@ def from_source(source: Path, split: str) -> list[Reference]:
         raise UnknownNameError("split", split, prepared.SPLITS)
     reading = datasets.read(source)
     captions: dict[str, list[str]] = {}
-    rows = {}
+    rows: dict[str, Row] = {}
     for row in reading.rows:
         if row.split in (split, None):
             rows.setdefault(row.id or row.image, row)
@@ -119,7 +119,9 @@ def predict(
         raise DataError(f"{len(missing)} of {len(references)} images were not found, the first {missing[0]!r}")
     found = {}
     found_files = [reference.path for reference in references if reference.path is not None]
-    for done, (reference, result) in enumerate(zip(references, caption_files(captioner, found_files, options), strict=True), 1):
+    for done, (reference, result) in enumerate(
+        zip(references, caption_files(captioner, found_files, options), strict=True), 1
+    ):
         if result.failed:
             raise DataError(f"{result.path} cannot be captioned: {result.reason}; mend it or prepare the data set again")
         found[reference.id] = result.captions[0].text

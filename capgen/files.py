@@ -44,9 +44,9 @@ def write_with(path: Path, write: Callable[[BinaryIO], object]) -> None:
         with os.fdopen(descriptor, "wb") as file:
             write(file)
             file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, path)
+            os.fchmod(descriptor, 0o666 & ~_umask())
+            os.fsync(descriptor)
+        Path(temporary).replace(path)
         temporary = None
     except OSError as error:
         raise storage_error(path, error) from error

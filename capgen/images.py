@@ -22,7 +22,9 @@ FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "MPO")
 MAX_PIXELS = 178_956_970
 """The most pixels decoded at full scale, Pillow's own bound; a larger JPEG is decoded at a reduced scale."""
 
-SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".dib", ".tif", ".tiff", ".avif", ".mpo"})
+SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".dib", ".tif", ".tiff", ".avif", ".mpo"}
+)
 """File name endings looked for in a folder; a file named on the command line may have any name."""
 
 
@@ -54,8 +56,6 @@ def read(source: Path | bytes, preprocessing: Preprocessing) -> np.ndarray:
     Raises:
         ImageError: Why the file cannot be used, with its status.
     """
-    from PIL import Image
-
     from PIL import Image
 
     with _opened(source, preprocessing.size) as image:
@@ -138,11 +138,10 @@ def _to_rgb(image: "Image") -> "Image":
 
 
 def _to_8_bit(values: np.ndarray) -> np.ndarray:
-    """Scale 16-bit, 32-bit or floating-point grey to 0..255; what already fits is left as it is."""
+    """Scale 16-bit, 32-bit or floating-point grey to 0..255."""
     top = float(np.nanmax(values, initial=0))
-    full = 1.0 if top <= 1 and values.dtype.kind == "f" else 255.0 if top <= 255 and values.dtype.kind == "f" else 65535.0
-    if values.dtype.itemsize == 4 and values.dtype.kind != "f" and top > 65535:
-        full = float(np.iinfo(values.dtype).max)
+    scales = (1.0, 255.0, 65535.0) if values.dtype.kind == "f" else (65535.0,)  # what greys are usually counted to
+    full = next((scale for scale in scales if top <= scale), top)
     return (np.clip(np.nan_to_num(values.astype(np.float32)), 0, full) * (255 / full)).astype(np.uint8)
 
 

@@ -1,5 +1,6 @@
 """A registry: names to the modules that hold them, loaded when asked for."""
 
+from collections.abc import Iterator
 from importlib import import_module
 from typing import Any
 
@@ -19,7 +20,7 @@ class Registry:
         self.kind = kind
         self.entries = entries
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[str]:
         """Iterate over the names, in the order they were given."""
         return iter(self.entries)
 

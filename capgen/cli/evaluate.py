@@ -35,15 +35,20 @@ def evaluate_command(
     from capgen import evaluation, files
 
     if (data is None) == (references is None):
-        raise typer.BadParameter("give one of them: what the captions are compared with", param_hint="--data or --references")
+        raise typer.BadParameter(
+            "give one of them: what the captions are compared with", param_hint="--data or --references"
+        )
     if predictions is not None and (model is not None or beam is not None):
         raise typer.BadParameter("it scores the file alone; leave MODEL and --beam out", param_hint="--predictions")
-    truths = evaluation.from_dataset(data, split) if data else evaluation.from_source(references, split)
+    if references is not None:
+        truths, compared = evaluation.from_source(references, split), references.name
+    else:
+        truths, compared = evaluation.from_dataset(str(data), split), str(data)
     if predictions is not None:
         title, captions = predictions.name, evaluation.read_predictions(predictions)
     else:
         title, captions = _predicted(model, truths, beam, quiet=quiet)
-        saved = evaluation.save_predictions(f"{title}-{data or references.name}-{split}", captions)
+        saved = evaluation.save_predictions(f"{title}-{compared}-{split}", captions)
         if not quiet:
             say(f"predictions: {saved}")
     scores = evaluation.score_predictions(captions, truths)

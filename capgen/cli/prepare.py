@@ -9,6 +9,7 @@ from capgen.cli import app
 from capgen.cli.console import Quiet, Verbose, command, progress, say
 
 if TYPE_CHECKING:
+    from capgen.datasets.layout import Reading
     from capgen.datasets.validation import Validated
 
 
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
 def prepare_command(
     sources: Annotated[list[Path], typer.Argument(metavar="SOURCE...", help="Folder or file of a captioned data set.")],
     images: Annotated[
-        list[Path] | None, typer.Option(help="Folder of the images, if not in the layout's own place; once, or once a source.")
+        list[Path] | None,
+        typer.Option(help="Folder of the images, if not in the layout's own place; once, or once a source."),
     ] = None,
     layout: Annotated[
         list[str] | None,
@@ -55,14 +57,17 @@ def prepare_command(
     with progress("Checking images", shown=not quiet) as check, progress("Extracting features", shown=not quiet) as extract:
 
         class Telling(Observer):
-            on_check = staticmethod(check)
-            on_extract = staticmethod(extract)
+            def on_check(self, done: int, total: int) -> None:
+                check(done, total)
 
-            def on_read(self, source, reading) -> None:  # noqa: ANN001
+            def on_extract(self, done: int, total: int) -> None:
+                extract(done, total)
+
+            def on_read(self, source: Source, reading: "Reading") -> None:
                 if not quiet:
                     say(f"{source.path}: {reading.layout} layout ({reading.why})")
 
-            def on_validated(self, validated) -> None:  # noqa: ANN001
+            def on_validated(self, validated: "Validated") -> None:
                 if not quiet:
                     _show(validated, seed)
 

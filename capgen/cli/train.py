@@ -20,7 +20,9 @@ def train_command(
     data: Annotated[str, typer.Argument(metavar="NAME", help="A data set that capgen prepare made.")],
     decoder: Annotated[str | None, typer.Option(help="attention, merge or inject.")] = None,
     config: Annotated[Path | None, typer.Option(help="TOML file of settings, or the name of a recipe that ships.")] = None,
-    settings: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="One setting; repeatable.")] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="One setting; repeatable.")
+    ] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the training images.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Images a step.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of weights, dropout and order.")] = None,
@@ -41,12 +43,14 @@ def train_command(
         return
     given = config is not None or settings or out is not None or any(value is not None for value in options.values())
     if resume and given:
-        raise typer.BadParameter("it goes on with the settings the run began with; leave the others out", param_hint="--resume")
+        raise typer.BadParameter(
+            "it goes on with the settings the run began with; leave the others out", param_hint="--resume"
+        )
     from capgen.litert import without_lines
     from capgen.training import run
 
     with without_lines((b"",)):  # TensorFlow greets before any log level applies
-        import tensorflow  # noqa: F401, ICN001
+        import tensorflow  # noqa: F401
 
     folder = run.unfinished(data) if resume else run.begin(data, chosen, out)
     if not quiet:

@@ -78,9 +78,7 @@ class LiveDisplay:
         table = Table("epoch", "loss", "dev loss", "dev CIDEr-D", "dev BLEU-4", "seconds", "")
         for epoch, best in self._rows:
             numbers = (epoch.loss, epoch.dev_loss, epoch.cider_d, epoch.bleu_4)
-            table.add_row(
-                str(epoch.number), *(f"{n:.4f}" for n in numbers), f"{epoch.seconds:.0f}", "best" if best else ""
-            )
+            table.add_row(str(epoch.number), *(f"{n:.4f}" for n in numbers), f"{epoch.seconds:.0f}", "best" if best else "")
         samples = Table.grid(padding=(0, 2))
         for path, caption in self._rows[-1][0].samples if self._rows else ():
             samples.add_row(Path(path).name, caption)

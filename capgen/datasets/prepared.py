@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from capgen import files, paths
 from capgen.errors import DataError, UnknownNameError
@@ -94,7 +95,8 @@ def load(name: str) -> PreparedDataset:
         if values.pop("schema") != SCHEMA:
             raise DataError(f"{path} was written by another version of capgen; run capgen prepare again")
         pictures = tuple(PreparedPicture(**{**p, "captions": tuple(p["captions"])}) for p in values.pop("pictures"))
-        return PreparedDataset(pictures=pictures, **{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+        rest: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in values.items()}
+        return PreparedDataset(pictures=pictures, **rest)
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(f"{path} is damaged; run capgen prepare again") from error
 

@@ -5,7 +5,7 @@ A row has an image, one caption or a list of them, and may have a split.
 
 import csv
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +61,7 @@ def read_jsonl(source: Path) -> Reading:
     return _reading(path, _json_rows(path, problems), problems)
 
 
-def _file(source: Path, suffixes: Iterable[str], fits) -> Path | None:
+def _file(source: Path, suffixes: Iterable[str], fits: Callable[[Path], bool]) -> Path | None:
     """Return ``source`` or the first fitting file in it."""
     found = [source] if source.is_file() else sorted(path for path in source.glob("*") if path.is_file())
     return next((path for path in found if path.suffix.lower() in suffixes and fits(path)), None)

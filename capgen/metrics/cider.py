@@ -12,9 +12,7 @@ SIGMA = 6.0
 SCALE = 10.0
 
 
-def cider_d(
-    candidates: Sequence[Sequence[str]], references: Sequence[Sequence[Sequence[str]]]
-) -> tuple[float, list[float]]:
+def cider_d(candidates: Sequence[Sequence[str]], references: Sequence[Sequence[Sequence[str]]]) -> tuple[float, list[float]]:
     """Score captions; document frequencies come from the references given.
 
     Args:

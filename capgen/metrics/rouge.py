@@ -5,9 +5,7 @@ from collections.abc import Sequence
 BETA = 1.2
 
 
-def rouge_l(
-    candidates: Sequence[Sequence[str]], references: Sequence[Sequence[Sequence[str]]]
-) -> tuple[float, list[float]]:
+def rouge_l(candidates: Sequence[Sequence[str]], references: Sequence[Sequence[Sequence[str]]]) -> tuple[float, list[float]]:
     """Score captions by their longest common subsequence with the references.
 
     Args:

@@ -16,7 +16,7 @@ class JsonLinesFormat:
         """Take what every format takes."""
 
     def lines(self, result: Result) -> list[str]:
-        """Return one line with ``path``, ``status``, ``caption``, ``probability``, ``captions``, and ``reason`` if it failed."""
+        """Return one line: ``path``, ``status``, ``caption``, ``probability``, ``captions``; ``reason`` if it failed."""
         captions = [{"caption": c.text, "probability": c.probability} for c in result.captions]
         best = captions[0] if captions else {"caption": None, "probability": None}
         values = {"path": str(result.path), "status": result.status, **best, "captions": captions}

@@ -62,25 +62,24 @@ class CaptionBatches(keras.utils.PyDataset):
         self.samples, self.store, self.output = samples, store, output
         self.captions, self.steps, self.batch_size = captions, maximum_words + 1, batch_size
         if seed is None:
-            self.order = np.arange(len(samples))
             self.draws = [(sample.image_hash, sample.captions[:captions]) for sample in samples]
             return
         random = np.random.default_rng([seed, epoch])
         whole = np.array([sample.weight for sample in samples])
         times = np.floor(whole + random.random(len(samples))).astype(int)
-        self.order = random.permutation(np.repeat(np.arange(len(samples)), times))
-        self.draws = [self._draw(samples[index], views, random) for index in self.order]
+        order = random.permutation(np.repeat(np.arange(len(samples)), times))
+        self.draws = [self._draw(samples[index], views, random) for index in order.tolist()]
 
     def _draw(self, sample: Sample, views: Sequence[str], random: np.random.Generator):
-        view = views[random.integers(len(views))]
-        chosen = random.permutation(len(sample.captions))[: self.captions]
+        view = views[int(random.integers(len(views)))]
+        chosen = random.permutation(len(sample.captions))[: self.captions].tolist()
         return view_key(sample.image_hash, view), [sample.captions[index] for index in chosen]
 
     def __len__(self) -> int:
         """Number of batches."""
         return math.ceil(len(self.draws) / self.batch_size)
 
-    def __getitem__(self, index: int):
+    def __getitem__(self, index: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
         """Return batch ``index``."""
         drawn = self.draws[index * self.batch_size : (index + 1) * self.batch_size]
         words, targets = teacher_forced([captions for _, captions in drawn], self.captions, self.steps)

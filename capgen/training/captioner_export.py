@@ -3,7 +3,6 @@
 import io
 import json
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 
 import keras
@@ -18,7 +17,7 @@ from capgen.training import config as configs
 from capgen.training.card import model_card
 from capgen.training.export import to_litert
 from capgen.training.features import Prepared
-from capgen.training.loop import Epoch, Trainer
+from capgen.training.loop import Trainer
 
 PARITY_IMAGES = 50
 """Dev pictures captioned both ways before a bundle is accepted."""
@@ -27,7 +26,7 @@ TIE = 1e-3
 """Difference in log-probability below which two captions are equally good, so that rounding may choose either."""
 
 
-def export_captioner(trainer: Trainer, prepared: Prepared, place: Path, epochs: Sequence[Epoch]) -> None:
+def export_captioner(trainer: Trainer, prepared: Prepared, place: Path) -> None:
     """Write the captioner that a run ends with.
 
     The weights are rounded to float16 first, so that what is scored here is exactly what is written.
@@ -36,7 +35,6 @@ def export_captioner(trainer: Trainer, prepared: Prepared, place: Path, epochs: 
         trainer: Holds the best weights.
         prepared: The encoder.
         place: Where the bundle goes.
-        epochs: The history of the run.
 
     Raises:
         TrainingError: LiteRT does not write the same captions, or a number is not finite.
@@ -47,7 +45,12 @@ def export_captioner(trainer: Trainer, prepared: Prepared, place: Path, epochs: 
     scores = metrics.score(captions, [picture.captions for picture in trainer.dev_pictures])
     description = Description(
         name=place.stem if place.suffix == bundle.SUFFIX else place.name,
-        encoder={"name": prepared.encoder.name, "output": trainer.output, "key": prepared.key, "origin": prepared.encoder.origin},
+        encoder={
+            "name": prepared.encoder.name,
+            "output": trainer.output,
+            "key": prepared.key,
+            "origin": prepared.encoder.origin,
+        },
         decoder={"family": trainer.config.decoder, **vars(trainer.decoder.shape)},
         preprocessing=prepared.encoder.preprocessing,
         decoding=trainer.options,
@@ -58,7 +61,7 @@ def export_captioner(trainer: Trainer, prepared: Prepared, place: Path, epochs: 
             "fingerprint": trainer.data.fingerprint,
             "images": len(trainer.train_pictures),
             "captions": sum(len(picture.captions) for picture in trainer.train_pictures),
-            "epochs": len(epochs),
+            "epochs": len(trainer.epochs),
             "config": configs.to_mapping(trainer.config),
         },
         scores={"dev": scores},

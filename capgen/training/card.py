@@ -25,8 +25,8 @@ Data set `{training["data"]}` (fingerprint `{training["fingerprint"]}`): {traini
 
 ## Scores
 
-Beam {options.beam}, length power {options.length_power}; fractions, as the coco-caption tools define them. The epoch was chosen
-by CIDEr-D on dev, so the dev row is a little flattering.
+Beam {options.beam}, length power {options.length_power}; fractions, as the coco-caption tools define them. The epoch was
+chosen by CIDEr-D on dev, so the dev row is a little flattering.
 
 | split | images | {" | ".join(METRICS)} |
 |---|---|{"---|" * len(METRICS)}
@@ -36,9 +36,10 @@ Printed by `capgen evaluate {description.name} --data {training["data"]} --split
 
 ## Where it fails
 
-It knows only the words and the kinds of pictures of its training captions, names what is not among them after what looks
-most alike, counts badly, reads no text, and says nothing about how sure it is beyond the probability. It repeats the habits of
-the people who wrote the captions, their guesses at gender and age among them. Do not use it to identify or judge people.
+It knows only the words and the kinds of pictures of its training captions, names what is not among them after what
+looks most alike, counts badly, reads no text, and says nothing about how sure it is beyond the probability. It repeats
+the habits of the people who wrote the captions, their guesses at gender and age among them. Do not use it to identify
+or judge people.
 
 ## Settings
 

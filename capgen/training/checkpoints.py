@@ -20,7 +20,7 @@ def save(path: Path, model: keras.Model, progress: dict[str, Any]) -> None:
     arrays = {f"model/{i}": np.asarray(variable) for i, variable in enumerate(_variables(model))}
     arrays |= {f"optimizer/{i}": np.asarray(variable) for i, variable in enumerate(model.optimizer.variables)}
     arrays["progress"] = np.frombuffer(json.dumps(progress).encode(), np.uint8)
-    files.write_with(path, lambda file: np.savez(file, **arrays))
+    files.write_with(path, lambda file: np.savez(file, allow_pickle=False, **arrays))
 
 
 def load(path: Path, model: keras.Model) -> dict[str, Any]:
@@ -40,7 +40,7 @@ def load(path: Path, model: keras.Model) -> dict[str, Any]:
 
 
 def _variables(model: keras.Model) -> list[keras.Variable]:
-    """Return the model's variables, with the seeds that ``model.variables`` leaves out of dropout layers, in a fixed order."""
+    """Return the model's variables in a fixed order, the seeds of dropout that ``model.variables`` may lack included."""
     seeds = [
         layer.seed_generator.state
         for layer in model._flatten_layers()  # noqa: SLF001 - the public list of layers is not recursive

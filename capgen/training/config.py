@@ -16,7 +16,9 @@ RECIPES = Path(__file__).parent / "recipes"
 
 
 def _field(default: Any, meaning: str, *, at_least: float | None = None, at_most: float | None = None, choices=()) -> Any:
-    return field(default=default, metadata={"meaning": meaning, "at_least": at_least, "at_most": at_most, "choices": choices})
+    return field(
+        default=default, metadata={"meaning": meaning, "at_least": at_least, "at_most": at_most, "choices": choices}
+    )
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,9 @@ class TrainingConfig:
     embedding_size: int = _field(512, "width of the word embedding", at_least=1)
     lstm_size: int = _field(512, "width of the LSTM states and of the layers after them", at_least=1)
     heads: int = _field(8, "attention heads; must divide lstm_size", at_least=1)
-    dropout: float = _field(0.5, "share of activations dropped; 6,000 images overfit in a few epochs", at_least=0, at_most=0.95)
+    dropout: float = _field(
+        0.5, "share of activations dropped; 6,000 images overfit in a few epochs", at_least=0, at_most=0.95
+    )
     minimum_count: int = _field(5, "occurrences in the training captions that make a word known", at_least=1)
     maximum_words: int = _field(16, "words a training caption is cut to; 1 in 14 of Flickr8k's is longer", at_least=1)
     captions_per_image: int = _field(5, "captions of an image in one step; they share one look at its grid", at_least=1)
@@ -40,7 +44,9 @@ class TrainingConfig:
     clip_norm: float = _field(5.0, "greatest norm of the whole gradient", at_least=0.001)
     label_smoothing: float = _field(0.1, "share of each target spread over all words", at_least=0, at_most=0.9)
     precision: str = _field(
-        "float32", "number format of a step; mixed_bfloat16 pays only on hardware made for it", choices=("float32", "mixed_bfloat16")
+        "float32",
+        "number format of a step; mixed_bfloat16 pays only on hardware made for it",
+        choices=("float32", "mixed_bfloat16"),
     )
     patience: int = _field(3, "epochs without a better CIDEr-D on dev before it stops", at_least=1)
     beam: int = _field(5, "beam when dev is captioned, and the bundle's default", at_least=1)
@@ -92,7 +98,9 @@ def from_mapping(values: Mapping[str, Any]) -> TrainingConfig:
     for key in values:
         if key not in known:
             raise ConfigError(_unknown(key))
-    fitted = {key: float(v) if known[key].type is float and type(v) is int else v for key, v in values.items()}
+    fitted: dict[str, Any] = {
+        key: float(v) if known[key].type is float and type(v) is int else v for key, v in values.items()
+    }
     return TrainingConfig(**fitted)
 
 

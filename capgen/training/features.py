@@ -5,12 +5,14 @@ its rows' keys, which is written last: a shard without it does not exist. A key 
 and the view; the folder's name covers the encoder's weights and preprocessing. Names and times of files play no part.
 """
 
+import functools
 import hashlib
 import json
 import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -102,8 +104,8 @@ class FeatureStore:
         """
         shard = hashlib.sha256("\n".join(keys).encode()).hexdigest()[:24]
         for name, values in outputs.items():
-            rows = values.astype(np.float16)
-            files.write_with(self.folder / f"{shard}.{name}.npy", lambda file, rows=rows: np.save(file, rows))
+            write = functools.partial(_save, values.astype(np.float16))
+            files.write_with(self.folder / f"{shard}.{name}.npy", write)
         files.write_json(self.folder / f"{shard}.json", list(keys))
         self._add(shard, keys)
 
@@ -119,6 +121,10 @@ class FeatureStore:
     def rows(self, keys: Sequence[str], output: str) -> np.ndarray:
         """Return the features of several keys: (N, C, D) float16."""
         return np.stack([self.row(key, output) for key in keys])
+
+
+def _save(rows: np.ndarray, file: BinaryIO) -> None:
+    np.save(file, rows, allow_pickle=False)
 
 
 def view_key(image_hash: str, view: str) -> str:

@@ -26,6 +26,8 @@ from capgen.vocabulary import PAD, Vocabulary
 DEV_BATCH = 50
 """Images decoded at once on dev."""
 
+CHECKPOINT, BEST = "checkpoint.npz", "best.npz"
+
 SAMPLES = 3
 """Dev captions shown after each epoch."""
 
@@ -106,6 +108,7 @@ class Trainer:
         keras.utils.set_random_seed(config.seed)
         keras.config.set_dtype_policy(config.precision)
         self.config, self.data, self.store, self.folder = config, data, store, folder
+        self.epochs: list[Epoch] = []
         self.train_pictures, self.dev_pictures = data.split("train"), data.split("dev")
         self.vocabulary = Vocabulary.build((c for p in self.train_pictures for c in p.captions), config.minimum_count)
         if len(self.vocabulary) <= 4:  # noqa: PLR2004 - only the special entries
@@ -123,32 +126,35 @@ class Trainer:
         self.samples = self._samples(self.train_pictures)
         self._compile()
 
-    def run(self, observer: Observer, *, resume: bool) -> Iterator[Epoch]:
-        """Train, yielding each epoch; afterwards the model holds the best weights.
+    def run(self, observer: Observer) -> Iterator[Epoch]:
+        """Train from the folder's checkpoint, if there is one, to the end; afterwards the model holds the best weights.
 
         Args:
             observer: Who is told.
-            resume: Go on from the folder's checkpoint, if there is one.
+
+        Yields:
+            Each epoch, once it is safe on disk.
         """
-        checkpoint, best_file = self.folder / "checkpoint.npz", self.folder / "best.npz"
-        progress: dict[str, Any] = {"epoch": 0, "best": -1.0, "since_best": 0}
+        checkpoint, best_file = self.folder / CHECKPOINT, self.folder / BEST
         self.model.optimizer.build(self.model.trainable_variables)
-        if resume and checkpoint.exists():
-            progress = checkpoints.load(checkpoint, self.model)
-        while progress["epoch"] < self.config.epochs and progress["since_best"] < self.config.patience:
-            epoch = self._epoch(progress["epoch"], observer)
-            better = epoch.cider_d > progress["best"]
-            progress = {
-                "epoch": epoch.number,
-                "best": max(progress["best"], epoch.cider_d),
-                "since_best": 0 if better else progress["since_best"] + 1,
-            }
-            if better:
-                checkpoints.save(best_file, self.model, {**progress, "scores": _plain(epoch)})
+        if checkpoint.exists():
+            self.epochs = [Epoch(**values) for values in checkpoints.load(checkpoint, self.model)["epochs"]]
+        while len(self.epochs) < self.config.epochs and self._since_best() < self.config.patience:
+            epoch = self._epoch(len(self.epochs), observer)
+            best = epoch.cider_d > max((e.cider_d for e in self.epochs), default=-1.0)
+            self.epochs.append(epoch)
+            progress = {"epochs": [_plain(e) for e in self.epochs]}
+            if best:
+                checkpoints.save(best_file, self.model, progress)
             checkpoints.save(checkpoint, self.model, progress)
-            observer.on_epoch(epoch, best=better)
+            observer.on_epoch(epoch, best=best)
             yield epoch
         checkpoints.load(best_file, self.model)
+
+    def _since_best(self) -> int:
+        """Count the epochs since the best one, 0 at the start."""
+        scores = [epoch.cider_d for epoch in self.epochs]
+        return len(scores) - 1 - scores.index(max(scores)) if scores else 0
 
     def write_captions(self, pictures: list[PreparedPicture], options: decoding.DecodingOptions) -> list[str]:
         """Caption pictures from their cached features with the present weights."""
@@ -162,9 +168,7 @@ class Trainer:
     @property
     def options(self) -> decoding.DecodingOptions:
         """How dev is captioned, and the bundle's default."""
-        return decoding.DecodingOptions(
-            beam=self.config.beam, length_power=self.config.length_power
-        )
+        return decoding.DecodingOptions(beam=self.config.beam, length_power=self.config.length_power)
 
     def _samples(self, pictures: list[PreparedPicture]) -> list[Sample]:
         return [Sample(p.image_hash, [self.vocabulary.encode(c) for c in p.captions], p.weight) for p in pictures]

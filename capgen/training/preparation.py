@@ -97,9 +97,7 @@ def prepare(request: Request) -> PreparedDataset:
         readings.append((reading, source.weight))
         observer.on_read(source, reading)
     known = _known_hashes(encoder.name)
-    validated = validate(
-        readings, seed=request.seed, workers=request.workers, is_known=known, on_progress=observer.on_check
-    )
+    validated = validate(readings, seed=request.seed, workers=request.workers, is_known=known, on_progress=observer.on_check)
     observer.on_validated(validated)
     if not validated.pictures:
         raise DataError(f"nothing in {request.sources[0].path} can be used; {_first(validated.problems)}")

@@ -17,12 +17,13 @@ from capgen.datasets import prepared
 from capgen.datasets.prepared import PreparedDataset
 from capgen.errors import TrainingError, UsageError
 from capgen.training import config as configs
+from capgen.training import curves
 from capgen.training.config import TrainingConfig
 from capgen.training.encoders import encoder as find_encoder
 from capgen.training.features import FeatureStore, prepare_encoder, view_key
-from capgen.training.loop import Epoch, Observer, Trainer
+from capgen.training.loop import BEST, CHECKPOINT, Epoch, Observer, Trainer
 
-CONFIG, HISTORY, CURVES, CHECKPOINT, BEST = "config.json", "history.csv", "curves.png", "checkpoint.npz", "best.npz"
+CONFIG, HISTORY, CURVES, FINISHED = "config.json", "history.csv", "curves.png", "finished"
 
 COLUMNS = tuple(item.name for item in fields(Epoch) if item.name != "samples")
 """The columns of ``history.csv``."""
@@ -48,7 +49,12 @@ def begin(data: str, config: TrainingConfig, out: Path | None) -> Path:
     except FileExistsError as error:
         raise TrainingError(f"another run began at {folder.name}; wait a second") from error
     place = out or paths.models_dir() / data
-    values = {"data": data, "fingerprint": dataset.fingerprint, "out": str(place.resolve()), "config": configs.to_mapping(config)}
+    values = {
+        "data": data,
+        "fingerprint": dataset.fingerprint,
+        "out": str(place.resolve()),
+        "config": configs.to_mapping(config),
+    }
     files.write_json(folder / CONFIG, values)
     return folder
 
@@ -61,7 +67,7 @@ def unfinished(data: str) -> Path:
     """
     folders = sorted((paths.runs_dir() / data).glob(f"*/{CONFIG}"), reverse=True)
     for file in folders:
-        if not (file.parent / "finished").exists():
+        if not (file.parent / FINISHED).exists():
             return file.parent
     raise TrainingError(f"there is no unfinished run on {data!r} to go on with; leave --resume out to begin one")
 
@@ -92,13 +98,13 @@ def go(folder: Path, observer: Observer) -> Path:
         _must_have_features(data, store)
         trainer = Trainer(config, data, encoder, store, folder)
         history = _History(folder)
-        for epoch in trainer.run(observer, resume=True):
-            history.add(epoch)
+        for _ in trainer.run(observer):
+            history.write(trainer.epochs)
         from capgen.training.captioner_export import export_captioner
 
         place = Path(values["out"])
-        export_captioner(trainer, ready, place, history.epochs)
-        files.write_text(folder / "finished", f"{place}\n")
+        export_captioner(trainer, ready, place)
+        files.write_text(folder / FINISHED, f"{place}\n")
         for leftover in (CHECKPOINT, BEST):
             (folder / leftover).unlink(missing_ok=True)
     return place
@@ -119,20 +125,16 @@ class _History:
         import tensorflow as tf
 
         self._folder = folder
-        self.epochs: list[Epoch] = _read_history(folder / HISTORY)
         self._events = tf.summary.create_file_writer(str(folder / "events"))
 
-    def add(self, epoch: Epoch) -> None:
-        self.epochs = [*(e for e in self.epochs if e.number < epoch.number), epoch]
+    def write(self, epochs: Sequence[Epoch]) -> None:
         buffer = io.StringIO()
         table = csv.writer(buffer, lineterminator="\n")
         table.writerow(COLUMNS)
-        table.writerows([getattr(e, name) for name in COLUMNS] for e in self.epochs)
+        table.writerows([getattr(epoch, name) for name in COLUMNS] for epoch in epochs)
         files.write_text(self._folder / HISTORY, buffer.getvalue())
-        from capgen.training.curves import draw
-
-        files.write_bytes(self._folder / CURVES, draw(self.epochs))
-        self._write_events(epoch)
+        files.write_bytes(self._folder / CURVES, curves.draw(epochs))
+        self._write_events(epochs[-1])
 
     def _write_events(self, epoch: Epoch) -> None:
         """Write scalars as TensorBoard's own plugin does, which need not be installed."""
@@ -144,19 +146,3 @@ class _History:
             for name in ("loss", "dev_loss", "cider_d", "bleu_4"):
                 tf.summary.write(name, tf.constant(getattr(epoch, name), tf.float32), step=epoch.number, metadata=metadata)
         self._events.flush()
-
-
-def _read_history(path: Path) -> list[Epoch]:
-    if not path.exists():
-        return []
-    with path.open(newline="") as file:
-        return [
-            Epoch(**{name: int(row[name]) if name == "number" else float(row[name]) for name in COLUMNS})
-            for row in csv.DictReader(file)
-        ]
-
-
-def best_epoch(epochs: Sequence[Epoch]) -> Epoch:
-    """Return the epoch whose dev captions scored best, the first of equals."""
-    return max(epochs, key=lambda epoch: epoch.cider_d)
-

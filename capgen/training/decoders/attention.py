@@ -62,7 +62,9 @@ class AttentionDecoder(Decoder):
         self.attention = GridAttention(shape.state, shape.heads, name="attention")
         self.writer = layers.LSTM(shape.state, return_sequences=True, name="writer")
         self.projection = layers.Dense(shape.embedding, name="projection")
-        self.dropouts = {name: layers.Dropout(shape.dropout, name=f"drop_{name}") for name in ("grid", "word", "read", "written")}
+        self.dropouts = {
+            name: layers.Dropout(shape.dropout, name=f"drop_{name}") for name in ("grid", "word", "read", "written")
+        }
 
     def logits(self, features, words):
         """Score whole captions."""

@@ -132,6 +132,12 @@ class LSTMStep(layers.Layer):
         super().__init__(**kwargs)
         self.lstm = lstm
 
+    def build(self, x_shape, hidden_shape, cell_shape) -> None:
+        """Build the shared layer, if training has not."""
+        if not self.lstm.built:
+            self.lstm.build(x_shape)
+        self.built = True
+
     def call(self, x, hidden, cell):
         """Map (N, K, X), (N, K, H), (N, K, H) to the next hidden and cell state (Hochreiter and Schmidhuber 1997)."""
         weights = self.lstm.cell

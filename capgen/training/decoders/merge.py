@@ -23,7 +23,7 @@ class MergeDecoder(Decoder):
 
     def logits(self, features, words):
         """Score whole captions."""
-        captions, steps = words.shape[1:]
+        captions = words.shape[1]
         image = self.image(self.dropouts["image"](unit_vector(features)))  # (N, H)
         x = self.dropouts["word"](flattened(self.embedding(words)))  # (N*K, T, E)
         states = grouped(self.dropouts["state"](self.lstm(x)), captions)  # (N, K, T, H)

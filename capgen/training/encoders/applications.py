@@ -1,0 +1,87 @@
+"""The encoders of ``keras.applications``, their preprocessing inside the graph, their weights Keras's own or a file's."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+from keras import layers
+
+from capgen.errors import DataError
+from capgen.training.encoders import Encoder
+
+# The means that VGG16 and ResNet50 were trained with, in BGR order (Caffe's convention).
+CAFFE_MEANS_BGR = (103.939, 116.779, 123.68)
+
+
+def build(encoder: Encoder, weights: Path | str | None) -> keras.Model:
+    """Build an encoder.
+
+    Args:
+        encoder: One of this module's.
+        weights: A file that Keras can load into the application; ``None`` downloads Keras's own; ``"random"`` leaves them
+            untrained.
+
+    Returns:
+        (N, 224, 224, 3) float32 RGB in 0..255 to ``grid`` and, of VGG16, ``vector``.
+
+    Raises:
+        DataError: The weights cannot be fetched or do not fit.
+    """
+    size = encoder.preprocessing.size
+    image = keras.Input((size, size, 3), name="image")
+    whole = encoder.name == "vgg16"  # its fully connected layers describe the whole picture
+    application, prepared = _APPLICATIONS[encoder.name]
+    network = application(include_top=whole, weights=None, input_shape=(size, size, 3))
+    if weights != "random":
+        _load(network, encoder, weights, include_top=whole)
+    last = network.get_layer("block5_pool").output if whole else network.output
+    grid = layers.Reshape((-1, last.shape[-1]))(last)
+    outputs = {"grid": grid}
+    if whole:
+        outputs["vector"] = layers.Reshape((1, -1))(network.get_layer("fc2").output)
+    described = keras.Model(network.input, outputs)(prepared(image))
+    named = {name: layers.Identity(name=name)(tensor) for name, tensor in described.items()}
+    return keras.Model(image, named, name=encoder.name)
+
+
+def _caffe(image: keras.KerasTensor) -> keras.KerasTensor:
+    """Turn RGB to BGR and take the means off."""
+    return keras.ops.flip(image, axis=-1) - keras.ops.reshape(keras.ops.convert_to_tensor(CAFFE_MEANS_BGR), (1, 1, 1, 3))
+
+
+def _as_it_is(image: keras.KerasTensor) -> keras.KerasTensor:
+    """MobileNetV3 and EfficientNetV2 scale 0..255 themselves."""
+    return image
+
+
+_APPLICATIONS: dict[str, tuple[Callable[..., keras.Model], Callable[[keras.KerasTensor], keras.KerasTensor]]] = {
+    "vgg16": (keras.applications.VGG16, _caffe),
+    "resnet50": (keras.applications.ResNet50, _caffe),
+    "mobilenetv3": (keras.applications.MobileNetV3Large, _as_it_is),
+    "efficientnetv2b0": (keras.applications.EfficientNetV2B0, _as_it_is),
+}
+
+
+def _load(network: keras.Model, encoder: Encoder, weights: Path | str | None, *, include_top: bool) -> None:
+    try:
+        if weights is not None:
+            network.load_weights(weights)
+            return
+        application: Any = _APPLICATIONS[encoder.name][0]
+        downloaded = application(include_top=include_top, input_shape=network.input_shape[1:], weights="imagenet")
+        network.set_weights(downloaded.get_weights())
+    except (OSError, ValueError, KeyError) as error:
+        # Keras reports a failed download as a plain Exception, see below
+        raise DataError(_reason(encoder, weights, error)) from error
+    except Exception as error:
+        if "URL fetch failure" not in str(error):
+            raise
+        raise DataError(_reason(encoder, weights, error)) from error
+
+
+def _reason(encoder: Encoder, weights: Path | str | None, error: Exception) -> str:
+    said = " ".join(str(error).split())[:200]
+    if weights is None:
+        return f"the weights of {encoder.name} could not be downloaded ({said}); name a file with --encoder-weights"
+    return f"{weights} does not hold the weights of {encoder.name} ({said})"
