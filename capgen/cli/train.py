@@ -11,7 +11,7 @@ from capgen.cli.console import Quiet, Verbose, command, is_terminal, say
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    from capgen.training.loop import Observer
+    from capgen.training.history import Observer
 
 
 @app.command("train")
@@ -46,11 +46,7 @@ def train_command(
         raise typer.BadParameter(
             "it goes on with the settings the run began with; leave the others out", param_hint="--resume"
         )
-    from capgen.litert import without_lines
     from capgen.training import run
-
-    with without_lines((b"",)):  # TensorFlow greets before any log level applies
-        import tensorflow  # noqa: F401
 
     folder = run.unfinished(data) if resume else run.begin(data, chosen, out)
     if not quiet:

@@ -8,7 +8,7 @@ from capgen.cli.console import say
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from capgen.training.loop import Epoch
+    from capgen.training.history import Epoch
 
 
 class Silence:

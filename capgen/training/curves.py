@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from PIL.ImageDraw import ImageDraw
 
-    from capgen.training.loop import Epoch
+    from capgen.training.history import Epoch
 
 WIDTH, HEIGHT, MARGIN = 900, 360, 48
 COLOURS = {"loss": "#1f77b4", "dev_loss": "#ff7f0e", "cider_d": "#2ca02c"}

@@ -20,6 +20,7 @@ from capgen import files, images, paths
 from capgen.errors import DataError, ImageError
 from capgen.litert import Graph
 from capgen.pipeline import map_ahead
+from capgen.training.backend import load_tensorflow
 from capgen.training.encoders import Encoder
 
 SHARD_ROWS = 256
@@ -64,6 +65,7 @@ def prepare_encoder(encoder: Encoder, weights: Path | None = None) -> Prepared:
     key = hashlib.sha256("\n".join(recipe).encode()).hexdigest()[:16]
     graph = paths.encoders_dir() / f"{encoder.name}-{key}.tflite"
     if not graph.exists():
+        load_tensorflow()
         from capgen.training.export import to_litert
 
         to_litert({"encode": encoder.build(weights)}, graph)

@@ -2,9 +2,8 @@
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import keras
 import numpy as np
@@ -20,6 +19,7 @@ from capgen.training.decoders import DECODERS
 from capgen.training.decoders.decoder import Decoder, Shape
 from capgen.training.encoders import Encoder
 from capgen.training.features import FeatureStore
+from capgen.training.history import Epoch, Observer
 from capgen.training.steps import KerasSteps
 from capgen.vocabulary import PAD, Vocabulary
 
@@ -30,39 +30,6 @@ CHECKPOINT, BEST = "checkpoint.npz", "best.npz"
 
 SAMPLES = 3
 """Dev captions shown after each epoch."""
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """What one epoch achieved.
-
-    Attributes:
-        number: From 1.
-        loss: Mean training loss of a word, label smoothing included.
-        dev_loss: Mean cross-entropy of a word on dev, in nats, teacher-forced, without smoothing.
-        cider_d: CIDEr-D of decoded dev captions.
-        bleu_4: BLEU-4 of the same.
-        seconds: Wall time, decoding included.
-        samples: Some dev pictures' paths with the captions written for them.
-    """
-
-    number: int
-    loss: float
-    dev_loss: float
-    cider_d: float
-    bleu_4: float
-    seconds: float
-    samples: tuple[tuple[str, str], ...] = field(default=(), compare=False)
-
-
-class Observer(Protocol):
-    """Who is told how training goes; every method may do nothing."""
-
-    def on_step(self, epoch: int, step: int, steps: int, loss: float) -> None:
-        """Called after each training step, counted from 1; ``loss`` is the mean of the epoch so far."""
-
-    def on_epoch(self, epoch: Epoch, *, best: bool) -> None:
-        """Called after each epoch; ``best`` when its captions beat all before."""
 
 
 class CaptionLoss(keras.losses.Loss):
@@ -143,7 +110,7 @@ class Trainer:
             epoch = self._epoch(len(self.epochs), observer)
             best = epoch.cider_d > max((e.cider_d for e in self.epochs), default=-1.0)
             self.epochs.append(epoch)
-            progress = {"epochs": [_plain(e) for e in self.epochs]}
+            progress = {"epochs": [e.plain() for e in self.epochs]}
             if best:
                 checkpoints.save(best_file, self.model, progress)
             checkpoints.save(checkpoint, self.model, progress)
@@ -237,9 +204,3 @@ class _Telling(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
         self._tell(batch + 1, float((logs or {}).get("loss", float("nan"))))
-
-
-def _plain(epoch: Epoch) -> dict[str, Any]:
-    values = asdict(epoch)
-    values.pop("samples")
-    return values

@@ -9,9 +9,9 @@ from capgen import datasets, paths
 from capgen.datasets.layout import Problem, Reading
 from capgen.datasets.prepared import PreparedDataset
 from capgen.datasets.validation import Validated, validate
-from capgen.errors import DataError, UsageError
+from capgen.errors import DataError, UnknownNameError, UsageError
 from capgen.training.encoders import encoder as find_encoder
-from capgen.training.features import FeatureStore, extract, prepare_encoder, view_key
+from capgen.training.features import VIEWS, FeatureStore, extract, prepare_encoder, view_key
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -91,6 +91,9 @@ def prepare(request: Request) -> PreparedDataset:
     observer = request.observer
     encoder = find_encoder(request.encoder)
     views = tuple(dict.fromkeys(("plain", *request.views)))
+    for view in views:
+        if view not in VIEWS:
+            raise UnknownNameError("view", view, VIEWS)
     readings: list[tuple[Reading, float]] = []
     for source in request.sources:
         reading = datasets.read(source.path, source.layout, source.images)

@@ -4,12 +4,8 @@ A run's folder holds ``config.json``, ``history.csv``, ``curves.png`` and Tensor
 ``checkpoint.npz`` and ``best.npz``, which the finished captioner makes needless.
 """
 
-import csv
-import io
 import json
 import time
-from collections.abc import Sequence
-from dataclasses import fields
 from pathlib import Path
 
 from capgen import files, paths
@@ -17,16 +13,13 @@ from capgen.datasets import prepared
 from capgen.datasets.prepared import PreparedDataset
 from capgen.errors import TrainingError, UsageError
 from capgen.training import config as configs
-from capgen.training import curves
+from capgen.training.backend import load_tensorflow
 from capgen.training.config import TrainingConfig
 from capgen.training.encoders import encoder as find_encoder
 from capgen.training.features import FeatureStore, prepare_encoder, view_key
-from capgen.training.loop import BEST, CHECKPOINT, Epoch, Observer, Trainer
+from capgen.training.history import History, Observer
 
-CONFIG, HISTORY, CURVES, FINISHED = "config.json", "history.csv", "curves.png", "finished"
-
-COLUMNS = tuple(item.name for item in fields(Epoch) if item.name != "samples")
-"""The columns of ``history.csv``."""
+CONFIG, FINISHED = "config.json", "finished"
 
 
 def begin(data: str, config: TrainingConfig, out: Path | None) -> Path:
@@ -96,12 +89,14 @@ def go(folder: Path, observer: Observer) -> Path:
         ready = prepare_encoder(encoder, Path(data.encoder_weights) if data.encoder_weights else None)
         store = FeatureStore(ready.store_folder)
         _must_have_features(data, store)
+        load_tensorflow()
+        from capgen.training.captioner_export import export_captioner
+        from capgen.training.loop import BEST, CHECKPOINT, Trainer
+
         trainer = Trainer(config, data, encoder, store, folder)
-        history = _History(folder)
+        history = History(folder)
         for _ in trainer.run(observer):
             history.write(trainer.epochs)
-        from capgen.training.captioner_export import export_captioner
-
         place = Path(values["out"])
         export_captioner(trainer, ready, place)
         files.write_text(folder / FINISHED, f"{place}\n")
@@ -116,33 +111,3 @@ def _must_have_features(data: PreparedDataset, store: FeatureStore) -> None:
         raise TrainingError(
             f"the cache lacks the features of {missing} pictures of {data.name!r}; run capgen prepare again, it goes on"
         )
-
-
-class _History:
-    """The epochs so far, as a table, a picture and TensorBoard's events."""
-
-    def __init__(self, folder: Path) -> None:
-        import tensorflow as tf
-
-        self._folder = folder
-        self._events = tf.summary.create_file_writer(str(folder / "events"))
-
-    def write(self, epochs: Sequence[Epoch]) -> None:
-        buffer = io.StringIO()
-        table = csv.writer(buffer, lineterminator="\n")
-        table.writerow(COLUMNS)
-        table.writerows([getattr(epoch, name) for name in COLUMNS] for epoch in epochs)
-        files.write_text(self._folder / HISTORY, buffer.getvalue())
-        files.write_bytes(self._folder / CURVES, curves.draw(epochs))
-        self._write_events(epochs[-1])
-
-    def _write_events(self, epoch: Epoch) -> None:
-        """Write scalars as TensorBoard's own plugin does, which need not be installed."""
-        import tensorflow as tf
-
-        metadata = tf.compat.v1.SummaryMetadata()
-        metadata.plugin_data.plugin_name = "scalars"
-        with self._events.as_default():
-            for name in ("loss", "dev_loss", "cider_d", "bleu_4"):
-                tf.summary.write(name, tf.constant(getattr(epoch, name), tf.float32), step=epoch.number, metadata=metadata)
-        self._events.flush()

@@ -1,0 +1,1 @@
+complete --command capgen --no-files --arguments "(env _CAPGEN_COMPLETE=complete_fish _TYPER_COMPLETE_FISH_ACTION=get-args _TYPER_COMPLETE_ARGS=(commandline -cp) capgen)" --condition "env _CAPGEN_COMPLETE=complete_fish _TYPER_COMPLETE_FISH_ACTION=is-args _TYPER_COMPLETE_ARGS=(commandline -cp) capgen"

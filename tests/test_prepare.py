@@ -1,0 +1,111 @@
+"""``capgen prepare``, as a command, on real files."""
+
+import json
+
+from conftest import draw, draw_dataset
+
+
+def test_it_says_which_layout_it_recognised_and_what_it_found(studio):
+    done = studio.run("prepare", studio.source, "--encoder", "efficientnet-lite0", "--views", "flip")
+    assert done.returncode == 0
+    assert done.stdout == ""
+    assert "jsonl layout (captions.jsonl has the keys image and captions)" in done.stderr
+    for split, images in (("train", "36"), ("dev", "12"), ("test", "12")):
+        assert any(split in line and images in line for line in done.stderr.splitlines())
+
+
+def shards(studio):
+    return {path: path.stat().st_mtime_ns for path in (studio.folder / "cache/features").rglob("*") if path.is_file()}
+
+
+def test_a_second_run_computes_nothing(studio):
+    before = shards(studio)
+    assert studio.run("prepare", studio.source, "--encoder", "efficientnet-lite0", "--views", "flip").returncode == 0
+    assert shards(studio) == before
+
+
+def test_a_moved_and_touched_copy_of_the_images_computes_nothing(studio, tmp_path):
+    moved = draw_dataset(tmp_path / "elsewhere", 60)
+    before = shards(studio)
+    assert studio.run("prepare", moved, "--encoder", "efficientnet-lite0", "--views", "flip", "--name", "moved").returncode == 0
+    assert shards(studio) == before
+
+
+def test_ten_more_images_compute_ten(studio, tmp_path):
+    more = draw_dataset(draw_dataset(tmp_path / "more", 60), 10, first_seed=60)
+    before = shards(studio)
+    assert studio.run("prepare", more, "--encoder", "efficientnet-lite0", "--name", "more").returncode == 0
+    listings = [path for path in shards(studio).keys() - before.keys() if path.suffix == ".json"]
+    assert [len(json.loads(path.read_text())) for path in listings] == [10]
+
+
+def test_bad_rows_are_reported_and_left_out(studio, tmp_path):
+    source = draw_dataset(tmp_path / "flawed", 10)
+    (source / "images/000.png").write_bytes(b"no picture")
+    with (source / "captions.jsonl").open("a") as file:
+        file.write('{"image": "images/gone.png", "caption": "gone", "split": "train"}\nno json\n')
+    done = studio.run("prepare", source, "--encoder", "efficientnet-lite0", "--name", "flawed")
+    assert done.returncode == 0
+    for kind in ("unreadable image", "missing image", "malformed row"):
+        assert kind in done.stderr
+
+
+def test_strict_makes_them_an_error_and_prepares_nothing(studio, tmp_path):
+    source = draw_dataset(tmp_path / "strict", 10)
+    (source / "images/000.png").unlink()
+    done = studio.run("prepare", source, "--encoder", "efficientnet-lite0", "--strict")
+    assert done.returncode == 1
+    assert "missing image" in done.stderr
+    assert not (studio.folder / "user/datasets/strict.json").exists()
+
+
+def test_a_source_without_splits_gets_a_seeded_one_and_it_says_so(studio, tmp_path):
+    folder = tmp_path / "sidecars"
+    folder.mkdir()
+    for index in range(10):
+        draw(folder / f"{index}.png", "red", "circle", index)
+        (folder / f"{index}.txt").write_text("a red circle\n")
+    done = studio.run("prepare", folder, "--encoder", "efficientnet-lite0")
+    assert "drawn by image, with seed 0" in done.stderr
+    pictures = json.loads((studio.folder / "user/datasets/sidecars.json").read_text())["pictures"]
+    assert sorted(picture["split"] for picture in pictures) == ["dev", "test", *["train"] * 8]
+
+
+def test_several_sources_make_one_data_set_each_with_its_weight(studio, tmp_path):
+    other = draw_dataset(tmp_path / "other", 5, first_seed=100)
+    done = studio.run(
+        "prepare", studio.source, other, "--weight", "1", "--weight", "2.5", "--name", "both", "--encoder", "efficientnet-lite0"
+    )
+    assert done.returncode == 0
+    pictures = json.loads((studio.folder / "user/datasets/both.json").read_text())["pictures"]
+    assert sorted({(picture["weight"], len(pictures)) for picture in pictures}) == [(1.0, 65), (2.5, 65)]
+
+
+def test_bad_requests_are_one_line_each_and_say_what_to_do(studio, tmp_path):
+    (tmp_path / "file").write_text("")
+    (tmp_path / "empty").mkdir()
+    for arguments, words in (
+        ([tmp_path / "none"], "no data set"),
+        ([tmp_path / "empty"], "no known layout"),
+        ([studio.source, "--images", tmp_path / "file"], "is a file, not a folder"),
+        ([studio.source, "--encoder", "efficientnet-light0"], "did you mean efficientnet-lite0"),
+        ([studio.source, "--format", "cocoa"], "did you mean coco"),
+        ([studio.source, "--views", "flop"], "did you mean flip"),
+        ([studio.source, "--name", "../up"], "cannot be a name"),
+        ([studio.source, "--encoder", "resnet50", "--encoder-weights", tmp_path / "none.h5"], "no encoder weights"),
+    ):
+        done = studio.run("prepare", *arguments, "--quiet")
+        assert done.returncode in {1, 2}, arguments
+        assert words in done.stderr
+        assert len(done.stderr.splitlines()) == 1
+        assert "Traceback" not in done.stderr
+
+
+def test_a_cache_that_cannot_be_written_is_one_line(studio, tmp_path):
+    (tmp_path / "file").write_text("")
+    done = studio.run(
+        "prepare", studio.source, "--encoder", "efficientnet-lite0", "--quiet", CAPGEN_CACHE_DIR=str(tmp_path / "file/cache")
+    )
+    assert done.returncode == 1
+    assert "cannot write" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
