@@ -27,7 +27,9 @@ def test_a_second_run_computes_nothing(studio):
 def test_a_moved_and_touched_copy_of_the_images_computes_nothing(studio, tmp_path):
     moved = draw_dataset(tmp_path / "elsewhere", 60)
     before = shards(studio)
-    assert studio.run("prepare", moved, "--encoder", "efficientnet-lite0", "--views", "flip", "--name", "moved").returncode == 0
+    assert (
+        studio.run("prepare", moved, "--encoder", "efficientnet-lite0", "--views", "flip", "--name", "moved").returncode == 0
+    )
     assert shards(studio) == before
 
 
@@ -74,7 +76,17 @@ def test_a_source_without_splits_gets_a_seeded_one_and_it_says_so(studio, tmp_pa
 def test_several_sources_make_one_data_set_each_with_its_weight(studio, tmp_path):
     other = draw_dataset(tmp_path / "other", 5, first_seed=100)
     done = studio.run(
-        "prepare", studio.source, other, "--weight", "1", "--weight", "2.5", "--name", "both", "--encoder", "efficientnet-lite0"
+        "prepare",
+        studio.source,
+        other,
+        "--weight",
+        "1",
+        "--weight",
+        "2.5",
+        "--name",
+        "both",
+        "--encoder",
+        "efficientnet-lite0",
     )
     assert done.returncode == 0
     pictures = json.loads((studio.folder / "user/datasets/both.json").read_text())["pictures"]

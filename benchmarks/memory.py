@@ -1,0 +1,31 @@
+"""Peak memory of captioning a folder, and whether it is flat: the peak after half of the files, and after all.
+
+python benchmarks/memory.py FOLDER
+"""
+
+import resource
+import sys
+from pathlib import Path
+
+from capgen.batch import caption_files, discover
+from capgen.captioner import Captioner
+
+
+def peak_mb() -> float:
+    """Return the greatest resident size so far, in MB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def main(folder: Path) -> None:
+    """Caption everything below the folder."""
+    paths = list(discover([folder], recursive=True))
+    captioner = Captioner.load()
+    half = 0.0
+    for done, _ in enumerate(caption_files(captioner, paths), 1):
+        if done == len(paths) // 2:
+            half = peak_mb()
+    print(f"{len(paths)} files: peak {peak_mb():.0f} MB, {half:.0f} MB after half of them")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,20 @@
+"""The completion scripts that ship match the command, and complete."""
+
+import subprocess
+import sys
+
+from conftest import ROOT, capgen
+
+
+def test_the_scripts_match_the_command():
+    done = subprocess.run(
+        [sys.executable, ROOT / "scripts/write_completions.py", "--check"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_command_completes_subcommands_and_options():
+    environment = {"_CAPGEN_COMPLETE": "complete_bash", "COMP_WORDS": "capgen ca", "COMP_CWORD": "1"}
+    assert capgen(env=environment).stdout.split() == ["caption"]
+    environment |= {"COMP_WORDS": "capgen caption --rec", "COMP_CWORD": "2"}
+    assert capgen(env=environment).stdout.split() == ["--recursive"]

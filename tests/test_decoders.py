@@ -1,0 +1,71 @@
+"""The three decoders: one step at a time is the same as a whole caption, and all of it runs on LiteRT alike."""
+
+import keras
+import numpy as np
+import pytest
+
+from capgen import decoding
+from capgen.captioner import LiteRTSteps
+from capgen.litert import Graph
+from capgen.training.decoders import DECODERS
+from capgen.training.decoders.decoder import Shape
+from capgen.training.export import to_litert
+from capgen.training.steps import KerasSteps
+
+SHAPE = Shape(cells=6, channels=10, vocabulary=23, embedding=16, state=16, heads=4, dropout=0.3)
+
+
+@pytest.fixture(params=list(DECODERS))
+def decoder(request):
+    keras.utils.set_random_seed(3)
+    return DECODERS[request.param](SHAPE)
+
+
+def inputs(images=3, captions=2, steps=5):
+    random = np.random.default_rng(0)
+    features = random.normal(size=(images, SHAPE.cells, SHAPE.channels)).astype(np.float32)
+    return features, random.integers(4, SHAPE.vocabulary, size=(images, captions, steps)).astype(np.int32)
+
+
+def test_one_word_at_a_time_gives_the_scores_of_the_whole_caption(decoder):
+    features, words = inputs()
+    model = decoder.training_model(2, 5)
+    whole = keras.ops.convert_to_numpy(keras.ops.log_softmax(model({"features": features, "words": words})))
+    steps = KerasSteps(decoder)
+    memory = decoding._expanded(steps.begin(features), 2)
+    for position in range(5):
+        outputs = steps.step({"words": words[:, :, position], **memory})
+        np.testing.assert_allclose(outputs.pop("log_probabilities"), whole[:, :, position], atol=2e-5)
+        memory.update(outputs)
+
+
+def test_no_word_sees_what_comes_after_it(decoder):
+    features, words = inputs()
+    model = decoder.training_model(2, 5)
+    changed = words.copy()
+    changed[:, :, 3:] = 4
+    first, second = (np.asarray(model({"features": features, "words": w}))[:, :, :3] for w in (words, changed))
+    np.testing.assert_allclose(first, second, atol=1e-6)
+
+
+def test_other_pictures_give_other_scores(decoder):
+    features, words = inputs()
+    model = decoder.training_model(2, 5)
+    first, second = (np.asarray(model({"features": f, "words": words})) for f in (features, features[::-1].copy()))
+    assert np.abs(first - second)[0].max() > 1e-4
+
+
+def test_litert_captions_like_keras_for_every_batch_and_beam(decoder, tmp_path):
+    for variable in decoder.training_model(1, 2).weights:  # what a bundle holds is rounded
+        if "seed" not in variable.path:
+            variable.assign(np.asarray(variable).astype(np.float16).astype(np.float32))
+    by_keras = KerasSteps(decoder)
+    path = tmp_path / "decoder.tflite"
+    to_litert({"begin": by_keras.begin_model, "step": by_keras.step_model}, path)
+    by_litert = LiteRTSteps(Graph(path, threads=1))
+    for images, beam in ((1, 1), (3, 2), (2, 5)):
+        features, _ = inputs(images)
+        options = decoding.DecodingOptions(beam=beam, maximum_words=6)
+        expected, found = (decoding.search(steps, features, options) for steps in (by_keras, by_litert))
+        for one, other in zip(expected, found, strict=True):
+            assert one[0].log_probability == pytest.approx(other[0].log_probability, abs=1e-4)

@@ -1,0 +1,52 @@
+"""The encoders: what the shipped ones know of real photographs, and that the others fit their description."""
+
+import keras
+import numpy as np
+import pytest
+from conftest import ROOT
+
+from capgen import images
+from capgen.errors import DataError
+from capgen.training.encoders import ENCODERS, encoder
+
+# Rows of ImageNet-1k's label list.
+TABBY_CATS = {281, 282, 285}
+ESPRESSO_OR_CUP = {967, 968, 504}
+
+
+@pytest.mark.parametrize("name", [name for name, one in ENCODERS.items() if one.shipped])
+def test_a_shipped_encoder_names_the_photographs_as_its_imagenet_head_should(name):
+    model = encoder(name).build()
+    pictures = [images.read(ROOT / "examples" / f"{what}.jpg", encoder(name).preprocessing) for what in ("cat", "coffee")]
+    outputs = model.predict(np.stack(pictures).astype(np.float32), verbose=0)
+    cat, coffee = np.argsort(-outputs["probabilities"], axis=1)[:, :3]
+    assert TABBY_CATS & set(cat.tolist())
+    assert ESPRESSO_OR_CUP & set(coffee.tolist())
+
+
+@pytest.mark.parametrize("name", [name for name, one in ENCODERS.items() if not one.shipped])
+def test_an_encoder_gives_the_shapes_it_describes(name):
+    model = encoder(name).build("random")
+    found = {output: tensor.shape[1:] for output, tensor in model.output.items()}
+    assert found == ENCODERS[name].outputs
+    keras.backend.clear_session()
+
+
+def test_vgg16_prepares_pictures_as_keras_does():
+    from capgen.training.encoders.applications import _caffe
+
+    picture = np.random.default_rng(0).integers(0, 256, (1, 4, 4, 3)).astype(np.float32)
+    ours = np.asarray(_caffe(keras.ops.convert_to_tensor(picture)))
+    np.testing.assert_allclose(ours, keras.applications.vgg16.preprocess_input(picture.copy()), atol=1e-4)
+
+
+def test_a_file_that_holds_no_weights_says_so(tmp_path):
+    file = tmp_path / "weights.h5"
+    file.write_bytes(b"nothing")
+    with pytest.raises(DataError, match=r"weights\.h5 does not hold the weights of mobilenetv3"):
+        encoder("mobilenetv3").build(file)
+
+
+def test_arrays_of_another_encoder_are_refused():
+    with pytest.raises(DataError, match="does not hold the weights"):
+        encoder("efficientnet-lite2").build(ENCODERS["efficientnet-lite0"].weights_file)

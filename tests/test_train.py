@@ -1,0 +1,149 @@
+"""``capgen train``, as a command: it learns, it is stopped and goes on, it writes a captioner that says the same."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import SETTINGS
+
+from capgen.bundle import Bundle
+
+FLAGS = [part for setting in SETTINGS for part in ("--set", setting)]
+
+
+def weights(folder):
+    with np.load(folder / "weights.npz") as arrays:
+        return {name: arrays[name] for name in arrays.files}
+
+
+def latest_run(studio, name="shapes"):
+    return max((studio.folder / "user/runs" / name).iterdir())
+
+
+def test_it_learns_and_writes_its_history(captioner):
+    run = min((captioner.folder / "user/runs/shapes").iterdir())
+    with (run / "history.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["number"] for row in rows] == [str(n) for n in range(1, len(rows) + 1)]
+    assert float(rows[-1]["loss"]) < float(rows[0]["loss"]) * 0.6
+    assert max(float(row["cider_d"]) for row in rows) > 1.0
+    assert (run / "curves.png").read_bytes().startswith(b"\x89PNG")
+    assert list((run / "events").glob("events.out.tfevents.*"))
+    assert not list(run.glob("*.npz"))
+
+
+def test_it_shows_plain_lines_with_sample_captions_when_stderr_is_no_terminal(captioner):
+    lines = captioner.trained.stderr.splitlines()
+    assert any(line.startswith("epoch 6: loss") and "dev CIDEr-D" in line for line in lines)
+    assert any(line.startswith("  0") and ".png: " in line for line in lines)
+    assert captioner.trained.stdout == ""
+
+
+def test_the_bundle_is_whole_and_says_what_it_is(captioner):
+    bundle = Bundle(captioner.folder / "user/models/shapes")
+    bundle.verify()
+    assert bundle.description.decoder["family"] == "attention"
+    assert bundle.description.training["images"] == 36
+    assert "circle" in bundle.vocabulary
+    assert bundle.description.scores["dev"]["images"] == 12
+    assert "dev" in bundle.read("MODEL_CARD.md").decode()
+
+
+@pytest.mark.parametrize("decoder", ["merge", "inject"])
+def test_the_other_decoders_train_and_caption(studio, tmp_path, decoder):
+    out = tmp_path / f"{decoder}.capgen"
+    done = studio.run("train", "shapes", "--decoder", decoder, "--epochs", "1", "--out", out, *FLAGS)
+    assert done.returncode == 0, done.stderr
+    said = studio.run("caption", "--model", out, studio.source / "images/000.png")
+    assert said.returncode == 0
+    assert said.stdout.strip()
+
+
+def start(studio, *arguments):
+    return subprocess.Popen(
+        [Path(sys.executable).with_name("capgen"), "train", *map(str, arguments)],
+        env={**os.environ, **studio.env},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def killed_after_first_epoch(studio, *arguments, how):
+    """Start a run and stop it in the middle of its second epoch."""
+    process = start(studio, *arguments)
+    for line in process.stderr:
+        if line.startswith("epoch 1:"):
+            break
+    time.sleep(0.2)
+    process.send_signal(how)
+    rest = process.stderr.read()
+    return process.wait(), rest
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_a_stopped_run_goes_on_to_the_same_weights_bit_for_bit(studio, tmp_path, how):
+    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
+    assert studio.run("train", "shapes", "--epochs", "3", "--seed", "5", "--out", whole, *FLAGS).returncode == 0
+    time.sleep(1.1)  # runs are named after the second they began in
+    code, said = killed_after_first_epoch(
+        studio, "shapes", "--epochs", "3", "--seed", "5", "--out", stopped, *FLAGS, how=how
+    )
+    assert code == (-signal.SIGKILL if how == signal.SIGKILL else 130)
+    assert "Traceback" not in said
+    assert not stopped.exists()
+    done = studio.run("train", "shapes", "--resume", PYTHONHASHSEED="77")
+    assert done.returncode == 0, done.stderr
+    assert "epoch 1:" not in done.stderr
+    expected, found = weights(whole), weights(stopped)
+    assert expected.keys() == found.keys()
+    for name, array in expected.items():
+        np.testing.assert_array_equal(array, found[name], err_msg=name)
+    assert json.loads((latest_run(studio) / "config.json").read_text())["config"]["seed"] == 5
+
+
+def test_bad_requests_are_one_line_each_and_say_what_to_do(studio, tmp_path):
+    (tmp_path / "broken.toml").write_text("epochs = ")
+    for arguments, words in (
+        (["shape"], "did you mean shapes"),
+        (["shapes", "--set", "dropuot=0.5"], "did you mean dropout"),
+        (["shapes", "--set", "dropout=2"], "dropout = 2.0: it must be at most"),
+        (["shapes", "--set", "epochs=many"], "it takes a whole number"),
+        (["shapes", "--set", "heads=3"], "does not divide"),
+        (["shapes", "--decoder", "attenion"], "did you mean attention"),
+        (["shapes", "--config", tmp_path / "none.toml"], "the recipes that ship are"),
+        (["shapes", "--config", tmp_path / "broken.toml"], "cannot be read as TOML"),
+        (["shapes", "--resume"], "no unfinished run"),
+    ):
+        done = studio.run("train", *arguments)
+        assert done.returncode in {1, 2}, arguments
+        assert words in done.stderr
+        assert len(done.stderr.splitlines()) == 1
+
+
+def test_the_settings_are_listed_with_their_meaning(studio):
+    done = studio.run("train", "shapes", "--set", "dropout=0.25", "--show-settings")
+    assert "dropout = 0.25  #" in done.stdout
+
+
+def test_features_lost_from_the_cache_are_asked_for_again(studio, tmp_path):
+    done = studio.run("train", "shapes", "--epochs", "1", *FLAGS, CAPGEN_CACHE_DIR=str(tmp_path))
+    assert done.returncode == 1
+    assert "run capgen prepare again" in done.stderr
+
+
+def test_an_empty_split_is_one_line(studio, tmp_path):
+    source = tmp_path / "nodev"
+    (source / "images").mkdir(parents=True)
+    (source / "images/0.png").write_bytes((studio.source / "images/000.png").read_bytes())
+    (source / "captions.jsonl").write_text('{"image": "images/0.png", "caption": "a circle", "split": "train"}\n')
+    assert studio.run("prepare", source, "--encoder", "efficientnet-lite0").returncode == 0
+    done = studio.run("train", "nodev", *FLAGS)
+    assert done.returncode == 1
+    assert "no pictures in its dev split" in done.stderr
