@@ -1,6 +1,6 @@
 """Greedy and beam search over a step function, for all beams of all images of a batch at once. NumPy only.
 
-Letters: N images, K beams, T words, V vocabulary.
+Letters: N images, K beams, R = N*K rows, image by image, T words, V vocabulary.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ class StepFunction(Protocol):
         ...
 
     def step(self, inputs: Arrays) -> Arrays:
-        """Map ``words`` (N, K) int32, contexts and states (N, K, ...) to ``log_probabilities`` (N, K, V) and states."""
+        """Map ``words`` (R,) int32, contexts (N, ...), states (R, ...) to ``log_probabilities`` (R, V) and next states."""
         ...
 
 
@@ -81,15 +81,15 @@ def search(decoder: StepFunction, features: np.ndarray, options: DecodingOptions
 def _greedy(decoder: StepFunction, features: np.ndarray, options: DecodingOptions) -> list[list[Hypothesis]]:
     """Take the best word each time."""
     count = len(features)
-    memory = _expanded(decoder.begin(features), 1)
-    words = np.full((count, 1), START, np.int32)
+    memory = decoder.begin(features)
+    words = np.full(count, START, np.int32)
     ids = np.full((count, options.maximum_words), END, np.int32)
     total = np.zeros(count)
     active = np.arange(count)
     for position in range(options.maximum_words + 1):
         outputs = decoder.step({"words": words, **memory})
-        scores = outputs.pop("log_probabilities")[:, 0]  # (active, V)
-        _forbid(scores, words[:, 0], first=position == 0, last=position == options.maximum_words)
+        scores = outputs.pop("log_probabilities")  # (active, V)
+        _forbid(scores, words, first=position == 0, last=position == options.maximum_words)
         best = scores.argmax(axis=1)
         total[active] += scores[np.arange(len(best)), best]
         going = best != END
@@ -98,7 +98,7 @@ def _greedy(decoder: StepFunction, features: np.ndarray, options: DecodingOption
         if not going.any():
             break
         memory.update(outputs)
-        active, words = active[going], best[going, None].astype(np.int32)
+        active, words = active[going], best[going].astype(np.int32)
         memory = {name: array[going] for name, array in memory.items()} if not going.all() else memory
     return [[Hypothesis(_until_end(row), float(score))] for row, score in zip(ids, total, strict=True)]
 
@@ -114,8 +114,8 @@ def _beam(decoder: StepFunction, features: np.ndarray, options: DecodingOptions)
     totals = np.full((len(features), beam), -np.inf)
     totals[:, 0] = 0.0  # all beams start alike: let one speak
     for position in range(longest + 1):
-        outputs = decoder.step({"words": words, **memory})
-        scores = outputs.pop("log_probabilities")  # (active, K, V)
+        outputs = decoder.step({"words": words.reshape(-1), **memory})
+        scores = outputs.pop("log_probabilities").reshape(*words.shape, -1)  # (active, K, V)
         _forbid(scores, words, first=position == 0, last=position == longest)
         for image, hypothesis in _endings(totals + scores[..., END], ids):
             ended[active[image]].append((hypothesis.log_probability / (position + 1) ** options.length_power, hypothesis))
@@ -130,16 +130,16 @@ def _beam(decoder: StepFunction, features: np.ndarray, options: DecodingOptions)
         memory.update({name: _reordered(state, parents) for name, state in outputs.items()})
         if not going.all():
             active, words, ids, totals = active[going], words[going], ids[going], totals[going]
-            memory = {name: array[going] for name, array in memory.items()}
+            memory = {
+                name: array[going if name.startswith("context_") else np.repeat(going, beam)]
+                for name, array in memory.items()
+            }
     return [_ranked(found, options.count) for found in ended]
 
 
 def _expanded(begun: Arrays, beam: int) -> Arrays:
-    """Give every beam the first states: ``state_*`` (N, ...) to (N, K, ...)."""
-    return {
-        name: np.repeat(array[:, None], beam, axis=1) if name.startswith("state_") else array
-        for name, array in begun.items()
-    }
+    """Give every beam the first states: ``state_*`` (N, ...) to (N*K, ...)."""
+    return {name: np.repeat(array, beam, axis=0) if name.startswith("state_") else array for name, array in begun.items()}
 
 
 def _forbid(scores: np.ndarray, previous: np.ndarray, *, first: bool, last: bool) -> None:
@@ -184,8 +184,9 @@ def _undecided(best: np.ndarray, ended: Sequence[list[tuple[float, Hypothesis]]]
 
 
 def _reordered(state: np.ndarray, parents: np.ndarray) -> np.ndarray:
-    """Let every beam go on from its parent's state: (N, K, ...), (N, K)."""
-    return state[np.arange(len(state))[:, None], parents]
+    """Let every beam go on from its parent's state: (N*K, ...), (N, K) to (N*K, ...)."""
+    images, beam = parents.shape
+    return state[(np.arange(images)[:, None] * beam + parents).reshape(-1)]
 
 
 def _ranked(found: list[tuple[float, Hypothesis]], count: int) -> list[Hypothesis]:

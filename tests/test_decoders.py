@@ -34,8 +34,9 @@ def test_one_word_at_a_time_gives_the_scores_of_the_whole_caption(decoder):
     steps = KerasSteps(decoder)
     memory = decoding._expanded(steps.begin(features), 2)
     for position in range(5):
-        outputs = steps.step({"words": words[:, :, position], **memory})
-        np.testing.assert_allclose(outputs.pop("log_probabilities"), whole[:, :, position], atol=2e-5)
+        outputs = steps.step({"words": words[:, :, position].reshape(-1), **memory})
+        found = outputs.pop("log_probabilities").reshape(3, 2, -1)
+        np.testing.assert_allclose(found, whole[:, :, position], atol=2e-5)
         memory.update(outputs)
 
 

@@ -34,13 +34,12 @@ class GridAttention(layers.Layer):
         self.built = True
 
     def call(self, queries, keys, values):
-        """Map queries (N, Q, H), keys and values (N, heads, C, H / heads) to (N, Q, H)."""
-        count = ops.shape(queries)[1]
-        split = ops.reshape(self.query(queries), (-1, count, self.heads, self.width // self.heads))
+        """Map queries (N*Q, H), image by image, keys and values (N, heads, C, H / heads) to (N*Q, H)."""
+        split = ops.reshape(self.query(queries), (ops.shape(keys)[0], -1, self.heads, self.width // self.heads))
         split = ops.transpose(split, (0, 2, 1, 3))  # (N, heads, Q, H / heads)
         scores = ops.matmul(split, ops.transpose(keys, (0, 1, 3, 2))) * (self.width // self.heads) ** -0.5
         seen = ops.matmul(ops.softmax(scores, axis=-1), values)  # (N, heads, Q, H / heads)
-        return self.result(ops.reshape(ops.transpose(seen, (0, 2, 1, 3)), (-1, count, self.width)))
+        return self.result(ops.reshape(ops.transpose(seen, (0, 2, 1, 3)), (-1, self.width)))
 
     def compute_output_shape(self, queries_shape, keys_shape, values_shape):
         """Say the shape of the result: that of the queries, ``width`` wide."""
@@ -72,8 +71,8 @@ class AttentionDecoder(Decoder):
         keys, values = self._cells(self.dropouts["grid"](features))
         x = flattened(self.dropouts["word"](self.embedding(words)))  # (N*K, T, E)
         read = self.dropouts["read"](self.reader(x))  # (N*K, T, H)
-        queries = ops.reshape(read, (-1, captions * steps, self.shape.state))  # (N, K*T, H)
-        seen = ops.reshape(self.attention(queries, keys, values), (-1, steps, self.shape.state))  # (N*K, T, H)
+        seen = self.attention(ops.reshape(read, (-1, self.shape.state)), keys, values)  # (N*K*T, H)
+        seen = ops.reshape(seen, (-1, steps, self.shape.state))  # (N*K, T, H)
         written = self.writer(ops.concatenate([read, seen], axis=-1))  # (N*K, T, H)
         return grouped(self._scores(written, seen), captions)
 
@@ -86,9 +85,9 @@ class AttentionDecoder(Decoder):
 
     def step(self, words, memory):
         """Take one word a beam."""
-        x = self.embedding(words)  # (N, K, E)
+        x = self.embedding(words)  # (R, E)
         read, read_cell = LSTMStep(self.reader)(x, memory["state_reader_hidden"], memory["state_reader_cell"])
-        seen = self.attention(read, memory["context_keys"], memory["context_values"])  # (N, K, H)
+        seen = self.attention(read, memory["context_keys"], memory["context_values"])  # (R, H)
         both = ops.concatenate([read, seen], axis=-1)
         written, written_cell = LSTMStep(self.writer)(both, memory["state_writer_hidden"], memory["state_writer_cell"])
         states = {

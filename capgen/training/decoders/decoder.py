@@ -1,6 +1,7 @@
 """What the decoders share: three models over the same layers, one to train and two to run, and the layers they need.
 
-Letters: N images, K captions or beams an image, T words, V vocabulary, C cells, D channels, E embedding, H state.
+Letters: N images, K captions or beams an image, R = N*K rows, T words, V vocabulary, C cells, D channels, E embedding,
+H state.
 """
 
 from abc import ABC, abstractmethod
@@ -63,7 +64,10 @@ class Decoder(ABC):
     def step(
         self, words: keras.KerasTensor, memory: dict[str, keras.KerasTensor]
     ) -> tuple[keras.KerasTensor, dict[str, keras.KerasTensor]]:
-        """Take one word a beam: words (N, K), states (N, K, ...) to logits (N, K, V) and the next states."""
+        """Take one word a beam: words (R,), contexts (N, ...), states (R, ...) to logits (R, V) and the next states.
+
+        The R = N*K rows lie image by image. Two dimensions make LiteRT's graph a third as long as three do.
+        """
 
     def training_model(self, captions: int, steps: int) -> keras.Model:
         """Build features (N, C, D) and words (N, captions, steps) to logits."""
@@ -78,12 +82,9 @@ class Decoder(ABC):
         return keras.Model({"features": features}, self.begin(features))
 
     def step_model(self) -> keras.Model:
-        """Build the second: words, contexts and states to ``log_probabilities`` (N, K, V) and the next states."""
-        words = keras.Input((None,), dtype="int32", name="words")
-        memory = {}
-        for name, tensor in self.begin_model().output.items():
-            beams = (None,) if name.startswith("state_") else ()
-            memory[name] = keras.Input((*beams, *tensor.shape[1:]), name=name)
+        """Build the second: words, contexts and states to ``log_probabilities`` (R, V) and the next states."""
+        words = keras.Input((), dtype="int32", name="words")
+        memory = {name: keras.Input(tensor.shape[1:], name=name) for name, tensor in self.begin_model().output.items()}
         logits, states = self.step(words, memory)
         return keras.Model({"words": words, **memory}, {"log_probabilities": ops.log_softmax(logits, axis=-1), **states})
 
@@ -139,9 +140,9 @@ class LSTMStep(layers.Layer):
         self.built = True
 
     def call(self, x, hidden, cell):
-        """Map (N, K, X), (N, K, H), (N, K, H) to the next hidden and cell state (Hochreiter and Schmidhuber 1997)."""
+        """Map (R, X), (R, H), (R, H) to the next hidden and cell state (Hochreiter and Schmidhuber 1997)."""
         weights = self.lstm.cell
-        gates = ops.matmul(x, weights.kernel) + ops.matmul(hidden, weights.recurrent_kernel) + weights.bias  # (N, K, 4H)
+        gates = ops.matmul(x, weights.kernel) + ops.matmul(hidden, weights.recurrent_kernel) + weights.bias  # (R, 4H)
         enter, forget, candidate, leave = ops.split(gates, 4, axis=-1)
         cell = ops.sigmoid(forget) * cell + ops.sigmoid(enter) * ops.tanh(candidate)
         return ops.sigmoid(leave) * ops.tanh(cell), cell

@@ -27,20 +27,19 @@ class MergeDecoder(Decoder):
         image = self.image(self.dropouts["image"](unit_vector(features)))  # (N, H)
         x = self.dropouts["word"](flattened(self.embedding(words)))  # (N*K, T, E)
         states = grouped(self.dropouts["state"](self.lstm(x)), captions)  # (N, K, T, H)
-        image = ops.broadcast_to(image[:, None, None, :], ops.shape(states))
+        image = image[:, None, None, :] + ops.zeros_like(states)  # (N, K, T, H)
         return self.scores(ops.concatenate([states, image], axis=-1))
 
     def begin(self, features):
         """Project the image once, and start the LSTM at zero."""
         image = self.image(unit_vector(features))
-        return {"context_image": image, "state_hidden": image * 0.0, "state_cell": image * 0.0}
+        return {"state_image": image, "state_hidden": image * 0.0, "state_cell": image * 0.0}
 
     def step(self, words, memory):
         """Take one word a beam."""
         hidden, cell = LSTMStep(self.lstm)(self.embedding(words), memory["state_hidden"], memory["state_cell"])
-        image = ops.broadcast_to(memory["context_image"][:, None, :], ops.shape(hidden))
-        scores = self.scores(ops.concatenate([hidden, image], axis=-1))
-        return scores, {"state_hidden": hidden, "state_cell": cell}
+        scores = self.scores(ops.concatenate([hidden, memory["state_image"]], axis=-1))
+        return scores, {"state_image": memory["state_image"] * 1.0, "state_hidden": hidden, "state_cell": cell}
 
 
 def unit_vector(features):
