@@ -60,9 +60,7 @@ def prepare_encoder(encoder: Encoder, weights: Path | None = None) -> Prepared:
     source = weights or (encoder.weights_file if encoder.shipped else None)
     if source is not None and not source.is_file():
         raise DataError(f"there are no encoder weights at {source}; name a file with --encoder-weights")
-    weights_hash = files.sha256(source) if source else encoder.origin
-    recipe = (encoder.name, weights_hash, repr(encoder.preprocessing), str(encoder.revision))
-    key = hashlib.sha256("\n".join(recipe).encode()).hexdigest()[:16]
+    key = _key(encoder, source)
     graph = paths.encoders_dir() / f"{encoder.name}-{key}.tflite"
     if not graph.exists():
         load_tensorflow()
@@ -70,6 +68,13 @@ def prepare_encoder(encoder: Encoder, weights: Path | None = None) -> Prepared:
 
         to_litert({"encode": encoder.build(weights)}, graph)
     return Prepared(encoder, graph, key)
+
+
+def _key(encoder: Encoder, weights: Path | None) -> str:
+    """Identify the numbers that an encoder gives: architecture, weights, preprocessing."""
+    weights_hash = files.sha256(weights) if weights else encoder.origin
+    recipe = (encoder.name, weights_hash, repr(encoder.preprocessing), str(encoder.revision))
+    return hashlib.sha256("\n".join(recipe).encode()).hexdigest()[:16]
 
 
 class FeatureStore:
