@@ -8,13 +8,14 @@ import io
 import json
 import os
 import zipfile
+import zlib
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from capgen import files, paths
 from capgen.decoding import DecodingOptions
-from capgen.errors import BundleError, UnknownNameError
+from capgen.errors import BundleError, UnknownNameError, UsageError
 from capgen.images import Preprocessing
 from capgen.vocabulary import Vocabulary
 
@@ -75,7 +76,7 @@ class Bundle:
         if not isinstance(values, dict) or values.get("schema") != SCHEMA:
             raise BundleError(f"{place} was written by another version of capgen (schema {_schema(values)}, not {SCHEMA})")
         try:
-            self._hashes: dict[str, str] = values["files"]
+            self._hashes: dict[str, str] = dict(values["files"])
             self.description = Description(
                 name=values["name"],
                 encoder=values["encoder"],
@@ -86,8 +87,12 @@ class Bundle:
                 scores=values["scores"],
             )
             self.vocabulary = Vocabulary(tuple(self._json(VOCABULARY, self.read(VOCABULARY))["words"]))
-        except (KeyError, TypeError) as error:
+        except KeyError as error:
             raise BundleError(f"{place}: {DESCRIPTION} lacks {error}; get the captioner anew") from error
+        except (TypeError, ValueError, UsageError) as error:
+            raise BundleError(
+                f"{place}: {DESCRIPTION} is not as capgen writes it ({error}); get the captioner anew"
+            ) from error
 
     def read(self, name: str) -> bytes:
         """Return the checked bytes of one of its files."""
@@ -122,13 +127,13 @@ class Bundle:
     def _read(self, name: str) -> bytes:
         try:
             return self._zip.read(name) if self._zip else (self.place / name).read_bytes()
-        except (OSError, KeyError, zipfile.BadZipFile) as error:
+        except (OSError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
             raise BundleError(f"{self.place} is no captioner, or an incomplete one: {name} cannot be read") from error
 
     def _json(self, name: str, data: bytes) -> Any:
         try:
             return json.loads(data)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise BundleError(f"{self.place} is damaged: {name} is no JSON; get the captioner anew") from error
 
 
@@ -142,13 +147,13 @@ def find(model: str | Path | None) -> Path:
         UnknownNameError: There is none; the message offers the nearest.
     """
     name = str(model or DEFAULT)
-    given = Path(name).expanduser()
-    if os.sep in name or given.suffix == SUFFIX or (given / DESCRIPTION).is_file():
-        if not given.exists():
+    given = Path(os.path.expanduser(name))  # noqa: PTH111 - Path.expanduser raises for unknown users
+    if os.sep in name or given.suffix == SUFFIX or _exists(given / DESCRIPTION):
+        if not _exists(given):
             raise BundleError(f"there is no captioner at {given}")
         return given
     for folder in (paths.models_dir(), SHIPPED):
-        if (folder / name / DESCRIPTION).is_file():
+        if _exists(folder / name / DESCRIPTION):
             return folder / name
     raise UnknownNameError("captioner", name, names())
 
@@ -183,10 +188,17 @@ def write(place: Path, description: Description, contents: dict[str, bytes]) -> 
     files.write_folder(place, everything)
 
 
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # a name that no file can have
+        return False
+
+
 def _opened_zip(place: Path) -> zipfile.ZipFile:
     try:
         return zipfile.ZipFile(place)
-    except (OSError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, RuntimeError, zipfile.BadZipFile) as error:
         raise BundleError(f"{place} is no captioner: it is neither a folder nor a {SUFFIX} file") from error
 
 

@@ -48,6 +48,8 @@ class DecodingOptions:
         """Check the ranges."""
         if self.beam < 1 or self.maximum_words < 1:
             raise UsageError("beam and maximum_words must be at least 1")
+        if self.length_power < 0:
+            raise UsageError("length_power must not be negative")
         if not 1 <= self.count <= self.beam:
             raise UsageError(
                 f"{self.count} captions cannot come from a beam of {self.beam}; use --beam {self.count} or more"
@@ -75,6 +77,8 @@ def search(decoder: StepFunction, features: np.ndarray, options: DecodingOptions
     Returns:
         For each image up to ``options.count`` hypotheses, the best first.
     """
+    if not len(features):
+        return []
     return (_greedy if options.beam == 1 else _beam)(decoder, features, options)
 
 
@@ -115,7 +119,8 @@ def _beam(decoder: StepFunction, features: np.ndarray, options: DecodingOptions)
     totals[:, 0] = 0.0  # all beams start alike: let one speak
     for position in range(longest + 1):
         outputs = decoder.step({"words": words.reshape(-1), **memory})
-        scores = outputs.pop("log_probabilities").reshape(*words.shape, -1)  # (active, K, V)
+        scores = outputs.pop("log_probabilities")
+        scores = scores.reshape(*words.shape, scores.shape[-1])  # (active, K, V)
         _forbid(scores, words, first=position == 0, last=position == longest)
         for image, hypothesis in _endings(totals + scores[..., END], ids):
             ended[active[image]].append((hypothesis.log_probability / (position + 1) ** options.length_power, hypothesis))

@@ -1,6 +1,6 @@
 """Scoring captions: a captioner's on a split, or any system's from a file, against human captions."""
 
-import json
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,7 +39,8 @@ def from_dataset(name: str, split: str) -> list[Reference]:
         DataError: The split is empty.
     """
     pictures = prepared.load(name).split(split)
-    return [Reference(Path(picture.path).name, Path(picture.path), picture.captions) for picture in pictures]
+    counts = Counter(Path(picture.path).name for picture in pictures)
+    return [Reference(_unique_id(Path(picture.path), counts), Path(picture.path), picture.captions) for picture in pictures]
 
 
 def from_source(source: Path, split: str) -> list[Reference]:
@@ -76,10 +77,13 @@ def read_predictions(path: Path) -> dict[str, str]:
         DataError: It is not in that format, or captions an image twice.
     """
     values = read_json(path)
-    try:
-        found = {str(value["image_id"]): str(value["caption"]) for value in values}
-    except (TypeError, KeyError) as error:
-        raise DataError(f'{path} is no list of {{"image_id": ..., "caption": ...}}, COCO\'s result format') from error
+    fits = isinstance(values, list) and all(
+        isinstance(value, dict) and isinstance(value.get("image_id"), int | str) and isinstance(value.get("caption"), str)
+        for value in values
+    )
+    if not fits:
+        raise DataError(f'{path} is no list of {{"image_id": ..., "caption": "..."}}, COCO\'s result format')
+    found = {str(value["image_id"]): value["caption"] for value in values}
     if not found:
         raise DataError(f"{path} has no predictions")
     if len(found) < len(values):
@@ -93,13 +97,15 @@ def score_predictions(predictions: Mapping[str, str], references: Sequence[Refer
     Raises:
         DataError: A prediction has no reference.
     """
-    by_name = {alias: reference for reference in references for alias in _aliases(reference)}
+    by_name = _by_name(references)
     unknown = [key for key in predictions if key not in by_name]
     if unknown:
         raise DataError(
             f"{len(unknown)} of {len(predictions)} predictions are for images without references in this split, "
             f"the first {unknown[0]!r}; is it another --split?"
         )
+    if len({by_name[key].id for key in predictions}) < len(predictions):
+        raise DataError("the predictions caption an image twice, by its number and by its name; leave one of them")
     return metrics.score(list(predictions.values()), [by_name[key].captions for key in predictions])
 
 
@@ -132,12 +138,37 @@ def predict(
 def save_predictions(name: str, predictions: Mapping[str, str]) -> Path:
     """Write predictions in COCO's result format to the data folder, and return the file."""
     path = paths.data_dir() / "predictions" / f"{name}.json"
-    rows = [{"image_id": int(key) if key.isdecimal() else key, "caption": text} for key, text in predictions.items()]
-    files.write_text(path, json.dumps(rows, ensure_ascii=False, indent=0) + "\n")
+    rows = [{"image_id": int(key) if _is_number(key) else key, "caption": text} for key, text in predictions.items()]
+    files.write_json(path, rows)
     return path
 
 
-def _aliases(reference: Reference) -> list[str]:
-    """List what predictions may call a picture."""
-    name = Path(reference.path.name if reference.path else reference.id)
-    return [name.stem, name.name, reference.id]
+def _by_name(references: Sequence[Reference]) -> dict[str, Reference]:
+    """Index references by all that predictions may call them: an id goes before a file name, that before its stem."""
+    index: dict[str, Reference] = {}
+    for alias in (_stem, _name, _id):
+        names = [alias(reference) for reference in references]
+        counts = Counter(names)
+        index |= {name: reference for name, reference in zip(names, references, strict=True) if counts[name] == 1}
+    return index
+
+
+def _id(reference: Reference) -> str:
+    return reference.id
+
+
+def _name(reference: Reference) -> str:
+    return (reference.path or Path(reference.id)).name
+
+
+def _stem(reference: Reference) -> str:
+    return (reference.path or Path(reference.id)).stem
+
+
+def _unique_id(path: Path, counts: Mapping[str, int]) -> str:
+    """Call a picture by its file name, or by its whole path where several have that name."""
+    return path.name if counts[path.name] == 1 else str(path)
+
+
+def _is_number(key: str) -> bool:
+    return key.isascii() and key.isdecimal() and str(int(key)) == key

@@ -19,6 +19,7 @@ _REASONS = {
     errno.EACCES: "permission denied; choose another place or change its permissions",
     errno.EPERM: "permission denied; choose another place or change its permissions",
     errno.ENOTDIR: "a part of its path is a file, not a folder",
+    errno.EEXIST: "a part of its path is a file, not a folder",
     errno.EISDIR: "it is a folder",
 }
 
@@ -67,7 +68,17 @@ def write_text(path: Path, text: str) -> None:
 
 def write_json(path: Path, value: Any) -> None:
     """Write ``value`` to ``path`` as indented JSON, whole or not at all."""
-    write_text(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n")
+    write_text(path, json_text(value, indent=1) + "\n")
+
+
+def json_text(value: Any, indent: int | None = None) -> str:
+    """Return ``value`` as JSON, readable unless a path in it is no UTF-8: its bytes can only be carried escaped."""
+    text = json.dumps(value, indent=indent, ensure_ascii=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return json.dumps(value, indent=indent)
+    return text
 
 
 def write_folder(path: Path, contents: dict[str, bytes]) -> None:
@@ -78,14 +89,22 @@ def write_folder(path: Path, contents: dict[str, bytes]) -> None:
     """
     make_folder(path.parent)
     try:
-        with tempfile.TemporaryDirectory(prefix=f".{path.name}.", suffix=".part", dir=path.parent) as temporary:
+        with tempfile.TemporaryDirectory(prefix=f".{path.name[:60]}.", suffix=".part", dir=path.parent) as temporary:
             fresh, old = Path(temporary) / "new", Path(temporary) / "old"
             fresh.mkdir()
             for name, data in contents.items():
-                write_bytes(fresh / name, data)
+                with (fresh / name).open("wb") as file:
+                    file.write(data)
+                    file.flush()
+                    os.fsync(file.fileno())
             if path.exists():
                 path.rename(old)
-            fresh.rename(path)
+            try:
+                fresh.rename(path)
+            except OSError:
+                if old.exists():
+                    old.rename(path)
+                raise
     except OSError as error:
         raise storage_error(path, error) from error
 

@@ -5,6 +5,7 @@ punctuation. Ids 0 to 3 are padding, start, end and the unknown word.
 """
 
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -17,8 +18,8 @@ _WORD = re.compile(r"[^\W_]+(?:['’\-][^\W_]+)*")
 
 
 def words(caption: str) -> list[str]:
-    """Split a caption into lower-case words without punctuation."""
-    return _WORD.findall(caption.lower().replace("’", "'"))
+    """Split a caption into lower-case words without punctuation; accents written as marks of their own are joined."""
+    return _WORD.findall(unicodedata.normalize("NFC", caption).lower().replace("’", "'"))
 
 
 @dataclass(frozen=True)

@@ -76,7 +76,7 @@ class PreparedDataset:
     def save(self) -> Path:
         """Write it to the data folder and return the file."""
         path = _file(self.name)
-        files.write_text(path, json.dumps({"schema": SCHEMA, **dataclasses.asdict(self)}, ensure_ascii=False) + "\n")
+        files.write_text(path, files.json_text({"schema": SCHEMA, **dataclasses.asdict(self)}) + "\n")
         return path
 
 

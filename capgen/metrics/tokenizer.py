@@ -36,5 +36,12 @@ _BRACKETS = {"(": "-lrb-", ")": "-rrb-", "[": "-lsb-", "]": "-rsb-", "{": "-lcb-
 
 def tokenize(caption: str) -> list[str]:
     """Split a caption into the tokens that the scores count."""
-    text = html.unescape(caption).lower().replace("’", "'").replace("‘", "'").replace("-", " ")
+    text = _unescaped(caption).lower().replace("’", "'").replace("‘", "'").replace("-", " ")
     return [_BRACKETS.get(token, token) for token in _TOKEN.findall(text)]
+
+
+def _unescaped(caption: str) -> str:
+    try:
+        return html.unescape(caption)
+    except ValueError:  # a character number of thousands of digits
+        return caption

@@ -1,8 +1,7 @@
 """``jsonl``: one JSON object a picture, failed ones included."""
 
-import json
-
 from capgen.batch import Result
+from capgen.files import json_text
 
 
 class JsonLinesFormat:
@@ -22,13 +21,4 @@ class JsonLinesFormat:
         values = {"path": str(result.path), "status": result.status, **best, "captions": captions}
         if result.failed:
             values["reason"] = result.reason
-        # a path that is no UTF-8 keeps its bytes as surrogates, which JSON can only carry escaped
-        return [json.dumps(values, ensure_ascii=not _is_utf8(str(result.path)))]
-
-
-def _is_utf8(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+        return [json_text(values)]

@@ -5,8 +5,13 @@ from capgen.bundle import Description
 METRICS = ("BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "ROUGE-L", "CIDEr-D")
 
 
-def model_card(description: Description) -> str:
-    """Write the card in Markdown."""
+def model_card(description: Description, about: str = "") -> str:
+    """Write the card in Markdown.
+
+    Args:
+        description: The captioner.
+        about: More on its training data, if there is more to say.
+    """
     training, decoder, options = description.training, description.decoder, description.decoding
     scores = "\n".join(
         f"| {split} | {values['images']} | " + " | ".join(f"{values[name]:.4f}" for name in METRICS) + " |"
@@ -22,7 +27,7 @@ An image captioner made with capgen {training["capgen"]}: encoder `{description.
 
 Data set `{training["data"]}` (fingerprint `{training["fingerprint"]}`): {training["images"]} images with
 {training["captions"]} captions, {training["epochs"]} epochs. The encoder's weights: {description.encoder["origin"]}.
-
+{chr(10) + about if about else ""}
 ## Scores
 
 Beam {options.beam}, length power {options.length_power}; fractions, as the coco-caption tools define them. The epoch was

@@ -1,0 +1,186 @@
+"""The scores: equal to coco-caption's on the same tokens, and to the published ones of 12 systems on the same captions."""
+
+import json
+import re
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pycocoevalcap.bleu.bleu import Bleu
+from pycocoevalcap.cider.cider import Cider
+from pycocoevalcap.rouge.rouge import Rouge
+from pycocoevalcap.tokenizer.ptbtokenizer import PUNCTUATIONS
+
+from capgen import evaluation, metrics
+
+PUBLISHED_NAMES = {f"BLEU-{n}": f"Bleu_{n}" for n in (1, 2, 3, 4)} | {"ROUGE-L": "ROUGE_L", "CIDEr-D": "CIDEr"}
+
+REALISTIC = [
+    (
+        "A black dog runs through the snow .",
+        [
+            "A black dog is running through deep snow.",
+            "A dog runs in the snow.",
+            "The black dog runs through the snow, its tongue out.",
+        ],
+    ),
+    ("Two children play on a swing", ["Two kids are on a swing.", "A boy and a girl swing in a park.", "Children, playing"]),
+    (
+        "A man in a red shirt climbs a rock wall in the mountains near a lake",
+        ["A man is climbing.", "A rock climber in a red shirt climbs up a wall.", "The climber's hands grip the rock!"],
+    ),
+    ("Umbrella", ["It's raining on the people in the street.", "A crowd waits for a bus."]),
+]
+
+
+@st.composite
+def corpora(draw):
+    """Tokens of a candidate and of one to five references for each of a few pictures; "zebra" is in no reference."""
+    truth = st.lists(st.sampled_from(["a", "dog", "cat", "runs", "on", "the", "mat"]), min_size=1, max_size=9)
+    candidate = st.lists(st.sampled_from(["a", "dog", "cat", "runs", "on", "the", "mat", "zebra"]), max_size=9)
+    pictures = draw(st.lists(st.tuples(candidate, st.lists(truth, min_size=1, max_size=5)), min_size=1, max_size=5))
+    return [said for said, _ in pictures], [truths for _, truths in pictures]
+
+
+def coco(scorer, candidates, references, **more):
+    """Score tokens with coco-caption's own code."""
+    truths = {image: [" ".join(truth) for truth in truths] for image, truths in enumerate(references)}
+    said = {image: [" ".join(tokens)] for image, tokens in enumerate(candidates)}
+    return scorer.compute_score(truths, said, **more)
+
+
+def exactly(value):
+    return pytest.approx(value, rel=0, abs=1e-9)
+
+
+def realistic_tokens():
+    candidates = [metrics.tokenize(said) for said, _ in REALISTIC]
+    return candidates, [[metrics.tokenize(truth) for truth in truths] for _, truths in REALISTIC]
+
+
+@settings(max_examples=150, deadline=None)
+@given(corpora())
+def test_bleu_is_coco_captions_on_any_corpus(corpus):
+    expected, _ = coco(Bleu(4), *corpus, verbose=0)
+    assert metrics.bleu(*corpus) == exactly(expected)
+
+
+@settings(max_examples=150, deadline=None)
+@given(corpora())
+def test_rouge_l_is_coco_captions_on_any_corpus(corpus):
+    expected, each_expected = coco(Rouge(), *corpus)
+    mean, each = metrics.rouge_l(*corpus)
+    assert mean == exactly(expected)
+    assert each == exactly(list(each_expected))
+
+
+@settings(max_examples=150, deadline=None)
+@given(corpora())
+def test_cider_d_is_coco_captions_on_any_corpus(corpus):
+    expected, each_expected = coco(Cider(), *corpus)
+    mean, each = metrics.cider_d(*corpus)
+    assert mean == exactly(expected)
+    assert each == exactly(list(each_expected))
+
+
+def test_all_scores_are_coco_captions_on_real_captions():
+    tokens = realistic_tokens()
+    (bleu, _), (rouge, _), (cider, _) = coco(Bleu(4), *tokens, verbose=0), coco(Rouge(), *tokens), coco(Cider(), *tokens)
+    found = metrics.score([said for said, _ in REALISTIC], [truths for _, truths in REALISTIC])
+    assert found.pop("images") == 4
+    assert list(found) == ["BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "ROUGE-L", "CIDEr-D"]
+    assert list(found.values()) == exactly([*bleu, rouge, cider])
+
+
+def test_a_perfect_caption_scores_full_marks():
+    found = metrics.score(["a dog runs on it", "two cats sleep inside"], [["A dog runs on it."], ["Two cats sleep inside."]])
+    assert [found["BLEU-4"], found["ROUGE-L"], found["CIDEr-D"]] == pytest.approx([1, 1, 10], abs=1e-6)
+
+
+def test_captions_that_share_no_word_with_a_reference_score_nothing():
+    found = metrics.score(["zebra zebra", "giraffe"], [["a dog runs"], ["two cats sleep"]])
+    assert [found["BLEU-4"], found["ROUGE-L"], found["CIDEr-D"]] == pytest.approx([0, 0, 0], abs=1e-3)
+
+
+@pytest.mark.parametrize("scorer", [metrics.bleu, metrics.rouge_l, metrics.cider_d])
+def test_a_caption_without_references_for_it_is_refused(scorer):
+    with pytest.raises(ValueError, match="zip"):
+        scorer([["a", "dog"], ["a", "cat"]], [[["a", "dog"]]])
+
+
+@pytest.mark.parametrize(
+    ("caption", "tokens"),
+    [
+        ("A Dog runs.", "a dog runs"),
+        ("I don't know", "i do n't know"),
+        ("It isn't his, they can't", "it is n't his they ca n't"),
+        ("The dog's ball", "the dog 's ball"),
+        ("the dogs' bowls", "the dogs bowls"),
+        ("It's Don’s", "it 's don 's"),
+        ("They'll say we've won", "they 'll say we 've won"),
+        ("I'm glad he'd come; you're late", "i 'm glad he 'd come you 're late"),
+        ("He cannot swim", "he can not swim"),
+        ("gonna wanna gotta", "gon na wan na got ta"),
+        ("a t-shirt", "a t shirt"),
+        ("a 5-year-old -- smiling", "a 5 year old smiling"),
+        ('a "smiling" man', "a smiling man"),
+        ("“smart” ‘quotes’", "smart quotes"),
+        ("'hello' there", "hello there"),
+        ("a woman (in red)", "a woman -lrb- in red -rrb-"),
+        ("a [red] {car}", "a -lsb- red -rsb- -lcb- car -rcb-"),
+        ("Mr. Smith and Mrs. Jones.", "mr. smith and mrs. jones"),
+        ("the U.S. flag in N.Y. waves", "the u.s. flag in n.y. waves"),
+        ("at 10 p.m. there", "at 10 p.m. there"),
+        ("The end is 5.", "the end is 5"),
+        ("it is 3:30 now", "it is 3:30 now"),
+        ("8:00am", "8:00 am"),
+        ("1,000 people", "1,000 people"),
+        ("the 2nd 4x4 of the 1960's", "the 2nd 4x4 of the 1960 's"),
+        ("1/2 of it and/or all", "1/2 of it and/or all"),
+        ("salt &amp; pepper", "salt & pepper"),
+        ("a &quot;sign&quot; &lt;b&gt;", "a sign < b >"),
+        ("player #7 pays $5 or 50%", "player # 7 pays $ 5 or 50 %"),
+        ("rock 'n' roll", "rock 'n' roll"),
+        ("5 o'clock", "5 o'clock"),
+        ("R&B", "r&b"),
+        ("dog,cat;bird:fish ... really?!", "dog cat bird fish really"),
+        ("a café", "a café"),
+        (" \t\n", ""),
+        ("", ""),
+        ("...!?", ""),
+    ],
+)
+def test_tokens_are_the_penn_treebanks(caption, tokens):
+    assert metrics.tokenize(caption) == tokens.split()
+
+
+FRAGMENTS = ["n't", "'s", "'", "’", "can", "not", "&", "&#39;", "mr.", "u.s.", ".", ",", ":", "-", "3", "(", "]", "é", " "]
+"""What the tokenizer's rules turn on."""
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.one_of(st.text(), st.lists(st.sampled_from(FRAGMENTS)).map("".join)))
+def test_any_text_becomes_lower_case_tokens_without_punctuation(text):
+    tokens = metrics.tokenize(text)
+    assert not set(tokens) & set(PUNCTUATIONS)
+    for token in tokens:
+        assert token == token.lower()
+        assert not re.search(r"\s", token)
+        assert re.search(r"[^\W_]", token) or token in set("$%&#@*+=<>~^|\\/®©™°£€¡¿")
+
+
+@pytest.fixture(scope="module")
+def references(shared):
+    return evaluation.from_source(shared / "flickr8k", "test")
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize("run", [1, 2, 3])
+@pytest.mark.parametrize("family", ["init", "pre", "par", "merge"])
+def test_the_published_scores_of_a_system_come_out(shared, references, family, run):
+    system = f"flickr8k_{family}_{run}"
+    published = json.loads((shared / "metric_fixtures/published_scores.json").read_text())[system]
+    found = evaluation.score_predictions(evaluation.read_predictions(shared / f"metric_fixtures/{system}.json"), references)
+    assert found.pop("images") == 1000
+    named = {name: published[theirs] for name, theirs in PUBLISHED_NAMES.items()}
+    assert found == pytest.approx(named, rel=0, abs=5e-4)

@@ -1,0 +1,343 @@
+"""From rows to a prepared data set: what is kept, what is left out and why, which split, what is saved."""
+
+import json
+
+import pytest
+from PIL import Image
+
+from capgen.datasets import prepared
+from capgen.datasets.layout import Problem, Reading, Row
+from capgen.datasets.prepared import PreparedDataset, PreparedPicture
+from capgen.datasets.validation import locate, validate
+from capgen.errors import DataError, UnknownNameError
+
+
+def picture(path, number):
+    """Save a small picture that no other number gives."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (4, 4), (number % 256, number // 256, 90)).save(path, "PNG")
+
+
+def checked(folder, *rows, **options):
+    """Validate rows whose pictures lie in ``folder``."""
+    return validate([(Reading(list(rows), [folder]), 1.0)], **options)
+
+
+def problems_of(validated):
+    return [(problem.kind, problem.where) for problem in validated.problems]
+
+
+def kept(validated):
+    return {picture.path.rpartition("/")[2]: picture for picture in validated.pictures}
+
+
+def splits_of(validated):
+    return {name: picture.split for name, picture in kept(validated).items()}
+
+
+def many(folder, numbers):
+    """Draw a picture of each number and return their rows, without splits."""
+    for number in numbers:
+        picture(folder / f"{number}.png", number)
+    return [Row(f"{number}.png", ("A dog.",)) for number in numbers]
+
+
+def test_a_good_row_is_kept_with_its_captions_split_and_content_hash(tmp_path):
+    picture(tmp_path / "1.png", 1)
+    validated = checked(tmp_path, Row("1.png", ("A dog.", "A pet."), "test"))
+    (only,) = validated.pictures
+    assert (only.path, only.captions, only.split) == (str(tmp_path / "1.png"), ("A dog.", "A pet."), "test")
+    assert len(only.image_hash) == 64
+    assert validated.problems == []
+    assert not validated.drawn_split
+
+
+def test_a_missing_image_is_reported_and_left_out(tmp_path):
+    validated = checked(tmp_path, Row("none.png", ("A dog.",), "train"))
+    assert problems_of(validated) == [("missing image", "none.png")]
+    assert validated.pictures == []
+
+
+def test_a_missing_image_that_is_in_no_official_split_is_a_caption_without_an_image(tmp_path):
+    validated = checked(tmp_path, Row("2258277193_586949ec62.jpg.1", ("People.",), "unused"))
+    assert problems_of(validated) == [("caption without an image", "2258277193_586949ec62.jpg.1")]
+
+
+def test_an_image_that_is_in_no_official_split_is_reported_and_left_out(tmp_path):
+    picture(tmp_path / "1.png", 1)
+    validated = checked(tmp_path, Row("1.png", ("A dog.",), "unused"))
+    assert problems_of(validated) == [("image in no split", "1.png")]
+    assert validated.pictures == []
+
+
+@pytest.mark.parametrize("content", [b"", b"no picture", b"\xff\xd8\xff\xe0 cut"])
+def test_an_unreadable_image_is_reported_and_left_out(tmp_path, content):
+    (tmp_path / "1.png").write_bytes(content)
+    validated = checked(tmp_path, Row("1.png", ("A dog.",), "train"))
+    assert problems_of(validated) == [("unreadable image", str(tmp_path / "1.png"))]
+    assert validated.pictures == []
+
+
+def test_an_image_without_a_caption_is_reported_and_left_out(tmp_path):
+    picture(tmp_path / "1.png", 1)
+    validated = checked(tmp_path, Row("1.png", (), "train"))
+    assert problems_of(validated) == [("image without a caption", "1.png")]
+    assert validated.pictures == []
+
+
+@pytest.mark.parametrize("empty", ["", "  ", " .", "?!", "—"])
+def test_an_empty_caption_is_reported_and_the_others_are_kept(tmp_path, empty):
+    picture(tmp_path / "1.png", 1)
+    validated = checked(tmp_path, Row("1.png", (empty, "A dog."), "train"))
+    assert problems_of(validated) == [("empty caption", "1.png")]
+    assert kept(validated)["1.png"].captions == ("A dog.",)
+
+
+def test_an_image_whose_captions_are_all_empty_is_left_out(tmp_path):
+    picture(tmp_path / "1.png", 1)
+    assert checked(tmp_path, Row("1.png", ("", "."), "train")).pictures == []
+
+
+def test_the_rows_of_one_image_are_joined(tmp_path):
+    picture(tmp_path / "1.png", 1)
+    validated = checked(tmp_path, Row("1.png", ("A dog.",), "train"), Row("1.png", ("A pet.",), "train"))
+    assert kept(validated)["1.png"].captions == ("A dog.", "A pet.")
+    assert validated.problems == []
+
+
+def test_what_the_reading_could_not_read_is_reported_first(tmp_path):
+    problem = Problem("malformed row", "t.csv:3")
+    reading = Reading([Row("none.png", ("A dog.",))], [tmp_path], [problem])
+    assert validate([(reading, 1.0)]).problems[0] == problem
+
+
+def test_a_second_file_of_the_same_content_is_reported_and_left_out(tmp_path):
+    picture(tmp_path / "1.png", 1)
+    picture(tmp_path / "copy.png", 1)
+    validated = checked(tmp_path, Row("1.png", ("A dog.",), "train"), Row("copy.png", ("A pet.",), "train"))
+    assert [(p.kind, p.where, p.detail) for p in validated.problems] == [
+        ("duplicate image", "copy.png", "the same as 1.png")
+    ]
+    assert splits_of(validated) == {"1.png": "train"}
+
+
+@pytest.mark.parametrize(
+    ("splits", "kept_in"),
+    [
+        (("train", "test"), "test"),
+        (("test", "train"), "test"),
+        (("dev", "test"), "test"),
+        (("train", "dev"), "dev"),
+        (("dev", "train"), "dev"),
+        ((None, "train"), "train"),
+    ],
+)
+def test_files_of_the_same_content_in_two_splits_are_kept_in_test_over_dev_over_train(tmp_path, splits, kept_in):
+    picture(tmp_path / "0.png", 7)
+    picture(tmp_path / "1.png", 7)
+    validated = checked(tmp_path, *(Row(f"{index}.png", ("A dog.",), split) for index, split in enumerate(splits)))
+    expected, left = f"{splits.index(kept_in)}.png", f"{1 - splits.index(kept_in)}.png"
+    assert splits_of(validated) == {expected: kept_in}
+    assert problems_of(validated) == [("image in two splits", left)]
+
+
+def test_rows_that_put_one_image_in_two_splits_are_reported_and_it_stays_in_one(tmp_path):
+    picture(tmp_path / "1.png", 1)
+    validated = checked(tmp_path, Row("1.png", ("A dog.",), "test"), Row("1.png", ("A pet.",), "train"))
+    assert problems_of(validated) == [("image in two splits", "1.png")]
+    assert splits_of(validated) == {"1.png": "test"}
+
+
+@pytest.mark.xfail(strict=True, reason="validation._found keeps the split of the first row")
+def test_rows_that_put_one_image_in_two_splits_keep_it_in_test_whatever_their_order(tmp_path):
+    picture(tmp_path / "1.png", 1)
+    validated = checked(tmp_path, Row("1.png", ("A dog.",), "train"), Row("1.png", ("A pet.",), "test"))
+    assert splits_of(validated) == {"1.png": "test"}
+
+
+def test_the_same_image_in_two_sources_is_kept_once(tmp_path):
+    picture(tmp_path / "a/1.png", 1)
+    picture(tmp_path / "b/1.png", 1)
+    readings = [Reading([Row("1.png", ("A dog.",), "train")], [tmp_path / folder]) for folder in "ab"]
+    validated = validate([(reading, 1.0) for reading in readings])
+    assert [picture.path for picture in validated.pictures] == [str(tmp_path / "a/1.png")]
+    assert problems_of(validated) == [("duplicate image", "1.png")]
+
+
+def test_each_source_gives_its_pictures_its_weight(tmp_path):
+    picture(tmp_path / "1.png", 1)
+    picture(tmp_path / "2.png", 2)
+    readings = [Reading([Row(name, ("A dog.",), "train")], [tmp_path]) for name in ("1.png", "2.png")]
+    validated = validate(list(zip(readings, (1.0, 2.5), strict=True)))
+    assert [picture.weight for picture in validated.pictures] == [1.0, 2.5]
+
+
+def test_official_splits_are_kept_and_only_the_rest_is_drawn(tmp_path):
+    rows = many(tmp_path, range(20))
+    official = [Row(row.image, row.captions, "train") for row in rows[:10]]
+    validated = checked(tmp_path, *official, *rows[10:])
+    assert [picture.split for picture in validated.pictures][:10] == ["train"] * 10
+    assert sorted(picture.split for picture in validated.pictures[10:]) == ["dev", "test", *["train"] * 8]
+    assert validated.drawn_split
+
+
+def test_a_tenth_is_drawn_for_each_of_dev_and_test(tmp_path):
+    validated = checked(tmp_path, *many(tmp_path, range(40)))
+    drawn = [picture.split for picture in validated.pictures]
+    assert (drawn.count("train"), drawn.count("dev"), drawn.count("test")) == (32, 4, 4)
+
+
+@pytest.mark.parametrize(("count", "expected"), [(1, ["train"]), (2, ["train"] * 2), (3, ["dev", "test", "train"])])
+def test_few_pictures_still_leave_one_to_train_on(tmp_path, count, expected):
+    validated = checked(tmp_path, *many(tmp_path, range(count)))
+    assert sorted(picture.split for picture in validated.pictures) == expected
+
+
+def test_the_split_is_the_same_for_the_same_seed_whatever_the_order_of_the_rows(tmp_path):
+    rows = many(tmp_path, range(40))
+    assert splits_of(checked(tmp_path, *rows, seed=3)) == splits_of(checked(tmp_path, *reversed(rows), seed=3))
+
+
+def test_another_seed_draws_another_split(tmp_path):
+    rows = many(tmp_path, range(40))
+    assert splits_of(checked(tmp_path, *rows, seed=3)) != splits_of(checked(tmp_path, *rows, seed=4))
+
+
+def test_adding_images_moves_few_of_the_others(tmp_path):
+    rows = many(tmp_path, range(330))
+    before = splits_of(checked(tmp_path, *rows[:300], is_known=lambda image_hash: True))
+    after = splits_of(checked(tmp_path, *rows, is_known=lambda image_hash: True))
+    assert sum(before[name] != after[name] for name in before) <= 15
+
+
+def test_no_image_is_in_two_splits(tmp_path):
+    rows = many(tmp_path, range(40))
+    for number in range(0, 40, 4):
+        picture(tmp_path / f"copy-{number}.png", number)
+    copies = [Row(f"copy-{number}.png", ("A dog.",), "test") for number in range(0, 40, 4)]
+    hashes = [picture.image_hash for picture in checked(tmp_path, *rows, *copies).pictures]
+    assert len(hashes) == len(set(hashes)) == 40
+
+
+def test_an_image_that_is_known_is_not_decoded_again(tmp_path):
+    (tmp_path / "1.png").write_bytes(b"no picture, but its features are cached")
+    validated = checked(tmp_path, Row("1.png", ("A dog.",), "train"), is_known=lambda image_hash: True)
+    assert list(kept(validated)) == ["1.png"]
+
+
+def test_progress_counts_every_image_once(tmp_path):
+    seen = []
+    checked(tmp_path, *many(tmp_path, range(5)), on_progress=lambda done, total: seen.append((done, total)))
+    assert seen == [(1, 5), (2, 5), (3, 5), (4, 5), (5, 5)]
+
+
+@pytest.mark.parametrize("written", ["deep/1.png", "somewhere/else/1.png", "1.png"])
+def test_a_picture_is_found_with_or_without_the_folders_it_is_written_with(tmp_path, written):
+    place = "deep/1.png" if written == "deep/1.png" else "1.png"
+    picture(tmp_path / "images" / place, 1)
+    assert locate(written, [tmp_path, tmp_path / "images"]) == tmp_path / "images" / place
+
+
+def test_a_picture_with_an_absolute_path_is_found(tmp_path):
+    picture(tmp_path / "1.png", 1)
+    assert locate(str(tmp_path / "1.png"), [tmp_path / "none"]) == tmp_path / "1.png"
+
+
+@pytest.mark.xfail(strict=True, reason="validation.locate tries the bare name before the other folders")
+def test_the_whole_path_in_any_folder_is_preferred_to_the_bare_name(tmp_path):
+    picture(tmp_path / "1.png", 1)
+    picture(tmp_path / "images/cats/1.png", 2)
+    assert locate("cats/1.png", [tmp_path, tmp_path / "images"]) == tmp_path / "images/cats/1.png"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param("long" * 100, marks=pytest.mark.xfail(strict=True, raises=OSError, reason="locate: is_file() raises")),
+        "a\0b.png",
+        "",
+        "images",
+    ],
+)
+def test_a_name_that_no_file_can_have_is_a_missing_image(tmp_path, name):
+    (tmp_path / "images").mkdir()
+    assert problems_of(checked(tmp_path, Row(name, ("A dog.",), "train"))) == [("missing image", name)]
+
+
+PICTURES = (
+    PreparedPicture("/photos/1.jpg", "a" * 64, "train", ("Ein Bär, »groß«.", "熊 🐻"), 2.5),
+    PreparedPicture("/photos/2.jpg", "b" * 64, "test", ("A cat.",)),
+)
+
+
+def dataset(name="photos", pictures=PICTURES):
+    return PreparedDataset(name, pictures, "efficientnet-lite0", "", ("plain", "flip"), ("/photos",))
+
+
+def test_a_prepared_data_set_comes_back_as_it_was_saved(places):
+    dataset().save()
+    assert prepared.load("photos") == dataset()
+
+
+def test_prepared_data_sets_are_listed_by_name(places):
+    assert prepared.names() == []
+    dataset("b").save()
+    dataset("a").save()
+    assert prepared.names() == ["a", "b"]
+
+
+def test_an_unknown_data_set_offers_the_nearest_name(places):
+    dataset("flickr8k").save()
+    with pytest.raises(UnknownNameError, match="no prepared data set named 'flicker8k'; did you mean flickr8k") as caught:
+        prepared.load("flicker8k")
+    assert caught.value.nearest == ["flickr8k"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "{}",
+        "[]",
+        '{"schema": 1, "pictures": [{}]}',
+        pytest.param("null", marks=pytest.mark.xfail(strict=True, raises=AttributeError, reason="load: None has no pop")),
+    ],
+)
+def test_a_damaged_data_set_is_an_error_that_says_to_prepare_it_again(places, text):
+    dataset().save().write_text(text)
+    with pytest.raises(DataError, match="damaged; run capgen prepare again"):
+        prepared.load("photos")
+
+
+def test_a_data_set_of_another_version_is_an_error_that_says_so(places):
+    path = dataset().save()
+    path.write_text(json.dumps(json.loads(path.read_text(encoding="utf-8")) | {"schema": 0}))
+    with pytest.raises(DataError, match="another version of capgen"):
+        prepared.load("photos")
+
+
+def test_a_caption_that_no_file_can_hold_is_no_traceback(places, tmp_path):
+    picture(tmp_path / "1.png", 1)
+    validated = checked(tmp_path, Row("1.png", ("A dog \ud83d", "A pet."), "train"))
+    dataset(pictures=tuple(validated.pictures)).save()
+
+
+def test_a_split_gives_its_pictures():
+    assert dataset().split("test") == [PICTURES[1]]
+
+
+def test_an_empty_split_is_an_error_that_names_it():
+    with pytest.raises(DataError, match="no pictures in its dev split"):
+        dataset().split("dev")
+
+
+def test_an_unknown_split_offers_the_nearest():
+    with pytest.raises(UnknownNameError, match="did you mean train"):
+        dataset().split("trian")
+
+
+def test_the_fingerprint_is_that_of_the_content_not_of_order_or_place():
+    moved = tuple(PreparedPicture(f"/new{p.path}", p.image_hash, p.split, p.captions, p.weight) for p in PICTURES)
+    assert dataset(pictures=moved[::-1]).fingerprint == dataset().fingerprint
+    assert dataset(pictures=PICTURES[:1]).fingerprint != dataset().fingerprint
