@@ -3,8 +3,12 @@
 What a file is, is read from its content, never from its name. The formats are an explicit list.
 """
 
+import errno
 import io
+import stat
+import struct
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,8 +20,8 @@ from capgen.errors import ImageError
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "MPO")
-"""Pillow's names of the formats that are read; MPO is how some cameras and phones write JPEG."""
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
+"""Pillow's names of the formats that are read; its JPEG reader also takes MPO, which some cameras and phones write."""
 
 MAX_PIXELS = 178_956_970
 """The most pixels decoded at full scale, Pillow's own bound; a larger JPEG is decoded at a reduced scale."""
@@ -56,20 +60,20 @@ def read(source: Path | bytes, preprocessing: Preprocessing) -> np.ndarray:
     Raises:
         ImageError: Why the file cannot be used, with its status.
     """
-    from PIL import Image
-
+    warnings.filterwarnings("ignore", module=r"PIL\.")  # what is wrong with a file is said by its status
     with _opened(source, preprocessing.size) as image:
         try:
-            resized = _to_rgb(image).resize(
-                (preprocessing.size, preprocessing.size), Image.Resampling[preprocessing.resample], reducing_gap=3.0
-            )
+            resized = _resized_rgb(image, preprocessing)
         except _DECODING_ERRORS as error:
             raise ImageError("unreadable", _reason(error)) from error
         # Turning the small square gives the same pixels as turning the whole picture first, for less work.
         return np.asarray(_upright(resized, image))
 
 
-_DECODING_ERRORS = (OSError, ValueError, SyntaxError, EOFError, IndexError, KeyError, OverflowError, MemoryError)
+_DECODING_ERRORS = (
+    OSError, ValueError, SyntaxError, EOFError, IndexError, KeyError, OverflowError, MemoryError, RuntimeError, TypeError,
+    struct.error,
+)  # fmt: skip
 """What Pillow's decoders raise on broken files."""
 
 _ORIENTATION_TAG = 0x0112
@@ -79,21 +83,15 @@ def _opened(source: Path | bytes, size: int) -> "Image":
     """Open a file without decoding it, and ask a JPEG decoder for no more detail than ``size`` needs."""
     from PIL import Image, UnidentifiedImageError
 
+    data = source if isinstance(source, bytes) else _file_bytes(source)
     try:
-        data = io.BytesIO(source) if isinstance(source, bytes) else io.BytesIO(source.read_bytes())
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            image = _identified(data)
-    except FileNotFoundError as error:
-        raise ImageError("vanished", "there is no such file") from error
-    except PermissionError as error:
-        raise ImageError("denied", "permission denied") from error
-    except IsADirectoryError as error:
-        raise ImageError("unsupported", "it is a folder; --recursive captions what is in it") from error
+        image = _identified(io.BytesIO(data))
     except Image.DecompressionBombError as error:
         raise ImageError("too-large", "it has more pixels than is safe to decode") from error
     except UnidentifiedImageError as error:
-        reason = f"it is no {', '.join(FORMATS[:-2])} or {FORMATS[-2]} picture" if data.getbuffer().nbytes else "it is empty"
+        if _begins_like_a_picture(data):
+            raise ImageError("unreadable", "its data is damaged (it ends early or its header is broken)") from error
+        reason = f"it is no {', '.join(FORMATS[:-1])} or {FORMATS[-1]} picture" if data else "it is empty"
         raise ImageError("unsupported", reason) from error
     except _DECODING_ERRORS as error:
         raise ImageError("unreadable", _reason(error)) from error
@@ -104,6 +102,31 @@ def _opened(source: Path | bytes, size: int) -> "Image":
         image.close()
         raise ImageError("too-large", f"it has {width}x{height} pixels, more than is safe to decode")
     return image
+
+
+def _begins_like_a_picture(data: bytes) -> bool:
+    """Tell whether the first bytes are those of a format that is read."""
+    from PIL import Image
+
+    accepts = (Image.OPEN[name][1] for name in FORMATS)
+    return any(accept is not None and accept(data[:16]) is True for accept in accepts)
+
+
+def _file_bytes(path: Path) -> bytes:
+    """Read a regular file; a pipe or device could go on for ever."""
+    try:
+        mode = path.stat().st_mode
+        if stat.S_ISDIR(mode):
+            raise ImageError("unsupported", "it is a folder; --recursive captions what is in it")
+        if not stat.S_ISREG(mode):
+            raise ImageError("unsupported", "it is no regular file")
+        return path.read_bytes()
+    except PermissionError as error:
+        raise ImageError("denied", "permission denied") from error
+    except OSError as error:
+        if error.errno in {errno.EIO, errno.ESTALE}:
+            raise ImageError("unreadable", f"the disk cannot read it ({error.strerror})") from error
+        raise ImageError("vanished", f"there is no such file ({error.strerror})") from error
 
 
 def _identified(data: io.BytesIO) -> "Image":
@@ -123,26 +146,47 @@ def _identified(data: io.BytesIO) -> "Image":
         return image
 
 
-def _to_rgb(image: "Image") -> "Image":
-    """Bring any mode to 8-bit RGB, transparency on white."""
+def _resized_rgb(image: "Image", preprocessing: Preprocessing) -> "Image":
+    """Squeeze a picture of any mode into the square, as 8-bit RGB, transparency on white."""
     from PIL import Image
 
+    square = (preprocessing.size, preprocessing.size)
+    resample = Image.Resampling[preprocessing.resample]
     image.load()
     if image.mode.startswith("I") or image.mode == "F":
-        return Image.fromarray(_to_8_bit(np.asarray(image))).convert("RGB")
+        grey = _on_white(image).resize(square, resample, reducing_gap=3.0)
+        scales = (1.0, 255.0, _SIXTEEN_BITS) if image.mode == "F" else (_SIXTEEN_BITS,)
+        return Image.fromarray(_to_8_bit(np.asarray(grey), scales)).convert("RGB")
     if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
         rgba = image.convert("RGBA")
         white = Image.new("RGBA", rgba.size, "white")
-        return Image.alpha_composite(white, rgba).convert("RGB")
-    return image.convert("RGB")
+        rgb = Image.alpha_composite(white, rgba).convert("RGB")
+    else:
+        rgb = image.convert("RGB")
+    return rgb.resize(square, resample, reducing_gap=3.0)
 
 
-def _to_8_bit(values: np.ndarray) -> np.ndarray:
-    """Scale 16-bit, 32-bit or floating-point grey to 0..255."""
-    top = float(np.nanmax(values, initial=0))
-    scales = (1.0, 255.0, 65535.0) if values.dtype.kind == "f" else (65535.0,)  # what greys are usually counted to
+def _on_white(image: "Image") -> "Image":
+    """Bring 16-bit, 32-bit or floating-point grey to floating point, its transparent level to white."""
+    from PIL import Image
+
+    level = image.info.get("transparency")
+    if not isinstance(level, int):
+        return image if image.mode == "F" else image.convert("I").convert("F")
+    values = np.asarray(image).astype(np.float32)
+    values[values == level] = _SIXTEEN_BITS
+    return Image.fromarray(values)
+
+
+_SIXTEEN_BITS = 65535.0
+
+
+def _to_8_bit(values: np.ndarray, scales: Sequence[float]) -> np.ndarray:
+    """Scale grey to 0..255 from the smallest of the usual scales that holds it, or from its own."""
+    finite = values[np.isfinite(values)]
+    top = float(finite.max()) if finite.size else 0.0
     full = next((scale for scale in scales if top <= scale), top)
-    return (np.clip(np.nan_to_num(values.astype(np.float32)), 0, full) * (255 / full)).astype(np.uint8)
+    return (np.clip(np.nan_to_num(values, posinf=full, neginf=0.0), 0, full) * (255 / full)).astype(np.uint8)
 
 
 def _upright(square: "Image", original: "Image") -> "Image":

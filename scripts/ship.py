@@ -15,9 +15,10 @@ from capgen import bundle
 from capgen.bundle import Bundle
 from capgen.training.card import model_card
 
-ABOUT = """Flickr8k (M. Hodosh, P. Young, J. Hockenmaier, "Framing Image Description as a Ranking Task", JAIR 47, 2013): photographs
-of people and dogs doing things outdoors, mostly, with five human captions each; the official split. One of the 6,000 training
-images is a byte-for-byte copy of another and was left out. The photographs were seen at 224x224 pixels and mirrored at random.
+ABOUT = """Flickr8k (M. Hodosh, P. Young, J. Hockenmaier, "Framing Image Description as a Ranking Task", JAIR 47, 2013):
+photographs of people and dogs doing things outdoors, mostly, with five human captions each; the official split. One of
+the 6,000 training images is a byte-for-byte copy of another and was left out. The photographs were seen at 224x224
+pixels, mirrored at random.
 """
 
 

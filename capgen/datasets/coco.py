@@ -2,7 +2,17 @@
 
 from pathlib import Path
 
-from capgen.datasets.layout import SPLIT_NAMES, Layout, Problem, Reading, Row, image_folders, is_json_object_with, read_json
+from capgen.datasets.layout import (
+    SPLIT_NAMES,
+    Layout,
+    Problem,
+    Reading,
+    Row,
+    image_folders,
+    is_json_object_with,
+    read_json,
+    text,
+)
 from capgen.errors import DataError
 
 
@@ -26,14 +36,14 @@ def read(source: Path) -> Reading:
         values = read_json(path)
         split = _split(path) if len(paths) > 1 else None
         try:
-            names = {image["id"]: image["file_name"] for image in values["images"]}
+            names = {image["id"]: text(image["file_name"]) for image in values["images"]}
             captions: dict[int, list[str]] = {identifier: [] for identifier in names}
             for annotation in values["annotations"]:
                 if annotation["image_id"] in captions:
-                    captions[annotation["image_id"]].append(annotation["caption"])
+                    captions[annotation["image_id"]].append(text(annotation["caption"]))
                 else:
                     problems.append(Problem("caption without an image", path.name, f"annotation {annotation.get('id')}"))
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, AttributeError) as error:
             raise DataError(f"{path} is no COCO annotation file: {error} is missing or of the wrong kind") from error
         rows += [Row(name, tuple(captions[key]), split, str(key)) for key, name in names.items()]
     root = paths[0].parent

@@ -25,8 +25,10 @@ def read(source: Path) -> Reading:
     for split, name in SPLIT_FILES.items():
         if (listing := path.parent / name).is_file():
             for place, image in lines(listing):
-                if splits.setdefault(image.strip(), split) != split:
-                    problems.append(Problem("image in two splits", place, f"{image} is also in {splits[image.strip()]}"))
+                if (other := splits.get(image.strip())) is not None:
+                    # the lists come in the order train, dev, test: what is tested on must not be trained on
+                    problems.append(Problem("image in two splits", place, f"kept in {split}, not {other}"))
+                splits[image.strip()] = split
     captions: dict[str, list[str]] = {image: [] for image in splits}
     for place, line in lines(path):
         key, tab, caption = line.partition("\t")

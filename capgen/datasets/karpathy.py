@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from capgen.datasets.layout import SPLIT_NAMES, Layout, Reading, Row, image_folders, is_json_object_with, read_json
+from capgen.datasets.layout import SPLIT_NAMES, Layout, Reading, Row, image_folders, is_json_object_with, read_json, text
 from capgen.errors import DataError
 
 
@@ -20,14 +20,14 @@ def read(source: Path) -> Reading:
     try:
         rows = [
             Row(
-                str(Path(image.get("filepath", "")) / image["filename"]),
-                tuple(sentence["raw"] for sentence in image["sentences"]),
+                str(Path(image.get("filepath", "")) / text(image["filename"])),
+                tuple(text(sentence["raw"]) for sentence in image["sentences"]),
                 SPLIT_NAMES.get(image["split"], "unused"),
                 str(image.get("cocoid", image["filename"])),
             )
             for image in read_json(path)["images"]
         ]
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, AttributeError) as error:
         raise DataError(f"{path} is not in Karpathy's layout: {error} is missing or of the wrong kind") from error
     return Reading(rows, image_folders(path.parent))
 

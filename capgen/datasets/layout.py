@@ -125,12 +125,27 @@ def lines(path: Path) -> Iterator[tuple[str, str]]:
             yield f"{path.name}:{number}", line.rstrip("\r")
 
 
+def text(value: Any) -> str:
+    """Return a value of a source that must be a text.
+
+    Raises:
+        TypeError: It is not.
+    """
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} in place of a text")
+    return value
+
+
 def is_json_object_with(path: Path, keys: tuple[str, ...]) -> bool:
-    """Tell whether a file is a JSON object with these keys."""
+    """Tell whether a file is a JSON object with these keys.
+
+    Raises:
+        DataError: It looks like JSON, but is no UTF-8 text.
+    """
     if path.suffix != ".json" or not path.is_file():
         return False
     try:
-        value = json.loads(path.read_bytes())
-    except (ValueError, OSError):
+        value = json.loads(read_text(path))
+    except (ValueError, RecursionError):
         return False
     return isinstance(value, dict) and all(key in value for key in keys)

@@ -97,7 +97,7 @@ def load(name: str) -> PreparedDataset:
         pictures = tuple(PreparedPicture(**{**p, "captions": tuple(p["captions"])}) for p in values.pop("pictures"))
         rest: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in values.items()}
         return PreparedDataset(pictures=pictures, **rest)
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(f"{path} is damaged; run capgen prepare again") from error
 
 

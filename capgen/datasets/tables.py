@@ -4,6 +4,7 @@ A row has an image, one caption or a list of them, and may have a split.
 """
 
 import csv
+import io
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -35,20 +36,17 @@ def read_csv(source: Path) -> Reading:
     if path is None:
         needed = f"one of {', '.join(IMAGE_COLUMNS)} and one of {', '.join(CAPTION_COLUMNS)}"
         raise DataError(f"{source} has no table whose first line names its columns: {needed}")
-    return _reading(path, _csv_rows(path), [])
+    problems: list[Problem] = []
+    return _reading(path, _csv_rows(path, problems), problems)
 
 
 def recognise_jsonl(source: Path) -> str | None:
-    """Say why ``source`` is a file of JSON lines with the keys needed, or ``None``."""
+    """Say why ``source`` is a file of JSON lines with the keys needed, or ``None``; malformed lines are passed over."""
     path = _file(source, _JSON_LINES, lambda path: True)
     if path is None:
         return None
-    _, first = next(lines(path), ("", ""))
-    try:
-        value = json.loads(first)
-    except ValueError:
-        return None
-    columns = _columns(value) if isinstance(value, dict) else None
+    found = (_columns(row) for _, row in _json_rows(path, []))
+    columns = next((names for names in found if names), None)
     return f"{path.name} has the keys {' and '.join(columns)}" if columns else None
 
 
@@ -76,23 +74,31 @@ def _columns(names: Iterable[str]) -> tuple[str, str] | None:
 
 
 def _csv_columns(path: Path) -> tuple[str, str] | None:
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            return _columns(next(csv.reader([file.readline()], delimiter=_delimiter(path)), []))
-    except (OSError, UnicodeDecodeError, csv.Error):
-        return None
+    """Return the columns that a table's first line names.
+
+    Raises:
+        DataError: It is a table by its name, but no UTF-8 text.
+    """
+    first = read_text(path).partition("\n")[0]
+    return _columns(next(csv.reader([first], delimiter=_delimiter(first)), []))
 
 
-def _delimiter(path: Path) -> str:
-    with path.open(encoding="utf-8-sig") as file:
-        return "\t" if "\t" in file.readline() else ","
+def _delimiter(first_line: str) -> str:
+    return "\t" if "\t" in first_line else ","
 
 
-def _csv_rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    reader = csv.DictReader(read_text(path).splitlines(keepends=True), delimiter=_delimiter(path))
+def _csv_rows(path: Path, problems: list[Problem]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    content = read_text(path)
+    # newline="" leaves it to the csv module what ends a row, so that other line separators stay inside captions
+    reader = csv.DictReader(io.StringIO(content, newline=""), delimiter=_delimiter(content.partition("\n")[0]))
+    previous = reader.reader.line_num
     try:
         for row in reader:
-            yield f"{path.name}:{reader.line_num}", row
+            place, previous = f"{path.name}:{previous + 1}", reader.line_num
+            if any("\n" in value for value in row.values() if isinstance(value, str)):
+                problems.append(Problem("malformed row", place, "a quote is left open, or a caption has several lines"))
+                continue
+            yield place, row
     except csv.Error as error:
         raise DataError(f"{path}:{reader.line_num} is no CSV: {error}") from error
 
@@ -101,7 +107,7 @@ def _json_rows(path: Path, problems: list[Problem]) -> Iterator[tuple[str, Mappi
     for place, line in lines(path):
         try:
             value = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             problems.append(Problem("malformed row", place, f"it is no JSON ({error})"))
             continue
         if isinstance(value, dict):
@@ -123,19 +129,20 @@ def _reading(path: Path, rows: Iterable[tuple[str, Mapping[str, Any]]], problems
             problems.append(Problem("malformed row", place, "it has more columns than names; quote a caption with commas"))
             continue
         given = next((row[key] for key in row if str(key).strip().lower() in SPLIT_COLUMNS), None)
-        if given and str(given).lower() not in SPLIT_NAMES:
+        named = str(given or "").strip().lower()
+        if named and named not in SPLIT_NAMES:
             problems.append(Problem("malformed row", place, f"{given!r} is no split"))
             continue
-        found.append(Row(image.strip(), captions, SPLIT_NAMES[str(given).lower()] if given else None))
+        found.append(Row(image.strip(), captions, SPLIT_NAMES[named] if named else None))
     return Reading(found, image_folders(path.parent), problems)
 
 
 def _captions(value: Any) -> tuple[str, ...] | None:
     """Read one caption, a list of them, or in a table a list written as JSON."""
-    if isinstance(value, str) and value.lstrip().startswith("["):
+    if isinstance(value, str) and value.lstrip().startswith('["'):
         try:
             value = json.loads(value)
-        except ValueError:
+        except (ValueError, RecursionError):
             return (value,)
     if isinstance(value, str):
         return (value,)

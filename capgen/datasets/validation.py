@@ -1,7 +1,7 @@
 """From what was read to what can be used: pictures found, hashed, decoded once, given a split; all else reported."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -108,25 +108,29 @@ def _found(reading: Reading, weight: float, problems: list[Problem]) -> list[_Ca
         elif kept:
             candidate = candidates.setdefault(str(path), _Candidate(path, [], row.split, weight))
             if candidate.split != row.split:
-                problems.append(Problem("image in two splits", row.image, f"kept in {candidate.split}, not {row.split}"))
-            else:
-                candidate.captions += kept
+                candidate.split, left = _more_protected(candidate.split, row.split)
+                problems.append(
+                    Problem("image in two splits", row.image, f"kept in {candidate.split}, not {left or 'none'}")
+                )
+            candidate.captions += kept
     return list(candidates.values())
 
 
-def locate(image: str, folders: Iterable[Path]) -> Path | None:
-    """Find the file of a picture as written in a source: below one of the folders, with or without its own folders."""
-    for folder in folders:
-        for name in dict.fromkeys((image, Path(image).name)):
-            if (path := folder / name).is_file():
-                return path
+def locate(image: str, folders: Sequence[Path]) -> Path | None:
+    """Find the file of a picture as written in a source: below one of the folders, else by its bare name."""
+    for name in dict.fromkeys((image, Path(image).name)):
+        for folder in folders:
+            try:
+                if (folder / name).is_file():
+                    return folder / name
+            except (OSError, ValueError):  # a name that no file can have
+                return None
     return None
 
 
 def _kept_duplicate(first: PreparedPicture, second: PreparedPicture, problems: list[Problem]) -> PreparedPicture:
     """Of two files with the same content, keep the one in the split that must stay whole: test, then dev, then train."""
-    rank = {split: index for index, split in enumerate(("", *SPLITS))}
-    kept, left = (first, second) if rank[first.split] >= rank[second.split] else (second, first)
+    kept, left = (second, first) if _more_protected(first.split, second.split)[0] != first.split else (first, second)
     same = Path(kept.path).name
     if first.split != second.split:
         detail = f"the same as {same}, kept in {kept.split or 'no split'}"
@@ -134,6 +138,12 @@ def _kept_duplicate(first: PreparedPicture, second: PreparedPicture, problems: l
     else:
         problems.append(Problem("duplicate image", Path(left.path).name, f"the same as {same}"))
     return kept
+
+
+def _more_protected(first: str | None, second: str | None) -> tuple[str | None, str | None]:
+    """Order two splits: what is in test must not be trained on or chosen by, what is in dev must not be trained on."""
+    rank = {split: index for index, split in enumerate((None, "", *SPLITS))}
+    return (first, second) if rank[first] >= rank[second] else (second, first)
 
 
 def _with_splits(pictures: list[PreparedPicture], seed: int) -> tuple[list[PreparedPicture], bool]:
