@@ -13,7 +13,8 @@ from capgen.captioner import Captioner
 
 def peak_mb() -> float:
     """Return the greatest resident size so far, in MB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    unit = 2**20 if sys.platform == "darwin" else 2**10  # bytes there, kilobytes elsewhere
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
 
 
 def main(folder: Path) -> None:

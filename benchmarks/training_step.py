@@ -1,9 +1,9 @@
 """Caption tokens a second of a training step, beside the scheme of the tutorials: a row a prefix with a one-hot target.
 
-Both train the same ``merge`` decoder on the same features and captions, whose lengths are spread like Flickr8k's. capgen
-takes whole captions, cut to 16 words. The tutorials' scheme makes each prefix a row of its own, padded to the longest
-caption (34 in J. Brownlee's "How to Develop a Deep Learning Photo Caption Generator", 2017), takes the LSTM's last state
-and compares with a one-hot vector. A token is a word, or the end mark, that is predicted.
+Both train the same ``merge`` decoder on the same features (the 4096 numbers of the classic) and captions, whose lengths
+are spread like Flickr8k's. capgen takes whole captions, cut to 16 words. The tutorials' scheme makes each prefix a row of
+its own, padded to the longest caption (34 in J. Brownlee's "How to Develop a Deep Learning Photo Caption Generator",
+2017), takes the LSTM's last state and compares with a one-hot vector. A token is a word, or the end mark, that is predicted.
 """
 
 import time
@@ -23,7 +23,7 @@ from capgen.vocabulary import END, START
 IMAGES, CAPTIONS = 64, 5
 MEAN_WORDS, SPREAD = 10.8, 3.7
 LONGEST = 34
-SHAPE = Shape(cells=49, channels=1280, vocabulary=2540, embedding=256, state=256, dropout=0.5)
+SHAPE = Shape(cells=1, channels=4096, vocabulary=2540, embedding=256, state=256, dropout=0.5)
 RUNS = 7
 
 

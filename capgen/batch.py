@@ -2,41 +2,19 @@
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from capgen import images
-from capgen.captioner import Caption, Captioner
+from capgen.captioner import Captioner
 from capgen.decoding import DecodingOptions
 from capgen.errors import ImageError
 from capgen.pipeline import map_ahead
+from capgen.results import Result
 
 BATCH = 32
 """Pictures whose captions are searched together; more gain nothing and cost memory."""
-
-
-@dataclass(frozen=True)
-class Result:
-    """What became of one file.
-
-    Attributes:
-        path: As it was given or found.
-        status: ``captioned``, or why not: ``unreadable``, ``unsupported``, ``too-large``, ``denied``, ``vanished``.
-        captions: The best first; none unless captioned.
-        reason: In words, unless captioned.
-    """
-
-    path: Path
-    status: str
-    captions: tuple[Caption, ...] = ()
-    reason: str = ""
-
-    @property
-    def failed(self) -> bool:
-        """Whether there is no caption."""
-        return self.status != "captioned"
 
 
 def discover(paths: Iterable[Path], *, recursive: bool) -> Iterator[Path]:
@@ -54,7 +32,11 @@ def discover(paths: Iterable[Path], *, recursive: bool) -> Iterator[Path]:
 
 
 def _pictures(folder: Path) -> Iterator[Path]:
-    entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    try:
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except OSError:  # named when it is its turn, like a file that cannot be read
+        yield folder
+        return
     for entry in entries:
         if entry.name.startswith("."):
             continue

@@ -75,6 +75,8 @@ class Bundle:
         values = self._json(DESCRIPTION, self._read(DESCRIPTION))
         if not isinstance(values, dict) or values.get("schema") != SCHEMA:
             raise BundleError(f"{place} was written by another version of capgen (schema {_schema(values)}, not {SCHEMA})")
+        if values.pop("seal", None) != _seal(values):
+            raise BundleError(f"{place} is damaged: {DESCRIPTION} is not as it was written; get the captioner anew")
         try:
             self._hashes: dict[str, str] = dict(values["files"])
             self.description = Description(
@@ -146,7 +148,9 @@ def find(model: str | Path | None) -> Path:
     Raises:
         UnknownNameError: There is none; the message offers the nearest.
     """
-    name = str(model or DEFAULT)
+    if model is None:
+        return SHIPPED / DEFAULT
+    name = str(model)
     given = Path(os.path.expanduser(name))  # noqa: PTH111 - Path.expanduser raises for unknown users
     if os.sep in name or given.suffix == SUFFIX or _exists(given / DESCRIPTION):
         if not _exists(given):
@@ -175,8 +179,10 @@ def write(place: Path, description: Description, contents: dict[str, bytes]) -> 
     Raises:
         StorageError: It cannot be written; what was there before is as it was.
     """
+    check_place(place)
     hashes = {name: hashlib.sha256(data).hexdigest() for name, data in sorted(contents.items())}
-    text = json.dumps({"schema": SCHEMA, **asdict(description), "files": hashes}, indent=1, ensure_ascii=False) + "\n"
+    values = {"schema": SCHEMA, **asdict(description), "files": hashes}
+    text = files.json_text({**values, "seal": _seal(values)}, indent=1) + "\n"
     everything = {**contents, DESCRIPTION: text.encode()}
     if place.suffix == SUFFIX:
         buffer = io.BytesIO()
@@ -193,6 +199,25 @@ def _exists(path: Path) -> bool:
         return path.exists()
     except OSError:  # a name that no file can have
         return False
+
+
+def check_place(place: Path) -> None:
+    """Make sure that writing a captioner to ``place`` would replace nothing but an older captioner.
+
+    Raises:
+        BundleError: Something else is there.
+    """
+    if place.suffix == SUFFIX:
+        free = place.is_file() or not place.exists()
+    else:
+        free = not place.exists() or (place.is_dir() and (_exists(place / DESCRIPTION) or not any(place.iterdir())))
+    if not free:
+        raise BundleError(f"{place} exists and is no captioner; it would be lost: choose another place with --out")
+
+
+def _seal(values: dict[str, Any]) -> str:
+    """Hash what a description says, however it is laid out."""
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
 def _opened_zip(place: Path) -> zipfile.ZipFile:

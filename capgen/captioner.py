@@ -3,7 +3,6 @@
 import math
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,19 +10,7 @@ import numpy as np
 from capgen import bundle, decoding
 from capgen.decoding import Arrays, DecodingOptions
 from capgen.litert import Graph
-
-
-@dataclass(frozen=True)
-class Caption:
-    """A caption found for a picture.
-
-    Attributes:
-        text: Lower-case words.
-        probability: What the decoder gives to exactly this caption, 0 to 1: the product over its words.
-    """
-
-    text: str
-    probability: float
+from capgen.results import Caption
 
 
 class LiteRTSteps:

@@ -63,6 +63,10 @@ class Hypothesis:
     ids: tuple[int, ...]
     log_probability: float
 
+    def score(self, length_power: float) -> float:
+        """Return what hypotheses are ranked by: the log-probability over the number of words, end included, to a power."""
+        return self.log_probability / (len(self.ids) + 1) ** length_power
+
 
 def search(decoder: StepFunction, features: np.ndarray, options: DecodingOptions) -> list[list[Hypothesis]]:
     """Find the best captions of a batch of images.
@@ -123,7 +127,7 @@ def _beam(decoder: StepFunction, features: np.ndarray, options: DecodingOptions)
         scores = scores.reshape(*words.shape, scores.shape[-1])  # (active, K, V)
         _forbid(scores, words, first=position == 0, last=position == longest)
         for image, hypothesis in _endings(totals + scores[..., END], ids):
-            ended[active[image]].append((hypothesis.log_probability / (position + 1) ** options.length_power, hypothesis))
+            ended[active[image]].append((hypothesis.score(options.length_power), hypothesis))
         if position == longest:
             break
         scores[..., END] = -np.inf

@@ -44,7 +44,7 @@ def from_dataset(name: str, split: str) -> list[Reference]:
 
 
 def from_source(source: Path, split: str) -> list[Reference]:
-    """Return the references of a source in any layout that ``prepare`` reads; all of it, if it has no splits.
+    """Return the references of a source in any layout that ``prepare`` reads; all of them, if it has no splits at all.
 
     Raises:
         DataError: It cannot be read, or has nothing in the split.
@@ -53,10 +53,11 @@ def from_source(source: Path, split: str) -> list[Reference]:
     if split not in prepared.SPLITS:
         raise UnknownNameError("split", split, prepared.SPLITS)
     reading = datasets.read(source)
+    wanted = split if any(row.split for row in reading.rows) else None
     captions: dict[str, list[str]] = {}
     rows: dict[str, Row] = {}
     for row in reading.rows:
-        if row.split in (split, None):
+        if row.split == wanted:
             rows.setdefault(row.id or row.image, row)
             captions.setdefault(row.id or row.image, []).extend(c for c in row.captions if words(c))
     references = [

@@ -97,14 +97,13 @@ def write_folder(path: Path, contents: dict[str, bytes]) -> None:
                     file.write(data)
                     file.flush()
                     os.fsync(file.fileno())
-            if path.exists():
-                path.rename(old)
             try:
+                if path.exists():
+                    path.rename(old)
                 fresh.rename(path)
-            except OSError:
-                if old.exists():
+            finally:
+                if old.exists() and not path.exists():
                     old.rename(path)
-                raise
     except OSError as error:
         raise storage_error(path, error) from error
 
@@ -145,7 +144,7 @@ def lock(path: Path) -> Iterator[None]:
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+        except BlockingIOError as error:
             raise StorageError(f"{path.parent} is in use by another capgen; wait for it to end, or stop it") from error
         yield
 

@@ -5,6 +5,7 @@ What a file is, is read from its content, never from its name. The formats are a
 
 import errno
 import io
+import os
 import stat
 import struct
 import warnings
@@ -116,6 +117,8 @@ def _file_bytes(path: Path) -> bytes:
     """Read a regular file; a pipe or device could go on for ever."""
     try:
         mode = path.stat().st_mode
+        if stat.S_ISDIR(mode) and not os.access(path, os.R_OK | os.X_OK):
+            raise ImageError("denied", "permission denied")
         if stat.S_ISDIR(mode):
             raise ImageError("unsupported", "it is a folder; --recursive captions what is in it")
         if not stat.S_ISREG(mode):

@@ -15,6 +15,8 @@ from capgen import bundle
 from capgen.bundle import Bundle
 from capgen.training.card import model_card
 
+SHIPPED = Path(__file__).resolve().parents[1] / "capgen/models" / bundle.DEFAULT
+
 ABOUT = """Flickr8k (M. Hodosh, P. Young, J. Hockenmaier, "Framing Image Description as a Ranking Task", JAIR 47, 2013):
 photographs of people and dogs doing things outdoors, mostly, with five human captions each; the official split. One of
 the 6,000 training images is a byte-for-byte copy of another and was left out. The photographs were seen at 224x224
@@ -31,7 +33,7 @@ def main(place: Path, test_scores: Path) -> None:
     names = (bundle.VOCABULARY, bundle.ENCODER, bundle.DECODER, bundle.WEIGHTS)
     contents = {name: opened.read(name) for name in names}
     contents[bundle.MODEL_CARD] = model_card(description, ABOUT).encode()
-    bundle.write(bundle.SHIPPED / description.name, description, contents)
+    bundle.write(SHIPPED, dataclasses.replace(description, name=bundle.DEFAULT), contents)
 
 
 if __name__ == "__main__":

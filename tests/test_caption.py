@@ -106,16 +106,17 @@ def test_an_unknown_captioner_offers_the_nearest(captioner):
     assert len(done.stderr.splitlines()) == 1
 
 
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
 @pytest.mark.parametrize("name", ["bundle.json", "vocabulary.json", "encoder.tflite", "decoder.tflite"])
-def test_a_changed_byte_is_found_and_the_file_named(captioner, tmp_path, name):
+def test_a_changed_byte_is_found_and_the_file_named(captioner, tmp_path, name, share):
     changed = tmp_path / "changed"
     shutil.copytree(captioner.folder / "user/models/shapes", changed)
     data = bytearray((changed / name).read_bytes())
-    data[len(data) // 2] ^= 1
+    data[int(len(data) * share)] ^= 1
     (changed / name).write_bytes(data)
     done = captioner.run("caption", "-m", changed, EXAMPLES / "cat.jpg")
     assert done.returncode == 1
-    assert name in done.stderr or "bundle" in done.stderr
+    assert name in done.stderr
     assert len(done.stderr.splitlines()) == 1
 
 

@@ -18,3 +18,13 @@ def test_the_command_completes_subcommands_and_options():
     assert capgen(env=environment).stdout.split() == ["caption"]
     environment |= {"COMP_WORDS": "capgen caption --rec", "COMP_CWORD": "2"}
     assert capgen(env=environment).stdout.split() == ["--recursive"]
+
+
+def test_the_help_names_every_layout_decoder_and_format():
+    from capgen.datasets import LAYOUTS
+    from capgen.outputs import FORMATS
+    from capgen.training.decoders import DECODERS
+
+    for command, names in (("prepare", LAYOUTS), ("train", DECODERS), ("caption", FORMATS)):
+        text = capgen(command, "--help").stdout
+        assert all(name in text for name in names), command

@@ -45,7 +45,7 @@ def test_whole_numbers_do_for_numbers(tmp_path):
         ("epochs=2.5", "whole number"),
         ("epochs=0", "at least 1"),
         ("learning_rate=fast", "a number"),
-        ("learning_rate=nan", "at least"),
+        ("learning_rate=nan", "finite number"),
         ("dropout=1.5", "at most"),
         ("schedule=cosin", "did you mean cosine"),
         ("epochs", "key=value"),

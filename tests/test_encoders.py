@@ -50,3 +50,18 @@ def test_a_file_that_holds_no_weights_says_so(tmp_path):
 def test_arrays_of_another_encoder_are_refused():
     with pytest.raises(DataError, match="does not hold the weights"):
         encoder("efficientnet-lite2").build(ENCODERS["efficientnet-lite0"].weights_file)
+
+
+def test_vgg16_runs_on_litert_with_its_grid_and_its_vector(tmp_path):
+    from capgen.litert import Graph
+    from capgen.training.export import to_litert
+
+    model = encoder("vgg16").build("random")
+    to_litert({"encode": model}, tmp_path / "vgg16.tflite")
+    picture = np.random.default_rng(0).integers(0, 256, (1, 224, 224, 3)).astype(np.float32)
+    found = Graph(tmp_path / "vgg16.tflite", threads=2).run("encode", {"image": picture})
+    expected = model.predict(picture, verbose=0)
+    for name, (cells, channels) in ENCODERS["vgg16"].outputs.items():
+        assert found[name].shape == (1, cells, channels)
+        scale = np.abs(expected[name]).max()
+        np.testing.assert_allclose(found[name] / scale, expected[name] / scale, atol=0.01)

@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from capgen.batch import Result
-from capgen.captioner import Caption
 from capgen.errors import UnknownNameError
 from capgen.outputs import FORMATS
+from capgen.results import Caption, Result
 
 DOG = Result(Path("photos/dog.jpg"), "captioned", (Caption("a dog runs", 0.25),))
 ALTERNATIVES = Result(Path("dog.jpg"), "captioned", (Caption("a dog runs", 0.25), Caption("a dog", 0.000123456)))

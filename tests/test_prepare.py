@@ -1,8 +1,14 @@
 """``capgen prepare``, as a command, on real files."""
 
 import json
+import os
+import shlex
+import subprocess
+import sys
+import time
+from pathlib import Path
 
-from conftest import draw, draw_dataset
+from conftest import SETTINGS, draw, draw_dataset
 
 
 def test_it_says_which_layout_it_recognised_and_what_it_found(studio):
@@ -50,6 +56,9 @@ def test_bad_rows_are_reported_and_left_out(studio, tmp_path):
     assert done.returncode == 0
     for kind in ("unreadable image", "missing image", "malformed row"):
         assert kind in done.stderr
+    listed = (studio.folder / "user/datasets/flawed.problems.jsonl").read_text().splitlines()
+    assert len(listed) == 3
+    assert all(json.loads(line)["where"] for line in listed)
 
 
 def test_strict_makes_them_an_error_and_prepares_nothing(studio, tmp_path):
@@ -103,7 +112,8 @@ def test_bad_requests_are_one_line_each_and_say_what_to_do(studio, tmp_path):
         ([studio.source, "--encoder", "efficientnet-light0"], "did you mean efficientnet-lite0"),
         ([studio.source, "--format", "cocoa"], "did you mean coco"),
         ([studio.source, "--views", "flop"], "did you mean flip"),
-        ([studio.source, "--name", "../up"], "cannot be a name"),
+        ([studio.source, "--name", "../up"], "--name"),
+        ([studio.source, "--weight", "0"], "a weight of 0"),
         ([studio.source, "--encoder", "resnet50", "--encoder-weights", tmp_path / "none.h5"], "no encoder weights"),
     ):
         done = studio.run("prepare", *arguments, "--quiet")
@@ -121,3 +131,63 @@ def test_a_cache_that_cannot_be_written_is_one_line(studio, tmp_path):
     assert done.returncode == 1
     assert "cannot write" in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_prepare_killed_in_the_middle_goes_on(studio, tmp_path):
+    source = draw_dataset(tmp_path / "many", 300, first_seed=5000)
+    arguments = ["prepare", source, "--encoder", "efficientnet-lite0"]
+    process = subprocess.Popen(
+        [Path(sys.executable).with_name("capgen"), *arguments], env={**os.environ, **studio.env}, stderr=subprocess.DEVNULL
+    )
+    store = next((studio.folder / "cache/features").iterdir())
+    before = set(store.glob("*.json"))
+    while not (set(store.glob("*.json")) - before) and process.poll() is None:
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    first = {path: path.stat().st_mtime_ns for path in store.iterdir() if path.suffix in {".json", ".npy"}}
+    done = studio.run(*arguments)
+    assert done.returncode == 0, done.stderr
+    assert all(path.stat().st_mtime_ns == then for path, then in first.items())
+    rows = [len(json.loads(path.read_text())) for path in set(store.glob("*.json")) - before]
+    assert sorted(rows) == [44, 256]
+
+
+def test_a_second_run_loads_no_tensorflow(studio):
+    program = (
+        "import sys; sys.argv = ['capgen', 'prepare', '--encoder', 'efficientnet-lite0', '-q', sys.argv[1]]\n"
+        "import atexit; atexit.register(lambda: print(sorted({'tensorflow', 'keras'} & set(sys.modules))))\n"
+        "from capgen.cli import main; main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, studio.source],
+        env={**os.environ, **studio.env}, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_an_encoder_of_keras_prepares_and_trains_offline_from_a_file_of_weights(studio, tmp_path):
+    import keras
+
+    network = keras.applications.MobileNetV3Large(include_top=False, weights=None, input_shape=(224, 224, 3))
+    network.save_weights(tmp_path / "mobilenet.weights.h5")
+    chosen = ["--encoder", "mobilenetv3", "--encoder-weights", tmp_path / "mobilenet.weights.h5", "--name", "mobile"]
+    done = studio.run("prepare", studio.source, *chosen)
+    assert done.returncode == 0, done.stderr
+    settings = [part for setting in SETTINGS for part in ("--set", setting)]
+    done = studio.run("train", "mobile", "--decoder", "merge", "--epochs", "1", *settings)
+    assert done.returncode == 0, done.stderr
+    assert studio.run("caption", "-m", "mobile", studio.source / "images/000.png").stdout.strip()
+
+
+def test_on_a_terminal_the_tables_are_not_written_over_by_a_bar(studio):
+    command = shlex.join(["capgen", "prepare", str(studio.source), "--encoder", "efficientnet-lite0"])
+    done = subprocess.run(
+        ["script", "-qec", command, "/dev/null"],
+        env={**os.environ, **studio.env, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "COLUMNS": "120"},
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert "Checking images" in done.stdout
+    shown = done.stdout[done.stdout.rindex("Checking images") :]
+    assert "Found" in shown
+    assert "prepared 'shapes'" in shown.splitlines()[-1]

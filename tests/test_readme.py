@@ -5,7 +5,7 @@ import shutil
 import subprocess
 
 import pytest
-from conftest import COLOURS, ROOT, SHAPES, draw
+from conftest import COLOURS, ROOT, SHAPES, capgen, draw
 
 README = (ROOT / "README.md").read_text()
 
@@ -59,5 +59,4 @@ def test_the_whole_path_runs_on_a_small_data_set_in_flickr8ks_layout(environment
 
 def test_every_option_of_every_command_in_the_readme_exists():
     for command, flag in set(re.findall(r"capgen (\w+)[^`\n]*?(--[a-z-]+)", README)):
-        text = subprocess.run(["capgen", command, "--help"], capture_output=True, text=True, check=True).stdout
-        assert flag in text, (command, flag)
+        assert flag in capgen(command, "--help").stdout, (command, flag)

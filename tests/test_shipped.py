@@ -24,6 +24,11 @@ def test_what_captioning_loads_is_at_most_40_mb(shipped):
     assert sum((shipped.place / name).stat().st_size for name in LOADED) <= 40e6
 
 
+def test_all_that_the_wheel_holds_is_at_most_95_mb(shipped):
+    package = shipped.place.parents[1]
+    assert sum(path.stat().st_size for path in package.rglob("*") if path.is_file()) <= 95e6
+
+
 def test_its_card_shows_the_scores_that_it_carries(shipped):
     card = shipped.read(bundle.MODEL_CARD).decode()
     for split in ("dev", "test"):

@@ -18,15 +18,24 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but resu
 Verbose = Annotated[bool, typer.Option("--verbose", help="Show the traceback of an error.")]
 
 
-def command(function: Callable[..., None]) -> Callable[..., None]:
-    """Turn what a subcommand raises into one line on stderr and an exit code."""
+def command(after_interrupt: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Make a decorator that turns what a subcommand raises into one line on stderr and an exit code.
 
+    Args:
+        after_interrupt: What to do after Ctrl-C; ``{argument}`` stands for one of the subcommand's arguments.
+    """
+    return functools.partial(_reported, after_interrupt)
+
+
+def _reported(after_interrupt: str, function: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(function)
     def wrapped(*args: Any, **kwargs: Any) -> None:
         try:
             function(*args, **kwargs)
+        except (typer.Exit, typer.Abort, typer.BadParameter):
+            raise
         except KeyboardInterrupt:
-            say("capgen: interrupted; run it again and it goes on")
+            say(f"capgen: interrupted; {after_interrupt.format(**kwargs)}")
             raise typer.Exit(INTERRUPTED) from None
         except BrokenPipeError:
             _close_stdout()
@@ -59,7 +68,7 @@ def is_terminal() -> bool:
 
 @contextmanager
 def progress(title: str, *, shown: bool) -> Iterator[Callable[[int, int], None]]:
-    """Show a bar with rate and time left on stderr.
+    """Show a bar with rate and time left on stderr, from the first update to the last.
 
     Args:
         title: What is done.
@@ -81,23 +90,27 @@ def progress(title: str, *, shown: bool) -> Iterator[Callable[[int, int], None]]
         TextColumn("{task.fields[rate]}"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(title, total=None, rate="")
+    bar = Progress(*columns, console=Console(stderr=True), transient=True)
+    task = bar.add_task(title, total=None, rate="")
 
-        def update(done: int, total: int) -> None:
-            speed = bar.tasks[0].speed
-            bar.update(task, completed=done, total=total or None, rate=f"{speed:,.0f}/s" if speed else "")
+    def update(done: int, total: int) -> None:
+        bar.start()
+        speed = bar.tasks[0].speed
+        bar.update(task, completed=done, total=total or None, rate=f"{speed:,.0f}/s" if speed else "")
+        if done == total:
+            bar.stop()  # so that what is printed next does not land behind it
 
+    try:
         yield update
+    finally:
+        bar.stop()
 
 
 def _line(error: BaseException) -> str:
     if isinstance(error, MemoryError):
         return "there is not enough memory; close other programs or use smaller batches"
-    if isinstance(error, OSError) and not isinstance(error, CapgenError):
-        from capgen.files import storage_error
-
-        return str(storage_error(error.filename, error)) if error.filename else (error.strerror or str(error))
+    if isinstance(error, OSError) and error.filename:
+        return f"{error.filename}: {error.strerror}"
     return " ".join(str(error).split())
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 @app.command("evaluate")
-@command
+@command("run it again")
 def evaluate_command(
     model: Annotated[str | None, typer.Argument(metavar="[MODEL]", help="Name or path of a captioner.")] = None,
     data: Annotated[str | None, typer.Option(help="A prepared data set to caption and compare with.")] = None,

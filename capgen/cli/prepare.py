@@ -11,10 +11,11 @@ from capgen.cli.console import Quiet, Verbose, command, progress, say
 if TYPE_CHECKING:
     from capgen.datasets.layout import Reading
     from capgen.datasets.validation import Validated
+    from capgen.training.encoders import Encoder
 
 
 @app.command("prepare")
-@command
+@command("run it again and it goes on")
 def prepare_command(
     sources: Annotated[list[Path], typer.Argument(metavar="SOURCE...", help="Folder or file of a captioned data set.")],
     images: Annotated[
@@ -41,6 +42,7 @@ def prepare_command(
     verbose: Verbose = False,
 ) -> None:
     """Check a captioned image data set and cache its features, once."""
+    from capgen.datasets.prepared import problems_file
     from capgen.training.preparation import Observer, Request, Source, prepare
 
     def each(values: list | None, default: object, option: str) -> list:
@@ -52,6 +54,7 @@ def prepare_command(
     columns = zip(
         sources, each(images, None, "--images"), each(layout, "auto", "--format"), each(weight, 1.0, "--weight"), strict=True
     )
+    chosen = name or _default_name(sources[0])
     wanted = [Source(*row) for row in columns]
 
     with progress("Checking images", shown=not quiet) as check, progress("Extracting features", shown=not quiet) as extract:
@@ -67,13 +70,19 @@ def prepare_command(
                 if not quiet:
                     say(f"{source.path}: {reading.layout} layout ({reading.why})")
 
+            def on_convert(self, encoder: "Encoder") -> None:
+                if not quiet:
+                    say(f"making {encoder.name} ready for this machine, once ({encoder.origin})")
+
             def on_validated(self, validated: "Validated") -> None:
                 if not quiet:
                     _show(validated, seed)
+                    if validated.problems:
+                        say(f"all that was left out will be listed in {problems_file(chosen)}")
 
         dataset = prepare(
             Request(
-                name=name or _default_name(sources[0]),
+                name=chosen,
                 sources=wanted,
                 encoder=encoder,
                 encoder_weights=encoder_weights,

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @app.command("train")
-@command
+@command("go on with: capgen train {data} --resume")
 def train_command(
     data: Annotated[str, typer.Argument(metavar="NAME", help="A data set that capgen prepare made.")],
     decoder: Annotated[str | None, typer.Option(help="attention, merge or inject.")] = None,
@@ -46,6 +46,7 @@ def train_command(
         raise typer.BadParameter(
             "it goes on with the settings the run began with; leave the others out", param_hint="--resume"
         )
+    from capgen.paths import models_dir
     from capgen.training import run
 
     folder = run.unfinished(data) if resume else run.begin(data, chosen, out)
@@ -54,7 +55,8 @@ def train_command(
     with _observer(quiet=quiet) as observer:
         place = run.go(folder, observer)
     if not quiet:
-        say(f"the captioner is at {place}; caption with it: capgen caption --model {out or data} photo.jpg")
+        model = place.name if place == models_dir() / place.name else place
+        say(f"the captioner is at {place}; caption with it: capgen caption --model {model} photo.jpg")
 
 
 def _observer(*, quiet: bool) -> "AbstractContextManager[Observer]":

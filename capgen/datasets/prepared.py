@@ -3,12 +3,14 @@
 import dataclasses
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from capgen import files, paths
+from capgen.datasets.layout import Problem
 from capgen.errors import DataError, UnknownNameError
 
 SPLITS = ("train", "dev", "test")
@@ -91,7 +93,7 @@ def load(name: str) -> PreparedDataset:
     if not path.is_file():
         raise UnknownNameError("prepared data set", name, names())
     try:
-        values = json.loads(path.read_text())
+        values = json.loads(path.read_text(encoding="utf-8"))
         if values.pop("schema") != SCHEMA:
             raise DataError(f"{path} was written by another version of capgen; run capgen prepare again")
         pictures = tuple(PreparedPicture(**{**p, "captions": tuple(p["captions"])}) for p in values.pop("pictures"))
@@ -104,6 +106,17 @@ def load(name: str) -> PreparedDataset:
 def names() -> list[str]:
     """Return the names of all prepared data sets."""
     return sorted(path.stem for path in paths.datasets_dir().glob("*.json"))
+
+
+def save_problems(name: str, problems: Sequence[Problem]) -> None:
+    """List what was left out of a data set, one JSON object a line."""
+    lines = (files.json_text(dataclasses.asdict(problem)) + "\n" for problem in problems)
+    files.write_text(problems_file(name), "".join(lines))
+
+
+def problems_file(name: str) -> Path:
+    """Return where the problems of a data set are listed."""
+    return paths.datasets_dir() / f"{name}.problems.jsonl"
 
 
 def _file(name: str) -> Path:

@@ -1,6 +1,7 @@
 """From what was read to what can be used: pictures found, hashed, decoded once, given a split; all else reported."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -93,11 +94,12 @@ def validate(
 def _found(reading: Reading, weight: float, problems: list[Problem]) -> list[_Candidate]:
     """Look up the files of a reading, join the rows of one picture, and leave empty captions out."""
     problems += reading.problems
+    named = Counter(Path(image).name for image in {row.image for row in reading.rows})
     candidates: dict[str, _Candidate] = {}
     for row in reading.rows:
         kept = [caption for caption in row.captions if words(caption)]
         problems += [Problem("empty caption", row.image) for caption in row.captions if not words(caption)]
-        path = locate(row.image, reading.folders)
+        path = locate(row.image, reading.folders, by_name=named[Path(row.image).name] == 1)
         if path is None:
             kind = "missing image" if row.split != "unused" else "caption without an image"
             problems.append(Problem(kind, row.image, f"not in {reading.folders[0]}"))
@@ -116,9 +118,9 @@ def _found(reading: Reading, weight: float, problems: list[Problem]) -> list[_Ca
     return list(candidates.values())
 
 
-def locate(image: str, folders: Sequence[Path]) -> Path | None:
-    """Find the file of a picture as written in a source: below one of the folders, else by its bare name."""
-    for name in dict.fromkeys((image, Path(image).name)):
+def locate(image: str, folders: Sequence[Path], *, by_name: bool = True) -> Path | None:
+    """Find the file of a picture as written in a source: below one of the folders, else ``by_name`` alone."""
+    for name in dict.fromkeys((image, Path(image).name) if by_name else (image,)):
         for folder in folders:
             try:
                 if (folder / name).is_file():

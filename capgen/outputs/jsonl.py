@@ -1,7 +1,7 @@
 """``jsonl``: one JSON object a picture, failed ones included."""
 
-from capgen.batch import Result
 from capgen.files import json_text
+from capgen.results import Result
 
 
 class JsonLinesFormat:

@@ -1,6 +1,6 @@
 """``text``: the caption alone for one picture, ``path<TAB>caption`` for several."""
 
-from capgen.batch import Result
+from capgen.results import Result
 
 _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 

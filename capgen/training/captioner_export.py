@@ -12,7 +12,8 @@ import capgen
 from capgen import bundle, decoding, images, metrics
 from capgen.bundle import Bundle, Description
 from capgen.captioner import Captioner
-from capgen.errors import TrainingError
+from capgen.datasets.prepared import PreparedPicture
+from capgen.errors import ImageError, TrainingError
 from capgen.training import config as configs
 from capgen.training.card import model_card
 from capgen.training.export import to_litert
@@ -23,7 +24,7 @@ PARITY_IMAGES = 50
 """Dev pictures captioned both ways before a bundle is accepted."""
 
 TIE = 1e-3
-"""Difference in log-probability below which two captions are equally good, so that rounding may choose either."""
+"""Difference in score below which two captions are equally good, so that rounding may choose either."""
 
 
 def export_captioner(trainer: Trainer, prepared: Prepared, place: Path) -> None:
@@ -102,12 +103,21 @@ def _check_parity(trainer: Trainer, captioner: Captioner) -> None:
     """Caption dev pictures from their files with LiteRT, and from their cached features with Keras."""
     for picture in trainer.dev_pictures[:PARITY_IMAGES]:
         cached = trainer.store.rows([picture.image_hash], trainer.output).astype(np.float32)
-        fresh = captioner.encode(images.read(Path(picture.path), captioner.preprocessing))[None]
+        fresh = captioner.encode(_read(picture, captioner.preprocessing))[None]
         if not np.isfinite(fresh).all():
             raise TrainingError(f"the exported encoder gives numbers that are not finite for {picture.path}")
-        by_keras = decoding.search(trainer.steps, cached, trainer.options)[0][0]
-        by_litert = captioner.search(fresh)[0][0]
-        differ = by_keras.ids != by_litert.ids and abs(by_keras.log_probability - by_litert.log_probability) > TIE
-        if differ or not np.isfinite(by_litert.log_probability):
-            said = [trainer.vocabulary.decode(found.ids) for found in (by_keras, by_litert)]
+        found = (decoding.search(trainer.steps, cached, trainer.options)[0], captioner.search(fresh)[0])
+        if not all(found):
+            raise TrainingError(f"the decoder gives numbers that are not finite for {picture.path}")
+        by_keras, by_litert = (hypotheses[0] for hypotheses in found)
+        scores = [one.score(trainer.options.length_power) for one in (by_keras, by_litert)]
+        if by_keras.ids != by_litert.ids and abs(scores[0] - scores[1]) > TIE:
+            said = [trainer.vocabulary.decode(one.ids) for one in (by_keras, by_litert)]
             raise TrainingError(f"the export does not caption {picture.path} like the model: {said[1]!r}, not {said[0]!r}")
+
+
+def _read(picture: PreparedPicture, preprocessing: images.Preprocessing) -> np.ndarray:
+    try:
+        return images.read(Path(picture.path), preprocessing)
+    except ImageError as error:
+        raise TrainingError(f"{picture.path}: {error}; put it back, then go on with --resume") from error

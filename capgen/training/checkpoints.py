@@ -5,6 +5,7 @@ variable of the model, the seeds among them, every variable of the optimizer, an
 """
 
 import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ def load(path: Path, model: keras.Model) -> dict[str, Any]:
                 for index, variable in enumerate(variables):
                     variable.assign(arrays[f"{prefix}/{index}"])
             return json.loads(arrays["progress"].tobytes())
-    except (OSError, KeyError, ValueError) as error:
+    except (OSError, KeyError, ValueError, TypeError, zipfile.BadZipFile) as error:
         raise TrainingError(f"{path} does not fit this run; start anew without --resume ({error})") from error
 
 

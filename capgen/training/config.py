@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+import math
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
@@ -43,11 +44,6 @@ class TrainingConfig:
     weight_decay: float = _field(0.01, "decoupled weight decay of AdamW; 0 is plain Adam", at_least=0)
     clip_norm: float = _field(5.0, "greatest norm of the whole gradient", at_least=0.001)
     label_smoothing: float = _field(0.1, "share of each target spread over all words", at_least=0, at_most=0.9)
-    precision: str = _field(
-        "float32",
-        "number format of a step; mixed_bfloat16 pays only on hardware made for it",
-        choices=("float32", "mixed_bfloat16"),
-    )
     patience: int = _field(3, "epochs without a better CIDEr-D on dev before it stops", at_least=1)
     beam: int = _field(5, "beam when dev is captioned, and the bundle's default", at_least=1)
     length_power: float = _field(0.7, "power of the length that scores are divided by", at_least=0)
@@ -116,9 +112,9 @@ def to_mapping(config: TrainingConfig) -> dict[str, Any]:
 
 def _read(file: Path) -> dict[str, Any]:
     shipped = RECIPES / f"{file}.toml"
-    path = shipped if not file.exists() and shipped.is_file() else file
+    path = shipped if not file.is_file() and shipped.is_file() else file
     try:
-        return tomllib.loads(path.read_text())
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         recipes = ", ".join(sorted(p.stem for p in RECIPES.glob("*.toml")))
         raise ConfigError(f"there is no config file {file}; the recipes that ship are {recipes}") from error
@@ -140,6 +136,8 @@ def _parsed(key: str, text: str) -> Any:
 def _check(item: dataclasses.Field, value: Any) -> None:
     if type(value) is not item.type:
         raise ConfigError(f"{item.name} = {value!r}: it takes {_named(item.type)}")
+    if item.type is float and not math.isfinite(value):
+        raise ConfigError(f"{item.name} = {value}: it takes a finite number")
     limits = item.metadata
     if limits["choices"] and value not in limits["choices"]:
         near = difflib.get_close_matches(value, limits["choices"], n=1, cutoff=0.4)

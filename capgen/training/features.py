@@ -5,10 +5,12 @@ its rows' keys, which is written last: a shard without it does not exist. A key 
 and the view; the folder's name covers the encoder's weights and preprocessing. Names and times of files play no part.
 """
 
+import contextlib
 import functools
 import hashlib
 import json
 import os
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +27,9 @@ from capgen.training.encoders import Encoder
 
 SHARD_ROWS = 256
 """Rows a shard; what an interrupted run loses at most."""
+
+MAPPED = 100
+"""Shards mapped at a time; each takes a file descriptor, of which some systems give a process 256."""
 
 VIEWS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "plain": lambda pixels: pixels,
@@ -47,12 +52,15 @@ class Prepared:
         return paths.features_dir() / f"{self.encoder.name}-{self.key}"
 
 
-def prepare_encoder(encoder: Encoder, weights: Path | None = None) -> Prepared:
+def prepare_encoder(
+    encoder: Encoder, weights: Path | None = None, on_convert: Callable[[], None] = lambda: None
+) -> Prepared:
     """Convert an encoder once into the per-user cache; later calls find it there and load no TensorFlow.
 
     Args:
         encoder: The encoder.
         weights: A file of weights in place of the encoder's own.
+        on_convert: Called before it is converted, and its weights downloaded if need be.
 
     Raises:
         DataError: The weights are missing or do not fit.
@@ -63,10 +71,13 @@ def prepare_encoder(encoder: Encoder, weights: Path | None = None) -> Prepared:
     key = _key(encoder, source)
     graph = paths.encoders_dir() / f"{encoder.name}-{key}.tflite"
     if not graph.exists():
+        on_convert()
         load_tensorflow()
         from capgen.training.export import to_litert
 
-        to_litert({"encode": encoder.build(weights)}, graph)
+        with contextlib.redirect_stdout(sys.stderr):  # where Keras shows a download
+            model = encoder.build(weights)
+        to_litert({"encode": model}, graph)
     return Prepared(encoder, graph, key)
 
 
@@ -88,9 +99,11 @@ class FeatureStore:
         """List the shards that are there."""
         self.folder = folder
         self._rows: dict[str, tuple[str, int]] = {}
-        self._maps: dict[tuple[str, str], np.ndarray] = {}
+        self._map = functools.lru_cache(MAPPED)(self._mapped)
+        present = {path.name.partition(".")[0] for path in self.folder.glob("*.npy")}
         for listing in sorted(self.folder.glob("*.json")):
-            self._add(listing.stem, json.loads(listing.read_text()))
+            if listing.stem in present:  # else its arrays were lost, and are computed again
+                self._add(listing.stem, _keys(listing))
 
     def _add(self, shard: str, keys: Sequence[str]) -> None:
         self._rows.update({key: (shard, row) for row, key in enumerate(keys)})
@@ -119,15 +132,23 @@ class FeatureStore:
     def row(self, key: str, output: str) -> np.ndarray:
         """Return the features of ``key``: (C, D) float16, a view of the mapped file."""
         shard, row = self._rows[key]
-        mapped = self._maps.get((shard, output))
-        if mapped is None:
-            mapped = np.load(self.folder / f"{shard}.{output}.npy", mmap_mode="r", allow_pickle=False)
-            self._maps[shard, output] = mapped
-        return mapped[row]
+        return self._map(shard, output)[row]
+
+    def _mapped(self, shard: str, output: str) -> np.ndarray:
+        return np.load(self.folder / f"{shard}.{output}.npy", mmap_mode="r", allow_pickle=False)
 
     def rows(self, keys: Sequence[str], output: str) -> np.ndarray:
         """Return the features of several keys: (N, C, D) float16."""
         return np.stack([self.row(key, output) for key in keys])
+
+
+def _keys(listing: Path) -> list[str]:
+    """Read the keys of a shard; of a damaged list none, so that its pictures are computed again."""
+    try:
+        keys = json.loads(listing.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return []
+    return keys if isinstance(keys, list) else []
 
 
 def _save(rows: np.ndarray, file: BinaryIO) -> None:
@@ -181,10 +202,16 @@ def extract(
                 parts.clear()
 
     def decode(entry: tuple[str, Path, list[str]]) -> np.ndarray | ImageError:
+        image_hash, path, _ = entry
         try:
-            return images.read(entry[1], prepared.encoder.preprocessing)
+            data = path.read_bytes()
+            if hashlib.sha256(data).hexdigest() != image_hash:
+                return ImageError("vanished", "it has changed since it was checked")
+            return images.read(data, prepared.encoder.preprocessing)
         except ImageError as error:
             return error
+        except OSError as error:
+            return ImageError("vanished", error.strerror or str(error))
 
     for done, ((image_hash, _, wanted), pixels) in enumerate(map_ahead(decode, missing, workers), 1):
         if isinstance(pixels, ImageError):

@@ -1,5 +1,6 @@
 """The training loop: epochs of teacher forcing, each judged by the captions that the decoder then writes on dev."""
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -73,7 +74,6 @@ class Trainer:
     ) -> None:
         """Build vocabulary, decoder and optimizer."""
         keras.utils.set_random_seed(config.seed)
-        keras.config.set_dtype_policy(config.precision)
         self.config, self.data, self.store, self.folder = config, data, store, folder
         self.epochs: list[Epoch] = []
         self.train_pictures, self.dev_pictures = data.split("train"), data.split("dev")
@@ -88,7 +88,6 @@ class Trainer:
         )
         self.decoder: Decoder = family(shape)
         self.model = self.decoder.training_model(config.captions_per_image, config.maximum_words + 1)
-        keras.config.set_dtype_policy("float32")
         self.steps = KerasSteps(self.decoder)
         self.samples = self._samples(self.train_pictures)
         self._compile()
@@ -170,12 +169,15 @@ class Trainer:
         batches = self._batches(self.samples, views=self.data.views, seed=self.config.seed, epoch=done)
         telling = _Telling(lambda step, loss: observer.on_step(done + 1, step, len(batches), loss))
         history = self.model.fit(batches, epochs=1, shuffle=False, verbose=0, callbacks=[telling])
+        loss = float(history.history["loss"][-1])
+        if not math.isfinite(loss):
+            raise TrainingError(f"the loss of epoch {done + 1} is not finite; train anew with a smaller learning_rate")
         captions = self.write_captions(self.dev_pictures, self.options)
         scores = metrics.score(captions, [picture.captions for picture in self.dev_pictures])
         shown = np.linspace(0, len(captions) - 1, min(SAMPLES, len(captions))).astype(int)
         return Epoch(
             number=done + 1,
-            loss=float(history.history["loss"][-1]),
+            loss=loss,
             dev_loss=self._dev_loss(),
             cider_d=scores["CIDEr-D"],
             bleu_4=scores["BLEU-4"],

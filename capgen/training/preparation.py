@@ -1,17 +1,19 @@
 """``prepare``: read sources, validate them, cache their features, and name the result."""
 
+import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from capgen import datasets, paths
+from capgen import datasets
 from capgen.datasets.layout import Problem, Reading
-from capgen.datasets.prepared import PreparedDataset
+from capgen.datasets.prepared import PreparedDataset, problems_file, save_problems
 from capgen.datasets.validation import Validated, validate
 from capgen.errors import DataError, UnknownNameError, UsageError
+from capgen.training.encoders import Encoder
 from capgen.training.encoders import encoder as find_encoder
-from capgen.training.features import VIEWS, FeatureStore, extract, prepare_encoder, view_key
+from capgen.training.features import VIEWS, FeatureStore, extract, prepare_encoder
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -45,8 +47,8 @@ class Observer:
     def on_validated(self, validated: Validated) -> None:
         """Called once, before anything is computed."""
 
-    def on_encoder(self, name: str) -> None:
-        """Called before an encoder is converted, which takes some seconds, the first time only."""
+    def on_convert(self, encoder: Encoder) -> None:
+        """Called before an encoder is converted, which takes some seconds, and downloads weights that are not here."""
 
     def on_extract(self, done: int, total: int) -> None:
         """Called for each picture whose features are computed."""
@@ -87,10 +89,13 @@ def prepare(request: Request) -> PreparedDataset:
         StorageError: The cache or the data folder cannot be written.
     """
     if not _NAME.fullmatch(request.name):
-        raise UsageError(f"{request.name!r} cannot be a name; use letters, digits, '.', '_' and '-'")
+        raise UsageError(f"{request.name!r} cannot be a name; give one with --name, of letters, digits, '.', '_' and '-'")
     observer = request.observer
     encoder = find_encoder(request.encoder)
     views = tuple(dict.fromkeys(("plain", *request.views)))
+    for source in request.sources:
+        if not (math.isfinite(source.weight) and source.weight > 0):
+            raise UsageError(f"a weight of {source.weight} makes no sense; it is how often an image is seen, above 0")
     for view in views:
         if view not in VIEWS:
             raise UnknownNameError("view", view, VIEWS)
@@ -99,16 +104,20 @@ def prepare(request: Request) -> PreparedDataset:
         reading = datasets.read(source.path, source.layout, source.images)
         readings.append((reading, source.weight))
         observer.on_read(source, reading)
-    known = _known_hashes(encoder.name)
-    validated = validate(readings, seed=request.seed, workers=request.workers, is_known=known, on_progress=observer.on_check)
+    prepared = prepare_encoder(encoder, request.encoder_weights, lambda: observer.on_convert(encoder))
+    store = FeatureStore(prepared.store_folder)
+    validated = validate(
+        readings, seed=request.seed, workers=request.workers, is_known=store.__contains__, on_progress=observer.on_check
+    )
     observer.on_validated(validated)
     if not validated.pictures:
         raise DataError(f"nothing in {request.sources[0].path} can be used; {_first(validated.problems)}")
     if request.strict and validated.problems:
-        raise DataError(f"{len(validated.problems)} problems, and --strict; {_first(validated.problems)}")
-    observer.on_encoder(encoder.name)
-    prepared = prepare_encoder(encoder, request.encoder_weights)
-    store = FeatureStore(prepared.store_folder)
+        save_problems(request.name, validated.problems)
+        listed = problems_file(request.name)
+        raise DataError(
+            f"{len(validated.problems)} problems, and --strict; {_first(validated.problems)}; all are listed in {listed}"
+        )
     pictures = [(picture.image_hash, Path(picture.path)) for picture in validated.pictures]
     failed = extract(prepared, store, pictures, views, workers=request.workers, on_progress=observer.on_extract)
     if failed:
@@ -122,13 +131,8 @@ def prepare(request: Request) -> PreparedDataset:
         sources=tuple(str(source.path) for source in request.sources),
     )
     dataset.save()
+    save_problems(request.name, validated.problems)
     return dataset
-
-
-def _known_hashes(encoder: str) -> Callable[[str], bool]:
-    """Tell which images some earlier run has decoded: those with features of this encoder, whatever its weights."""
-    stores = [FeatureStore(folder) for folder in paths.features_dir().glob(f"{encoder}-*")]
-    return lambda image_hash: any(view_key(image_hash, "plain") in store for store in stores)
 
 
 def _first(problems: Sequence[Problem]) -> str:

@@ -4,11 +4,13 @@ A run's folder holds ``config.json``, ``history.csv``, ``curves.png`` and Tensor
 ``checkpoint.npz`` and ``best.npz``, which the finished captioner makes needless.
 """
 
+import dataclasses
+import hashlib
 import json
 import time
 from pathlib import Path
 
-from capgen import files, paths
+from capgen import bundle, files, paths
 from capgen.datasets import prepared
 from capgen.datasets.prepared import PreparedDataset
 from capgen.errors import TrainingError, UsageError
@@ -16,14 +18,14 @@ from capgen.training import config as configs
 from capgen.training.backend import load_tensorflow
 from capgen.training.config import TrainingConfig
 from capgen.training.encoders import encoder as find_encoder
-from capgen.training.features import FeatureStore, prepare_encoder, view_key
+from capgen.training.features import FeatureStore, Prepared, prepare_encoder, view_key
 from capgen.training.history import History, Observer
 
 CONFIG, FINISHED = "config.json", "finished"
 
 
 def begin(data: str, config: TrainingConfig, out: Path | None) -> Path:
-    """Make the folder of a new run.
+    """Make the folder of a new run, after checking that it can reach its end.
 
     Args:
         data: Name of the prepared data set.
@@ -32,37 +34,44 @@ def begin(data: str, config: TrainingConfig, out: Path | None) -> Path:
 
     Raises:
         UnknownNameError: There is no such data set.
+        DataError: Its train or dev split is empty.
+        BundleError: Something that is no captioner would be replaced.
+        TrainingError: The cache lacks some of its features.
         StorageError: The folder cannot be made.
     """
     dataset = prepared.load(data)
+    for split in ("train", "dev"):
+        dataset.split(split)
+    place = (out or paths.models_dir() / data).resolve()
+    bundle.check_place(place)
+    ready, store = _features(dataset)
+    _must_have_features(dataset, store)
     folder = paths.runs_dir() / data / time.strftime("%Y-%m-%dT%H-%M-%S")
     files.make_folder(folder.parent)
     try:
         folder.mkdir()
     except FileExistsError as error:
         raise TrainingError(f"another run began at {folder.name}; wait a second") from error
-    place = out or paths.models_dir() / data
-    values = {
-        "data": data,
-        "fingerprint": dataset.fingerprint,
-        "out": str(place.resolve()),
-        "config": configs.to_mapping(config),
-    }
+    except OSError as error:
+        raise files.storage_error(folder, error) from error
+    values = {"data": data, "seen": _seen(dataset, ready), "out": str(place), "config": configs.to_mapping(config)}
     files.write_json(folder / CONFIG, values)
     return folder
 
 
 def unfinished(data: str) -> Path:
-    """Return the folder of the latest run on a data set that has not finished.
+    """Return the folder of the latest run on a data set, if it has not finished.
 
     Raises:
-        TrainingError: There is none.
+        TrainingError: It has, or there is none.
     """
-    folders = sorted((paths.runs_dir() / data).glob(f"*/{CONFIG}"), reverse=True)
-    for file in folders:
-        if not (file.parent / FINISHED).exists():
-            return file.parent
-    raise TrainingError(f"there is no unfinished run on {data!r} to go on with; leave --resume out to begin one")
+    folders = sorted(file.parent for file in (paths.runs_dir() / data).glob(f"*/{CONFIG}"))
+    if not folders or (folders[-1] / FINISHED).exists():
+        what = "the latest run has finished" if folders else "there is no run"
+        raise TrainingError(
+            f"there is no unfinished run on {data!r} to go on with ({what}); leave --resume out to begin one"
+        )
+    return folders[-1]
 
 
 def go(folder: Path, observer: Observer) -> Path:
@@ -80,20 +89,20 @@ def go(folder: Path, observer: Observer) -> Path:
         UsageError: The data set has changed since the run began.
     """
     with files.lock(folder / ".lock"):
-        values = json.loads((folder / CONFIG).read_text())
+        values = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
         config = configs.from_mapping(values["config"])
         data = prepared.load(values["data"])
-        if data.fingerprint != values["fingerprint"]:
-            raise UsageError(f"data set {data.name!r} has changed since this run began; leave --resume out to begin anew")
-        encoder = find_encoder(data.encoder)
-        ready = prepare_encoder(encoder, Path(data.encoder_weights) if data.encoder_weights else None)
-        store = FeatureStore(ready.store_folder)
+        ready, store = _features(data)
+        if _seen(data, ready) != values["seen"]:
+            raise UsageError(
+                f"data set {data.name!r} has been prepared otherwise since this run began; leave --resume out to begin anew"
+            )
         _must_have_features(data, store)
         load_tensorflow()
         from capgen.training.captioner_export import export_captioner
         from capgen.training.loop import BEST, CHECKPOINT, Trainer
 
-        trainer = Trainer(config, data, encoder, store, folder)
+        trainer = Trainer(config, data, ready.encoder, store, folder)
         history = History(folder)
         for _ in trainer.run(observer):
             history.write(trainer.epochs)
@@ -103,6 +112,18 @@ def go(folder: Path, observer: Observer) -> Path:
         for leftover in (CHECKPOINT, BEST):
             (folder / leftover).unlink(missing_ok=True)
     return place
+
+
+def _features(data: PreparedDataset) -> tuple[Prepared, FeatureStore]:
+    weights = Path(data.encoder_weights) if data.encoder_weights else None
+    ready = prepare_encoder(find_encoder(data.encoder), weights)
+    return ready, FeatureStore(ready.store_folder)
+
+
+def _seen(data: PreparedDataset, ready: Prepared) -> str:
+    """Identify all that a run sees: pictures and captions in their order, encoder and views."""
+    rows = [dataclasses.astuple(dataclasses.replace(picture, path="")) for picture in data.pictures]
+    return hashlib.sha256(json.dumps([ready.key, data.views, rows]).encode()).hexdigest()[:16]
 
 
 def _must_have_features(data: PreparedDataset, store: FeatureStore) -> None:

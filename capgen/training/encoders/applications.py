@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import keras
 from keras import layers
@@ -32,9 +31,12 @@ def build(encoder: Encoder, weights: Path | str | None) -> keras.Model:
     image = keras.Input((size, size, 3), name="image")
     whole = encoder.name == "vgg16"  # its fully connected layers describe the whole picture
     application, prepared = _APPLICATIONS[encoder.name]
-    network = application(include_top=whole, weights=None, input_shape=(size, size, 3))
-    if weights != "random":
-        _load(network, encoder, weights, include_top=whole)
+    source = None if weights == "random" else "imagenet" if weights is None else str(weights)
+    try:
+        network = application(include_top=whole, weights=source, input_shape=(size, size, 3))
+    except Exception as error:
+        # Keras reports a failed download as a plain Exception, and a file that does not fit in half a dozen ways
+        raise DataError(_reason(encoder, weights, error)) from error
     last = network.get_layer("block5_pool").output if whole else network.output
     grid = layers.Reshape((-1, last.shape[-1]))(last)
     outputs = {"grid": grid}
@@ -61,23 +63,6 @@ _APPLICATIONS: dict[str, tuple[Callable[..., keras.Model], Callable[[keras.Keras
     "mobilenetv3": (keras.applications.MobileNetV3Large, _as_it_is),
     "efficientnetv2b0": (keras.applications.EfficientNetV2B0, _as_it_is),
 }
-
-
-def _load(network: keras.Model, encoder: Encoder, weights: Path | str | None, *, include_top: bool) -> None:
-    try:
-        if weights is not None:
-            network.load_weights(weights)
-            return
-        application: Any = _APPLICATIONS[encoder.name][0]
-        downloaded = application(include_top=include_top, input_shape=network.input_shape[1:], weights="imagenet")
-        network.set_weights(downloaded.get_weights())
-    except (OSError, ValueError, KeyError) as error:
-        # Keras reports a failed download as a plain Exception, see below
-        raise DataError(_reason(encoder, weights, error)) from error
-    except Exception as error:
-        if "URL fetch failure" not in str(error):
-            raise
-        raise DataError(_reason(encoder, weights, error)) from error
 
 
 def _reason(encoder: Encoder, weights: Path | str | None, error: Exception) -> str:

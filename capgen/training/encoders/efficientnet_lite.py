@@ -5,6 +5,7 @@ stem and the head and does not repeat the first and last stage.
 """
 
 import math
+import zipfile
 from pathlib import Path
 
 import keras
@@ -104,5 +105,5 @@ def _load(model: keras.Model, path: Path) -> None:
                 if layer.weights:
                     names = suffixes.get(type(layer), ("weight",))
                     layer.set_weights([arrays[f"{layer.name}.{name}"].astype(np.float32) for name in names])
-    except (OSError, KeyError, ValueError) as error:
+    except (OSError, KeyError, ValueError, TypeError, zipfile.BadZipFile) as error:
         raise DataError(f"{path} does not hold the weights of {model.name}: {error}") from error
