@@ -20,11 +20,12 @@ def test_the_command_completes_subcommands_and_options():
     assert capgen(env=environment).stdout.split() == ["--recursive"]
 
 
-def test_the_help_names_every_layout_decoder_and_format():
+def test_the_help_names_every_layout_encoder_decoder_and_format():
     from capgen.datasets import LAYOUTS
     from capgen.outputs import FORMATS
     from capgen.training.decoders import DECODERS
+    from capgen.training.encoders import ENCODERS
 
-    for command, names in (("prepare", LAYOUTS), ("train", DECODERS), ("caption", FORMATS)):
+    for command, names in (("prepare", LAYOUTS), ("prepare", ENCODERS), ("train", DECODERS), ("caption", FORMATS)):
         text = capgen(command, "--help").stdout
         assert all(name in text for name in names), command

@@ -13,7 +13,7 @@ from capgen.outputs import FORMATS
 @app.command("caption")
 @command("run it again")
 def caption_command(
-    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Photographs, or folders with --recursive.")],
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH", help="Photographs, or folders with --recursive.")],
     model: Annotated[str | None, typer.Option("--model", "-m", help="Name or path of a captioner.")] = None,
     beam: Annotated[int | None, typer.Option(min=1, max=50, help="Hypotheses kept; 1 is fastest.")] = None,
     num: Annotated[int, typer.Option(min=1, max=50, help="Captions a photograph, with probabilities.")] = 1,

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 @app.command("evaluate")
 @command("run it again")
 def evaluate_command(
-    model: Annotated[str | None, typer.Argument(metavar="[MODEL]", help="Name or path of a captioner.")] = None,
+    model: Annotated[str | None, typer.Argument(metavar="MODEL", help="Name or path of a captioner.")] = None,
     data: Annotated[str | None, typer.Option(help="A prepared data set to caption and compare with.")] = None,
     split: Annotated[str, typer.Option(help="train, dev or test.")] = "test",
     beam: Annotated[int | None, typer.Option(min=1, max=50, help="Hypotheses kept; 1 is greedy.")] = None,

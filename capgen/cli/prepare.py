@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @app.command("prepare")
 @command("run it again and it goes on")
 def prepare_command(
-    sources: Annotated[list[Path], typer.Argument(metavar="SOURCE...", help="Folder or file of a captioned data set.")],
+    sources: Annotated[list[Path], typer.Argument(metavar="SOURCE", help="Folder or file of a captioned data set.")],
     images: Annotated[
         list[Path] | None,
         typer.Option(help="Folder of the images, if not in the layout's own place; once, or once a source."),
@@ -32,7 +32,12 @@ def prepare_command(
         list[float] | None, typer.Option(help="How often a source's images are seen in an epoch; once a source.")
     ] = None,
     name: Annotated[str | None, typer.Option(help="What the data set is called; the source's own name by default.")] = None,
-    encoder: Annotated[str, typer.Option(help="Pretrained CNN that describes the images.")] = "efficientnet-lite2",
+    encoder: Annotated[
+        str,
+        typer.Option(
+            help="Pretrained CNN: efficientnet-lite0, efficientnet-lite2, vgg16, resnet50, mobilenetv3 or efficientnetv2b0."
+        ),
+    ] = "efficientnet-lite2",
     encoder_weights: Annotated[Path | None, typer.Option(help="File of weights for it, used offline.")] = None,
     views: Annotated[list[str] | None, typer.Option(help="More views to describe: flip, the mirror image.")] = None,
     workers: Annotated[int, typer.Option(min=1, max=64, help="Threads that decode images.")] = 2,
