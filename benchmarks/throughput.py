@@ -35,12 +35,12 @@ def main(folder: Path, count: int) -> None:
     paths = list(discover([folder], recursive=True))[:count]
     pixels = np.stack([images.read(path, captioner.preprocessing) for path in paths[:200]]).astype(np.float32)
     options = DecodingOptions(beam=1)
-    list(caption_files(captioner, paths[:64], options))
+    list(caption_files(captioner, paths[:64], options, workers=THREADS))
     ours, theirs = [], []
     for _ in range(ROUNDS):
         theirs.append(max(bare_encoder(graph, pixels, batch) for batch in BATCHES))
         started = time.perf_counter()
-        done = sum(not result.failed for result in caption_files(captioner, paths, options))
+        done = sum(not result.failed for result in caption_files(captioner, paths, options, workers=THREADS))
         ours.append(done / (time.perf_counter() - started))
     rate, bare = sorted(ours)[ROUNDS // 2], sorted(theirs)[ROUNDS // 2]
     print(f"captioned: {rate:.1f} images/s; bare encoder: {bare:.1f} images/s; ratio {rate / bare:.2f}")

@@ -1,7 +1,9 @@
-"""Many files: which ones, decoded on threads, captioned in batches, given out in order as they are done."""
+"""Many files: which ones, captioned in batches on threads, given out in order as they are done."""
 
 import os
+import threading
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
@@ -47,44 +49,59 @@ def _pictures(folder: Path) -> Iterator[Path]:
 
 
 def caption_files(
-    captioner: Captioner, paths: Iterable[Path], options: DecodingOptions | None = None, *, workers: int = 2
+    captioner: Captioner, paths: Iterable[Path], options: DecodingOptions | None = None, *, workers: int | None = None
 ) -> Iterator[Result]:
     """Caption files.
 
+    A few files are captioned by ``captioner`` itself, which may use all processors for one picture. Of more, each worker
+    captions a batch at a time with graphs of its own on one thread, which keeps all processors a third busier.
+
     Args:
-        captioner: Used from the calling thread only.
+        captioner: Not used by anyone else meanwhile.
         paths: The files; read only a little ahead, so that any number of them takes the same memory.
         options: How to search; the captioner's own way by default.
-        workers: Threads that read and decode files.
+        workers: Threads; one a processor by default.
 
     Yields:
         One result a file, in the order of ``paths``.
     """
+    count = workers or os.cpu_count() or 1
+    batches = _batches(paths)
+    first, second = next(batches, []), next(batches, [])
+    if count == 1 or not second:
+        for batch in chain([first, second], batches):
+            yield from _captioned(captioner, batch, options)
+        return
+    own = threading.local()
 
-    def decode(path: Path) -> np.ndarray | ImageError:
+    def work(batch: Sequence[Path]) -> list[Result]:
+        if not hasattr(own, "captioner"):
+            own.captioner = Captioner(captioner.bundle, threads=1)
+        return _captioned(own.captioner, batch, options)
+
+    for _, results in map_ahead(work, chain([first, second], batches), count):
+        yield from results
+
+
+def _batches(paths: Iterable[Path]) -> Iterator[list[Path]]:
+    iterator = iter(paths)
+    while batch := list(islice(iterator, BATCH)):
+        yield batch
+
+
+def _captioned(captioner: Captioner, paths: Sequence[Path], options: DecodingOptions | None) -> list[Result]:
+    """Read, describe and caption a batch of files."""
+    described: list[np.ndarray | ImageError] = []  # (C, D) each
+    for path in paths:
         try:
-            return images.read(path, captioner.preprocessing)
+            described.append(captioner.encode(images.read(path, captioner.preprocessing)))
         except ImageError as error:
-            return error
-
-    waiting: list[tuple[Path, np.ndarray | ImageError]] = []
-    for path, pixels in map_ahead(decode, paths, workers):
-        waiting.append((path, pixels if isinstance(pixels, ImageError) else captioner.encode(pixels)))
-        if len(waiting) == BATCH:
-            yield from _finished(captioner, waiting, options)
-            waiting = []
-    if waiting:
-        yield from _finished(captioner, waiting, options)
-
-
-def _finished(
-    captioner: Captioner, waiting: Sequence[tuple[Path, np.ndarray | ImageError]], options: DecodingOptions | None
-) -> Iterator[Result]:
-    """Search the captions of a batch: each entry is a path with its features (C, D) or the error that it met."""
-    described = [features for _, features in waiting if not isinstance(features, ImageError)]
-    written = iter(captioner.write(np.stack(described), options) if described else [])
-    for path, features in waiting:
-        if isinstance(features, ImageError):
-            yield Result(path, features.status, reason=str(features))
-        else:
-            yield Result(path, "captioned", tuple(next(written)))
+            described.append(error)
+    features = [entry for entry in described if not isinstance(entry, ImageError)]
+    written = iter(captioner.write(np.stack(features), options) if features else [])
+    return [
+        Result(path, entry.status, reason=str(entry))
+        if isinstance(entry, ImageError)
+        else Result(path, "captioned", tuple(next(written)))
+        for path, entry in zip(paths, described, strict=True)
+    ]

@@ -3,6 +3,7 @@
 import math
 import os
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -42,14 +43,20 @@ class Captioner:
     """
 
     def __init__(self, opened: bundle.Bundle, threads: int | None = None) -> None:
-        """Open both graphs."""
-        count = threads or os.cpu_count() or 1
+        """Read the description; the graphs are opened when first used."""
         self.bundle = opened
+        self._threads = threads or os.cpu_count() or 1
         self.preprocessing = opened.description.preprocessing
         self.options = opened.description.decoding
         self._output = opened.description.encoder["output"]
-        self._encoder = Graph(opened.graph(bundle.ENCODER), count)
-        self._steps = LiteRTSteps(Graph(opened.graph(bundle.DECODER), count))
+
+    @cached_property
+    def _encoder(self) -> Graph:
+        return Graph(self.bundle.graph(bundle.ENCODER), self._threads)
+
+    @cached_property
+    def _steps(self) -> LiteRTSteps:
+        return LiteRTSteps(Graph(self.bundle.graph(bundle.DECODER), self._threads))
 
     @classmethod
     def load(cls, model: str | Path | None = None, threads: int | None = None) -> "Captioner":

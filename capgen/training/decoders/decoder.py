@@ -136,7 +136,7 @@ class LSTMStep(layers.Layer):
     def build(self, x_shape, hidden_shape, cell_shape) -> None:
         """Build the shared layer, if training has not."""
         if not self.lstm.built:
-            self.lstm.build(x_shape)
+            self.lstm.build((None, None, x_shape[-1]))
         self.built = True
 
     def call(self, x, hidden, cell):
