@@ -1,9 +1,10 @@
 """Caption tokens a second of a training step, beside the scheme of the tutorials: a row a prefix with a one-hot target.
 
-Both train the same ``merge`` decoder on the same features (the 4096 numbers of the classic) and captions, whose lengths
-are spread like Flickr8k's. capgen takes whole captions, cut to 16 words. The tutorials' scheme makes each prefix a row of
-its own, padded to the longest caption (34 in J. Brownlee's "How to Develop a Deep Learning Photo Caption Generator",
-2017), takes the LSTM's last state and compares with a one-hot vector. A token is a word, or the end mark, that is predicted.
+For each decoder both train the same layers on the same features and captions, whose lengths are spread like Flickr8k's:
+``attention`` on a grid of 49 cells as the shipped captioner, ``merge`` on the 4096 numbers of the classic. capgen takes
+whole captions, cut to 16 words. The tutorials' scheme makes each prefix a row of its own, padded to the longest caption
+(34 in J. Brownlee's "How to Develop a Deep Learning Photo Caption Generator", 2017), the rows of an image's five captions
+a step; it takes the last state and compares with a one-hot vector. A token is a word, or the end mark, that is predicted.
 """
 
 import time
@@ -15,29 +16,35 @@ from keras import layers, ops
 
 from capgen.training.batches import teacher_forced
 from capgen.training.config import TrainingConfig
-from capgen.training.decoders.decoder import Shape
-from capgen.training.decoders.merge import MergeDecoder, unit_vector
+from capgen.training.decoders import DECODERS
+from capgen.training.decoders.attention import AttentionDecoder
+from capgen.training.decoders.decoder import Decoder, Shape
+from capgen.training.decoders.merge import MergeDecoder, image_vector
 from capgen.training.loop import CaptionLoss
 from capgen.vocabulary import END, START
 
 IMAGES, CAPTIONS = 64, 5
 MEAN_WORDS, SPREAD = 10.8, 3.7
 LONGEST = 34
-SHAPE = Shape(cells=1, channels=4096, vocabulary=2540, embedding=256, state=256, dropout=0.5)
-RUNS = 7
+VOCABULARY = 2540
+SHAPES = {
+    "attention": Shape(cells=49, channels=1280, vocabulary=VOCABULARY),
+    "merge": Shape(cells=1, channels=4096, vocabulary=VOCABULARY, embedding=256, state=256),
+}
+RUNS = 5
 
 
-def draw(random: np.random.Generator) -> tuple[np.ndarray, list[list[list[int]]]]:
+def draw(shape: Shape, random: np.random.Generator) -> tuple[np.ndarray, list[list[list[int]]]]:
     """Draw features (N, C, D) and the word ids of each image's captions."""
-    features = random.random((IMAGES, SHAPE.cells, SHAPE.channels), dtype=np.float32)
+    features = random.random((IMAGES, shape.cells, shape.channels), dtype=np.float32)
     lengths = random.normal(MEAN_WORDS, SPREAD, (IMAGES, CAPTIONS)).round().clip(3, LONGEST - 2).astype(int)
-    return features, [[random.integers(4, SHAPE.vocabulary, n).tolist() for n in row] for row in lengths]
+    return features, [[random.integers(4, VOCABULARY, n).tolist() for n in row] for row in lengths]
 
 
-def whole_captions(features: np.ndarray, captions: list[list[list[int]]]) -> float:
+def whole_captions(decoder: Decoder, features: np.ndarray, captions: list[list[list[int]]]) -> float:
     """Return tokens a second of capgen's step."""
     steps = TrainingConfig().maximum_words + 1
-    model = MergeDecoder(SHAPE).training_model(CAPTIONS, steps)
+    model = decoder.training_model(CAPTIONS, steps)
     model.compile(keras.optimizers.Adam(1e-3), CaptionLoss(0.0), jit_compile=False)
 
     def step() -> None:
@@ -48,15 +55,11 @@ def whole_captions(features: np.ndarray, captions: list[list[list[int]]]) -> flo
     return int((targets > 0).sum()) / best_time(step)
 
 
-def prefix_rows(features: np.ndarray, captions: list[list[list[int]]]) -> float:
-    """Return tokens a second of the prefix scheme, with the rows of all five captions of one image a step."""
-    decoder = MergeDecoder(SHAPE)
-    image, prefix = keras.Input((SHAPE.cells, SHAPE.channels)), keras.Input((LONGEST,), dtype="int32")
+def prefix_rows(decoder: Decoder, features: np.ndarray, captions: list[list[list[int]]]) -> float:
+    """Return tokens a second of the prefix scheme."""
+    image, prefix = keras.Input(features.shape[1:]), keras.Input((LONGEST,), dtype="int32")
     length = keras.Input((1,), dtype="int32")
-    states = decoder.lstm(decoder.dropouts["word"](decoder.embedding(prefix)))  # (rows, T, H)
-    last = ops.take_along_axis(states, length[:, :, None] - 1, axis=1)[:, 0]  # (rows, H)
-    pictured = decoder.image(decoder.dropouts["image"](unit_vector(image)))
-    scores = decoder.scores(ops.concatenate([decoder.dropouts["state"](last), pictured], axis=-1))
+    scores = LAST_SCORES[type(decoder)](decoder, image, prefix, length)
     model = keras.Model([image, prefix, length], layers.Softmax()(scores))
     model.compile(keras.optimizers.Adam(1e-3), "categorical_crossentropy", jit_compile=False)
 
@@ -67,11 +70,36 @@ def prefix_rows(features: np.ndarray, captions: list[list[list[int]]]) -> float:
             for count in range(1, len(said)):
                 prefixes.append(said[:count] + [0] * (LONGEST - count))
                 lengths.append([count])
-                targets.append(keras.utils.to_categorical(said[count], SHAPE.vocabulary))
+                targets.append(keras.utils.to_categorical(said[count], VOCABULARY))
         pictures = np.repeat(features[:1], len(prefixes), axis=0)
         model.train_on_batch([pictures, np.array(prefixes), np.array(lengths)], np.stack(targets))
 
     return sum(len(ids) + 1 for ids in captions[0]) / best_time(step)
+
+
+def merge_last_scores(decoder: MergeDecoder, image, prefix, length):
+    """Score the word after each prefix: (rows, V)."""
+    states = decoder.lstm(decoder.dropouts["word"](decoder.embedding(prefix)))  # (rows, T, H)
+    pictured = decoder.image(decoder.dropouts["image"](image_vector(image)))
+    return decoder.scores(ops.concatenate([decoder.dropouts["state"](last_of(states, length)), pictured], axis=-1))
+
+
+def attention_last_scores(decoder: AttentionDecoder, image, prefix, length):
+    """Score the word after each prefix: (rows, V)."""
+    keys, values = decoder._cells(decoder.dropouts["grid"](image))
+    read = decoder.dropouts["read"](decoder.reader(decoder.dropouts["word"](decoder.embedding(prefix))))  # (rows, T, H)
+    seen = decoder.attention(ops.reshape(read, (-1, decoder.shape.state)), keys, values)
+    seen = ops.reshape(seen, (-1, LONGEST, decoder.shape.state))  # (rows, T, H)
+    written = decoder.writer(ops.concatenate([read, seen], axis=-1))
+    return decoder._scores(last_of(written, length), last_of(seen, length))
+
+
+def last_of(states, length):
+    """Take each row's state at its last word: (rows, T, H), (rows, 1) to (rows, H)."""
+    return ops.take_along_axis(states, length[:, :, None] - 1, axis=1)[:, 0]
+
+
+LAST_SCORES = {MergeDecoder: merge_last_scores, AttentionDecoder: attention_last_scores}
 
 
 def best_time(step: Callable[[], None]) -> float:
@@ -85,6 +113,9 @@ def best_time(step: Callable[[], None]) -> float:
 
 
 if __name__ == "__main__":
-    drawn = draw(np.random.default_rng(0))
-    ours, theirs = whole_captions(*drawn), prefix_rows(*drawn)
-    print(f"whole captions: {ours:,.0f} tokens/s; a row a prefix: {theirs:,.0f} tokens/s; ratio {ours / theirs:.1f}")
+    for name, shape in SHAPES.items():
+        drawn = draw(shape, np.random.default_rng(0))
+        ours, theirs = (measure(DECODERS[name](shape), *drawn) for measure in (whole_captions, prefix_rows))
+        print(
+            f"{name}: whole captions {ours:,.0f} tokens/s; a row a prefix {theirs:,.0f} tokens/s; ratio {ours / theirs:.1f}"
+        )

@@ -24,7 +24,7 @@ def test_a_shipped_encoder_names_the_photographs_as_its_imagenet_head_should(nam
     assert ESPRESSO_OR_CUP & set(coffee.tolist())
 
 
-@pytest.mark.parametrize("name", [name for name, one in ENCODERS.items() if not one.shipped])
+@pytest.mark.parametrize("name", ["resnet50", "mobilenetv3", "efficientnetv2b0"])  # vgg16: below
 def test_an_encoder_gives_the_shapes_it_describes(name):
     model = encoder(name).build("random")
     found = {output: tensor.shape[1:] for output, tensor in model.output.items()}

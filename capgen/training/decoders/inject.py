@@ -5,7 +5,7 @@ from typing import ClassVar
 from keras import layers, ops
 
 from capgen.training.decoders.decoder import Decoder, LSTMStep, Shape, flattened, grouped
-from capgen.training.decoders.merge import unit_vector
+from capgen.training.decoders.merge import image_vector
 
 
 class InjectDecoder(Decoder):
@@ -26,7 +26,7 @@ class InjectDecoder(Decoder):
     def logits(self, features, words):
         """Score whole captions."""
         captions = words.shape[1]
-        image = self.dropouts["image"](unit_vector(features))
+        image = self.dropouts["image"](image_vector(features))
         first = [ops.repeat(layer(image), captions, axis=0) for layer in (self.hidden, self.cell)]  # (N*K, H)
         x = self.dropouts["word"](flattened(self.embedding(words)))  # (N*K, T, E)
         states = self.dropouts["state"](self.lstm(x, initial_state=first))  # (N*K, T, H)
@@ -34,7 +34,7 @@ class InjectDecoder(Decoder):
 
     def begin(self, features):
         """Make the first states of the image."""
-        image = unit_vector(features)
+        image = image_vector(features)
         return {"state_hidden": self.hidden(image), "state_cell": self.cell(image)}
 
     def step(self, words, memory):

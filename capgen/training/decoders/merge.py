@@ -24,7 +24,7 @@ class MergeDecoder(Decoder):
     def logits(self, features, words):
         """Score whole captions."""
         captions = words.shape[1]
-        image = self.image(self.dropouts["image"](unit_vector(features)))  # (N, H)
+        image = self.image(self.dropouts["image"](image_vector(features)))  # (N, H)
         x = self.dropouts["word"](flattened(self.embedding(words)))  # (N*K, T, E)
         states = grouped(self.dropouts["state"](self.lstm(x)), captions)  # (N, K, T, H)
         image = image[:, None, None, :] + ops.zeros_like(states)  # (N, K, T, H)
@@ -32,7 +32,7 @@ class MergeDecoder(Decoder):
 
     def begin(self, features):
         """Project the image once, and start the LSTM at zero."""
-        image = self.image(unit_vector(features))
+        image = self.image(image_vector(features))
         return {"state_image": image, "state_hidden": image * 0.0, "state_cell": image * 0.0}
 
     def step(self, words, memory):
@@ -42,7 +42,10 @@ class MergeDecoder(Decoder):
         return scores, {"state_image": memory["state_image"] * 1.0, "state_hidden": hidden, "state_cell": cell}
 
 
-def unit_vector(features):
-    """Average the cells and scale to length 1, as Tanti et al. do: (N, C, D) to (N, D)."""
+def image_vector(features):
+    """Average the cells and scale to a root mean square of 1: (N, C, D) to (N, D).
+
+    Tanti et al. scale to a length of 1; that leaves numbers so small that the image is learnt late.
+    """
     mean = ops.mean(features, axis=1)
-    return mean * ops.rsqrt(ops.sum(ops.square(mean), axis=-1, keepdims=True) + 1e-8)
+    return mean * ops.rsqrt(ops.mean(ops.square(mean), axis=-1, keepdims=True) + 1e-8)
