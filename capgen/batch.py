@@ -15,8 +15,8 @@ from capgen.errors import ImageError
 from capgen.pipeline import map_ahead
 from capgen.results import Result
 
-BATCH = 32
-"""Pictures whose captions are searched together; more gain nothing and cost memory."""
+BATCH = 16
+"""Pictures whose captions are searched together by a worker; 32 are little faster and cost 110 MB more."""
 
 
 def discover(paths: Iterable[Path], *, recursive: bool) -> Iterator[Path]:

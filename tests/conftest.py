@@ -16,8 +16,8 @@ SHARED = Path(os.environ.get("CAPGEN_SHARED", ROOT.parent / "shared"))
 COLOURS = {"red": (220, 40, 30), "green": (40, 170, 60), "blue": (40, 70, 210), "yellow": (240, 210, 40)}
 SHAPES = ("circle", "square", "triangle")
 SETTINGS = (
-    "lstm_size=64", "embedding_size=64", "heads=4", "batch_size=8", "minimum_count=1", "dropout=0.2",
-    "learning_rate=0.003", "warmup_steps=2", "captions_per_image=2",
+    "lstm_size=64", "embedding_size=64", "heads=4", "batch_size=4", "minimum_count=1", "dropout=0.2",
+    "learning_rate=0.005", "patience=20", "warmup_steps=2", "captions_per_image=2",
 )  # fmt: skip
 """Settings of a captioner that learns the drawn data set in seconds."""
 
@@ -110,7 +110,7 @@ def studio(tmp_path_factory):
 def captioner(studio):
     """The studio with a small attention captioner, named ``shapes``, trained on it."""
     settings = [part for setting in SETTINGS for part in ("--set", setting)]
-    done = studio.run("train", "shapes", "--epochs", "6", *settings)
+    done = studio.run("train", "shapes", "--epochs", "20", *settings)
     assert done.returncode == 0, done.stderr
     studio.trained = done
     return studio

@@ -33,7 +33,7 @@ def test_it_learns_and_writes_its_history(captioner):
         rows = list(csv.DictReader(file))
     assert [row["number"] for row in rows] == [str(n) for n in range(1, len(rows) + 1)]
     assert float(rows[-1]["loss"]) < float(rows[0]["loss"]) * 0.6
-    assert max(float(row["cider_d"]) for row in rows) > 1.0
+    assert max(float(row["cider_d"]) for row in rows) > 3.0
     assert (run / "curves.png").read_bytes().startswith(b"\x89PNG")
     assert list((run / "events").glob("events.out.tfevents.*"))
     assert not list(run.glob("*.npz"))
@@ -41,7 +41,7 @@ def test_it_learns_and_writes_its_history(captioner):
 
 def test_it_shows_plain_lines_with_sample_captions_when_stderr_is_no_terminal(captioner):
     lines = captioner.trained.stderr.splitlines()
-    assert any(line.startswith("epoch 6: loss") and "dev CIDEr-D" in line for line in lines)
+    assert any(line.startswith("epoch 20: loss") and "dev CIDEr-D" in line for line in lines)
     assert any(line.startswith("  0") and ".png: " in line for line in lines)
     assert captioner.trained.stdout == ""
 
@@ -66,25 +66,17 @@ def test_the_other_decoders_train_and_caption(studio, tmp_path, decoder):
     assert said.stdout.strip()
 
 
-def start(studio, *arguments):
-    return subprocess.Popen(
-        [Path(sys.executable).with_name("capgen"), "train", *map(str, arguments)],
-        env={**os.environ, **studio.env},
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
 def killed_after_first_epoch(studio, *arguments, how):
-    """Start a run and stop it in the middle of its second epoch."""
-    process = start(studio, *arguments)
-    for line in process.stderr:
-        if line.startswith("epoch 1:"):
-            break
-    time.sleep(0.2)
-    process.send_signal(how)
-    rest = process.stderr.read()
-    return process.wait(), rest
+    """Start a run and stop it in the middle of its second epoch; return its exit code and what it said then."""
+    command = [Path(sys.executable).with_name("capgen"), "train", *map(str, arguments)]
+    with subprocess.Popen(command, env={**os.environ, **studio.env}, stderr=subprocess.PIPE, text=True) as process:
+        for line in process.stderr:
+            if line.startswith("epoch 1:"):
+                break
+        time.sleep(0.2)
+        process.send_signal(how)
+        rest = process.stderr.read()
+    return process.returncode, rest
 
 
 @pytest.fixture(scope="module")

@@ -6,6 +6,9 @@ from keras import layers, ops
 
 from capgen.training.decoders.decoder import Decoder, LSTMStep, Shape, flattened, grouped
 
+SMALL = 1e-5
+"""Keeps the scale of a picture of zeros finite; in the exported graph it must still be a float16 number."""
+
 
 class MergeDecoder(Decoder):
     """The language model never sees the image; a last layer does."""
@@ -48,4 +51,4 @@ def image_vector(features):
     Tanti et al. scale to a length of 1; that leaves numbers so small that the image is learnt late.
     """
     mean = ops.mean(features, axis=1)
-    return mean * ops.rsqrt(ops.mean(ops.square(mean), axis=-1, keepdims=True) + 1e-8)
+    return mean * ops.rsqrt(ops.mean(ops.square(mean), axis=-1, keepdims=True) + SMALL)
