@@ -68,9 +68,10 @@ def change(place, name, data):
 
 
 def describe(place, **values):
-    """Change entries of ``bundle.json``; one set to ``None`` is taken away."""
+    """Change entries of ``bundle.json`` and seal it again; one set to ``None`` is taken away."""
     written = {**json.loads(everything(place)[bundle.DESCRIPTION]), **values}
-    kept = {key: value for key, value in written.items() if value is not None}
+    kept = {key: value for key, value in written.items() if value is not None and key != "seal"}
+    kept["seal"] = bundle._seal(kept)
     change(place, bundle.DESCRIPTION, json.dumps(kept).encode())
 
 
@@ -179,6 +180,21 @@ def test_a_description_that_is_no_object_is_refused(place, data):
     change(place, bundle.DESCRIPTION, data)
     with pytest.raises(BundleError, match="written by another version"):
         Bundle(place)
+
+
+def test_a_description_that_somebody_changed_is_refused(place):
+    text = everything(place)[bundle.DESCRIPTION]
+    change(place, bundle.DESCRIPTION, text.replace(b'"output": "cells"', b'"output": "other"'))
+    with pytest.raises(BundleError, match=r"bundle\.json is not as it was written"):
+        Bundle(place)
+
+
+def test_a_place_that_holds_something_else_is_never_replaced(tmp_path):
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos/a.jpg").write_bytes(b"precious")
+    with pytest.raises(BundleError, match="choose another place"):
+        bundle.write(tmp_path / "photos", DESCRIPTION, CONTENTS)
+    assert (tmp_path / "photos/a.jpg").read_bytes() == b"precious"
 
 
 @pytest.mark.parametrize("key", ["files", "name", "encoder", "decoder", "preprocessing", "decoding", "training", "scores"])
