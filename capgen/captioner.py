@@ -2,7 +2,6 @@
 
 import math
 import os
-from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -97,7 +96,3 @@ class Captioner:
     def search(self, features: np.ndarray, options: DecodingOptions | None = None) -> list[list[decoding.Hypothesis]]:
         """Do what ``write`` does, and return word ids and log-probabilities."""
         return decoding.search(self._steps, features, options or self.options)
-
-    def caption(self, pictures: Sequence[np.ndarray], options: DecodingOptions | None = None) -> list[list[Caption]]:
-        """Caption pictures, each (S, S, 3) uint8 as ``images.read`` makes them; see ``write``."""
-        return self.write(np.stack([self.encode(pixels) for pixels in pictures]), options)
