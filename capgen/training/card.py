@@ -21,7 +21,8 @@ def model_card(description: Description, about: str = "") -> str:
     return f"""# {description.name}
 
 An image captioner made with capgen {training["capgen"]}: encoder `{description.encoder["name"]}`, decoder
-`{decoder["family"]}` with {decoder["vocabulary"]} vocabulary entries.
+`{decoder["family"]}` with {decoder["vocabulary"]} vocabulary entries, its weights as {decoder["weights"]} in the graph that
+captions (float16 in `weights.npz`).
 
 ## Training data
 

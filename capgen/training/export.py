@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
 import keras
 import numpy as np
@@ -12,12 +13,17 @@ from capgen.errors import TrainingError
 from capgen.litert import without_lines
 
 
-def to_litert(models: Mapping[str, keras.Model], path: Path) -> None:
-    """Write one ``.tflite`` file with a signature for each model, float16 weights and every batch dimension free.
+Weights = Literal["float16", "int8"]
+
+
+def to_litert(models: Mapping[str, keras.Model], path: Path, weights: Weights = "float16") -> None:
+    """Write one ``.tflite`` file with a signature for each model and every batch dimension free.
 
     Args:
         models: Signature name to a functional model whose inputs and outputs are dictionaries or a single tensor.
         path: The file to write, whole or not at all.
+        weights: How large matrices are kept: as ``float16``, computed with as float32; or as ``int8`` with a scale a
+            column, multiplied with rows that are rounded to int8 as they come (LiteRT's dynamic-range quantisation).
 
     Raises:
         TrainingError: The converter left weights out.
@@ -32,12 +38,17 @@ def to_litert(models: Mapping[str, keras.Model], path: Path) -> None:
         archive.write_out(folder, verbose=False)
         converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=list(models))
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        converter.target_spec.supported_types = [tf.float16]
+        if weights == "float16":
+            converter.target_spec.supported_types = [tf.float16]
         graph = converter.convert()
-    weights = {id(w): int(np.prod(w.shape)) for model in models.values() for w in model.weights}
-    if len(graph) < 2 * sum(weights.values()) * 0.9:
+    sizes = {id(w): int(np.prod(w.shape)) for model in models.values() for w in model.weights}
+    if len(graph) < _BYTES[weights] * sum(sizes.values()) * 0.9:
         raise TrainingError(f"the converter left weights out of {path.name}; this is a fault of capgen, please report it")
     files.write_bytes(path, graph)
+
+
+_BYTES: dict[Weights, int] = {"float16": 2, "int8": 1}
+"""Of one number."""
 
 
 def _function(model: keras.Model):
