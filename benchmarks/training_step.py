@@ -7,8 +7,9 @@ whole captions, cut to 16 words. The tutorials' scheme makes each prefix a row o
 a step; it takes the last state and compares with a one-hot vector. A token is a word, or the end mark, that is predicted.
 """
 
+import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import keras
 import numpy as np
@@ -31,7 +32,7 @@ SHAPES = {
     "attention": Shape(cells=49, channels=1280, vocabulary=VOCABULARY),
     "merge": Shape(cells=1, channels=4096, vocabulary=VOCABULARY, embedding=256, state=256),
 }
-RUNS = 5
+RUNS = 9
 
 
 def draw(shape: Shape, random: np.random.Generator) -> tuple[np.ndarray, list[list[list[int]]]]:
@@ -41,8 +42,12 @@ def draw(shape: Shape, random: np.random.Generator) -> tuple[np.ndarray, list[li
     return features, [[random.integers(4, VOCABULARY, n).tolist() for n in row] for row in lengths]
 
 
-def whole_captions(decoder: Decoder, features: np.ndarray, captions: list[list[list[int]]]) -> float:
-    """Return tokens a second of capgen's step."""
+Step = tuple[Callable[[], None], int]
+"""What a step does, and how many tokens it predicts."""
+
+
+def whole_captions(decoder: Decoder, features: np.ndarray, captions: list[list[list[int]]]) -> Step:
+    """Make capgen's step."""
     steps = TrainingConfig().maximum_words + 1
     model = decoder.training_model(CAPTIONS, steps)
     model.compile(keras.optimizers.Adam(1e-3), CaptionLoss(0.0), jit_compile=False)
@@ -52,11 +57,11 @@ def whole_captions(decoder: Decoder, features: np.ndarray, captions: list[list[l
         model.train_on_batch({"features": features, "words": words}, targets)
 
     _, targets = teacher_forced(captions, CAPTIONS, steps)
-    return int((targets > 0).sum()) / best_time(step)
+    return step, int((targets > 0).sum())
 
 
-def prefix_rows(decoder: Decoder, features: np.ndarray, captions: list[list[list[int]]]) -> float:
-    """Return tokens a second of the prefix scheme."""
+def prefix_rows(decoder: Decoder, features: np.ndarray, captions: list[list[list[int]]]) -> Step:
+    """Make the step of the prefix scheme."""
     image, prefix = keras.Input(features.shape[1:]), keras.Input((LONGEST,), dtype="int32")
     length = keras.Input((1,), dtype="int32")
     scores = LAST_SCORES[type(decoder)](decoder, image, prefix, length)
@@ -74,7 +79,7 @@ def prefix_rows(decoder: Decoder, features: np.ndarray, captions: list[list[list
         pictures = np.repeat(features[:1], len(prefixes), axis=0)
         model.train_on_batch([pictures, np.array(prefixes), np.array(lengths)], np.stack(targets))
 
-    return sum(len(ids) + 1 for ids in captions[0]) / best_time(step)
+    return step, sum(len(ids) + 1 for ids in captions[0])
 
 
 def merge_last_scores(decoder: MergeDecoder, image, prefix, length):
@@ -102,20 +107,21 @@ def last_of(states, length):
 LAST_SCORES = {MergeDecoder: merge_last_scores, AttentionDecoder: attention_last_scores}
 
 
-def best_time(step: Callable[[], None]) -> float:
-    """Return the shortest of some runs, after two that compile."""
-    times = []
+def rates(steps: Sequence[Step]) -> list[float]:
+    """Return the median tokens a second of each step, run in turn after two runs that compile."""
+    times: list[list[float]] = [[] for _ in steps]
     for _ in range(RUNS + 2):
-        started = time.perf_counter()
-        step()
-        times.append(time.perf_counter() - started)
-    return min(times[2:])
+        for (step, _), taken in zip(steps, times, strict=True):
+            started = time.perf_counter()
+            step()
+            taken.append(time.perf_counter() - started)
+    return [tokens / statistics.median(taken[2:]) for (_, tokens), taken in zip(steps, times, strict=True)]
 
 
 if __name__ == "__main__":
     for name, shape in SHAPES.items():
         drawn = draw(shape, np.random.default_rng(0))
-        ours, theirs = (measure(DECODERS[name](shape), *drawn) for measure in (whole_captions, prefix_rows))
+        ours, theirs = rates([make(DECODERS[name](shape), *drawn) for make in (whole_captions, prefix_rows)])
         print(
             f"{name}: whole captions {ours:,.0f} tokens/s; a row a prefix {theirs:,.0f} tokens/s; ratio {ours / theirs:.1f}"
         )

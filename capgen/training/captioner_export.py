@@ -97,7 +97,9 @@ def _trial(folder: Path, description: Description, contents: dict[str, bytes], t
     return Captioner(Bundle(folder))
 
 
-def _smallest_that_keeps_its_score(trainer: Trainer, exact: Captioner, small: Captioner) -> tuple[Captioner, dict[str, float]]:
+def _smallest_that_keeps_its_score(
+    trainer: Trainer, exact: Captioner, small: Captioner
+) -> tuple[Captioner, dict[str, float]]:
     """Choose between the two graphs by their captions of the dev split; return one with its scores."""
     references = [picture.captions for picture in trainer.dev_pictures]
     scores = [

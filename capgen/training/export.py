@@ -12,7 +12,6 @@ from capgen import files
 from capgen.errors import TrainingError
 from capgen.litert import without_lines
 
-
 Weights = Literal["float16", "int8"]
 
 

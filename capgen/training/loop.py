@@ -47,9 +47,10 @@ class CaptionLoss(keras.losses.Loss):
 
     def call(self, y_true, y_pred):
         """Return the mean over words: targets (N, K, T), logits (N, K, T, V) to a scalar."""
-        whole = ops.logsumexp(y_pred, axis=-1)  # (N, K, T)
-        said = ops.take_along_axis(y_pred, y_true[..., None], axis=-1)[..., 0]
-        loss = whole - (1 - self.smoothing) * said - self.smoothing * ops.mean(y_pred, axis=-1)
+        loss = ops.sparse_categorical_crossentropy(y_true, y_pred, from_logits=True)  # (N, K, T)
+        if self.smoothing:
+            uniform = ops.logsumexp(y_pred, axis=-1) - ops.mean(y_pred, axis=-1)  # cross-entropy with all words alike
+            loss = (1 - self.smoothing) * loss + self.smoothing * uniform
         counts = ops.cast(y_true != PAD, loss.dtype)
         return ops.sum(loss * counts) / ops.maximum(ops.sum(counts), 1.0)
 
