@@ -7,8 +7,8 @@ import resource
 import sys
 from pathlib import Path
 
-from capgen.batch import caption_files, discover
 from capgen.captioner import Captioner
+from capgen.selection import Selection
 
 
 def peak_mb() -> float:
@@ -19,10 +19,10 @@ def peak_mb() -> float:
 
 def main(folder: Path) -> None:
     """Caption everything below the folder."""
-    paths = list(discover([folder], recursive=True))
+    paths = [found.path for found in Selection(recursive=True).find([str(folder)])]
     captioner = Captioner.load()
     half = 0.0
-    for done, _ in enumerate(caption_files(captioner, paths), 1):
+    for done, _ in enumerate(captioner.caption_many(paths), 1):
         if done == len(paths) // 2:
             half = peak_mb()
     print(f"{len(paths)} files: peak {peak_mb():.0f} MB, {half:.0f} MB after half of them")

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from capgen import files, paths
+from capgen.calibration import Calibration
 from capgen.decoding import DecodingOptions
 from capgen.errors import BundleError, UnknownNameError, UsageError
 from capgen.images import Preprocessing
@@ -45,6 +46,7 @@ class Description:
         decoder: Family and sizes of the decoder.
         preprocessing: How a picture becomes the encoder's input.
         decoding: How captions are searched unless asked otherwise.
+        calibration: How sure a caption of a score is.
         training: Data set, its fingerprint, and the config.
         scores: Split name to scores.
     """
@@ -54,6 +56,7 @@ class Description:
     decoder: dict[str, Any]
     preprocessing: Preprocessing
     decoding: DecodingOptions
+    calibration: Calibration
     training: dict[str, Any] = field(default_factory=dict)
     scores: dict[str, Any] = field(default_factory=dict)
 
@@ -85,6 +88,7 @@ class Bundle:
                 decoder=values["decoder"],
                 preprocessing=Preprocessing(**values["preprocessing"]),
                 decoding=DecodingOptions(**values["decoding"]),
+                calibration=Calibration(**values["calibration"]),
                 training=values["training"],
                 scores=values["scores"],
             )
@@ -181,7 +185,7 @@ def write(place: Path, description: Description, contents: dict[str, bytes]) -> 
     """
     check_place(place)
     hashes = {name: hashlib.sha256(data).hexdigest() for name, data in sorted(contents.items())}
-    values = {"schema": SCHEMA, **asdict(description), "files": hashes}
+    values = {"schema": SCHEMA, **asdict(description), "decoding": description.decoding.plain(), "files": hashes}
     text = files.json_text({**values, "seal": _seal(values)}, indent=1) + "\n"
     everything = {**contents, DESCRIPTION: text.encode()}
     if place.suffix == SUFFIX:

@@ -1,61 +1,47 @@
-"""``Captioner``: a bundle and LiteRT, pictures to captions."""
+"""``Captioner``: photographs to captions, one or any number of them, from any thread. What the command uses, too."""
 
-import math
 import os
-from functools import cached_property
+import threading
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import chain, islice
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 
-from capgen import bundle, decoding
-from capgen.decoding import Arrays, DecodingOptions
-from capgen.litert import Graph
-from capgen.results import Caption
+from capgen import bundle, images
+from capgen.decoding import DecodingOptions
+from capgen.errors import ImageError
+from capgen.images import Source
+from capgen.model import Model
+from capgen.pipeline import map_ahead
+from capgen.results import Caption, Result
 
+BATCH = 16
+"""Pictures whose captions are searched together by a worker; more are little faster and take more memory."""
 
-class LiteRTSteps:
-    """A bundle's decoder graph as the step function that a search takes.
-
-    Args:
-        graph: Its ``decoder.tflite``, opened.
-    """
-
-    def __init__(self, graph: Graph) -> None:
-        """Keep the graph."""
-        self._graph = graph
-
-    def begin(self, features: np.ndarray) -> Arrays:
-        """See ``StepFunction.begin``."""
-        return self._graph.run("begin", {"features": features})
-
-    def step(self, inputs: Arrays) -> Arrays:
-        """See ``StepFunction.step``."""
-        return self._graph.run("step", inputs)
+Item: TypeAlias = "Source | Result"
+"""What ``caption_many`` takes: a picture, or what has become of one already."""
 
 
 class Captioner:
-    """Writes captions. Not safe to share between threads: make one a thread.
+    """Writes captions. Safe to use from several threads.
 
     Args:
         opened: The bundle.
-        threads: Threads of one LiteRT call; all processors by default.
+        threads: Processors to use; all by default.
     """
 
     def __init__(self, opened: bundle.Bundle, threads: int | None = None) -> None:
-        """Read the description; the graphs are opened when first used."""
+        """Read the description; the graphs are opened when first used, and then kept."""
         self.bundle = opened
-        self._threads = threads or os.cpu_count() or 1
-        self.preprocessing = opened.description.preprocessing
         self.options = opened.description.decoding
-        self._output = opened.description.encoder["output"]
-
-    @cached_property
-    def _encoder(self) -> Graph:
-        return Graph(self.bundle.graph(bundle.ENCODER), self._threads)
-
-    @cached_property
-    def _steps(self) -> LiteRTSteps:
-        return LiteRTSteps(Graph(self.bundle.graph(bundle.DECODER), self._threads))
+        self.threads = threads or os.cpu_count() or 1
+        self._whole = Model(opened, self.threads)
+        self._whole_lock = threading.Lock()
+        self._idle: list[Model] = []  # append and pop are atomic
 
     @classmethod
     def load(cls, model: str | Path | None = None, threads: int | None = None) -> "Captioner":
@@ -63,7 +49,7 @@ class Captioner:
 
         Args:
             model: A name or a path; the captioner that ships by default.
-            threads: Threads of one LiteRT call; all processors by default.
+            threads: Processors to use; all by default.
 
         Raises:
             UnknownNameError: There is none of that name.
@@ -71,28 +57,145 @@ class Captioner:
         """
         return cls(bundle.Bundle(bundle.find(model)), threads)
 
-    def encode(self, pixels: np.ndarray) -> np.ndarray:
-        """Describe a picture: (S, S, 3) uint8 to features (C, D) float32."""
-        outputs = self._encoder.run("encode", {"image": pixels[None].astype(np.float32)})
-        # what training saw came from a float16 cache
-        return outputs[self._output][0].astype(np.float16).astype(np.float32)
-
-    def write(self, features: np.ndarray, options: DecodingOptions | None = None) -> list[list[Caption]]:
-        """Caption a batch of described pictures.
+    def caption(self, source: Source, options: DecodingOptions | None = None) -> Caption:
+        """Caption one picture with all processors.
 
         Args:
-            features: (N, C, D).
-            options: How to search; the bundle's own way by default.
+            source: A path, the bytes of a file, a binary file, a PIL image, or an array (H, W, 3) uint8.
+            options: How to search; the captioner's own way by default.
 
-        Returns:
-            For each picture its captions, the best first.
+        Raises:
+            ImageError: Why it cannot be captioned, with its status.
         """
-        words = self.bundle.vocabulary
-        return [
-            [Caption(words.decode(found.ids), math.exp(found.log_probability)) for found in hypotheses]
-            for hypotheses in self.search(features, options)
-        ]
+        pixels = images.read(source, self._whole.preprocessing)
+        with self._whole_lock:
+            features = self._whole.encode(pixels)
+            (found,) = self._whole.write(features[None], options, [_key(pixels)])
+        return found[0]
 
-    def search(self, features: np.ndarray, options: DecodingOptions | None = None) -> list[list[decoding.Hypothesis]]:
-        """Do what ``write`` does, and return word ids and log-probabilities."""
-        return decoding.search(self._steps, features, options or self.options)
+    def caption_many(self, sources: Iterable[Item], options: DecodingOptions | None = None) -> Iterator[Result]:
+        """Caption pictures, each worker a batch at a time with graphs of its own on one processor.
+
+        Args:
+            sources: As ``caption`` takes them; read only a little ahead, so that any number of them takes the same memory.
+                A ``Result`` among them is passed on in its turn.
+            options: How to search; the captioner's own way by default.
+
+        Yields:
+            One result a picture, in order; a picture that cannot be captioned gives its status and reason.
+        """
+        batches = _batches(sources)
+        first, second = next(batches, []), next(batches, [])
+        if self.threads == 1 or not second:  # of a few pictures, all processors work on each
+            for batch in chain([first, second], batches):
+                with self._whole_lock:
+                    results = _captioned(self._whole, batch, options)
+                yield from results
+            return
+        for _, results in map_ahead(lambda batch: self._work(batch, options), chain([first, second], batches), self.threads):
+            yield from results
+
+    def wish(
+        self,
+        *,
+        beam: int | None = None,
+        count: int = 1,
+        start: str = "",
+        avoid: Sequence[str] = (),
+        minimum_words: int = 1,
+        maximum_words: int | None = None,
+        temperature: float = 0.0,
+        top_p: float = 1.0,
+        seed: int = 0,
+    ) -> DecodingOptions:
+        """Make options from words and numbers; see ``DecodingOptions`` for what they mean.
+
+        Args:
+            beam: The captioner's own by default, or ``count`` if that is more.
+            count: Captions a picture.
+            start: Text that the caption begins with and goes on from.
+            avoid: Words that are not said; those that the captioner does not know it never says anyway.
+            minimum_words: Fewest words.
+            maximum_words: Most words; the captioner's own by default.
+            temperature: Draws words if it is more than 0.
+            top_p: Draws words if it is less than 1.
+            seed: Of the drawing.
+
+        Raises:
+            UsageError: The numbers do not fit together.
+        """
+        vocabulary = self.bundle.vocabulary
+        given = tuple(vocabulary.encode(start))
+        longest = maximum_words or max(
+            self.options.maximum_words, minimum_words, len(given) + self.options.maximum_words // 2
+        )
+        return DecodingOptions(
+            beam=beam or max(self.options.beam, count),
+            count=count,
+            length_power=self.options.length_power,
+            maximum_words=longest,
+            minimum_words=minimum_words,
+            start=given,
+            opening=start.strip(),
+            avoid=tuple(sorted({index for text in avoid for index in vocabulary.encode(text)})),
+            temperature=temperature or (1.0 if top_p < 1 else 0.0),
+            top_p=top_p,
+            seed=seed,
+        )
+
+    def _work(self, batch: Sequence[Item], options: DecodingOptions | None) -> list[Result]:
+        with self._borrowed() as model:
+            return _captioned(model, batch, options)
+
+    @contextmanager
+    def _borrowed(self) -> Iterator[Model]:
+        """Lend a model of one thread, and keep it for the next worker."""
+        try:
+            model = self._idle.pop()
+        except IndexError:
+            model = Model(self.bundle, threads=1)
+        try:
+            yield model
+        finally:
+            self._idle.append(model)
+
+
+def _batches(sources: Iterable[Item]) -> Iterator[list[Item]]:
+    iterator = iter(sources)
+    while batch := list(islice(iterator, BATCH)):
+        yield batch
+
+
+def _captioned(model: Model, sources: Sequence[Item], options: DecodingOptions | None) -> list[Result]:
+    """Read, describe and caption a batch."""
+    described: list[np.ndarray | ImageError | Result] = []  # (C, D) each
+    keys = []
+    for source in sources:
+        if isinstance(source, Result):
+            described.append(source)
+            continue
+        try:
+            pixels = images.read(source, model.preprocessing)
+        except ImageError as error:
+            described.append(error)
+        else:
+            described.append(model.encode(pixels))
+            keys.append(_key(pixels))
+    features = [entry for entry in described if isinstance(entry, np.ndarray)]
+    written = iter(model.write(np.stack(features), options, keys) if features else [])
+    results = []
+    for source, entry in zip(sources, described, strict=True):
+        if isinstance(entry, Result):
+            results.append(entry)
+            continue
+        path = Path(source) if isinstance(source, (str, os.PathLike)) else None
+        if isinstance(entry, ImageError):
+            results.append(Result(path, entry.status, reason=str(entry)))
+        else:
+            results.append(Result(path, "captioned", tuple(next(written))))
+    return results
+
+
+def _key(pixels: np.ndarray) -> int:
+    """Tell pictures apart by what is in them, for drawing."""
+    return zlib.crc32(pixels.tobytes())

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from capgen import datasets, files, metrics, paths
-from capgen.batch import caption_files
 from capgen.captioner import Captioner
 from capgen.datasets import prepared
 from capgen.datasets.layout import Row, read_json
@@ -127,7 +126,7 @@ def predict(
     found = {}
     found_files = [reference.path for reference in references if reference.path is not None]
     for done, (reference, result) in enumerate(
-        zip(references, caption_files(captioner, found_files, options), strict=True), 1
+        zip(references, captioner.caption_many(found_files, options), strict=True), 1
     ):
         if result.failed:
             raise DataError(f"{result.path} cannot be captioned: {result.reason}; mend it or prepare the data set again")

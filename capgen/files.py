@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, their hashes, and locks between processes."""
+"""Files that appear whole or not at all, their hashes and sizes, and locks between processes."""
 
 import errno
 import hashlib
@@ -22,6 +22,8 @@ _REASONS = {
     errno.EEXIST: "a part of its path is a file, not a folder",
     errno.EISDIR: "it is a folder",
 }
+
+_UNITS = ("B", "kB", "MB", "GB", "TB")
 
 
 def storage_error(path: Path | str, error: OSError) -> StorageError:
@@ -121,6 +123,14 @@ def make_folder(path: Path) -> Path:
     return path
 
 
+def size_text(size: int) -> str:
+    """Return a number of bytes as people read it, such as ``12.3 MB``."""
+    number, unit = float(size), 0
+    while number >= 999.95 and unit < len(_UNITS) - 1:  # noqa: PLR2004 - what would be written as 1000.0
+        number, unit = number / 1000, unit + 1
+    return f"{number:.1f} {_UNITS[unit]}" if unit else f"{size} B"
+
+
 def sha256(path: Path) -> str:
     """Return the SHA-256 of a file's bytes, in hexadecimal."""
     with path.open("rb") as file:
@@ -128,25 +138,55 @@ def sha256(path: Path) -> str:
 
 
 @contextmanager
-def lock(path: Path) -> Iterator[None]:
-    """Hold an exclusive lock on ``path`` between processes; it ends with the process, even a killed one.
+def lock(path: Path, *, shared: bool = False, wait: bool = False) -> Iterator[None]:
+    """Hold a lock on ``path`` between processes; it ends with the process, even a killed one.
+
+    Where the file system knows no locks, a shared lock is granted, since an exclusive one is always refused.
+
+    Args:
+        path: The lock file. Only the holder of its exclusive lock may remove it.
+        shared: Hold it together with others who share it; else alone.
+        wait: Wait for those to end who hold it, instead of giving up at once.
 
     Raises:
         StorageError: Another process holds it, or the lock file cannot be made.
     """
     import fcntl
 
-    make_folder(path.parent)
-    try:
-        file = path.open("a")
-    except OSError as error:
-        raise storage_error(path, error) from error
-    with file:
+    kind = (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB)
+    while True:
+        with _lock_file(path, writable=not shared) as file:
+            try:
+                fcntl.flock(file, kind)
+            except BlockingIOError as error:
+                raise StorageError(f"{path.parent} is in use by another capgen; wait for it to end, or stop it") from error
+            except OSError as error:
+                if not shared:
+                    raise storage_error(path, error) from error
+            if _is_at(file, path):
+                yield
+                return
+        # else it was removed between opening and locking, and guards nothing any more
+
+
+def _lock_file(path: Path, *, writable: bool) -> BinaryIO:
+    """Open a lock file, made if need be; one for reading is also opened where nothing can be written."""
+    while True:
+        make_folder(path.parent)
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise StorageError(f"{path.parent} is in use by another capgen; wait for it to end, or stop it") from error
-        yield
+            return os.fdopen(os.open(path, os.O_CREAT | (os.O_RDWR if writable else os.O_RDONLY), 0o666), "rb")
+        except OSError as error:
+            if path.parent.exists():
+                raise storage_error(path, error) from error
+        # else the folder was removed just after it was made
+
+
+def _is_at(file: BinaryIO, path: Path) -> bool:
+    """Tell whether ``path`` still leads to the open ``file``."""
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def _umask() -> int:

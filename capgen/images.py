@@ -1,4 +1,4 @@
-"""A picture on disk to an upright RGB array of the size an encoder takes, or a named reason why not.
+"""A picture, on disk or in memory, to an upright RGB array of the size an encoder takes, or a named reason why not.
 
 What a file is, is read from its content, never from its name. The formats are an explicit list.
 """
@@ -9,10 +9,11 @@ import os
 import stat
 import struct
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import numpy as np
 
@@ -21,15 +22,21 @@ from capgen.errors import ImageError
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "HEIF")
 """Pillow's names of the formats that are read; its JPEG reader also takes MPO, which some cameras and phones write."""
+
+HEAD_BYTES = 64
+"""As much of a file's beginning as tells its format."""
 
 MAX_PIXELS = 178_956_970
 """The most pixels decoded at full scale, Pillow's own bound; a larger JPEG is decoded at a reduced scale."""
 
 SUFFIXES = frozenset(
-    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".dib", ".tif", ".tiff", ".avif", ".mpo"}
-)
+    {
+        ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp", ".gif", ".bmp", ".dib", ".tif", ".tiff",
+        ".avif", ".heic", ".heif", ".hif",
+    }
+)  # fmt: skip
 """File name endings looked for in a folder; a file named on the command line may have any name."""
 
 
@@ -46,20 +53,34 @@ class Preprocessing:
     resample: str = "BICUBIC"
 
 
-def read(source: Path | bytes, preprocessing: Preprocessing) -> np.ndarray:
+class Readable(Protocol):
+    """An open binary file, or anything else that gives the bytes of one."""
+
+    def read(self) -> bytes:
+        """Return all bytes from the present position to the end."""
+
+
+Source: TypeAlias = "str | os.PathLike[str] | bytes | bytearray | memoryview | Readable | Image | np.ndarray"
+"""What a picture can be: a file's path or its bytes, an open file, a Pillow image or an array."""
+
+
+def read(source: Source, preprocessing: Preprocessing) -> np.ndarray:
     """Decode a picture into an encoder's input.
 
     The first frame is taken, EXIF orientation applied, transparency laid on white, 16-bit and CMYK brought to 8-bit RGB.
 
     Args:
-        source: A file, or the bytes of one.
+        source: A file, the bytes of one, or a file open in binary mode, which is read from where it stands and stays open;
+            a Pillow image, which is left as it is; or an array, (H, W), (H, W, 3) RGB or (H, W, 4) RGB and opacity, of
+            uint8 or of floating-point numbers in 0..1.
         preprocessing: Size and filter.
 
     Returns:
         (S, S, 3) uint8, RGB.
 
     Raises:
-        ImageError: Why the file cannot be used, with its status.
+        ImageError: Why the picture cannot be used, with its status.
+        TypeError: ``source`` is nothing that can be a picture.
     """
     warnings.filterwarnings("ignore", module=r"PIL\.")  # what is wrong with a file is said by its status
     with _opened(source, preprocessing.size) as image:
@@ -72,7 +93,7 @@ def read(source: Path | bytes, preprocessing: Preprocessing) -> np.ndarray:
 
 
 _DECODING_ERRORS = (
-    OSError, ValueError, SyntaxError, EOFError, IndexError, KeyError, OverflowError, MemoryError, RuntimeError, TypeError,
+    OSError, ValueError, SyntaxError, EOFError, IndexError, KeyError, ArithmeticError, MemoryError, RuntimeError, TypeError,
     struct.error,
 )  # fmt: skip
 """What Pillow's decoders raise on broken files."""
@@ -80,37 +101,84 @@ _DECODING_ERRORS = (
 _ORIENTATION_TAG = 0x0112
 
 
-def _opened(source: Path | bytes, size: int) -> "Image":
-    """Open a file without decoding it, and ask a JPEG decoder for no more detail than ``size`` needs."""
+@contextmanager
+def _opened(source: Source, size: int) -> Iterator["Image"]:
+    """Bring a source to an image of a bounded size, decoded no further than need be; close it after use if it is ours."""
+    from PIL import Image
+
+    if isinstance(source, Image.Image):
+        yield _bounded(source)
+    elif isinstance(source, np.ndarray):
+        yield _bounded(_from_array(source))
+    else:
+        with _decoder(_bytes_of(source), size) as image:
+            yield _bounded(image)
+
+
+def _bounded(image: "Image") -> "Image":
+    width, height = image.size
+    if width * height > MAX_PIXELS:
+        raise ImageError("too-large", f"it has {width}x{height} pixels, more than is safe to decode")
+    if width * height == 0:
+        raise ImageError("unreadable", "it has no pixels")
+    return image
+
+
+def _from_array(array: np.ndarray) -> "Image":
+    from PIL import Image
+
+    if array.ndim < 2 or array.shape[2:] not in {(), (3,), (4,)}:  # noqa: PLR2004
+        raise ImageError("unsupported", f"its shape is {array.shape}; (H, W), (H, W, 3) and (H, W, 4) are read")
+    if np.issubdtype(array.dtype, np.floating):
+        if not np.all((array >= 0) & (array <= 1)):  # false for what is no number, too
+            raise ImageError("unsupported", "its values are not all in 0..1, as floating-point ones must be")
+        array = np.rint(array * 255).astype(np.uint8)
+    if array.dtype != np.uint8:
+        raise ImageError("unsupported", f"its values are {array.dtype}; uint8 and floating-point ones in 0..1 are read")
+    return Image.fromarray(array)
+
+
+def _decoder(data: bytes, size: int) -> "Image":
+    """Open a file's bytes without decoding them, and ask for no more detail than ``size`` needs.
+
+    A JPEG is then decoded at a reduced scale, and of a HEIF file the thumbnail in it, if that is large enough.
+    """
     from PIL import Image, UnidentifiedImageError
 
-    data = source if isinstance(source, bytes) else _file_bytes(source)
     try:
-        image = _identified(io.BytesIO(data))
+        image = _identified(data)
+        # Twice the size, so that the reduced scale cannot be seen after the final filter.
+        image.draft("RGB", (2 * size, 2 * size))
     except Image.DecompressionBombError as error:
         raise ImageError("too-large", "it has more pixels than is safe to decode") from error
     except UnidentifiedImageError as error:
-        if _begins_like_a_picture(data):
+        if looks_like_picture(data):
             raise ImageError("unreadable", "its data is damaged (it ends early or its header is broken)") from error
         reason = f"it is no {', '.join(FORMATS[:-1])} or {FORMATS[-1]} picture" if data else "it is empty"
         raise ImageError("unsupported", reason) from error
     except _DECODING_ERRORS as error:
         raise ImageError("unreadable", _reason(error)) from error
-    # Twice the size, so that the reduced scale cannot be seen after the final filter.
-    image.draft("RGB", (2 * size, 2 * size))
-    width, height = image.size
-    if width * height > MAX_PIXELS:
-        image.close()
-        raise ImageError("too-large", f"it has {width}x{height} pixels, more than is safe to decode")
     return image
 
 
-def _begins_like_a_picture(data: bytes) -> bool:
-    """Tell whether the first bytes are those of a format that is read."""
-    from PIL import Image
+def _bytes_of(source: "str | os.PathLike[str] | bytes | bytearray | memoryview | Readable") -> bytes:
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        return bytes(source)
+    if isinstance(source, (str, os.PathLike)):
+        return _file_bytes(Path(source))
+    if hasattr(source, "read"):
+        return _stream_bytes(source)
+    raise TypeError(f"a path, bytes, binary file, Pillow image or array can be a picture, not {type(source).__name__}")
 
-    accepts = (Image.OPEN[name][1] for name in FORMATS)
-    return any(accept is not None and accept(data[:16]) is True for accept in accepts)
+
+def _stream_bytes(stream: Readable) -> bytes:
+    try:
+        data = None if isinstance(stream, io.TextIOBase) else stream.read()
+    except (OSError, ValueError) as error:  # the latter of a file that is closed
+        raise ImageError("unreadable", f"it cannot be read ({_one_line(error)})") from error
+    if not isinstance(data, (bytes, bytearray, memoryview)):
+        raise ImageError("unsupported", "it gives no bytes; open it in binary mode")
+    return bytes(data)
 
 
 def _file_bytes(path: Path) -> bytes:
@@ -130,23 +198,77 @@ def _file_bytes(path: Path) -> bytes:
         if error.errno in {errno.EIO, errno.ESTALE}:
             raise ImageError("unreadable", f"the disk cannot read it ({error.strerror})") from error
         raise ImageError("vanished", f"there is no such file ({error.strerror})") from error
+    except ValueError as error:  # a name that no file can have, such as one with a zero byte
+        raise ImageError("vanished", f"there is no such file ({_one_line(error)})") from error
+    except MemoryError as error:
+        raise ImageError("too-large", "it does not fit into memory") from error
 
 
-def _identified(data: io.BytesIO) -> "Image":
+def _identified(data: bytes) -> "Image":
     """Open with Pillow's guard against decompression bombs, which only a baseline JPEG may pass: it decodes scaled down."""
     from PIL import Image, JpegImagePlugin
 
+    if _container(data) == "HEIF":
+        return _heif(data)
     try:
-        return Image.open(data, formats=FORMATS)
+        return Image.open(io.BytesIO(data), formats=[name for name in FORMATS if name != "HEIF"])
     except Image.DecompressionBombError:
-        data.seek(0)
-        if data.read(3) != b"\xff\xd8\xff":
+        if not data.startswith(_JPEG):
             raise
-        data.seek(0)
-        image = JpegImagePlugin.JpegImageFile(data)
+        image = JpegImagePlugin.JpegImageFile(io.BytesIO(data))
         if "progressive" in image.info:  # its decoder holds all coefficients at full scale
             raise
         return image
+
+
+def _heif(data: bytes) -> "Image":
+    """Open a HEIF file's primary picture with pillow-heif, loaded only now because it would slow down every start.
+
+    Its class is used as it is, not registered with Pillow, which may be the caller's too. It applies the file's own
+    rotation and mirroring, and drops the EXIF orientation that says the same.
+    """
+    try:
+        from pillow_heif import HeifImageFile
+
+        return HeifImageFile(io.BytesIO(data))
+    except ImportError as error:  # also raised late, if the package is there and its library is not
+        reason = "it is a HEIF (HEIC) picture, which takes one more package: pip install pillow-heif"
+        raise ImageError("unsupported", reason) from error
+
+
+_JPEG = b"\xff\xd8\xff"
+_SIGNATURES = (
+    _JPEG, b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a",
+    b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"II\0*", b"MM*\0",  # TIFF, BigTIFF, and a slip that Pillow forgives
+)  # fmt: skip
+_AVIF_BRANDS = frozenset({b"avif", b"avis"})
+_GENERAL_BRANDS = frozenset({b"mif1", b"msf1"})
+_HEIF_BRANDS = _GENERAL_BRANDS | {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"}
+
+
+def looks_like_picture(head: bytes) -> bool:
+    """Tell whether a file begins like one of the formats that are read; cheap, as it decodes nothing.
+
+    Args:
+        head: The first ``HEAD_BYTES`` bytes of the file, fewer if it is shorter; more are not looked at.
+    """
+    return (
+        head.startswith(_SIGNATURES)
+        or (head.startswith(b"RIFF") and head[8:12] == b"WEBP")
+        or (head.startswith(b"BM") and head[6:10] == bytes(4))  # reserved bytes, which tell it from a word
+        or _container(head) is not None
+    )
+
+
+def _container(head: bytes) -> str | None:
+    """Tell AVIF from HEIF, which share a container, by the brands that it names first (ISO/IEC 23008-12)."""
+    if head[4:8] != b"ftyp":
+        return None
+    end = min(int.from_bytes(head[:4], "big"), HEAD_BYTES)
+    major, others = head[8:12], {head[place : place + 4] for place in range(16, end, 4)}
+    if major in _AVIF_BRANDS or (major in _GENERAL_BRANDS and others & _AVIF_BRANDS):
+        return "AVIF"
+    return "HEIF" if major in _HEIF_BRANDS else None
 
 
 def _resized_rgb(image: "Image", preprocessing: Preprocessing) -> "Image":
@@ -161,7 +283,7 @@ def _resized_rgb(image: "Image", preprocessing: Preprocessing) -> "Image":
         scales = (1.0, 255.0, _SIXTEEN_BITS) if image.mode == "F" else (_SIXTEEN_BITS,)
         return Image.fromarray(_to_8_bit(np.asarray(grey), scales)).convert("RGB")
     if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
-        rgba = image.convert("RGBA")
+        rgba = (image.convert("LA") if image.mode == "La" else image).convert("RGBA")  # Pillow has no direct way
         white = Image.new("RGBA", rgba.size, "white")
         rgb = Image.alpha_composite(white, rgba).convert("RGB")
     else:
@@ -213,6 +335,8 @@ def _upright(square: "Image", original: "Image") -> "Image":
 
 
 def _reason(error: BaseException) -> str:
-    """Say a decoder's error in one line."""
-    text = " ".join(str(error).split()) or type(error).__name__
-    return f"its data is damaged ({text})"
+    return f"its data is damaged ({_one_line(error)})"
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split()) or type(error).__name__

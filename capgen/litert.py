@@ -3,6 +3,7 @@
 import os
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -54,9 +55,20 @@ class Graph:
         return dict(self._runners[signature](**inputs))
 
 
+_one_at_a_time = threading.RLock()
+
+
 @contextmanager
 def without_lines(noise: tuple[bytes, ...]) -> Iterator[None]:
-    """Drop the lines that start with one of ``noise`` from file descriptor 2 meanwhile, and pass on all else."""
+    """Drop the lines that start with one of ``noise`` from file descriptor 2 meanwhile, and pass on all else.
+
+    One thread at a time: of two, the second would put the first's stand-in back for good.
+    """
+    with _one_at_a_time:
+        yield from _held_back(noise)
+
+
+def _held_back(noise: tuple[bytes, ...]) -> Iterator[None]:
     sys.stderr.flush()
     try:
         original = os.dup(2)

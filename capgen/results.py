@@ -3,6 +3,12 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+FAILURES = ("unreadable", "unsupported", "too-large", "denied", "vanished", "write-failed")
+"""Statuses of pictures that something is wrong with."""
+
+STATUSES = ("captioned", "skipped", "unsure", *FAILURES)
+"""All statuses: ``skipped`` has its caption already, ``unsure`` got one below the confidence that was asked for."""
+
 
 @dataclass(frozen=True)
 class Caption:
@@ -10,30 +16,48 @@ class Caption:
 
     Attributes:
         text: Lower-case words.
-        probability: What the decoder gives to exactly this caption, 0 to 1: the product over its words.
+        confidence: How often a caption of this score is close to a human one (see ``capgen.calibration``), 0 to 1.
+        log_probability: What the decoder gives to exactly these words, as a natural logarithm.
     """
 
     text: str
-    probability: float
+    confidence: float
+    log_probability: float
+
+    def __str__(self) -> str:
+        """Return the text."""
+        return self.text
 
 
 @dataclass(frozen=True)
 class Result:
-    """What became of one file.
+    """What became of one picture.
 
     Attributes:
-        path: As it was given or found.
-        status: ``captioned``, or why not: ``unreadable``, ``unsupported``, ``too-large``, ``denied``, ``vanished``.
-        captions: The best first; none unless captioned.
+        path: As it was given or found; ``None`` if it was no file.
+        status: One of ``STATUSES``.
+        captions: The best first; none if it failed or was skipped.
         reason: In words, unless captioned.
+        written: The files that its caption was written to.
     """
 
-    path: Path
+    path: Path | None
     status: str
     captions: tuple[Caption, ...] = ()
     reason: str = ""
+    written: tuple[Path, ...] = ()
 
     @property
     def failed(self) -> bool:
-        """Whether there is no caption."""
-        return self.status != "captioned"
+        """Whether something is wrong with it."""
+        return self.status in FAILURES
+
+    @property
+    def caption(self) -> str | None:
+        """The best caption, if there is one."""
+        return self.captions[0].text if self.captions else None
+
+    @property
+    def confidence(self) -> float | None:
+        """How sure the best caption is, 0 to 1."""
+        return self.captions[0].confidence if self.captions else None

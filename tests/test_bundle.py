@@ -10,6 +10,7 @@ import pytest
 
 from capgen import bundle
 from capgen.bundle import Bundle, Description
+from capgen.calibration import Calibration
 from capgen.decoding import DecodingOptions
 from capgen.errors import BundleError, UnknownNameError
 from capgen.images import Preprocessing
@@ -21,6 +22,7 @@ DESCRIPTION = Description(
     decoder={"family": "attention", "lstm_size": 4},
     preprocessing=Preprocessing(size=32, resample="BILINEAR"),
     decoding=DecodingOptions(beam=3, maximum_words=7),
+    calibration=Calibration(2.0, 1.5, {"images": 4}),
     training={"data": "café", "epochs": 2},
     scores={"dev": {"CIDEr-D": 0.5}},
 )

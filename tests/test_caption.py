@@ -47,11 +47,11 @@ def test_a_folder_without_recursive_says_so(captioner, library):
     assert "--recursive" in done.stderr
 
 
-def test_alternatives_come_with_probabilities_the_best_first(captioner):
+def test_alternatives_come_with_their_confidence_the_best_first(captioner):
     done = captioner.run("caption", "-m", "shapes", "--num", "3", captioner.source / "images/000.png")
     rows = [line.split("\t") for line in done.stdout.splitlines()]
     assert len(rows) == len({caption for _, caption in rows}) == 3
-    assert all(0 < float(probability) <= 1 for probability, _ in rows)
+    assert all(0 < float(confidence) <= 1 for confidence, _ in rows)
 
 
 def test_json_lines_carry_everything_a_program_needs(captioner, tmp_path):
@@ -62,7 +62,9 @@ def test_json_lines_carry_everything_a_program_needs(captioner, tmp_path):
     good, bad = map(json.loads, done.stdout.splitlines())
     assert good["path"] == str(picture)
     assert good["status"] == "captioned"
-    assert good["captions"] == [{"caption": good["caption"], "probability": good["probability"]}]
+    assert good["captions"] == [
+        {"caption": good["caption"], "confidence": good["confidence"], "log_probability": good["captions"][0]["log_probability"]}
+    ]
     assert bad["status"] == "unreadable"
     assert bad["caption"] is None
     assert bad["reason"]

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from capgen import decoding
-from capgen.captioner import LiteRTSteps
+from capgen.model import LiteRTSteps
 from capgen.litert import Graph
 from capgen.training.decoders import DECODERS
 from capgen.training.decoders.decoder import Shape
@@ -32,7 +32,7 @@ def test_one_word_at_a_time_gives_the_scores_of_the_whole_caption(decoder):
     model = decoder.training_model(2, 5)
     whole = keras.ops.convert_to_numpy(keras.ops.log_softmax(model({"features": features, "words": words})))
     steps = KerasSteps(decoder)
-    memory = decoding._expanded(steps.begin(features), 2)
+    memory = decoding.beam._expanded(steps.begin(features), 2)
     for position in range(5):
         outputs = steps.step({"words": words[:, :, position].reshape(-1), **memory})
         found = outputs.pop("log_probabilities").reshape(3, 2, -1)

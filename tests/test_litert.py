@@ -27,3 +27,22 @@ def test_a_file_that_is_no_graph_is_an_error_that_names_it(tmp_path, data):
     path.write_bytes(data)
     with pytest.raises(BundleError, match=r"decoder\.tflite is no graph"):
         Graph(path, threads=1)
+
+
+def test_threads_that_hold_lines_back_at_once_leave_standard_error_as_it_was(capfd):
+    import threading
+    import time
+
+    def work():
+        for _ in range(20):
+            with without_lines((b"noise",)):
+                os.write(2, b"noise\n")
+                time.sleep(0.001)
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    os.write(2, b"still here\n")
+    assert capfd.readouterr().err == "still here\n"

@@ -10,8 +10,8 @@ from capgen.errors import UnknownNameError
 from capgen.outputs import FORMATS
 from capgen.results import Caption, Result
 
-DOG = Result(Path("photos/dog.jpg"), "captioned", (Caption("a dog runs", 0.25),))
-ALTERNATIVES = Result(Path("dog.jpg"), "captioned", (Caption("a dog runs", 0.25), Caption("a dog", 0.000123456)))
+DOG = Result(Path("photos/dog.jpg"), "captioned", (Caption("a dog runs", 0.25, -3.5),))
+ALTERNATIVES = Result(Path("dog.jpg"), "captioned", (Caption("a dog runs", 0.25, -3.5), Caption("a dog", 0.0123456, -9.25)))
 BROKEN = Result(Path("notes.txt"), "unsupported", reason="it is no picture")
 FOREIGN = Path(os.fsdecode(b"caf\xe9.jpg"))
 """A name in Latin-1, as old archives hold them: no UTF-8."""
@@ -29,12 +29,12 @@ def test_text_for_several_begins_with_the_path():
     assert lines("text", DOG) == ["photos/dog.jpg\ta dog runs"]
 
 
-def test_text_has_a_line_an_alternative_with_its_probability():
-    assert lines("text", ALTERNATIVES, several=False) == ["0.25\ta dog runs", "0.0001235\ta dog"]
+def test_text_has_a_line_an_alternative_with_its_confidence():
+    assert lines("text", ALTERNATIVES, several=False) == ["0.250\ta dog runs", "0.012\ta dog"]
 
 
-def test_text_for_several_has_path_probability_and_caption():
-    assert lines("text", ALTERNATIVES) == ["dog.jpg\t0.25\ta dog runs", "dog.jpg\t0.0001235\ta dog"]
+def test_text_for_several_has_path_confidence_and_caption():
+    assert lines("text", ALTERNATIVES) == ["dog.jpg\t0.250\ta dog runs", "dog.jpg\t0.012\ta dog"]
 
 
 @pytest.mark.parametrize("several", [False, True])
@@ -67,18 +67,18 @@ def test_json_lines_are_the_same_for_one_and_for_several(several):
         "path": "photos/dog.jpg",
         "status": "captioned",
         "caption": "a dog runs",
-        "probability": 0.25,
-        "captions": [{"caption": "a dog runs", "probability": 0.25}],
+        "confidence": 0.25,
+        "captions": [{"caption": "a dog runs", "confidence": 0.25, "log_probability": -3.5}],
     }
 
 
 def test_json_lines_hold_all_alternatives_in_one_line():
     [line] = lines("jsonl", ALTERNATIVES)
     values = json.loads(line)
-    assert (values["caption"], values["probability"]) == ("a dog runs", 0.25)
+    assert (values["caption"], values["confidence"]) == ("a dog runs", 0.25)
     assert values["captions"] == [
-        {"caption": "a dog runs", "probability": 0.25},
-        {"caption": "a dog", "probability": 0.000123456},
+        {"caption": "a dog runs", "confidence": 0.25, "log_probability": -3.5},
+        {"caption": "a dog", "confidence": 0.0123456, "log_probability": -9.25},
     ]
 
 
@@ -88,7 +88,7 @@ def test_json_lines_say_why_a_file_failed():
         "path": "notes.txt",
         "status": "unsupported",
         "caption": None,
-        "probability": None,
+        "confidence": None,
         "captions": [],
         "reason": "it is no picture",
     }
@@ -118,4 +118,4 @@ def test_an_unknown_format_offers_the_nearest():
 
 
 def test_the_formats_are_listed():
-    assert list(FORMATS) == ["text", "jsonl"]
+    assert list(FORMATS) == ["text", "jsonl", "csv"]

@@ -67,7 +67,7 @@ def is_terminal() -> bool:
 
 
 @contextmanager
-def progress(title: str, *, shown: bool) -> Iterator[Callable[[int, int], None]]:
+def progress(title: str, *, shown: bool) -> Iterator[Callable[..., None]]:
     """Show a bar with rate and time left on stderr, from the first update to the last.
 
     Args:
@@ -75,10 +75,10 @@ def progress(title: str, *, shown: bool) -> Iterator[Callable[[int, int], None]]
         shown: Off when quiet; it is never shown when stderr is no terminal.
 
     Yields:
-        A function that takes how many are done and how many there are; 0 for an unknown number.
+        A function that takes how many are done and how many there are, 0 for an unknown number, and a note to show.
     """
     if not shown or not is_terminal():
-        yield lambda done, total: None
+        yield lambda done, total, note="": None
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -87,16 +87,17 @@ def progress(title: str, *, shown: bool) -> Iterator[Callable[[int, int], None]]
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
+        TextColumn("{task.fields[note]}"),
         TextColumn("{task.fields[rate]}"),
         TimeRemainingColumn(),
     )
     bar = Progress(*columns, console=Console(stderr=True), transient=True)
-    task = bar.add_task(title, total=None, rate="")
+    task = bar.add_task(title, total=None, rate="", note="")
 
-    def update(done: int, total: int) -> None:
+    def update(done: int, total: int, note: str = "") -> None:
         bar.start()
         speed = bar.tasks[0].speed
-        bar.update(task, completed=done, total=total or None, rate=f"{speed:,.0f}/s" if speed else "")
+        bar.update(task, completed=done, total=total or None, rate=f"{speed:,.1f}/s" if speed else "", note=note)
         if done == total:
             bar.stop()  # so that what is printed next does not land behind it
 

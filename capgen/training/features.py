@@ -3,6 +3,7 @@
 A store is a folder of shards. A shard is a float16 array (rows, C, D) an output, memory-mapped when read, and a list of
 its rows' keys, which is written last: a shard without it does not exist. A key is the SHA-256 of the image file's bytes
 and the view; the folder's name covers the encoder's weights and preprocessing. Names and times of files play no part.
+Whoever uses a store holds its lock together with others; ``capgen.cache`` removes files only while nobody does.
 """
 
 import contextlib
@@ -11,7 +12,7 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -28,6 +29,9 @@ from capgen.training.encoders import Encoder
 SHARD_ROWS = 256
 """Rows a shard; what an interrupted run loses at most."""
 
+LOCK = ".lock"
+"""The file of a store that is locked."""
+
 MAPPED = 100
 """Shards mapped at a time; each takes a file descriptor, of which some systems give a process 256."""
 
@@ -40,7 +44,7 @@ VIEWS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 
 @dataclass(frozen=True)
 class Prepared:
-    """An encoder converted to LiteRT for this machine, and what identifies its numbers."""
+    """An encoder's LiteRT graph for this machine, and what identifies its numbers."""
 
     encoder: Encoder
     graph: Path
@@ -52,10 +56,30 @@ class Prepared:
         return paths.features_dir() / f"{self.encoder.name}-{self.key}"
 
 
-def prepare_encoder(
+def identify(encoder: Encoder, weights: Path | None = None) -> Prepared:
+    """Say where an encoder's graph and features lie, whether they are there or not.
+
+    Args:
+        encoder: The encoder.
+        weights: A file of weights in place of the encoder's own.
+
+    Raises:
+        DataError: The weights are missing.
+    """
+    source = weights or (encoder.weights_file if encoder.shipped else None)
+    if source is not None and not source.is_file():
+        raise DataError(f"there are no encoder weights at {source}; name a file with --encoder-weights")
+    key = _key(encoder, source)
+    return Prepared(encoder, paths.encoders_dir() / f"{encoder.name}-{key}.tflite", key)
+
+
+@contextlib.contextmanager
+def in_use(
     encoder: Encoder, weights: Path | None = None, on_convert: Callable[[], None] = lambda: None
-) -> Prepared:
-    """Convert an encoder once into the per-user cache; later calls find it there and load no TensorFlow.
+) -> Iterator[Prepared]:
+    """Convert an encoder once into the per-user cache, and keep its graph and its features there until the block ends.
+
+    Later calls find the graph there and load no TensorFlow.
 
     Args:
         encoder: The encoder.
@@ -64,21 +88,30 @@ def prepare_encoder(
 
     Raises:
         DataError: The weights are missing or do not fit.
+        StorageError: The cache cannot be written.
     """
-    source = weights or (encoder.weights_file if encoder.shipped else None)
-    if source is not None and not source.is_file():
-        raise DataError(f"there are no encoder weights at {source}; name a file with --encoder-weights")
-    key = _key(encoder, source)
-    graph = paths.encoders_dir() / f"{encoder.name}-{key}.tflite"
-    if not graph.exists():
-        on_convert()
-        load_tensorflow()
-        from capgen.training.export import to_litert
+    prepared = identify(encoder, weights)
+    with files.lock(prepared.store_folder / LOCK, shared=True, wait=True):  # who removes from it is done in a moment
+        if not prepared.graph.exists():
+            on_convert()
+            load_tensorflow()
+            from capgen.training.export import to_litert
 
-        with contextlib.redirect_stdout(sys.stderr):  # where Keras shows a download
-            model = encoder.build(weights)
-        to_litert({"encode": model}, graph)
-    return Prepared(encoder, graph, key)
+            with contextlib.redirect_stdout(sys.stderr):  # where Keras shows a download
+                model = encoder.build(weights)
+            to_litert({"encode": model}, prepared.graph)
+        yield prepared
+
+
+def prepare_encoder(encoder: Encoder, weights: Path | None = None) -> Prepared:
+    """Convert an encoder as ``in_use`` does, for a look at its store that need not last.
+
+    Raises:
+        DataError: The weights are missing or do not fit.
+        StorageError: The cache cannot be written.
+    """
+    with in_use(encoder, weights) as prepared:
+        return prepared
 
 
 def _key(encoder: Encoder, weights: Path | None) -> str:
@@ -103,7 +136,7 @@ class FeatureStore:
         present = {path.name.partition(".")[0] for path in self.folder.glob("*.npy")}
         for listing in sorted(self.folder.glob("*.json")):
             if listing.stem in present:  # else its arrays were lost, and are computed again
-                self._add(listing.stem, _keys(listing))
+                self._add(listing.stem, shard_keys(listing))
 
     def _add(self, shard: str, keys: Sequence[str]) -> None:
         self._rows.update({key: (shard, row) for row, key in enumerate(keys)})
@@ -142,7 +175,7 @@ class FeatureStore:
         return np.stack([self.row(key, output) for key in keys])
 
 
-def _keys(listing: Path) -> list[str]:
+def shard_keys(listing: Path) -> list[str]:
     """Read the keys of a shard; of a damaged list none, so that its pictures are computed again."""
     try:
         keys = json.loads(listing.read_text(encoding="utf-8"))

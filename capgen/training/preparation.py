@@ -13,7 +13,7 @@ from capgen.datasets.validation import Validated, validate
 from capgen.errors import DataError, UnknownNameError, UsageError
 from capgen.training.encoders import Encoder
 from capgen.training.encoders import encoder as find_encoder
-from capgen.training.features import VIEWS, FeatureStore, extract, prepare_encoder
+from capgen.training.features import VIEWS, FeatureStore, Prepared, extract, in_use
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -104,7 +104,16 @@ def prepare(request: Request) -> PreparedDataset:
         reading = datasets.read(source.path, source.layout, source.images)
         readings.append((reading, source.weight))
         observer.on_read(source, reading)
-    prepared = prepare_encoder(encoder, request.encoder_weights, lambda: observer.on_convert(encoder))
+    with in_use(encoder, request.encoder_weights, lambda: observer.on_convert(encoder)) as prepared:
+        # the data set is saved in there, so that its features are in use until it is known to need them
+        return _described(request, readings, views, prepared)
+
+
+def _described(
+    request: Request, readings: Sequence[tuple[Reading, float]], views: tuple[str, ...], prepared: Prepared
+) -> PreparedDataset:
+    """Check the pictures that were read, fill the store with their features and save the data set."""
+    observer = request.observer
     store = FeatureStore(prepared.store_folder)
     validated = validate(
         readings, seed=request.seed, workers=request.workers, is_known=store.__contains__, on_progress=observer.on_check
@@ -125,7 +134,7 @@ def prepare(request: Request) -> PreparedDataset:
     dataset = PreparedDataset(
         name=request.name,
         pictures=tuple(validated.pictures),
-        encoder=encoder.name,
+        encoder=prepared.encoder.name,
         encoder_weights=str(request.encoder_weights.resolve()) if request.encoder_weights else "",
         views=views,
         sources=tuple(str(source.path) for source in request.sources),

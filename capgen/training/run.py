@@ -8,6 +8,7 @@ import dataclasses
 import hashlib
 import json
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 from capgen import bundle, files, paths
@@ -17,8 +18,9 @@ from capgen.errors import TrainingError, UsageError
 from capgen.training import config as configs
 from capgen.training.backend import load_tensorflow
 from capgen.training.config import TrainingConfig
+from capgen.training.encoders import Encoder
 from capgen.training.encoders import encoder as find_encoder
-from capgen.training.features import FeatureStore, Prepared, prepare_encoder, view_key
+from capgen.training.features import FeatureStore, Prepared, in_use, prepare_encoder, view_key
 from capgen.training.history import History, Observer
 
 CONFIG, FINISHED = "config.json", "finished"
@@ -44,8 +46,8 @@ def begin(data: str, config: TrainingConfig, out: Path | None) -> Path:
         dataset.split(split)
     place = (out or paths.models_dir() / data).resolve()
     bundle.check_place(place)
-    ready, store = _features(dataset)
-    _must_have_features(dataset, store)
+    ready = prepare_encoder(*_encoder(dataset))
+    _must_have_features(dataset, FeatureStore(ready.store_folder))
     folder = paths.runs_dir() / data / time.strftime("%Y-%m-%dT%H-%M-%S")
     files.make_folder(folder.parent)
     try:
@@ -88,15 +90,16 @@ def go(folder: Path, observer: Observer) -> Path:
         TrainingError: It cannot go on, or the export does not caption like the model.
         UsageError: The data set has changed since the run began.
     """
-    with files.lock(folder / ".lock"):
+    with files.lock(folder / ".lock"), ExitStack() as held:
         values = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
         config = configs.from_mapping(values["config"])
         data = prepared.load(values["data"])
-        ready, store = _features(data)
+        ready = held.enter_context(in_use(*_encoder(data)))
         if _seen(data, ready) != values["seen"]:
             raise UsageError(
                 f"data set {data.name!r} has been prepared otherwise since this run began; leave --resume out to begin anew"
             )
+        store = FeatureStore(ready.store_folder)
         _must_have_features(data, store)
         load_tensorflow()
         from capgen.training.captioner_export import export_captioner
@@ -114,10 +117,9 @@ def go(folder: Path, observer: Observer) -> Path:
     return place
 
 
-def _features(data: PreparedDataset) -> tuple[Prepared, FeatureStore]:
-    weights = Path(data.encoder_weights) if data.encoder_weights else None
-    ready = prepare_encoder(find_encoder(data.encoder), weights)
-    return ready, FeatureStore(ready.store_folder)
+def _encoder(data: PreparedDataset) -> tuple[Encoder, Path | None]:
+    """Return a data set's encoder and the file of weights given for it."""
+    return find_encoder(data.encoder), Path(data.encoder_weights) if data.encoder_weights else None
 
 
 def _seen(data: PreparedDataset, ready: Prepared) -> str:

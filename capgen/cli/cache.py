@@ -1,0 +1,115 @@
+"""``capgen cache``."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from capgen.cli import app
+from capgen.cli.console import FAILED, SOME_FAILED, Verbose, command, say
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from capgen.cache import Waste
+
+cache_app = typer.Typer(
+    help="Show and empty the cache of features and encoders.\n\nAll of it is computed again when it is needed.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+app.add_typer(cache_app, name="cache")
+
+
+@cache_app.command("dir")
+@command("run it again")
+def dir_command(verbose: Verbose = False) -> None:
+    """Print the folder of the cache."""
+    import os
+
+    from capgen.paths import cache_dir
+
+    typer.echo(os.fsencode(cache_dir().absolute()))
+
+
+@cache_app.command("size")
+@command("run it again")
+def size_command(verbose: Verbose = False) -> None:
+    """Print what the cache holds and which prepared data sets use it."""
+    from capgen import cache, files
+
+    found = cache.usage()
+    rows = [("store", "images", "size", "used by")]
+    for entry in found:
+        users = ", ".join(entry.datasets) or "nothing"
+        rows.append((entry.store.name, f"{entry.images:,}", files.size_text(entry.size), users))
+    rows.append(("total", "", files.size_text(sum(entry.size for entry in found)), ""))
+    names, images, sizes = (max(len(row[column]) for row in rows) for column in range(3))
+    for name, count, size, users in rows:
+        typer.echo(f"{name:<{names}}  {count:>{images}}  {size:>{sizes}}  {users}".rstrip())
+
+
+@cache_app.command("prune")
+@command("run it again and it goes on")
+def prune_command(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be removed.")] = False,
+    verbose: Verbose = False,
+) -> None:
+    """Remove what no prepared data set needs any more.
+
+    What a running job uses is left alone, and named; the exit code is then 3.
+    """
+    from capgen import cache
+
+    _go_through(cache.unneeded(), dry_run=dry_run)
+
+
+@cache_app.command("clear")
+@command("run it again and it goes on")
+def clear_command(
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    verbose: Verbose = False,
+) -> None:
+    """Remove all features and encoders; data sets and captioners stay.
+
+    What a running job uses is left alone, and named; the exit code is then 3.
+    """
+    from capgen import cache, paths
+
+    if not yes:
+        _ask(f"remove all features and encoders in {paths.cache_dir()}? preparing computes them again")
+    _go_through(cache.everything(), dry_run=False)
+
+
+def _go_through(found: "Iterator[Waste]", *, dry_run: bool) -> None:
+    """Remove what is found, or only name it, and say what that frees."""
+    from capgen import cache, files
+
+    freed, left = 0, False
+    for waste in found:
+        if waste.in_use:
+            say(f"capgen: {waste.store.name} is left as it is: {waste.why}")
+            left = True
+        if not waste.paths:
+            continue
+        if not dry_run:
+            cache.remove(waste)
+        freed += waste.size
+        size = files.size_text(waste.size)
+        typer.echo(f"{'would remove' if dry_run else 'removed'} {size} of {waste.store.name}: {waste.why}")
+    typer.echo(f"{'would free' if dry_run else 'freed'} {files.size_text(freed)}")
+    if left:
+        raise typer.Exit(SOME_FAILED)
+
+
+def _ask(question: str) -> None:
+    """End the command unless a person agrees."""
+    import sys
+
+    from capgen.errors import UsageError
+
+    if not sys.stdin.isatty():
+        raise UsageError("there is no terminal to ask on; give --yes to remove all features and encoders from the cache")
+    typer.echo(f"{question} [y/N] ", err=True, nl=False)
+    if sys.stdin.readline().strip().lower() not in {"y", "yes"}:  # not typer.confirm, which hides Ctrl-C
+        say("nothing was removed")
+        raise typer.Exit(FAILED)

@@ -1,0 +1,289 @@
+"""What ``capgen caption`` does with its options: a run over files, a dry run, or a watch."""
+
+import os
+import signal
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import typer
+
+from capgen import files, policy
+from capgen.captioner import Captioner
+from capgen.cli.console import SOME_FAILED, progress, say
+from capgen.errors import UsageError
+from capgen.library import Library, Listing, Request
+from capgen.manifest import Manifest
+from capgen.outputs import FORMATS, format_of
+from capgen.outputs.destination import Destination
+from capgen.outputs.jsonl import JsonLinesFormat
+from capgen.outputs.stream import OutputFile, Standard, Stream
+from capgen.results import STATUSES, Result
+from capgen.selection import Found, Selection, parse_shard, read_list
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What to caption, and where captions go; the fields are the command's options."""
+
+    selection: Selection
+    arguments: Sequence[str]
+    form: str | None
+    output: Path | None
+    destinations: Sequence[Destination]
+    existing: str
+    force: bool
+    prefix: str
+    suffix: str
+    minimum_confidence: float
+    report: Path | None
+
+    @property
+    def header(self) -> bool:
+        """Whether a CSV begins with its header; of shards only the first does, so that ``cat`` merges them."""
+        return self.selection.shard is None or self.selection.shard[0] == 1
+
+
+def selection(
+    *,
+    recursive: bool,
+    include: list[str] | None,
+    exclude: list[str] | None,
+    hidden: bool,
+    follow_links: bool,
+    shard: str | None,
+) -> Selection:
+    """Make the selection of files."""
+    part = parse_shard(shard) if shard else None
+    return Selection(recursive, tuple(include or ()), tuple(exclude or ()), hidden, follow_links, part)
+
+
+def arguments(paths: list[str], from_file: Path | None, *, nul: bool) -> list[str]:
+    """Return the paths to look at: those given, those on stdin for ``-``, those in a list.
+
+    Raises:
+        UsageError: There are none, or the list cannot be read.
+    """
+    if not paths and from_file is None:
+        raise UsageError("nothing to caption: name photographs, folders with --recursive, or - for paths on stdin")
+    if nul and from_file is None and "-" not in paths:
+        raise UsageError("-0 is about paths from --from-file or stdin; add - or --from-file LIST")
+    given: list[str] = []
+    for path in paths:
+        given += read_list(sys.stdin.buffer, nul=nul) if path == "-" else [path]
+    if from_file is not None:
+        try:
+            with from_file.open("rb") as file:
+                given += read_list(file, nul=nul)
+        except OSError as error:
+            raise UsageError(f"the list {from_file} cannot be read: {error.strerror}") from error
+    return given
+
+
+def destinations(sidecar: str | None, output_dir: Path | None, *, xmp: bool, embed: bool) -> list[Destination]:
+    """Make the destinations asked for.
+
+    Raises:
+        UsageError: They do not fit together, or exiftool is missing.
+    """
+    found: list[Destination] = []
+    if output_dir is not None and sidecar is None and not xmp:
+        raise UsageError("--output-dir says where sidecars go; add --sidecar .txt or --xmp")
+    if sidecar is not None:
+        from capgen.outputs.sidecar import Sidecar
+
+        found.append(Sidecar(sidecar, output_dir))
+    if xmp:
+        from capgen.outputs.xmp import XmpSidecar
+
+        found.append(XmpSidecar(output_dir))
+    if embed:
+        from capgen.outputs.embedded import Embedded
+
+        found.append(Embedded())
+    return found
+
+
+def run(
+    wanted: Wanted, model: str | None, wishes: dict[str, Any], *, dry_run: bool, fail_fast: bool, watch: bool, quiet: bool
+) -> None:
+    """Do what is wanted.
+
+    Raises:
+        Exit: With code 3, if some files failed.
+    """
+    policy.check(wanted.existing)
+    drawn = wishes["temperature"] > 0 or wishes["top_p"] < 1
+    if wishes["seed"] and not drawn:
+        raise UsageError("--seed is about drawn words; add --temperature 1 or --top-p 0.9")
+    if watch and (dry_run or "-" in wanted.arguments):
+        raise UsageError("--watch looks at folders and files again and again; it takes no --dry-run and no list")
+    if wanted.report is not None and wanted.output is not None and wanted.report.absolute() == wanted.output.absolute():
+        raise UsageError("--report and --output name the same file; choose two")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends like Ctrl-C, so that what was begun is finished
+    with ExitStack() as stack:
+        for destination in wanted.destinations:
+            stack.callback(destination.close)
+        manifest = Manifest()
+        stack.callback(manifest.close)
+        captioner = Captioner.load(model)
+        options = captioner.wish(**wishes)
+        listing = Listing(() if watch else wanted.selection.find(wanted.arguments))
+        several = watch or len(listing) != 1 or bool(wanted.arguments[1:]) or Path(wanted.arguments[0]).is_dir()
+        stream = _stream(wanted, manifest, several=several, dry_run=dry_run)
+        if stream is not None:
+            stack.callback(stream.close)
+        library = Library(
+            captioner,
+            Request(
+                options, wanted.destinations, stream, wanted.existing, wanted.force, wanted.minimum_confidence,
+                wanted.prefix, wanted.suffix,
+            ),
+            manifest,
+        )  # fmt: skip
+        library.check(listing)
+        if dry_run:
+            _say_plan(library, listing)
+            return
+        report = stack.enter_context(_Report(wanted.report)) if wanted.report else None
+        teller = _Teller(several=several, quiet=quiet, report=report)
+        if watch:
+            _watch(library, wanted, teller, fail_fast=fail_fast)
+        else:
+            shown = several and not quiet and (wanted.output is not None or stream is None or not sys.stdout.isatty())
+            with progress("Captioning", shown=shown) as tell:
+                _go(
+                    library.run(listing),
+                    teller,
+                    fail_fast=fail_fast,
+                    tell=lambda: tell(teller.done, len(listing), teller.note),
+                )
+        teller.summarise()
+    if teller.failed:
+        raise typer.Exit(SOME_FAILED)
+
+
+def _stream(wanted: Wanted, manifest: Manifest, *, several: bool, dry_run: bool) -> Stream | None:
+    """Make what takes lines: the file, or stdout unless captions go elsewhere and no format was asked for."""
+    if wanted.output is not None:
+        form = format_of(wanted.output, wanted.form)
+        if dry_run and not wanted.output.exists():
+            return None
+        return OutputFile(
+            wanted.output, form, manifest, wanted.existing, force=wanted.force, header=wanted.header and not dry_run
+        )
+    if dry_run or (wanted.form is None and wanted.destinations):
+        return None
+    return Standard(FORMATS[wanted.form or "text"](several=several), header=wanted.header)
+
+
+def _go(results: Iterator[Result], teller: "_Teller", *, fail_fast: bool, tell: Any = lambda: None) -> None:
+    for result in results:
+        teller.take(result)
+        tell()
+        if fail_fast and result.failed:
+            break
+
+
+def _watch(library: Library, wanted: Wanted, teller: "_Teller", *, fail_fast: bool) -> None:
+    """Caption what arrives until it is interrupted, which is how a watch ends well."""
+    from capgen.watch import Arrivals
+
+    arrivals = Arrivals(lambda: wanted.selection.find(wanted.arguments))
+    try:
+        for found in arrivals.for_ever():
+            _go(library.run(_free(library, found, teller)), teller, fail_fast=fail_fast)
+            if fail_fast and teller.failed:
+                break
+    except KeyboardInterrupt:
+        say("")
+
+
+def _free(library: Library, found: list[Found], teller: "_Teller") -> Iterable[Found]:
+    """Leave out pictures that want the file of another: of a watch they cannot all be known before."""
+    for one in found:
+        reason = library.claimed(one)
+        if reason is None:
+            yield one
+        else:
+            teller.take(Result(one.path, "write-failed", reason=reason))
+
+
+def _say_plan(library: Library, listing: Listing) -> None:
+    for found, places, reasons in library.plan(listing):
+        what = f"would write {', '.join(map(str, places))}" if places else "" if reasons else "would be captioned"
+        left = f"left as it is: {reasons}" if reasons else ""
+        typer.echo(f"{found.path}: {'; '.join(filter(None, (what, left)))}".encode("utf-8", "surrogateescape"))
+
+
+class _Report:
+    """What became of each file, as JSON lines, each written at once.
+
+    Args:
+        path: The file; an older one is replaced.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._form = path, JsonLinesFormat(several=True)
+
+    def __enter__(self) -> "_Report":
+        try:
+            files.make_folder(self._path.absolute().parent)
+            self._file: BinaryIO = self._path.open("wb", buffering=0)
+        except OSError as error:
+            raise files.storage_error(self._path, error) from error
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def put(self, result: Result) -> None:
+        try:
+            for line in self._form.lines(result):
+                self._file.write(line.encode("utf-8", "surrogateescape") + b"\n")
+        except OSError as error:
+            raise files.storage_error(self._path, error) from error
+
+
+class _Teller:
+    """Counts what became of files, and says on stderr what failed and, of several, what it comes to."""
+
+    def __init__(self, *, several: bool, quiet: bool, report: _Report | None) -> None:
+        self._several, self._quiet, self._report = several, quiet, report
+        self._counts: Counter[str] = Counter()
+        self._started = time.monotonic()
+        self.failed = 0
+
+    @property
+    def done(self) -> int:
+        """How many files have been dealt with."""
+        return self._counts.total()
+
+    @property
+    def note(self) -> str:
+        """What did not go as usual, for the progress bar."""
+        parts = ((self.failed, "failed"), (self._counts["skipped"], "skipped"), (self._counts["unsure"], "unsure"))
+        return ", ".join(f"{count:,} {what}" for count, what in parts if count)
+
+    def take(self, result: Result) -> None:
+        """Count a result, report it, and name it if something is wrong."""
+        self._counts[result.status] += 1
+        self.failed += result.failed
+        if self._report is not None:
+            self._report.put(result)
+        if result.failed or (result.reason and not self._several):
+            path = os.fsencode(str(result.path)).decode("utf-8", "replace").replace("\n", "\\n")
+            say(f"capgen: {path}: {result.status}: {result.reason}")
+
+    def summarise(self) -> None:
+        """Say how many files came to what."""
+        if not self._several or self._quiet:
+            return
+        seconds = time.monotonic() - self._started
+        counts = ", ".join(f"{self._counts[status]:,} {status}" for status in STATUSES if self._counts[status])
+        say(f"{counts or 'no photographs found'} in {seconds:,.1f} s")

@@ -1,0 +1,26 @@
+"""``capgen doctor``."""
+
+import typer
+
+from capgen.cli import app
+from capgen.cli.console import FAILED, Verbose, command
+
+
+@app.command("doctor")
+@command("run it again")
+def doctor_command(verbose: Verbose = False) -> None:
+    """Say what is installed and at hand, and whether it works.
+
+    The output suits a bug report; the exit code is 1 if something that is needed is broken.
+    """
+    from capgen import doctor
+
+    broken = 0
+    for title, lines in doctor.examine():
+        typer.echo(title)
+        for line in lines:
+            typer.echo(f"{'!' if line.broken else ' '} {line.name:<18}  {line.text}".encode())
+            broken += line.broken
+    typer.echo(f"{broken} broken, marked with !" if broken else "all is well")
+    if broken:
+        raise typer.Exit(FAILED)

@@ -1,0 +1,36 @@
+"""``capgen merge``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from capgen.cli import app
+from capgen.cli.console import Quiet, Verbose, command, say
+from capgen.outputs import FORMATS
+
+
+@app.command("merge")
+@command("run it again")
+def merge_command(
+    sources: Annotated[list[Path], typer.Argument(metavar="FILE", help="Output files of capgen caption.")],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The file to write.")],
+    output_format: Annotated[
+        str | None,
+        typer.Option(
+            "--format", "-f", help="text, jsonl or csv; by default what FILE ends in.", autocompletion=lambda: list(FORMATS)
+        ),
+    ] = None,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Merge the output files of several runs, such as the shards of a library.
+
+    Of a photograph that is in several of them, the last caption counts.
+    """
+    from capgen.outputs import format_of
+    from capgen.outputs.merging import merge
+
+    count = merge(sources, output, format_of(sources[0], output_format))
+    if not quiet:
+        say(f"{count:,} photographs in {output}")

@@ -1,0 +1,39 @@
+"""Searching captions with a decoder's step function, for all images of a batch at once. NumPy only.
+
+Letters: N images, K beams or samples, R = N*K rows, image by image, T words, V vocabulary.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from capgen.decoding.beam import beam_search
+from capgen.decoding.greedy import greedy
+from capgen.decoding.options import Arrays, DecodingOptions, Hypothesis, StepFunction
+from capgen.decoding.sampling import sample
+
+__all__ = ["Arrays", "DecodingOptions", "Hypothesis", "StepFunction", "search"]
+
+
+def search(
+    decoder: StepFunction, features: np.ndarray, options: DecodingOptions, keys: Sequence[int] | None = None
+) -> list[list[Hypothesis]]:
+    """Find captions of a batch of images.
+
+    Args:
+        decoder: The step function.
+        features: (N, C, D).
+        options: How to search.
+        keys: A number for each image, which with the seed decides what is drawn; all alike by default.
+
+    Returns:
+        For each image up to ``options.count`` different hypotheses, the best first.
+
+    Raises:
+        UsageError: Nearly all words are to be avoided.
+    """
+    if not len(features):
+        return []
+    if options.sampling:
+        return sample(decoder, features, options, keys or [0] * len(features))
+    return (greedy if options.beam == 1 else beam_search)(decoder, features, options)

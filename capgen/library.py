@@ -1,0 +1,247 @@
+"""A photo library: which pictures need a caption, captioned, and written where it was asked for."""
+
+import tempfile
+from array import array
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from hashlib import blake2b
+from os import fsdecode, fsencode
+from pathlib import Path
+
+from capgen import policy
+from capgen.captioner import Captioner, Item
+from capgen.decoding import DecodingOptions
+from capgen.errors import StorageError, UsageError
+from capgen.manifest import Manifest, Record, digest, key
+from capgen.outputs.destination import Destination
+from capgen.outputs.stream import Stream
+from capgen.results import Caption, Result
+from capgen.selection import Found
+
+_SHOWN = 3
+"""Collisions named before the rest is only counted."""
+
+
+class Listing:
+    """The pictures of a run, found once and kept on disk if there are many, so that their number is known.
+
+    Args:
+        found: Pictures, in order.
+    """
+
+    def __init__(self, found: Iterable[Found]) -> None:
+        """Go through all of them."""
+        self._file = tempfile.SpooledTemporaryFile(max_size=1 << 22)  # noqa: SIM115 - lives as long as the listing
+        self._count = 0
+        for one in found:
+            self._file.write(fsencode(one.path) + b"\0" + fsencode(one.root) + b"\0")
+            self._count += 1
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return self._count
+
+    def __iter__(self) -> Iterator[Found]:
+        """Give them out again, from the first; one iteration at a time."""
+        self._file.seek(0)
+        rest, names = b"", []
+        while block := self._file.read(1 << 16):
+            *whole, rest = (rest + block).split(b"\0")
+            names += whole
+            for path, root in zip(names[0::2], names[1::2], strict=False):
+                yield Found(Path(fsdecode(path)), Path(fsdecode(root)))
+            names = names[len(names) // 2 * 2 :]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is to become of every picture.
+
+    Attributes:
+        options: How to search; the captioner's own way by default.
+        destinations: Where its caption goes.
+        stream: Where its lines go.
+        existing: What becomes of captions that are there, one of ``policy.EXISTING``.
+        force: Also of those that a person has changed.
+        minimum_confidence: Below it nothing is written.
+        prefix: Put before every caption.
+        suffix: Put after every caption.
+    """
+
+    options: DecodingOptions | None = None
+    destinations: Sequence[Destination] = ()
+    stream: Stream | None = None
+    existing: str = "skip"
+    force: bool = False
+    minimum_confidence: float = 0.0
+    prefix: str = ""
+    suffix: str = ""
+
+    def worded(self, caption: Caption) -> Caption:
+        """Put prefix and suffix around a caption, with a space where there is none and no punctuation."""
+        before = " " if self.prefix and not self.prefix[-1].isspace() else ""
+        after = " " if self.suffix[:1].isalnum() else ""
+        return replace(caption, text=f"{self.prefix}{before}{caption.text}{after}{self.suffix}")
+
+
+class Library:
+    """Captions the pictures that need it.
+
+    Args:
+        captioner: Writes the captions.
+        request: What is asked for.
+        manifest: What capgen has written before.
+    """
+
+    def __init__(self, captioner: Captioner, request: Request, manifest: Manifest) -> None:
+        """Keep them."""
+        self._captioner, self._request, self._manifest = captioner, request, manifest
+        self._claims: dict[Path, Path] = {}
+
+    def check(self, listing: Listing) -> None:
+        """Make sure that no two pictures want the same file.
+
+        Raises:
+            UsageError: Names some that do.
+        """
+        for destination in self._request.destinations:
+            places = array("Q", (_short(destination.place(found.path, found.root)) for found in listing))
+            seen: set[int] = set()
+            twice = {place for place in places if place in seen or seen.add(place)}  # type: ignore[func-returns-value]
+            if twice:
+                raise UsageError(_collisions(listing, destination, twice))
+
+    def claimed(self, found: Found) -> str | None:
+        """Tell which picture that came before wants the same file, of those that arrive one by one; ``None`` for none."""
+        for destination in self._request.destinations:
+            place = destination.place(found.path, found.root).absolute()
+            owner = self._claims.setdefault(place, found.path)
+            if owner != found.path:
+                return f"{owner} has {place} for its caption"
+        return None
+
+    def plan(self, found: Iterable[Found]) -> Iterator[tuple[Found, list[Path], str]]:
+        """Tell for each picture which files its caption would be written to, and why not to others; nothing is written."""
+        for one in found:
+            places, reasons = [], []
+            for destination in self._request.destinations:
+                place = destination.place(one.path, one.root)
+                try:
+                    reason = self._settled(destination, place)
+                except StorageError as error:
+                    reason = str(error)
+                if reason is None:
+                    places.append(place)
+                else:
+                    reasons.append(f"{place}: {reason}")
+            if self._request.stream is not None and (reason := self._request.stream.settled(one.path)):
+                reasons.append(reason)
+            yield one, places, "; ".join(reasons)
+
+    def run(self, found: Iterable[Found]) -> Iterator[Result]:
+        """Caption pictures and write what is asked for; yield what became of each, in order."""
+        waiting: deque[Found] = deque()
+
+        def sources() -> Iterator[Item]:
+            for one in found:
+                waiting.append(one)
+                yield self._needless(one) or one.path
+
+        for result in self._captioner.caption_many(sources(), self._request.options):
+            one = waiting.popleft()
+            yield self._put(one, replace(result, captions=tuple(map(self._request.worded, result.captions))))
+
+    def _needless(self, found: Found) -> Result | None:
+        """Return the result of a picture that has its captions, or whose captions cannot be written."""
+        stream, reasons = self._request.stream, []
+        if stream is not None:
+            reason = stream.settled(found.path)
+            if reason is None:
+                return None
+            reasons.append(reason)
+        for destination in self._request.destinations:
+            place = destination.place(found.path, found.root)
+            try:
+                reason = self._settled(destination, place)
+            except StorageError as error:
+                return Result(found.path, "write-failed", reason=str(error))
+            if reason is None:
+                return None
+            reasons.append(reason)
+        return Result(found.path, "skipped", reason=reasons[-1])
+
+    def _settled(self, destination: Destination, place: Path) -> str | None:
+        """Tell why a place stays as it is, or ``None``."""
+        current = destination.read(place)
+        record = self._manifest.get(key(place))
+        return policy.decide(
+            None if current is None else digest(current), record, self._request.existing, force=self._request.force
+        )
+
+    def _put(self, found: Found, result: Result) -> Result:
+        """Write a result where it was asked for, and return what became of it."""
+        if result.status == "captioned" and (result.confidence or 0.0) < self._request.minimum_confidence:
+            reason = f"the caption's confidence is {result.confidence:.2f}, less than {self._request.minimum_confidence:g}"
+            result = replace(result, status="unsure", reason=reason)
+        if result.status == "captioned" and self._request.destinations:
+            result = self._written(found, result)
+        stream = self._request.stream
+        if stream is not None and result.status != "skipped" and stream.settled(found.path) is None:
+            stream.write(result)
+        return result
+
+    def _written(self, found: Found, result: Result) -> Result:
+        places, failures, reasons = [], [], []
+        for destination in self._request.destinations:
+            place = destination.place(found.path, found.root)
+            try:
+                reason = self._write(destination, place, result.caption or "")
+            except StorageError as error:
+                failures.append(str(error))
+                continue
+            if reason is None:
+                places.append(place)
+            else:
+                reasons.append(reason)
+        if failures:
+            return replace(result, status="write-failed", reason="; ".join(failures), written=tuple(places))
+        if reasons and not places and self._request.stream is None:
+            return replace(result, status="skipped", captions=(), reason=reasons[-1])
+        return replace(result, written=tuple(places))
+
+    def _write(self, destination: Destination, place: Path, caption: str) -> str | None:
+        """Write a caption unless the place is settled by now; another run may have been there since."""
+        name = key(place)
+        with self._manifest.locked():
+            reason = self._settled(destination, place)
+            if reason is not None:
+                return reason
+            current = destination.read(place)
+            text = policy.combined(current, caption, self._request.existing)
+            before = "" if current is None else digest(current)
+            old = self._manifest.get(name)
+            self._manifest.put(name, Record(digest(text), before, old is not None and bool(before) and old.ours(before)))
+            destination.write(place, text)
+            # as it reads back: a format may not hold every character
+            self._manifest.put(name, Record(digest(destination.read(place) or text)))
+        return None
+
+
+def _short(place: Path) -> int:
+    return int.from_bytes(blake2b(fsencode(place.absolute()), digest_size=8).digest())
+
+
+def _collisions(listing: Listing, destination: Destination, twice: set[int]) -> str:
+    """Say which pictures want the same file."""
+    wanting: dict[int, list[Path]] = {}
+    files: dict[int, Path] = {}
+    for found in listing:
+        place = destination.place(found.path, found.root)
+        short = _short(place)
+        if short in twice and (short in wanting or len(wanting) < _SHOWN):
+            wanting.setdefault(short, []).append(found.path)
+            files[short] = place
+    named = "; ".join(f"{' and '.join(map(str, paths))} would share {files[short]}" for short, paths in wanting.items())
+    more = f"; and {len(twice) - len(wanting)} more" if len(twice) > len(wanting) else ""
+    return f"nothing was written: {named}{more}; rename some, leave some out with --exclude, or use --output with jsonl"

@@ -1,0 +1,48 @@
+"""``csv``: ``path,caption,confidence``, a row a caption, for spreadsheets and tables."""
+
+import csv
+import io
+import os
+
+from capgen.results import Result
+
+COLUMNS = ("path", "caption", "confidence")
+
+
+class CsvFormat:
+    """Rows as RFC 4180 has them, apart from the line ends, which are plain.
+
+    Args:
+        several: Makes no difference: every row has its path.
+    """
+
+    header = ",".join(COLUMNS)
+
+    def __init__(self, *, several: bool) -> None:
+        """Take what every format takes."""
+
+    def lines(self, result: Result) -> list[str]:
+        """Return a row a caption; none for a file that failed."""
+        if result.status != "captioned":
+            return []
+        return [_row((str(result.path), c.text, f"{c.confidence:.3f}")) for c in result.captions]
+
+    def whole(self, record: bytes) -> bool:
+        """See ``Format``: a line end inside quotes is part of a name."""
+        return record.endswith(b"\n") and record.count(b'"') % 2 == 0
+
+    def parse(self, record: bytes) -> tuple[str, str | None] | None:
+        """See ``Format``."""
+        try:
+            rows = list(csv.reader(io.StringIO(os.fsdecode(record), newline=""), strict=True))
+        except csv.Error:
+            return None
+        if len(rows) != 1 or len(rows[0]) != len(COLUMNS) or tuple(rows[0]) == COLUMNS:
+            return None
+        return rows[0][0], rows[0][1] or None
+
+
+def _row(values: tuple[str, ...]) -> str:
+    buffer = io.StringIO()
+    csv.writer(buffer, lineterminator="").writerow(values)
+    return buffer.getvalue()

@@ -1,0 +1,85 @@
+"""The output files of several runs as one: of a path that is in more than one, the last captioned record counts."""
+
+from collections.abc import Iterator, Sequence
+from hashlib import blake2b
+from os import fsencode
+from pathlib import Path
+from typing import BinaryIO
+
+from capgen import files
+from capgen.errors import DataError
+from capgen.outputs import Format
+
+
+def merge(sources: Sequence[Path], target: Path, form: Format) -> int:
+    """Write the records of all sources to a file, in their order; return of how many paths.
+
+    Args:
+        sources: Files that ``capgen caption --output`` or ``--report`` has written.
+        target: The file to write, whole or not at all; may be one of the sources.
+        form: Of the lines.
+
+    Raises:
+        DataError: A source cannot be read, or has a line that is no record.
+        StorageError: The target cannot be written.
+    """
+    chosen: dict[bytes, tuple[int, bool]] = {}
+    for group, path, caption in _groups(sources, form):
+        short = _short(path)
+        if caption is not None or not chosen.get(short, (0, False))[1]:
+            chosen[short] = (group, caption is not None)
+
+    def write(file: BinaryIO) -> None:
+        if form.header and chosen:
+            file.write(form.header.encode() + b"\n")
+        for group, path, _, record in _numbered(sources, form):
+            if chosen[_short(path)][0] == group:
+                file.write(record)
+
+    files.write_with(target, write)
+    return len(chosen)
+
+
+def _groups(sources: Sequence[Path], form: Format) -> Iterator[tuple[int, str, str | None]]:
+    """Yield each run of records of one path with its number, its path and its first caption."""
+    last = 0
+    for group, path, caption, _ in _numbered(sources, form):
+        if group != last:
+            yield group, path, caption
+            last = group
+
+
+def _numbered(sources: Sequence[Path], form: Format) -> Iterator[tuple[int, str, str | None, bytes]]:
+    """Yield each record with the number of its run of records, its path and its caption."""
+    group = 0
+    for source in sources:
+        last = None
+        for number, record in enumerate(_records(source, form), 1):
+            if record.strip() in (b"", form.header.encode()):
+                continue
+            parsed = form.parse(record)
+            if parsed is None:
+                raise DataError(f"{source}: record {number} is none of this format; name it with --format")
+            path, caption = parsed
+            group += path != last
+            last = path
+            yield group, path, caption, record
+
+
+def _records(source: Path, form: Format) -> Iterator[bytes]:
+    record = b""
+    try:
+        with source.open("rb") as lines:
+            for line in lines:
+                record += line
+                if form.whole(record):
+                    yield record
+                    record = b""
+    except OSError as error:
+        raise DataError(f"{source} cannot be read: {error.strerror}") from error
+    if record:
+        yield record + b"\n"
+
+
+def _short(path: str) -> bytes:
+    return blake2b(fsencode(path), digest_size=8).digest()

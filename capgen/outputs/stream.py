@@ -1,0 +1,236 @@
+"""Where lines go: stdout, or a file that is added to as captions are found and that a later run goes on with."""
+
+import errno
+import fcntl
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+from capgen import files, policy
+from capgen.errors import StorageError
+from capgen.manifest import Manifest, Record, digest, key
+from capgen.outputs import Format
+from capgen.results import Result
+
+Known = tuple[str, str, int]
+"""Hash of a caption in a file, the caption itself if it may be added to, and the number of its records."""
+
+
+class Stream(Protocol):
+    """Takes the lines of results."""
+
+    def settled(self, path: Path) -> str | None:
+        """Tell why a picture needs no line, or ``None`` if it does."""
+        ...
+
+    def write(self, result: Result) -> None:
+        """Write a result's lines at once."""
+        ...
+
+    def close(self) -> None:
+        """Finish."""
+        ...
+
+
+class Standard:
+    """Standard output.
+
+    Args:
+        form: Of the lines.
+        header: Whether the format's header comes first.
+    """
+
+    def __init__(self, form: Format, *, header: bool = True) -> None:
+        """Write the header, if there is one."""
+        self._form = form
+        if form.header and header:
+            self._put([form.header])
+
+    def settled(self, path: Path) -> str | None:
+        """See ``Stream``: nothing is known of earlier runs."""
+        return None
+
+    def write(self, result: Result) -> None:
+        """See ``Stream``."""
+        self._put(self._form.lines(result))
+
+    def close(self) -> None:
+        """See ``Stream``."""
+
+    @staticmethod
+    def _put(lines: list[str]) -> None:
+        sys.stdout.buffer.write(b"".join(line.encode("utf-8", "surrogateescape") + b"\n" for line in lines))
+        sys.stdout.flush()
+
+
+class OutputFile:
+    """A file of captions. Lines are appended whole and flushed; those that they replace are taken out at the end.
+
+    Args:
+        path: The file; made if it is missing.
+        form: Of its lines.
+        manifest: Knows which of its captions are capgen's.
+        existing: What becomes of captions that are in it already.
+        force: See ``policy.decide``.
+        header: Whether a new file begins with the format's header.
+
+    Raises:
+        StorageError: It cannot be written, or another capgen is writing it.
+    """
+
+    def __init__(
+        self, path: Path, form: Format, manifest: Manifest, existing: str, *, force: bool = False, header: bool = True
+    ) -> None:
+        """Open and lock it, mend its end, and read what it holds."""
+        self._path, self._form, self._manifest = path, form, manifest
+        self._existing, self._force = existing, force
+        self._known: dict[bytes, Known] = {}
+        self._replaced: dict[bytes, int] = {}
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = _locked(path)
+            self._read()
+            if form.header and header and not os.fstat(self._file.fileno()).st_size:
+                self._append(form.header.encode() + b"\n")
+        except OSError as error:
+            raise files.storage_error(path, error) from error
+
+    def settled(self, path: Path) -> str | None:
+        """See ``Stream``."""
+        known = self._known.get(_short(path))
+        current = known[0] if known else None
+        return policy.decide(current or None, self._manifest.get(key(self._path, path)), self._existing, force=self._force)
+
+    def write(self, result: Result) -> None:
+        """See ``Stream``.
+
+        Raises:
+            StorageError: It cannot be written; the file ends with the line before.
+        """
+        assert result.path is not None
+        short = _short(result.path)
+        known = self._known.get(short)
+        if result.captions and known and known[1]:
+            result = _joined(result, known[1], self._existing)
+        lines = self._form.lines(result)
+        if not lines:
+            return
+        place, text = key(self._path, result.path), result.caption
+        if text is not None:
+            self._manifest.put(place, Record(digest(text), known[0] if known else ""))
+        try:
+            self._append(b"".join(line.encode("utf-8", "surrogateescape") + b"\n" for line in lines))
+        except OSError as error:
+            raise files.storage_error(self._path, error) from error
+        if text is not None:
+            self._manifest.put(place, Record(digest(text)))
+        if known:
+            self._replaced[short] = self._replaced.get(short, 0) + known[2]
+        self._known[short] = (digest(text) if text else "", self._kept(text), len(lines))
+
+    def close(self) -> None:
+        """Take out what has been replaced, and let go of the file.
+
+        Raises:
+            StorageError: That failed; nothing is lost.
+        """
+        with self._file:
+            if self._replaced:
+                files.write_with(self._path, self._copy)
+
+    def _copy(self, file: BinaryIO) -> None:
+        for record in self._records():
+            parsed = self._form.parse(record)
+            short = _short(Path(parsed[0])) if parsed else b""
+            if self._replaced.get(short):
+                self._replaced[short] -= 1
+            else:
+                file.write(record)
+
+    def _read(self) -> None:
+        """Learn what is in the file; a path that comes again later has been replaced there."""
+        last = b""
+        for record in self._records():
+            parsed = self._form.parse(record)
+            if not parsed:
+                last = b""
+                continue
+            short, caption = _short(Path(parsed[0])), parsed[1]
+            known = self._known.get(short)
+            if known and short == last:  # one of several captions
+                self._known[short] = (known[0], known[1], known[2] + 1)
+                continue
+            if known:
+                self._replaced[short] = self._replaced.get(short, 0) + known[2]
+            self._known[short] = (digest(caption) if caption else "", self._kept(caption), 1)
+            last = short
+
+    def _records(self) -> Iterator[bytes]:
+        """Read whole records; what follows the last of them was cut off by a lost disk, and is removed."""
+        record, end = b"", 0
+        with self._path.open("rb") as lines:
+            for line in lines:
+                record += line
+                if self._form.whole(record):
+                    end += len(record)
+                    yield record
+                    record = b""
+        if record and self._cut_off(record):
+            self._file.truncate(end)
+        elif record:  # someone's last line without its end
+            self._append(b"\n")
+            yield record + b"\n"
+
+    def _cut_off(self, record: bytes) -> bool:
+        """Tell whether a last line without its end is no record, or other than the one that was written."""
+        parsed = self._form.parse(record + b"\n")
+        known = self._manifest.get(key(self._path, Path(parsed[0]))) if parsed else None
+        return not parsed or (known is not None and not known.ours(digest(parsed[1] or "")))
+
+    def _kept(self, caption: str | None) -> str:
+        """Keep a caption only if it may be added to: of the others the hash is enough."""
+        return (caption or "") if self._existing in ("append", "prepend") else ""
+
+    def _append(self, data: bytes) -> None:
+        """Write at the end, all or nothing."""
+        end = os.fstat(self._file.fileno()).st_size
+        try:
+            written = os.write(self._file.fileno(), data)
+        except OSError:
+            self._file.truncate(end)
+            raise
+        if written != len(data):  # the disk was full in the middle of a line
+            self._file.truncate(end)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def _joined(result: Result, old: str, existing: str) -> Result:
+    """Add to the caption that is there."""
+    import dataclasses
+
+    first, *others = result.captions
+    text = policy.combined(old, first.text, existing)
+    return dataclasses.replace(result, captions=(dataclasses.replace(first, text=text), *others))
+
+
+def _locked(path: Path) -> BinaryIO:
+    """Open a file to read and append, and lock it; a run that has just ended may have put another in its place."""
+    while True:
+        file = path.open("a+b", buffering=0)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            file.close()
+            raise StorageError(f"{path} is being written by another capgen; wait for it to end, or stop it") from error
+        if os.path.samestat(os.fstat(file.fileno()), path.stat()):
+            return file
+        file.close()
+
+
+def _short(path: Path) -> bytes:
+    """Stand for a path in 8 bytes, so that a long file takes little memory."""
+    import hashlib
+
+    return hashlib.blake2b(os.fsencode(path), digest_size=8).digest()

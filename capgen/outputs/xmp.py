@@ -1,0 +1,242 @@
+"""An XMP file beside each picture: a caption in, the description and the alternative text of its metadata out.
+
+Photo managers keep ratings, keywords and edits in the same file, so a caption is merged into what is there.
+"""
+
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from xml.dom.minidom import CDATASection, Document, Element, Node, Text, parseString
+from xml.parsers import expat
+from xml.sax.saxutils import escape
+
+from capgen import files
+from capgen.errors import StorageError
+from capgen.outputs.destination import contents, sibling
+
+_FIELDS = ("dc:description", "Iptc4xmpCore:AltTextAccessibility")
+_NAMESPACES = {
+    "dc": "http://purl.org/dc/elements/1.1/",
+    "Iptc4xmpCore": "http://iptc.org/std/Iptc4xmpCore/1.0/xmlns/",
+    "rdf": "http://www.w3.org/1999/02/22-rdf-syntax-ns#",
+    "xml": "http://www.w3.org/XML/1998/namespace",
+    "xmlns": "http://www.w3.org/2000/xmlns/",
+}
+_NEW = f"""<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
+<x:xmpmeta xmlns:x="adobe:ns:meta/">
+ <rdf:RDF xmlns:rdf="{_NAMESPACES["rdf"]}">
+  <rdf:Description rdf:about="" xmlns:dc="{_NAMESPACES["dc"]}" xmlns:Iptc4xmpCore="{_NAMESPACES["Iptc4xmpCore"]}">
+   <dc:description>
+    <rdf:Alt>
+     <rdf:li xml:lang="x-default"/>
+    </rdf:Alt>
+   </dc:description>
+   <Iptc4xmpCore:AltTextAccessibility>
+    <rdf:Alt>
+     <rdf:li xml:lang="x-default"/>
+    </rdf:Alt>
+   </Iptc4xmpCore:AltTextAccessibility>
+  </rdf:Description>
+ </rdf:RDF>
+</x:xmpmeta>
+<?xpacket end="w"?>"""
+_FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_TEXT_ESCAPES = {"\r": "&#13;"}
+_ATTRIBUTE_ESCAPES = {'"': "&quot;", "\t": "&#9;", "\n": "&#10;", "\r": "&#13;"}
+
+
+def xml_text(caption: str) -> str:
+    """Return the caption as XML can hold it: without the control characters that XML 1.0 forbids, and stripped."""
+    return _FORBIDDEN.sub("", caption).strip()
+
+
+class XmpSidecar:
+    """XMP files, as photo managers read them.
+
+    Args:
+        output_dir: Where they are written, in folders like the pictures'; beside the pictures if None.
+    """
+
+    def __init__(self, output_dir: Path | None) -> None:
+        """Keep the choice."""
+        self.output_dir = output_dir
+
+    def place(self, path: Path, root: Path) -> Path:
+        """Return ``a.xmp`` for ``a.jpg``, as Adobe names it; ``a.jpg.xmp``, as darktable and digiKam do, if that exists."""
+        short = sibling(path, root, self.output_dir, ".xmp")
+        long = short.with_name(f"{path.name}.xmp")
+        with suppress(OSError):  # the name may be too long to exist
+            if long.exists():
+                return long
+        return short
+
+    def read(self, place: Path) -> str | None:
+        """Return the description in the default language; None if there is none.
+
+        Raises:
+            StorageError: What is there is no XMP file, or cannot be read.
+        """
+        document = _parse(place)
+        if document is None:
+            return None
+        texts = _texts(_root(document, place), "dc:description")
+        return next((text.strip() for text in texts if text.strip()), None)
+
+    def write(self, place: Path, caption: str) -> None:
+        """Set the description and the alternative text in the default language; all else in the file stays.
+
+        Raises:
+            StorageError: What is there is no XMP file, or cannot be written; it is as it was.
+        """
+        document = _parse(place) or parseString(_NEW)  # noqa: S318 - text of this module
+        root = _root(document, place)
+        for field in _FIELDS:
+            _set(root, field, xml_text(caption))
+        try:
+            text = "\n".join([*_declaration(document), *map(_xml, document.childNodes)]) + "\n"
+        except RecursionError as error:
+            raise StorageError(f"{place} is nested too deep; left as it is") from error
+        files.write_bytes(place, text.encode())
+
+    def close(self) -> None:
+        """Do nothing: there is no helper process."""
+
+
+def _parse(place: Path) -> Document | None:
+    """Read the file at ``place``; None if there is none, or a blank one."""
+    data = contents(place)
+    if data is None or not data.strip():
+        return None
+
+    def refuse(*_: object) -> None:
+        raise StorageError(f"{place} has a DOCTYPE, which no XMP file needs; not touched")
+
+    try:
+        # The first pass is for the DOCTYPE alone: it is refused before any entity that it declares can grow.
+        first = expat.ParserCreate()
+        first.StartDoctypeDeclHandler = refuse
+        first.Parse(data, True)
+        return parseString(data)  # noqa: S318
+    except (expat.ExpatError, ValueError, LookupError) as error:
+        raise StorageError(f"{place} is damaged ({error}); left as it is, so repair it or move it away") from error
+
+
+def _root(document: Document, place: Path) -> Element:
+    """Return the element of all descriptions: the whole, or in a wrapper such as x:xmpmeta."""
+    whole = document.documentElement
+    assert whole is not None
+    if (whole.namespaceURI, whole.localName) == _expanded("rdf:RDF"):
+        return whole
+    inside = _children(whole, "rdf:RDF")
+    if not inside:
+        raise StorageError(f"{place} is no XMP file (it holds no rdf:RDF); left as it is, so move it away")
+    return inside[0]
+
+
+def _children(parent: Element, *names: str) -> list[Element]:
+    """Return the elements right below ``parent`` that have one of the names, whatever their prefixes."""
+    wanted = {_expanded(name) for name in names}
+    elements = [child for child in parent.childNodes if isinstance(child, Element)]
+    return [element for element in elements if (element.namespaceURI, element.localName) in wanted]
+
+
+def _expanded(name: str) -> tuple[str, str]:
+    prefix, _, local = name.partition(":")
+    return _NAMESPACES[prefix], local
+
+
+def _texts(root: Element, field: str) -> Iterator[str]:
+    """Yield the field's text in the default language, in each of the forms that it can have."""
+    for description in _children(root, "rdf:Description"):
+        for element in _children(description, field):
+            yield _text(_default(element))
+        yield description.getAttributeNS(*_expanded(field))
+
+
+def _default(element: Element) -> Element:
+    """Return what holds the text in the default language: an item, made if need be, or the field where it has no list."""
+    containers = _children(element, "rdf:Alt", "rdf:Bag", "rdf:Seq")
+    if not containers:
+        return element
+    items = _children(containers[0], "rdf:li")
+    for item in items:
+        # An item without a language is against the standard, but readers take it for the default.
+        if item.getAttributeNS(*_expanded("xml:lang")).lower() in {"", "x-default"}:
+            return item
+    return _add(containers[0], "rdf:li", before=items[0] if items else None)
+
+
+def _text(element: Element) -> str:
+    return "".join(child.data for child in element.childNodes if isinstance(child, Text))
+
+
+def _set(root: Element, field: str, text: str) -> None:
+    """Put ``text`` wherever the field is; where it is nowhere, into the first description."""
+    descriptions = _children(root, "rdf:Description")
+    if not descriptions:
+        descriptions = [_add(root, "rdf:Description")]
+        descriptions[0].setAttributeNS(_NAMESPACES["rdf"], f"{descriptions[0].prefix}:about", "")
+    home = descriptions[0]
+    for description in descriptions:
+        if description.hasAttributeNS(*_expanded(field)):
+            description.removeAttributeNS(*_expanded(field))
+            home = description
+    elements = [element for description in descriptions for element in _children(description, field)]
+    for element in elements or [_add(home, field)]:
+        holder = _default(element)
+        _clear(holder)
+        if holder is element:
+            holder = _add(_add(element, "rdf:Alt"), "rdf:li")
+        holder.setAttributeNS(_NAMESPACES["xml"], "xml:lang", "x-default")
+        holder.appendChild(_document(root).createTextNode(text))
+
+
+def _clear(element: Element) -> None:
+    """Take out text and elements; comments and instructions stay."""
+    for child in list(element.childNodes):
+        if child.nodeType not in {Node.COMMENT_NODE, Node.PROCESSING_INSTRUCTION_NODE}:
+            element.removeChild(child)
+
+
+def _add(parent: Element, name: str, before: Element | None = None) -> Element:
+    """Add an element; it declares its prefix itself unless the file has bound it there to the right namespace."""
+    prefix, namespace = name.partition(":")[0], _expanded(name)[0]
+    child = _document(parent).createElementNS(namespace, name)
+    if _bound(parent, prefix) != namespace:
+        child.setAttributeNS(_NAMESPACES["xmlns"], f"xmlns:{prefix}", namespace)
+    parent.insertBefore(child, before)
+    return child
+
+
+def _bound(element: Element, prefix: str) -> str | None:
+    """Return the namespace that a prefix has inside ``element``."""
+    node: Node | None = element
+    while isinstance(node, Element):
+        if node.hasAttribute(f"xmlns:{prefix}"):
+            return node.getAttribute(f"xmlns:{prefix}")
+        node = node.parentNode
+    return None
+
+
+def _document(element: Element) -> Document:
+    assert element.ownerDocument is not None
+    return element.ownerDocument
+
+
+def _declaration(document: Document) -> list[str]:
+    if not document.version:
+        return []
+    standalone = ' standalone="yes"' if document.standalone else ""
+    return [f'<?xml version="1.0" encoding="UTF-8"{standalone}?>']
+
+
+def _xml(node: Node) -> str:
+    """Return a node as XML. minidom's own writer loses escaped line ends, and what is not read back is lost for good."""
+    if isinstance(node, Element):
+        attributes = "".join(f' {name}="{escape(value, _ATTRIBUTE_ESCAPES)}"' for name, value in node.attributes.items())
+        inside = "".join(map(_xml, node.childNodes))
+        return f"<{node.tagName}{attributes}>{inside}</{node.tagName}>" if inside else f"<{node.tagName}{attributes}/>"
+    if isinstance(node, Text) and not isinstance(node, CDATASection):
+        return escape(node.data, _TEXT_ESCAPES)
+    return node.toxml()

@@ -1,0 +1,744 @@
+"""The places where one picture's caption is written: a text file, an XMP file, the picture itself."""
+
+import errno
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from xml.dom.minidom import Element, Node, Text, parseString
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from capgen.errors import StorageError, UsageError
+from capgen.outputs import embedded
+from capgen.outputs.embedded import Embedded
+from capgen.outputs.sidecar import Sidecar
+from capgen.outputs.xmp import XmpSidecar, xml_text
+
+RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
+DC = "http://purl.org/dc/elements/1.1/"
+IPTC = "http://iptc.org/std/Iptc4xmpCore/1.0/xmlns/"
+XML = "http://www.w3.org/XML/1998/namespace"
+
+LIGHTROOM = f"""<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
+<!-- before -->
+<x:xmpmeta xmlns:x="adobe:ns:meta/" x:xmptk="Adobe XMP Core 7.0">
+ <rdf:RDF xmlns:rdf="{RDF}">
+  <rdf:Description rdf:about="" xmlns:xmp="http://ns.adobe.com/xap/1.0/" xmp:Rating="5" xmp:Label="a&#10;b&#9;&quot;c"/>
+  <rdf:Description rdf:about="" xmlns:dc="{DC}" xmlns:crs="http://ns.adobe.com/camera-raw-settings/1.0/"
+    crs:Exposure2012="+0.30">
+   <!-- keywords -->
+   <dc:subject><rdf:Bag><rdf:li>dog</rdf:li><rdf:li>a &lt; b &amp; c&#13;</rdf:li></rdf:Bag></dc:subject>
+   <dc:description>
+    <rdf:Alt><rdf:li xml:lang="x-default">Old</rdf:li><rdf:li xml:lang="de">Alt</rdf:li></rdf:Alt>
+   </dc:description>
+   <crs:Note><![CDATA[1 < 2]]></crs:Note>
+  </rdf:Description>
+ </rdf:RDF>
+</x:xmpmeta>
+<?xpacket end="w"?>
+"""
+
+TEXTS = st.text().map(str.strip)
+NEEDS_REAL = pytest.mark.skipif(shutil.which("exiftool") is None, reason="exiftool is not installed here")
+
+STUB = f"""#!{sys.executable}
+'''Speaks exiftool's -stay_open protocol; the fields of a.jpg are in a.jpg.json, what was asked in asked.jsonl.'''
+import html, json, os, sys, time
+from pathlib import Path
+
+asked = Path(__file__).with_name("asked.jsonl")
+assert sys.argv[1:] == ["-stay_open", "True", "-@", "-"], sys.argv
+
+def answer(arguments):
+    with asked.open("a") as file:
+        file.write(json.dumps([os.getpid(), *arguments]) + "\\n")
+    options, picture = arguments[:-1], Path(arguments[-1])
+    store = Path(f"{{picture}}.json")
+    fields = json.loads(store.read_text()) if store.exists() else {{}}
+    if picture.stem == "dies":
+        Path(f"{{picture}}_exiftool_tmp").touch()
+        os._exit(1)
+    if picture.stem == "hangs":
+        time.sleep(60)
+    if "-j" in options:
+        if picture.stem == "silent":
+            print(f"Error: Some reason - {{picture}}", file=sys.stderr, flush=True)
+            return
+        print("[" + json.dumps({{"SourceFile": str(picture), **fields}}, indent=2) + "]")
+    elif picture.suffix == ".bmp":
+        print(f"Error: Writing of BMP files is not yet supported - {{picture}}", file=sys.stderr, flush=True)
+        print("    0 image files updated\\n    1 files weren't updated due to errors")
+    else:
+        if picture.stem == "old":
+            tag = "XMP-iptcCore:AltTextAccessibility-x-default"
+            print(f"Warning: Tag '{{tag}}' is not defined or has a bad language code", file=sys.stderr, flush=True)
+        for name, equals, value in (option.partition("=") for option in options):
+            if equals:
+                fields[name.split(":")[1].removesuffix("-x-default")] = html.unescape(value)
+        store.write_text(json.dumps(fields))
+        print("    1 image files updated")
+
+arguments = []
+for line in sys.stdin.buffer:
+    line = os.fsdecode(line).rstrip("\\r\\n").lstrip()
+    if arguments == ["-stay_open"]:
+        break
+    if line.startswith("-execute"):
+        answer(arguments)
+        print("{{ready" + line.removeprefix("-execute") + "}}", flush=True)
+        arguments = []
+    elif line and not line.startswith("#"):
+        arguments.append(line)
+"""
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def no_space(*_):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def picture(path):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (8, 8), (200, 10, 10)).save(path)
+    return path
+
+
+def stub_folder(folder):
+    folder.mkdir()
+    (folder / "exiftool").write_text(STUB)
+    (folder / "exiftool").chmod(0o755)
+    return folder
+
+
+@pytest.fixture
+def stub(tmp_path, monkeypatch):
+    """A stand-in for exiftool, first on PATH; returns a function that tells what it was asked, with its process first."""
+    folder = stub_folder(tmp_path / "bin")
+    monkeypatch.setenv("PATH", str(folder), prepend=os.pathsep)
+    return lambda: [json.loads(line) for line in (folder / "asked.jsonl").read_text().splitlines()]
+
+
+@pytest.fixture(params=["stub", pytest.param("real", marks=NEEDS_REAL)])
+def embedding(request):
+    """An ``Embedded`` with the stand-in and, where it is installed, with exiftool itself."""
+    if request.param == "stub":
+        request.getfixturevalue("stub")
+    destination = Embedded()
+    yield destination
+    destination.close()
+
+
+@pytest.fixture
+def stubbed(stub):
+    destination = Embedded()
+    yield destination
+    destination.close()
+
+
+# Names
+
+
+@pytest.mark.parametrize(("make", "ending"), [(lambda to: Sidecar("txt", to), ".txt"), (XmpSidecar, ".xmp")])
+@pytest.mark.parametrize(
+    ("path", "output_dir", "expected"),
+    [
+        ("p/a.jpg", None, "p/a"),
+        ("p/sub/a.b.JPG", None, "p/sub/a.b"),
+        ("p/sub/a.jpg", "out", "out/sub/a"),
+        ("p/a.jpg", "out", "out/a"),
+        ("elsewhere/a.jpg", "out", "out/a"),
+        ("p/../elsewhere/a.jpg", "out", "out/a"),
+        ("p", "out", "out/p"),
+        ("p/a.v2", None, "p/a.v2"),
+        ("p/.jpg", None, "p/.jpg"),
+    ],
+)
+def test_a_file_is_named_after_its_picture(make, ending, path, output_dir, expected):
+    destination = make(output_dir and Path(output_dir))
+    assert destination.place(Path(path), Path("p")) == Path(expected + ending)
+
+
+@pytest.mark.parametrize(("destination", "name"), [(Sidecar("txt", None), "a.txt"), (XmpSidecar(None), "a.xmp")])
+def test_a_picture_that_is_named_like_a_sidecar_is_not_its_own_sidecar(destination, name):
+    assert destination.place(Path(name), Path()) != Path(name)
+
+
+@pytest.mark.parametrize("extension", ["caption", ".caption"])
+def test_an_extension_is_given_with_or_without_its_dot(extension):
+    assert Sidecar(extension, None).place(Path("a.jpg"), Path()) == Path("a.caption")
+
+
+@pytest.mark.parametrize("extension", ["", ".", " ", "a/b", "a\\b", "a\0", "jpg", ".JPG", "x.png", "avif", "xmp"])
+def test_an_extension_that_would_harm_other_files_is_refused(extension):
+    with pytest.raises(UsageError, match="such as 'txt'"):
+        Sidecar(extension, None)
+
+
+@pytest.mark.parametrize("output_dir", [None, "out"])
+def test_an_xmp_file_named_after_the_whole_picture_is_used_where_there_is_one(tmp_path, output_dir):
+    folder = tmp_path / (output_dir or "p")
+    folder.mkdir()
+    (folder / "a.jpg.xmp").touch()
+    destination = XmpSidecar(output_dir and tmp_path / output_dir)
+    assert destination.place(tmp_path / "p/a.jpg", tmp_path / "p") == folder / "a.jpg.xmp"
+
+
+def test_a_picture_with_the_longest_name_has_an_xmp_file(tmp_path):
+    path = tmp_path / ("x" * 251 + ".jpg")
+    assert XmpSidecar(None).place(path, tmp_path) == path.with_suffix(".xmp")
+
+
+# What all have in common
+
+
+@pytest.mark.parametrize("destination", [Sidecar("txt", None), XmpSidecar(None)])
+def test_there_is_no_caption_where_there_is_no_file(tmp_path, destination):
+    (tmp_path / "file").touch()
+    assert destination.read(tmp_path / "missing") is None
+    assert destination.read(tmp_path / "file/below") is None
+
+
+@pytest.mark.parametrize("destination", [Sidecar("txt", None), XmpSidecar(None)])
+@pytest.mark.parametrize("blank", [b"", b" \n\n"])
+def test_there_is_no_caption_in_a_blank_file_and_one_can_be_written(tmp_path, destination, blank):
+    (tmp_path / "a").write_bytes(blank)
+    assert destination.read(tmp_path / "a") is None
+    destination.write(tmp_path / "a", "a dog")
+    assert destination.read(tmp_path / "a") == "a dog"
+
+
+@pytest.mark.parametrize("destination", [Sidecar("txt", None), XmpSidecar(None)])
+def test_a_blank_caption_is_none(tmp_path, destination):
+    destination.write(tmp_path / "a", " \n")
+    assert destination.read(tmp_path / "a") is None
+
+
+@pytest.mark.parametrize("destination", [Sidecar("txt", None), XmpSidecar(None)])
+def test_folders_are_made_for_a_new_file(tmp_path, destination):
+    destination.write(tmp_path / "a/b/c", "a dog")
+    assert destination.read(tmp_path / "a/b/c") == "a dog"
+
+
+@pytest.mark.parametrize("kind", ["sidecar", "xmp", "embedded"])
+def test_a_folder_at_the_place_is_said_to_be_one(tmp_path, kind, stubbed):
+    destination = {"sidecar": Sidecar("txt", None), "xmp": XmpSidecar(None), "embedded": stubbed}[kind]
+    (tmp_path / "a").mkdir()
+    with pytest.raises(StorageError, match="a folder"):
+        destination.read(tmp_path / "a")
+    with pytest.raises(StorageError, match="a folder"):
+        destination.write(tmp_path / "a", "a dog")
+
+
+@pytest.mark.parametrize("destination", [Sidecar("txt", None), XmpSidecar(None)])
+def test_a_pipe_at_the_place_is_not_waited_for(tmp_path, destination):
+    os.mkfifo(tmp_path / "a")
+    with pytest.raises(StorageError, match="no regular file"):
+        destination.read(tmp_path / "a")
+
+
+@pytest.mark.parametrize("destination", [Sidecar("txt", None), XmpSidecar(None)])
+@pytest.mark.parametrize("call", ["stat", "read_bytes"])
+def test_a_file_that_may_not_be_read_is_reported(tmp_path, monkeypatch, destination, call):
+    def denied(self, **_):
+        raise PermissionError(errno.EACCES, "Permission denied", str(self))
+
+    (tmp_path / "a").write_text("a dog")
+    monkeypatch.setattr(Path, call, denied)
+    with pytest.raises(StorageError, match=r"cannot read .*Permission denied"):
+        destination.read(tmp_path / "a")
+
+
+def test_a_circle_of_links_is_reported(tmp_path):
+    (tmp_path / "a").symlink_to("a")
+    with pytest.raises(StorageError, match="cannot read"):
+        Sidecar("txt", None).read(tmp_path / "a")
+
+
+@pytest.mark.parametrize(("destination", "old"), [(Sidecar("txt", None), "old"), (XmpSidecar(None), LIGHTROOM)])
+def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch, destination, old):
+    (tmp_path / "a").write_text(old)
+    monkeypatch.setattr(os, "fsync", no_space)
+    with pytest.raises(StorageError, match="the disk is full"):
+        destination.write(tmp_path / "a", "new")
+    assert (tmp_path / "a").read_text() == old
+    assert names(tmp_path) == ["a"]
+
+
+# Text files
+
+
+def test_a_text_file_holds_the_caption_and_a_line_end(tmp_path):
+    Sidecar("txt", None).write(tmp_path / "a.txt", " Café 😀\n\n")
+    assert (tmp_path / "a.txt").read_bytes() == "Café 😀\n".encode()
+
+
+def test_a_byte_order_mark_is_no_part_of_the_caption(tmp_path):
+    (tmp_path / "a.txt").write_bytes(b"\xef\xbb\xbfa dog\r\n")
+    assert Sidecar("txt", None).read(tmp_path / "a.txt") == "a dog"
+
+
+def test_half_a_character_is_refused(tmp_path):
+    with pytest.raises(StorageError, match="half a character"):
+        Sidecar("txt", None).write(tmp_path / "a.txt", "a \ud800 dog")
+    assert names(tmp_path) == []
+
+
+@given(caption=TEXTS.filter(lambda text: not text.startswith("\ufeff")))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_any_caption_comes_back_from_a_text_file(tmp_path, caption):
+    Sidecar("txt", None).write(tmp_path / "a.txt", caption)
+    assert Sidecar("txt", None).read(tmp_path / "a.txt") == (caption or None)
+
+
+@given(data=st.binary())
+@example(data=b"caf\xe9 \xff\xfe\xc3\xa9")
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_bytes_that_are_no_text_are_written_back_as_they_were(tmp_path, data):
+    place = tmp_path / "a.txt"
+    place.write_bytes(b"[" + data + b"]")
+    Sidecar("txt", None).write(place, Sidecar("txt", None).read(place))
+    assert place.read_bytes() == b"[" + data + b"]\n"
+
+
+# XMP files
+
+
+def field(place, namespace, name):
+    """Return the field's text in each language."""
+    document = parseString(place.read_bytes())
+    [element] = document.getElementsByTagNameNS(namespace, name)
+    items = element.getElementsByTagNameNS(RDF, "li")
+    return {item.getAttribute("xml:lang"): "".join(child.data for child in item.childNodes) for item in items}
+
+
+def test_a_new_xmp_file_is_wrapped_and_holds_both_fields(tmp_path):
+    XmpSidecar(None).write(tmp_path / "a.xmp", "A dog & a <cat>")
+    text = (tmp_path / "a.xmp").read_text("utf-8")
+    assert text.startswith('<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>\n<x:xmpmeta')
+    assert text.endswith('</x:xmpmeta>\n<?xpacket end="w"?>\n')
+    assert '<rdf:li xml:lang="x-default">A dog &amp; a &lt;cat&gt;</rdf:li>' in text
+    assert field(tmp_path / "a.xmp", DC, "description") == {"x-default": "A dog & a <cat>"}
+    assert field(tmp_path / "a.xmp", IPTC, "AltTextAccessibility") == {"x-default": "A dog & a <cat>"}
+
+
+def test_a_caption_is_merged_into_a_file_of_another_program(tmp_path):
+    place = tmp_path / "a.xmp"
+    place.write_text(LIGHTROOM, "utf-8")
+    assert XmpSidecar(None).read(place) == "Old"
+    XmpSidecar(None).write(place, "New")
+    assert field(place, DC, "description") == {"x-default": "New", "de": "Alt"}
+    assert field(place, IPTC, "AltTextAccessibility") == {"x-default": "New"}
+    text = place.read_text("utf-8")
+    for kept in (
+        'x:xmptk="Adobe XMP Core 7.0"',
+        'xmp:Rating="5" xmp:Label="a&#10;b&#9;&quot;c"',
+        'crs:Exposure2012="+0.30"',
+        "<!-- before -->",
+        "<!-- keywords -->",
+        "<rdf:li>a &lt; b &amp; c&#13;</rdf:li>",
+        "<![CDATA[1 < 2]]>",
+        '<?xpacket end="w"?>',
+    ):
+        assert kept in text
+
+
+@NEEDS_REAL
+def test_exiftool_reads_what_was_merged(tmp_path):
+    place = tmp_path / "a.xmp"
+    place.write_text(LIGHTROOM, "utf-8")
+    XmpSidecar(None).write(place, "A dog\n& a <cat>")
+    wanted = ["-XMP:Description", "-XMP:Description-de", "-XMP:AltTextAccessibility", "-XMP:Rating", "-XMP:Label"]
+    told = subprocess.run(["exiftool", "-j", *wanted, place], check=True, capture_output=True).stdout
+    [values] = json.loads(told)
+    del values["SourceFile"]
+    assert values == {
+        "Description": "A dog\n& a <cat>",
+        "Description-de": "Alt",
+        "AltTextAccessibility": "A dog\n& a <cat>",
+        "Rating": 5,
+        "Label": 'a\nb\t"c',
+    }
+
+
+def test_writing_the_same_caption_twice_changes_nothing(tmp_path):
+    place = tmp_path / "a.xmp"
+    place.write_text(LIGHTROOM, "utf-8")
+    XmpSidecar(None).write(place, "New")
+    once = place.read_bytes()
+    XmpSidecar(None).write(place, "New")
+    assert place.read_bytes() == once
+
+
+def described(inside="", attributes=""):
+    """Return an XMP file whose description has the attributes and the elements."""
+    spaces = f'xmlns:rdf="{RDF}" xmlns:dc="{DC}" xmlns:other="urn:other"'
+    return f'<rdf:RDF {spaces}><rdf:Description rdf:about=""{attributes}>{inside}</rdf:Description></rdf:RDF>'
+
+
+@pytest.mark.parametrize(
+    ("xmp", "old", "languages"),
+    [
+        (described(), None, {}),
+        (described(attributes=' dc:description="Old"'), "Old", {}),
+        (described("<dc:description>Old</dc:description>"), "Old", {}),
+        (described("<dc:description><![CDATA[Old]]></dc:description>"), "Old", {}),
+        (described("<dc:description/>"), None, {}),
+        (described("<dc:description><rdf:Alt/></dc:description>"), None, {}),
+        (described("<dc:description><rdf:Alt><rdf:li>Old</rdf:li></rdf:Alt></dc:description>"), "Old", {}),
+        (
+            described('<dc:description><rdf:Alt><rdf:li xml:lang="fr">Vieux</rdf:li></rdf:Alt></dc:description>'),
+            None,
+            {"fr": "Vieux"},
+        ),
+        (
+            described('<dc:description><rdf:Alt><rdf:li xml:lang="X-Default">Old</rdf:li></rdf:Alt></dc:description>'),
+            "Old",
+            {},
+        ),
+        (f'<RDF xmlns="{RDF}"/>', None, {}),
+        (f'<r:RDF xmlns:r="{RDF}" xmlns:dc="urn:not-dc"><r:Description dc:description="No"/></r:RDF>', None, {}),
+        (f'<r:RDF xmlns:r="{RDF}" xmlns:d="{DC}"><r:Description d:description="Old"/></r:RDF>', "Old", {}),
+    ],
+)
+def test_each_form_of_the_field_is_read_and_replaced_once(tmp_path, xmp, old, languages):
+    place = tmp_path / "a.xmp"
+    place.write_text(xmp)
+    assert XmpSidecar(None).read(place) == old
+    XmpSidecar(None).write(place, "New")
+    assert XmpSidecar(None).read(place) == "New"
+    assert field(place, DC, "description") == {"x-default": "New", **languages}
+    assert field(place, IPTC, "AltTextAccessibility") == {"x-default": "New"}
+    assert "Old" not in place.read_text()
+
+
+def test_a_description_in_a_structure_below_is_not_the_pictures(tmp_path):
+    inner = '<other:part><rdf:Description dc:description="of the part"/></other:part>'
+    place = tmp_path / "a.xmp"
+    place.write_text(described(inner))
+    assert XmpSidecar(None).read(place) is None
+    XmpSidecar(None).write(place, "New")
+    assert inner in place.read_text()
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_file_with_a_byte_order_mark_is_read_and_merged(tmp_path, encoding):
+    place = tmp_path / "a.xmp"
+    place.write_bytes(LIGHTROOM.replace("Old", "Älter").encode(encoding))
+    assert XmpSidecar(None).read(place) == "Älter"
+    XmpSidecar(None).write(place, "New")
+    assert field(place, DC, "description") == {"x-default": "New", "de": "Alt"}
+
+
+def test_a_file_in_latin_1_becomes_utf_8(tmp_path):
+    place = tmp_path / "a.xmp"
+    declared = '<?xml version="1.0" encoding="latin-1" standalone="yes"?>' + described("<other:name>Zoë</other:name>")
+    place.write_bytes(declared.encode("latin-1"))
+    XmpSidecar(None).write(place, "New")
+    text = place.read_text("utf-8")
+    assert text.startswith('<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n')
+    assert "<other:name>Zoë</other:name>" in text
+
+
+BOMB = '<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;">]>' + described("<other:a>&b;</other:a>")
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (BOMB.encode(), "has a DOCTYPE, which no XMP file needs; not touched"),
+        (LIGHTROOM.encode()[:400], "is damaged .*; left as it is"),
+        (b"\x00\x01\xff", "is damaged .*; left as it is"),
+        (b'<?xml version="1.0" encoding="shift_jis"?><a/>', "is damaged .*; left as it is"),
+        (b'<?xml version="1.0" encoding="nonsense"?><a/>', "is damaged .*; left as it is"),
+        (b"<html/>", "is no XMP file .*; left as it is"),
+    ],
+)
+def test_a_file_that_is_no_sound_xmp_is_left_as_it_is(tmp_path, content, reason):
+    place = tmp_path / "a.xmp"
+    place.write_bytes(content)
+    with pytest.raises(StorageError, match=reason):
+        XmpSidecar(None).read(place)
+    with pytest.raises(StorageError, match=reason):
+        XmpSidecar(None).write(place, "New")
+    assert place.read_bytes() == content
+
+
+def test_a_file_that_is_nested_too_deep_is_left_as_it_is(tmp_path):
+    place = tmp_path / "a.xmp"
+    content = described("<other:a>" * 5000 + "</other:a>" * 5000)
+    place.write_text(content)
+    with pytest.raises(StorageError, match="nested too deep; left as it is"):
+        XmpSidecar(None).write(place, "New")
+    assert place.read_text() == content
+
+
+@given(caption=TEXTS)
+@example(caption="a\r\nb\rc\td ]]> &amp; \x00\x0b \ufffe\U0010ffff \"'<")
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_any_caption_comes_back_from_an_xmp_file_but_for_what_xml_forbids(tmp_path, caption):
+    place = tmp_path / "a.xmp"
+    place.write_text(LIGHTROOM, "utf-8")
+    XmpSidecar(None).write(place, caption)
+    assert XmpSidecar(None).read(place) == (xml_text(caption) or None)
+
+
+def test_only_what_xml_forbids_is_dropped():
+    assert xml_text("a\x00b\x0b\x1f\ud800\uffff c\td\ne\rf\x85😀\U0010ffff") == "ab c\td\ne\rf\x85😀\U0010ffff"
+
+
+CHARACTERS = st.text(st.characters(exclude_categories=["Cs"]).filter(lambda c: xml_text(f".{c}.") == f".{c}."), max_size=8)
+SAFE = st.text("abc -é", max_size=6).map(lambda text: text.replace("-", " "))
+
+
+def escaped(text):
+    return "".join(f"&#{ord(character)};" for character in text)
+
+
+@st.composite
+def properties(draw):
+    """A property of another program: an attribute's or an element's form."""
+    value = escaped(draw(CHARACTERS))
+    form = draw(st.sampled_from(["text", "bag", "struct", "cdata", "comment", "instruction"]))
+    return {
+        "text": f"<other:text>{value}</other:text>",
+        "bag": f"<dc:subject><rdf:Bag><rdf:li>{value}</rdf:li></rdf:Bag></dc:subject>",
+        "struct": f'<other:s><rdf:Description other:v="{value}"><dc:title>x</dc:title></rdf:Description></other:s>',
+        "cdata": f"<other:data><![CDATA[<{draw(SAFE)}>]]></other:data>",
+        "comment": f"<!--{draw(SAFE)}-->",
+        "instruction": f"<?other {draw(SAFE)}?>",
+    }[form]
+
+
+@st.composite
+def documents(draw):
+    """An XMP file with some descriptions, of which any may hold the field in any form."""
+    descriptions = []
+    for _ in range(draw(st.integers(0, 3))):
+        inside = draw(st.lists(properties(), max_size=3))
+        attributes = f' other:rating="{escaped(draw(CHARACTERS))}"' if draw(st.booleans()) else ""
+        form = draw(st.sampled_from(["none", "attribute", "plain", "list"]))
+        if form == "attribute":
+            attributes += ' dc:description="Old"'
+        elif form == "plain":
+            inside.append("<dc:description>Old</dc:description>")
+        elif form == "list":
+            languages = draw(st.lists(st.sampled_from(["x-default", "de", "fr-FR"]), unique=True))
+            items = "".join(f'<rdf:li xml:lang="{language}">{language}</rdf:li>' for language in languages)
+            inside.insert(0, f"<dc:description><rdf:Alt>{items}<!--kept--></rdf:Alt></dc:description>")
+        space = draw(st.sampled_from(["", "\n  "]))
+        descriptions.append(f"<rdf:Description{attributes}>{space.join(['', *inside, ''])}</rdf:Description>")
+    rdf = f'<rdf:RDF xmlns:rdf="{RDF}" xmlns:dc="{DC}" xmlns:other="urn:other">{"".join(descriptions)}</rdf:RDF>'
+    before, after = draw(st.sampled_from(["", "<!--a-->", "<?xpacket begin=''?>"])), draw(st.sampled_from(["", "<?b c?>"]))
+    return f'{before}<x:xmpmeta xmlns:x="adobe:ns:meta/" x:xmptk="{escaped(draw(CHARACTERS))}">{rdf}</x:xmpmeta>{after}'
+
+
+def other(node):
+    """Return what a tree holds besides the caption: names with prefixes, attributes, text, comments, instructions."""
+    if not isinstance(node, Element):
+        if node.nodeType != Node.DOCUMENT_NODE:
+            return node.nodeType, node.nodeName, node.nodeValue
+        return [other(child) for child in node.childNodes]
+    ours = node.parentNode.localName == "RDF" and node.localName == "Description"
+    attributes = {name: value for name, value in node.attributes.items() if not (ours and name == "dc:description")}
+    children = []
+    for child in node.childNodes:
+        if ours and isinstance(child, Element) and child.localName in {"description", "AltTextAccessibility"}:
+            items = [
+                item for item in child.getElementsByTagNameNS(RDF, "li") if item.getAttribute("xml:lang") != "x-default"
+            ]
+            comments = child.getElementsByTagNameNS(RDF, "Alt")[0].childNodes if items else []
+            children += map(other, [*items, *(comment for comment in comments if comment.nodeType == Node.COMMENT_NODE)])
+        elif not (isinstance(child, Text) and not child.data.strip(" \n")):
+            children.append(other(child))
+    return node.nodeName, attributes, children
+
+
+@given(before=documents())
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None)
+def test_merging_a_caption_keeps_all_else(tmp_path, before):
+    place = tmp_path / "a.xmp"
+    place.write_text(before, "utf-8")
+    XmpSidecar(None).write(place, "New")
+    root = parseString(before)
+    if not root.getElementsByTagNameNS(RDF, "Description"):
+        rdf = root.getElementsByTagNameNS(RDF, "RDF")[0]
+        rdf.appendChild(root.createElementNS(RDF, "rdf:Description")).setAttribute("rdf:about", "")
+    assert other(parseString(place.read_bytes())) == other(root)
+    assert XmpSidecar(None).read(place) == "New"
+
+
+# The pictures themselves
+
+
+def test_without_exiftool_it_is_said_how_to_get_it(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(UsageError, match=r"apt install libimage-exiftool-perl.*brew install exiftool"):
+        Embedded()
+
+
+def test_a_picture_is_its_own_place(stubbed):
+    assert stubbed.place(Path("p/a.jpg"), Path("p")) == Path("p/a.jpg")
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.tif", "-a b.jpg", "#a '$(x)%d*.jpg", os.fsdecode(b"caf\xe9.jpg")])
+def test_a_caption_is_written_into_a_picture_and_read_back(tmp_path, monkeypatch, embedding, name):
+    monkeypatch.chdir(tmp_path)
+    picture(Path(name))
+    assert embedding.read(Path(name)) is None
+    embedding.write(Path(name), "A dog & a <cat>\nsecond line é 😀")
+    assert embedding.read(Path(name)) == "A dog & a <cat>\nsecond line é 😀"
+    assert not Path(f"{name}_original").exists()
+
+
+@pytest.mark.parametrize(
+    "caption", ["007", "1.50", "1e5", "True", "= x", "<x", "#x", "-x", "&#10; &amp;", "a\r\nb\tc", "$x @y \\n", "[a] {b}"]
+)
+def test_captions_that_look_like_something_else_come_back(tmp_path, embedding, caption):
+    place = picture(tmp_path / "a.jpg")
+    embedding.write(place, caption)
+    assert embedding.read(place) == caption
+
+
+@given(caption=TEXTS.filter(lambda text: text.lower() not in {"true", "false"}))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=30)
+def test_any_caption_comes_back_from_a_picture_but_for_what_xml_forbids(tmp_path, embedding, caption):
+    place = tmp_path / "a.jpg"
+    if not place.exists():
+        picture(place)
+    embedding.write(place, caption)
+    assert embedding.read(place) == (xml_text(caption) or None)
+
+
+def test_the_pixels_and_the_modification_time_stay(tmp_path, embedding):
+    place = picture(tmp_path / "a.jpg")
+    os.utime(place, (1_000_000_000, 1_000_000_000))
+    with Image.open(place) as image:
+        pixels = image.tobytes()
+    embedding.write(place, "a dog")
+    with Image.open(place) as image:
+        assert image.tobytes() == pixels
+    assert place.stat().st_mtime == 1_000_000_000
+
+
+def test_a_link_to_a_picture_stays_a_link(tmp_path, embedding):
+    place = picture(tmp_path / "a.jpg")
+    (tmp_path / "link.jpg").symlink_to(place)
+    embedding.write(tmp_path / "link.jpg", "a dog")
+    assert (tmp_path / "link.jpg").is_symlink()
+    assert embedding.read(place) == "a dog"
+
+
+def test_a_format_that_exiftool_does_not_write_is_reported(tmp_path, embedding):
+    place = picture(tmp_path / "a.bmp")
+    before = place.read_bytes()
+    with pytest.raises(StorageError) as error:
+        embedding.write(place, "a dog")
+    assert str(error.value) == f"cannot write {place}: Writing of BMP files is not yet supported"
+    assert place.read_bytes() == before
+
+
+def test_a_missing_picture_has_no_caption_and_takes_none(tmp_path, embedding):
+    assert embedding.read(tmp_path / "a.jpg") is None
+    with pytest.raises(StorageError, match="no longer there"):
+        embedding.write(tmp_path / "a.jpg", "a dog")
+
+
+@pytest.mark.parametrize("name", ["a\nb.jpg", "a\rb.jpg", "\n-execute\n.jpg", "rm x |"])
+def test_a_path_that_exiftool_could_misread_is_refused(tmp_path, stubbed, name):
+    (tmp_path / name).touch()
+    with pytest.raises(StorageError, match="rename it"):
+        stubbed.read(tmp_path / name)
+    with pytest.raises(StorageError, match="rename it"):
+        stubbed.write(tmp_path / name, "a dog")
+
+
+@NEEDS_REAL
+def test_captions_in_other_languages_and_other_fields_stay(tmp_path):
+    place = picture(tmp_path / "a.jpg")
+    fields = ["-XMP-dc:Description-de=Hund", "-XMP-dc:Title=Title", "-EXIF:Artist=Ada"]
+    subprocess.run(["exiftool", "-q", *fields, place], check=True)
+    destination = Embedded()
+    destination.write(place, "a dog")
+    destination.close()
+    wanted = ["-XMP:Description-de", "-XMP:Title", "-EXIF:Artist", "-XMP:Description", "-XMP:AltTextAccessibility"]
+    told = subprocess.run(["exiftool", "-j", *wanted, place], check=True, capture_output=True).stdout
+    [values] = json.loads(told)
+    del values["SourceFile"]
+    assert values == {
+        "Description-de": "Hund",
+        "Title": "Title",
+        "Artist": "Ada",
+        "Description": "a dog",
+        "AltTextAccessibility": "a dog",
+    }
+
+
+def test_exiftool_is_asked_for_both_fields_of_an_absolute_path(tmp_path, monkeypatch, stub, stubbed):
+    monkeypatch.chdir(tmp_path)
+    stubbed.write(picture(Path("-a.jpg")).relative_to("."), " a &\nb ")
+    [[_, *asked]] = stub()
+    fields = [f"-XMP-{name}-x-default=a &amp;&#10;b" for name in ("dc:Description", "iptcCore:AltTextAccessibility")]
+    assert asked == ["-E", "-P", "-overwrite_original", *fields, str(tmp_path / "-a.jpg")]
+
+
+def test_one_process_serves_all_pictures(tmp_path, stub, stubbed):
+    for name in ("a.jpg", "b.jpg"):
+        stubbed.write(picture(tmp_path / name), "a dog")
+        stubbed.read(tmp_path / name)
+    assert len(stub()) == 4
+    assert len({process for process, *_ in stub()}) == 1
+
+
+def test_exiftool_is_started_only_when_it_is_needed_and_can_be_closed_twice(tmp_path, stubbed):
+    stubbed.close()
+    assert names(tmp_path / "bin") == ["exiftool"]
+    stubbed.write(picture(tmp_path / "a.jpg"), "a dog")
+    stubbed.close()
+    stubbed.close()
+    assert stubbed.read(tmp_path / "a.jpg") == "a dog"
+
+
+def test_when_exiftool_dies_the_next_picture_gets_a_fresh_one(tmp_path, stub, stubbed):
+    with pytest.raises(StorageError, match=r"dies\.jpg: it gave no reason"):
+        stubbed.write(picture(tmp_path / "dies.jpg"), "a dog")
+    stubbed.write(picture(tmp_path / "a.jpg"), "a dog")
+    assert stubbed.read(tmp_path / "a.jpg") == "a dog"
+    assert len({process for process, *_ in stub()}) == 2
+    assert names(tmp_path) == ["a.jpg", "a.jpg.json", "bin", "dies.jpg"]
+
+
+def test_exiftool_is_not_waited_for_without_end(tmp_path, monkeypatch, stubbed):
+    stubbed.write(picture(tmp_path / "a.jpg"), "a dog")
+    monkeypatch.setattr(embedded, "TIMEOUT", 0.3)
+    began = time.monotonic()
+    with pytest.raises(StorageError, match="did not answer"):
+        stubbed.write(picture(tmp_path / "hangs.jpg"), "a dog")
+    assert time.monotonic() - began < 30
+    monkeypatch.setattr(embedded, "TIMEOUT", 30)
+    assert stubbed.read(tmp_path / "a.jpg") == "a dog"
+
+
+def test_a_picture_that_cannot_be_read_is_reported_with_the_reason(tmp_path, stubbed):
+    with pytest.raises(StorageError, match=r"cannot read the caption in .*silent\.jpg: Some reason$"):
+        stubbed.read(picture(tmp_path / "silent.jpg"))
+
+
+def test_an_exiftool_that_does_not_know_the_alternative_text_is_too_old(tmp_path, stubbed):
+    with pytest.raises(StorageError, match="too old; update it"):
+        stubbed.write(picture(tmp_path / "old.jpg"), "a dog")
+
+
+def test_an_exiftool_that_cannot_be_started_is_reported(tmp_path, stubbed):
+    (tmp_path / "bin/exiftool").unlink()
+    with pytest.raises(StorageError, match="cannot start"):
+        stubbed.write(picture(tmp_path / "a.jpg"), "a dog")
