@@ -1,7 +1,7 @@
 """``capgen cache``: who needs what, what goes, and that nothing goes under a running job."""
 
+import fcntl
 import json
-import os
 import shutil
 import signal
 import subprocess
@@ -57,8 +57,10 @@ def started(*arguments):
 
 
 def wait_until(condition, process):
+    deadline = time.monotonic() + 100
     while not condition():
         assert process.poll() is None, process.stderr.read()
+        assert time.monotonic() < deadline
         time.sleep(0.005)
 
 
@@ -173,8 +175,6 @@ def test_clearing_removes_features_and_encoders_and_nothing_else(shapes):
     assert done.stdout.splitlines()[-1].startswith("freed ")
     assert set(contents(shapes / "cache")) == set(mine)
     assert contents(shapes / "data") == user
-    said = capgen("train", "shapes").stderr.splitlines()[-1]
-    assert "run capgen prepare again" in said
 
 
 def test_without_a_terminal_clearing_needs_yes(shapes):
@@ -250,7 +250,7 @@ def test_one_stores_job_does_not_keep_another(shapes):
     with files.lock(store(shapes) / ".lock", shared=True):
         assert capgen("cache", "clear", "--yes").returncode == 3
     assert not other.folder.exists()
-    assert FeatureStore(store(shapes).resolve())
+    assert list(store(shapes).glob("*.npy"))
 
 
 def test_jobs_share_a_store(shapes):
@@ -262,43 +262,46 @@ def test_a_job_waits_while_its_store_is_pruned(shapes):
     with files.lock(store(shapes) / ".lock"):
         process = started("prepare", shapes / "shapes", *SMALL)
         with pytest.raises(subprocess.TimeoutExpired):
-            process.wait(timeout=2)
+            process.wait(timeout=1)
     assert process.wait() == 0
     process.stderr.close()
 
 
-def test_a_lock_whose_file_was_removed_meanwhile_is_taken_anew(tmp_path):
-    lock = tmp_path / "store/.lock"
-    with files.lock(lock):
-        program = f"from capgen import files\nfrom pathlib import Path\nwith files.lock(Path({str(lock)!r}), shared=True, wait=True):\n print(1, flush=True); input()"  # noqa: E501
-        waiting = subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        wait_until(lambda: f"-> FLOCK  ADVISORY  READ  {waiting.pid} " in Path("/proc/locks").read_text(), waiting)
-        lock.unlink()
-        lock.parent.rmdir()
-    assert waiting.stdout.readline() == b"1\n"
-    with pytest.raises(StorageError, match="in use"), files.lock(lock):
-        pytest.fail("it holds a lock that nobody sees")
-    waiting.communicate(b"\n")
+def test_a_lock_whose_file_is_removed_before_it_is_held_is_taken_anew(tmp_path, monkeypatch):
+    held, removed, flock = tmp_path / "store/.lock", [], fcntl.flock
+
+    def late(file, kind):
+        if not removed:
+            removed.append(held.unlink())
+            held.parent.rmdir()
+        flock(file, kind)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    with files.lock(held, shared=True):
+        assert is_held(held.parent)
 
 
 def test_a_removal_that_stops_anywhere_leaves_whole_shards(places, monkeypatch):
     folder = places / "cache/features/vgg16-0123456789abcdef"
     arrays = {"grid": np.arange(12).reshape(2, 3, 2), "vector": np.arange(8).reshape(2, 1, 4)}
-    removed, unlink = [], Path.unlink
+    unlink = Path.unlink
 
-    def stopping(path, **more):
-        if len(removed) == stop:
-            raise KeyboardInterrupt
-        removed.append(path)
-        unlink(path, **more)
+    def stopping_after(count):
+        left = iter(range(count))
+
+        def stopping(path, **more):
+            if next(left, None) is None:
+                raise KeyboardInterrupt
+            unlink(path, **more)
+
+        return stopping
 
     for stop in range(7):  # three files a shard and the lock
         filled = FeatureStore(folder)
         for keys in (["a", "b"], ["c", "d"]):
             filled.write(keys, arrays)
-        removed.clear()
         with monkeypatch.context() as patch:
-            patch.setattr(Path, "unlink", stopping)
+            patch.setattr(Path, "unlink", stopping_after(stop))
             with pytest.raises(KeyboardInterrupt):
                 for waste in cache.unneeded():
                     cache.remove(waste)
@@ -319,8 +322,11 @@ def test_an_interrupted_clearing_is_made_good_by_prepare(shapes):
     assert {path: path.read_bytes() for path in store(shapes).glob("*.npy")} == before
 
 
-def test_a_cache_that_cannot_be_changed_is_one_line(places):
+def test_a_cache_that_is_not_there_is_empty(places):
     (places / "file").write_text("")
-    done = capgen("cache", "size", env={"CAPGEN_CACHE_DIR": str(places / "file/cache")})
-    assert done.returncode == 0
-    assert capgen("cache", "prune", env={"CAPGEN_CACHE_DIR": os.devnull}).returncode == 0
+    for place in (places / "none", places / "file/cache"):
+        for arguments in (["size"], ["prune"], ["clear", "--yes"]):
+            done = capgen("cache", *arguments, env={"CAPGEN_CACHE_DIR": str(place)})
+            assert (done.returncode, done.stderr) == (0, "")
+            assert done.stdout.splitlines()[-1].endswith(" 0 B")
+        assert not place.exists()

@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+import sys
 
 import pytest
 from conftest import COLOURS, ROOT, SHAPES, capgen, draw
@@ -23,7 +24,6 @@ def run(command, cwd, env):
 @pytest.fixture
 def environment(places, monkeypatch):
     import os
-    import sys
     from pathlib import Path
 
     return {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
@@ -34,6 +34,27 @@ def test_a_caption_command_captions(command, environment):
     done = run(command, ROOT, environment)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip()
+
+
+@pytest.mark.parametrize("command", commands("## A photo library"))
+def test_a_library_command_leaves_every_photograph_with_a_status(command, environment, tmp_path):
+    shutil.copytree(ROOT / "examples", tmp_path / "photos")
+    done = run(command, tmp_path, environment)
+    assert done.returncode == 0, done.stderr
+    assert "3 captioned" in done.stderr or "unsure" in done.stderr or "would write" in done.stdout
+
+
+def test_the_python_of_the_readme_prints_captions(environment):
+    code = re.search(r"<!-- from python -->.*?```python\n(.*?)```", README, re.DOTALL).group(1)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    first, cat, _, text, start = done.stdout.splitlines()
+    assert cat.split(" ")[:2] == ["examples/cat.jpg", "captioned"]
+    assert first in cat
+    assert text == "README.md unsupported None None"
+    assert start.startswith("a photo of ")
 
 
 def test_the_whole_path_runs_on_a_small_data_set_in_flickr8ks_layout(environment, tmp_path):

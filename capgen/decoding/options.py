@@ -1,5 +1,6 @@
 """How captions are searched, what a decoder offers to a search, and what a search finds."""
 
+import math
 from dataclasses import dataclass, fields
 from typing import Any, Protocol
 
@@ -63,8 +64,8 @@ class DecodingOptions:
             object.__setattr__(self, name, tuple(getattr(self, name)))
         if self.beam < 1 or self.count < 1 or self.minimum_words < 1:
             raise UsageError("beam, count and minimum_words must be at least 1")
-        if self.length_power < 0 or self.temperature < 0:
-            raise UsageError("length_power and temperature must not be negative")
+        if not (0 <= self.length_power < math.inf and 0 <= self.temperature < math.inf and self.seed >= 0):
+            raise UsageError("length_power, temperature and seed must be numbers that are not negative")
         if not 0 < self.top_p <= 1:
             raise UsageError("top_p must be more than 0 and at most 1")
         if self.maximum_words < max(self.minimum_words, len(self.start)):

@@ -34,8 +34,9 @@ def sample(
         outputs = decoder.step({"words": words.reshape(-1), **memory})
         scores = outputs.pop("log_probabilities").reshape(*words.shape, -1)  # (active, K, V)
         forbid(scores, words, position, options)
-        drawn = _drawn(scores, np.stack([lots[image].random(count) for image in active]), options)
         speaking = words != END
+        scores[~speaking] = 0.0  # what is drawn for those that have ended is not heard
+        drawn = _drawn(scores, np.stack([lots[image].random(count) for image in active]), options)
         said = np.take_along_axis(scores, drawn[..., None], axis=-1)[..., 0]
         totals[active] += np.where(speaking, said, 0.0)
         words = np.where(speaking, drawn, END).astype(np.int32)
@@ -57,7 +58,8 @@ def sample(
 def _drawn(scores: np.ndarray, chances: np.ndarray, options: DecodingOptions) -> np.ndarray:
     """Draw a word a row: log-probabilities (N, K, V) and numbers in [0, 1) (N, K) to words (N, K)."""
     with np.errstate(divide="ignore", over="ignore", under="ignore"):
-        weights = np.exp((scores - scores.max(axis=-1, keepdims=True)) / options.temperature)
+        # as float64: a temperature may be too small for float32
+        weights = np.exp((scores - scores.max(axis=-1, keepdims=True)).astype(np.float64) / options.temperature)
     order = np.argsort(-weights, axis=-1, kind="stable")
     sums = np.cumsum(np.take_along_axis(weights, order, axis=-1), axis=-1)  # (N, K, V), rising
     # The nucleus ends with the word that brings it to top_p; a draw below that share falls on one of its words.

@@ -37,12 +37,12 @@ class CsvFormat:
             rows = list(csv.reader(io.StringIO(os.fsdecode(record), newline=""), strict=True))
         except csv.Error:
             return None
-        if len(rows) != 1 or len(rows[0]) != len(COLUMNS) or tuple(rows[0]) == COLUMNS:
+        if len(rows) != 1 or len(rows[0]) != len(COLUMNS) or self.header.startswith(",".join(rows[0])):
             return None
         return rows[0][0], rows[0][1] or None
 
 
 def _row(values: tuple[str, ...]) -> str:
     buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="").writerow(values)
-    return buffer.getvalue()
+    csv.writer(buffer, lineterminator="\r\n").writerow(values)  # its characters are those that are quoted
+    return buffer.getvalue().removesuffix("\r\n")

@@ -1,6 +1,7 @@
 """``jsonl``: one JSON object a picture, failed ones included."""
 
 import json
+from os import fsencode
 
 from capgen.files import json_text
 from capgen.results import Result
@@ -45,6 +46,7 @@ class JsonLinesFormat:
         try:
             values = json.loads(record)
             path, caption, status = values["path"], values["caption"], values["status"]
+            fsencode(path + (caption or ""))  # half a character can be neither
         except (ValueError, KeyError, TypeError, RecursionError):
             return None
         if not isinstance(path, str) or not isinstance(caption, str | None):

@@ -5,6 +5,7 @@ import fcntl
 import os
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -90,10 +91,12 @@ class OutputFile:
         self._replaced: dict[bytes, int] = {}
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = _locked(path)
-            self._read()
-            if form.header and header and not os.fstat(self._file.fileno()).st_size:
-                self._append(form.header.encode() + b"\n")
+            with ExitStack() as opened:
+                self._file = opened.enter_context(_locked(path))
+                self._read()
+                if form.header and header and not os.fstat(self._file.fileno()).st_size:
+                    self._append(form.header.encode() + b"\n")
+                opened.pop_all()  # it stays open, as nothing went wrong
         except OSError as error:
             raise files.storage_error(path, error) from error
 
@@ -115,11 +118,12 @@ class OutputFile:
         if result.captions and known and known[1]:
             result = _joined(result, known[1], self._existing)
         lines = self._form.lines(result)
-        if not lines:
-            return
+        if not lines or (known and known[0] and result.status != "captioned"):
+            return  # a failure takes no caption away
         place, text = key(self._path, result.path), result.caption
         if text is not None:
-            self._manifest.put(place, Record(digest(text), known[0] if known else ""))
+            old, before = self._manifest.get(place), known[0] if known else ""
+            self._manifest.put(place, Record(digest(text), before, old is not None and bool(before) and old.ours(before)))
         try:
             self._append(b"".join(line.encode("utf-8", "surrogateescape") + b"\n" for line in lines))
         except OSError as error:
@@ -138,7 +142,7 @@ class OutputFile:
         """
         with self._file:
             if self._replaced:
-                files.write_with(self._path, self._copy)
+                files.write_with(self._path.resolve(), self._copy)  # a link to the file stays one
 
     def _copy(self, file: BinaryIO) -> None:
         for record in self._records():
