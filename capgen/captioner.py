@@ -126,14 +126,14 @@ class Captioner:
         """
         vocabulary = self.bundle.vocabulary
         given = tuple(vocabulary.encode(start))
-        longest = maximum_words or max(
-            self.options.maximum_words, minimum_words, len(given) + self.options.maximum_words // 2
-        )
+        if maximum_words is None:
+            usual = self.options.maximum_words
+            maximum_words = max(usual, minimum_words, len(given) + usual // 2)
         return DecodingOptions(
-            beam=beam or max(self.options.beam, count),
+            beam=max(self.options.beam, count) if beam is None else beam,
             count=count,
             length_power=self.options.length_power,
-            maximum_words=longest,
+            maximum_words=maximum_words,
             minimum_words=minimum_words,
             start=given,
             opening=start.strip(),

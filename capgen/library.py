@@ -1,7 +1,6 @@
 """A photo library: which pictures need a caption, captioned, and written where it was asked for."""
 
 import tempfile
-from array import array
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -13,7 +12,7 @@ from capgen import policy
 from capgen.captioner import Captioner, Item
 from capgen.decoding import DecodingOptions
 from capgen.errors import StorageError, UsageError
-from capgen.manifest import Manifest, Record, digest, key
+from capgen.manifest import Manifest, Record, digest, key, whose
 from capgen.outputs.destination import Destination
 from capgen.outputs.stream import Stream
 from capgen.results import Caption, Result
@@ -98,19 +97,6 @@ class Library:
         """Keep them."""
         self._captioner, self._request, self._manifest = captioner, request, manifest
         self._claims: dict[Path, Path] = {}
-
-    def check(self, listing: Listing) -> None:
-        """Make sure that no two pictures want the same file.
-
-        Raises:
-            UsageError: Names some that do.
-        """
-        for destination in self._request.destinations:
-            places = array("Q", (_short(destination.place(found.path, found.root)) for found in listing))
-            seen: set[int] = set()
-            twice = {place for place in places if place in seen or seen.add(place)}  # type: ignore[func-returns-value]
-            if twice:
-                raise UsageError(_collisions(listing, destination, twice))
 
     def claimed(self, found: Found) -> str | None:
         """Tell which picture that came before wants the same file, of those that arrive one by one; ``None`` for none."""
@@ -220,28 +206,64 @@ class Library:
             current = destination.read(place)
             text = policy.combined(current, caption, self._request.existing)
             before = "" if current is None else digest(current)
-            old = self._manifest.get(name)
-            self._manifest.put(name, Record(digest(text), before, old is not None and bool(before) and old.ours(before)))
+            self._manifest.put(name, Record(digest(text), before, whose(self._manifest.get(name), before)))
             destination.write(place, text)
             # as it reads back: a format may not hold every character
             self._manifest.put(name, Record(digest(destination.read(place) or text)))
         return None
 
 
+def check(listing: Listing, destinations: Sequence[Destination], outputs: Sequence[Path]) -> None:
+    """Make sure that nothing that will be written takes the place of anything else.
+
+    Args:
+        listing: The pictures.
+        destinations: Where their captions go.
+        outputs: Files of lines that are written, too.
+
+    Raises:
+        UsageError: Names some that want the same place.
+    """
+    wanted = {_short(path) for path in outputs}
+    if len(wanted) < len(outputs):
+        raise UsageError(f"--output and --report name the same file, {outputs[0]}; choose two")
+    pictures = {_short(found.path) for found in listing}
+    if taken := [path for path in outputs if _short(path) in pictures]:
+        raise UsageError(f"{taken[0]} is one of the photographs; choose another file to write to")
+    twice = set()
+    for destination in destinations:
+        for found in listing:
+            place = destination.place(found.path, found.root)
+            if place == found.path:  # it goes into the picture
+                continue
+            short = _short(place)
+            if short in wanted or short in pictures:
+                twice.add(short)
+            wanted.add(short)
+    if twice:
+        raise UsageError(_collisions(listing, destinations, twice))
+
+
 def _short(place: Path) -> int:
     return int.from_bytes(blake2b(fsencode(place.absolute()), digest_size=8).digest())
 
 
-def _collisions(listing: Listing, destination: Destination, twice: set[int]) -> str:
-    """Say which pictures want the same file."""
+def _collisions(listing: Listing, destinations: Sequence[Destination], twice: set[int]) -> str:
+    """Say which pictures want the same file, or one that is there for something else."""
     wanting: dict[int, list[Path]] = {}
     files: dict[int, Path] = {}
-    for found in listing:
-        place = destination.place(found.path, found.root)
-        short = _short(place)
-        if short in twice and (short in wanting or len(wanting) < _SHOWN):
-            wanting.setdefault(short, []).append(found.path)
-            files[short] = place
-    named = "; ".join(f"{' and '.join(map(str, paths))} would share {files[short]}" for short, paths in wanting.items())
+    for destination in destinations:
+        for found in listing:
+            place = destination.place(found.path, found.root)
+            short = _short(place)
+            if place != found.path and short in twice and (short in wanting or len(wanting) < _SHOWN):
+                wanting.setdefault(short, []).append(found.path)
+                files[short] = place
+    named = "; ".join(
+        f"{' and '.join(map(str, paths))} would share {files[short]}"
+        if len(paths) > 1
+        else f"the sidecar of {paths[0]} would be {files[short]}, which is something else's"
+        for short, paths in wanting.items()
+    )
     more = f"; and {len(twice) - len(wanting)} more" if len(twice) > len(wanting) else ""
     return f"nothing was written: {named}{more}; rename some, leave some out with --exclude, or use --output with jsonl"

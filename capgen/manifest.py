@@ -27,20 +27,25 @@ class Record:
     Attributes:
         written: Hash of the caption that capgen wrote, or was about to write.
         before: Until that is known to be done, hash of the caption that was there before; empty for none.
-        before_ours: Whether capgen had written that one, too.
+        before_was: Whose that was: ``ours``, ``theirs``, or ``changed`` by a person after capgen had written it.
+        line: Of a file of lines, what was last written to it.
     """
 
     written: str
     before: str = ""
-    before_ours: bool = False
+    before_was: str = "theirs"
+    line: bytes = b""
 
-    def ours(self, found: str) -> bool:
-        """Tell whether the caption in place, as its hash, is as capgen left it."""
-        return found == self.written or (self.before_ours and found == self.before)
+    def whose(self, found: str) -> str:
+        """Tell whose the caption in place is, by its hash: ``ours``, ``theirs`` or ``changed``."""
+        if found == self.written:
+            return "ours"
+        return self.before_was if found == self.before else "changed"
 
-    def untouched(self, found: str) -> bool:
-        """Tell whether the caption in place, as its hash, is the one from before a write that a kill prevented."""
-        return found == self.before
+
+def whose(record: Record | None, found: str) -> str:
+    """Tell whose a caption is, by its hash and what is known of its place."""
+    return record.whose(found) if record else "theirs"
 
 
 def digest(caption: str) -> str:
@@ -68,8 +73,8 @@ class Manifest:
         database.execute("PRAGMA journal_mode=WAL")
         database.execute("PRAGMA synchronous=NORMAL")
         database.execute(
-            "CREATE TABLE IF NOT EXISTS captions (place BLOB PRIMARY KEY, written TEXT, before TEXT, before_ours INTEGER)"
-            " WITHOUT ROWID"
+            "CREATE TABLE IF NOT EXISTS captions"
+            " (place BLOB PRIMARY KEY, written TEXT, before TEXT, before_was TEXT, line BLOB) WITHOUT ROWID"
         )
         return database
 
@@ -85,21 +90,22 @@ class Manifest:
             yield
 
     def get(self, place: bytes) -> Record | None:
-        """Return what is known of a place."""
+        """Return what is known of a place; looking makes no manifest."""
+        if "_database" not in self.__dict__ and not self._path.exists():
+            return None
         try:
             row = self._database.execute(
-                "SELECT written, before, before_ours FROM captions WHERE place = ?", (place,)
+                "SELECT written, before, before_was, line FROM captions WHERE place = ?", (place,)
             ).fetchone()
         except sqlite3.Error as error:
             raise self._fault(error) from error
-        return Record(row[0], row[1], bool(row[2])) if row else None
+        return Record(*row) if row else None
 
     def put(self, place: bytes, record: Record) -> None:
-        """Remember what is about to be written to a place."""
+        """Remember what is about to be written to a place, or that it is there."""
+        values = (place, record.written, record.before, record.before_was, record.line)
         try:
-            self._database.execute(
-                "REPLACE INTO captions VALUES (?, ?, ?, ?)", (place, record.written, record.before, record.before_ours)
-            )
+            self._database.execute("REPLACE INTO captions VALUES (?, ?, ?, ?, ?)", values)
         except sqlite3.Error as error:
             raise self._fault(error) from error
 
@@ -111,6 +117,6 @@ class Manifest:
 
 
 def key(place: Path, item: Path | None = None) -> bytes:
-    """Name a place: a file, or the line of ``item`` in a file."""
-    parts = [os.fsencode(os.path.abspath(part)) for part in (place, item) if part is not None]  # noqa: PTH100 - links stay
+    """Name a place: a file, by whatever link it is reached, or the line of ``item`` in a file."""
+    parts = [os.fsencode(os.path.realpath(part)) for part in (place, item) if part is not None]
     return b"\0".join(parts)

@@ -1,7 +1,7 @@
 """Who wins where there is a caption already."""
 
 from capgen.errors import UnknownNameError
-from capgen.manifest import Record
+from capgen.manifest import Record, whose
 
 EXISTING = ("skip", "overwrite", "append", "prepend")
 """What can be done with a caption that exists."""
@@ -35,13 +35,12 @@ def decide(current: str | None, record: Record | None, existing: str, *, force: 
     """
     if current is None:
         return None
-    ours = record is not None and record.ours(current)
-    changed = record is not None and not ours and not record.untouched(current)
+    owner = whose(record, current)
     if existing == "skip":
         return "it has a caption"
-    if changed and not force:
+    if owner == "changed" and not force:
         return "its caption was changed by hand since capgen wrote it (--force replaces it)"
-    if existing != "overwrite" and ours and not force:
+    if existing != "overwrite" and owner == "ours" and not force:
         return "it has capgen's caption already"
     return None
 

@@ -39,6 +39,12 @@ class Arrivals:
         self._last = states
         self._done = {path: state for path, state in self._done.items() if path in states}
 
+    def settle(self, path: Path) -> None:
+        """Take a file as it is now for given out."""
+        state = _state(path)
+        if state is not None:
+            self._done[path] = self._last[path] = state
+
     def for_ever(self) -> Iterator[list[Found]]:
         """Yield what each look brings, for ever; the first brings what is there already."""
         self._last = {found.path: state for found in self._look() if (state := _state(found.path)) is not None}

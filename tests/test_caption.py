@@ -63,7 +63,11 @@ def test_json_lines_carry_everything_a_program_needs(captioner, tmp_path):
     assert good["path"] == str(picture)
     assert good["status"] == "captioned"
     assert good["captions"] == [
-        {"caption": good["caption"], "confidence": good["confidence"], "log_probability": good["captions"][0]["log_probability"]}
+        {
+            "caption": good["caption"],
+            "confidence": good["confidence"],
+            "log_probability": good["captions"][0]["log_probability"],
+        }
     ]
     assert bad["status"] == "unreadable"
     assert bad["caption"] is None

@@ -332,7 +332,6 @@ def test_a_wish_that_makes_no_sense_is_refused(captioner, wish, message):
         captioner.wish(**wish)
 
 
-@pytest.mark.xfail(reason="nought is taken for the captioner's own", strict=True)
 @pytest.mark.parametrize("wish", [{"beam": 0}, {"maximum_words": 0}])
 def test_a_wish_for_nought_is_refused(captioner, wish):
     with pytest.raises(UsageError):

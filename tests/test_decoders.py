@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from capgen import decoding
-from capgen.model import LiteRTSteps
 from capgen.litert import Graph
+from capgen.model import LiteRTSteps
 from capgen.training.decoders import DECODERS
 from capgen.training.decoders.decoder import Shape
 from capgen.training.export import to_litert

@@ -223,10 +223,15 @@ def test_a_blank_caption_is_none(tmp_path, destination):
     assert destination.read(tmp_path / "a") is None
 
 
-@pytest.mark.parametrize("destination", [Sidecar("txt", None), XmpSidecar(None)])
-def test_folders_are_made_for_a_new_file(tmp_path, destination):
+@pytest.mark.parametrize("kind", [Sidecar, XmpSidecar])
+def test_folders_are_made_in_an_output_folder_and_never_beside_pictures(tmp_path, kind):
+    arguments = ("txt",) if kind is Sidecar else ()
+    destination = kind(*arguments, tmp_path)
     destination.write(tmp_path / "a/b/c", "a dog")
     assert destination.read(tmp_path / "a/b/c") == "a dog"
+    with pytest.raises(StorageError, match="its folder is gone"):
+        kind(*arguments, None).write(tmp_path / "gone/c", "a dog")
+    assert not (tmp_path / "gone").exists()
 
 
 @pytest.mark.parametrize("kind", ["sidecar", "xmp", "embedded"])

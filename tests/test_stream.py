@@ -4,6 +4,7 @@ import errno
 import io
 import os
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -440,7 +441,6 @@ def test_a_last_line_that_was_cut_off_is_mended_and_its_picture_captioned_again(
     assert all(mended for _, mended in results[: len(results) - in_confidence])
 
 
-@pytest.mark.xfail(reason="a row cut off in its confidence is taken for a person's", strict=True)
 def test_a_row_that_was_cut_off_in_its_confidence_is_mended(desk_of):
     assert all(mended for _, mended in after_cuts(desk_of("csv"), captioned("dog.jpg", "a dog runs")))
 
@@ -463,7 +463,6 @@ def test_of_alternatives_that_were_cut_off_no_part_of_a_line_is_left(desk):
         assert set(desk.data.decode().splitlines()) <= lines
 
 
-@pytest.mark.xfail(reason="the first of several lines settles its picture", strict=True)
 @pytest.mark.parametrize("name", ["text", "csv"])
 def test_alternatives_that_were_cut_off_are_found_again(desk_of, name):
     desk, last = desk_of(name), captioned("dog.jpg", "a dog runs", "a dog")
@@ -494,7 +493,7 @@ def test_a_last_line_that_an_editor_left_without_its_end_is_kept(desk):
     [
         "text",
         "jsonl",
-        pytest.param("csv", marks=pytest.mark.xfail(reason="an open quote takes all that follows", strict=True)),
+        "csv",
     ],
 )
 def test_opening_a_file_never_takes_away_a_line_that_has_its_end(name):
@@ -507,7 +506,8 @@ def test_opening_a_file_never_takes_away_a_line_that_has_its_end(name):
             known = [parsed[0] for line in data.split(b"\n") if (parsed := desk.form.parse(line + b"\n"))]
             assume(len({Path(path) for path in known}) == len(known))  # of a path that comes again the last record counts
             desk.path.write_bytes(data)
-            desk.run()
+            with suppress(StorageError):  # a CSV that ends inside quotes cannot be added to
+                desk.run()
             assert desk.data.startswith(data[: data.rfind(b"\n") + 1])
             desk.manifest.close()
 
@@ -525,9 +525,6 @@ def test_what_a_killed_run_has_replaced_is_taken_out_by_the_next(desk):
     assert desk.records() == [("b.jpg", "a cat"), ("a.jpg", "two dogs")]
 
 
-@pytest.mark.xfail(
-    reason="old and new record beside each other are taken for alternatives, and for edited ones", strict=True
-)
 @pytest.mark.parametrize("name", ["text", "csv"])
 def test_what_a_killed_run_has_replaced_is_taken_out_even_if_it_was_the_last(desk_of, name):
     desk = desk_of(name)
@@ -829,7 +826,6 @@ def test_a_target_that_cannot_be_written_is_named(shards):
         shards.merge()
 
 
-@pytest.mark.xfail(reason="the header is taken for a record", strict=True)
 def test_a_csv_that_a_spreadsheet_has_saved_merges_like_another(tmp_path):
     shards = Shards(tmp_path, "csv").add(A, header=True).add(B)
     data = shards.sources[0].read_bytes()

@@ -105,7 +105,7 @@ def caption_command(
             selection=captioning.selection(
                 recursive=recursive, include=include, exclude=exclude, hidden=hidden, follow_links=follow_links, shard=shard
             ),
-            arguments=captioning.arguments(paths or [], from_file, nul=nul),
+            arguments=captioning.arguments(paths or [], from_file, nul=nul, watch=watch),
             form=output_format,
             output=output,
             destinations=captioning.destinations(sidecar, output_dir, xmp=xmp, embed=embed),

@@ -17,14 +17,15 @@ from capgen import files, policy
 from capgen.captioner import Captioner
 from capgen.cli.console import SOME_FAILED, progress, say
 from capgen.errors import UsageError
-from capgen.library import Library, Listing, Request
+from capgen.library import Library, Listing, Request, check
 from capgen.manifest import Manifest
 from capgen.outputs import FORMATS, format_of
 from capgen.outputs.destination import Destination
 from capgen.outputs.jsonl import JsonLinesFormat
-from capgen.outputs.stream import OutputFile, Standard, Stream
+from capgen.outputs.stream import OutputFile, OutputLook, Standard, Stream
 from capgen.results import STATUSES, Result
 from capgen.selection import Found, Selection, parse_shard, read_list
+from capgen.watch import Arrivals
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ def selection(
     return Selection(recursive, tuple(include or ()), tuple(exclude or ()), hidden, follow_links, part)
 
 
-def arguments(paths: list[str], from_file: Path | None, *, nul: bool) -> list[str]:
+def arguments(paths: list[str], from_file: Path | None, *, nul: bool, watch: bool) -> list[str]:
     """Return the paths to look at: those given, those on stdin for ``-``, those in a list.
 
     Raises:
@@ -71,6 +72,8 @@ def arguments(paths: list[str], from_file: Path | None, *, nul: bool) -> list[st
     """
     if not paths and from_file is None:
         raise UsageError("nothing to caption: name photographs, folders with --recursive, or - for paths on stdin")
+    if watch and "-" in paths:
+        raise UsageError("--watch looks again and again, and stdin can be read only once; name folders or --from-file LIST")
     if nul and from_file is None and "-" not in paths:
         raise UsageError("-0 is about paths from --from-file or stdin; add - or --from-file LIST")
     given: list[str] = []
@@ -121,10 +124,8 @@ def run(
     drawn = wishes["temperature"] > 0 or wishes["top_p"] < 1
     if wishes["seed"] and not drawn:
         raise UsageError("--seed is about drawn words; add --temperature 1 or --top-p 0.9")
-    if watch and (dry_run or "-" in wanted.arguments):
-        raise UsageError("--watch looks at folders and files again and again; it takes no --dry-run and no list")
-    if wanted.report is not None and wanted.output is not None and wanted.report.absolute() == wanted.output.absolute():
-        raise UsageError("--report and --output name the same file; choose two")
+    if watch and dry_run:
+        raise UsageError("--watch goes on for ever and --dry-run does nothing; choose one")
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends like Ctrl-C, so that what was begun is finished
     with ExitStack() as stack:
         for destination in wanted.destinations:
@@ -135,6 +136,7 @@ def run(
         options = captioner.wish(**wishes)
         listing = Listing(() if watch else wanted.selection.find(wanted.arguments))
         several = watch or len(listing) != 1 or bool(wanted.arguments[1:]) or Path(wanted.arguments[0]).is_dir()
+        check(listing, wanted.destinations, [path for path in (wanted.output, wanted.report) if path is not None])
         stream = _stream(wanted, manifest, several=several, dry_run=dry_run)
         if stream is not None:
             stack.callback(stream.close)
@@ -146,7 +148,6 @@ def run(
             ),
             manifest,
         )  # fmt: skip
-        library.check(listing)
         if dry_run:
             _say_plan(library, listing)
             return
@@ -172,11 +173,8 @@ def _stream(wanted: Wanted, manifest: Manifest, *, several: bool, dry_run: bool)
     """Make what takes lines: the file, or stdout unless captions go elsewhere and no format was asked for."""
     if wanted.output is not None:
         form = format_of(wanted.output, wanted.form)
-        if dry_run and not wanted.output.exists():
-            return None
-        return OutputFile(
-            wanted.output, form, manifest, wanted.existing, force=wanted.force, header=wanted.header and not dry_run
-        )
+        kind = OutputLook if dry_run else OutputFile
+        return kind(wanted.output, form, manifest, wanted.existing, force=wanted.force, header=wanted.header)
     if dry_run or (wanted.form is None and wanted.destinations):
         return None
     return Standard(FORMATS[wanted.form or "text"](several=several), header=wanted.header)
@@ -192,16 +190,22 @@ def _go(results: Iterator[Result], teller: "_Teller", *, fail_fast: bool, tell: 
 
 def _watch(library: Library, wanted: Wanted, teller: "_Teller", *, fail_fast: bool) -> None:
     """Caption what arrives until it is interrupted, which is how a watch ends well."""
-    from capgen.watch import Arrivals
-
     arrivals = Arrivals(lambda: wanted.selection.find(wanted.arguments))
     try:
         for found in arrivals.for_ever():
-            _go(library.run(_free(library, found, teller)), teller, fail_fast=fail_fast)
+            _go(_settling(library.run(_free(library, found, teller)), arrivals), teller, fail_fast=fail_fast)
             if fail_fast and teller.failed:
                 break
     except KeyboardInterrupt:
         say("")
+
+
+def _settling(results: Iterator[Result], arrivals: Arrivals) -> Iterator[Result]:
+    """Keep a picture that its caption was put into from arriving again."""
+    for result in results:
+        if result.path in result.written:
+            arrivals.settle(result.path)
+        yield result
 
 
 def _free(library: Library, found: list[Found], teller: "_Teller") -> Iterable[Found]:

@@ -29,7 +29,7 @@ class CsvFormat:
 
     def whole(self, record: bytes) -> bool:
         """See ``Format``: a line end inside quotes is part of a name."""
-        return record.endswith(b"\n") and record.count(b'"') % 2 == 0
+        return record.endswith(b"\n") and not _ends_in_quotes(record)
 
     def parse(self, record: bytes) -> tuple[str, str | None] | None:
         """See ``Format``."""
@@ -46,3 +46,22 @@ def _row(values: tuple[str, ...]) -> str:
     buffer = io.StringIO()
     csv.writer(buffer, lineterminator="\r\n").writerow(values)  # its characters are those that are quoted
     return buffer.getvalue().removesuffix("\r\n")
+
+
+def _ends_in_quotes(record: bytes) -> bool:
+    """Tell whether a field that begins with a quote is still open; a quote inside a field is a character like any other."""
+    if b'"' not in record:
+        return False
+    quoted, at_start, index = False, True, 0
+    while index < len(record):
+        character = record[index : index + 1]
+        if quoted and character == b'"':
+            if record[index + 1 : index + 2] == b'"':
+                index += 1
+            else:
+                quoted = False
+        elif not quoted:
+            quoted = at_start and character == b'"'
+            at_start = character == b","
+        index += 1
+    return quoted

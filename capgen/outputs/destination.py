@@ -88,3 +88,13 @@ def contents(place: Path) -> bytes | None:
 def unreadable(place: Path, error: OSError) -> StorageError:
     """Turn an operating-system error in reading ``place`` into one that says what to do."""
     return StorageError(f"cannot read {place}: {error.strerror or error}; change its permissions or move it away")
+
+
+def check_folder(place: Path, output_dir: Path | None) -> None:
+    """Make sure that the folder of a picture is still there: made anew, it would hide that a disk has gone.
+
+    Raises:
+        StorageError: It is not.
+    """
+    if output_dir is None and not place.parent.is_dir():
+        raise StorageError(f"cannot write {place}: its folder is gone")

@@ -1,5 +1,6 @@
 """The output files of several runs as one: of a path that is in more than one, the last captioned record counts."""
 
+import codecs
 from collections.abc import Iterator, Sequence
 from hashlib import blake2b
 from os import fsencode
@@ -70,8 +71,8 @@ def _records(source: Path, form: Format) -> Iterator[bytes]:
     record = b""
     try:
         with source.open("rb") as lines:
-            for line in lines:
-                record += line
+            for number, line in enumerate(lines):
+                record += line if number else line.removeprefix(codecs.BOM_UTF8)
                 if form.whole(record):
                     yield record
                     record = b""

@@ -5,7 +5,7 @@ from pathlib import Path
 from capgen import files
 from capgen.errors import StorageError, UsageError
 from capgen.images import SUFFIXES
-from capgen.outputs.destination import contents, sibling
+from capgen.outputs.destination import check_folder, contents, sibling
 
 
 class Sidecar:
@@ -59,6 +59,7 @@ class Sidecar:
             data = f"{caption.strip()}\n".encode(errors="surrogateescape")
         except UnicodeEncodeError as error:
             raise StorageError(f"cannot write {place}: its caption holds half a character (a lone surrogate)") from error
+        check_folder(place, self.output_dir)
         files.write_bytes(place, data)
 
     def close(self) -> None:

@@ -11,7 +11,7 @@ from typing import BinaryIO, Protocol
 
 from capgen import files, policy
 from capgen.errors import StorageError
-from capgen.manifest import Manifest, Record, digest, key
+from capgen.manifest import Manifest, Record, digest, key, whose
 from capgen.outputs import Format
 from capgen.results import Result
 
@@ -66,11 +66,11 @@ class Standard:
         sys.stdout.flush()
 
 
-class OutputFile:
-    """A file of captions. Lines are appended whole and flushed; those that they replace are taken out at the end.
+class OutputLook:
+    """What a file of captions holds, read without changing it.
 
     Args:
-        path: The file; made if it is missing.
+        path: The file; it may be missing.
         form: Of its lines.
         manifest: Knows which of its captions are capgen's.
         existing: What becomes of captions that are in it already.
@@ -78,33 +78,98 @@ class OutputFile:
         header: Whether a new file begins with the format's header.
 
     Raises:
-        StorageError: It cannot be written, or another capgen is writing it.
+        StorageError: It cannot be read, or its last record has no end.
     """
 
     def __init__(
         self, path: Path, form: Format, manifest: Manifest, existing: str, *, force: bool = False, header: bool = True
     ) -> None:
-        """Open and lock it, mend its end, and read what it holds."""
+        """Read what it holds."""
         self._path, self._form, self._manifest = path, form, manifest
-        self._existing, self._force = existing, force
+        self._existing, self._force, self._header = existing, force, header
         self._known: dict[bytes, Known] = {}
         self._replaced: dict[bytes, int] = {}
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with ExitStack() as opened:
-                self._file = opened.enter_context(_locked(path))
-                self._read()
-                if form.header and header and not os.fstat(self._file.fileno()).st_size:
-                    self._append(form.header.encode() + b"\n")
-                opened.pop_all()  # it stays open, as nothing went wrong
+            self._open()
         except OSError as error:
             raise files.storage_error(path, error) from error
+
+    def _open(self) -> None:
+        if self._path.exists():
+            self._read()
 
     def settled(self, path: Path) -> str | None:
         """See ``Stream``."""
         known = self._known.get(_short(path))
         current = known[0] if known else None
         return policy.decide(current or None, self._manifest.get(key(self._path, path)), self._existing, force=self._force)
+
+    def write(self, result: Result) -> None:
+        """See ``Stream``: nothing is written."""
+
+    def close(self) -> None:
+        """See ``Stream``."""
+
+    def _read(self) -> None:
+        """Learn what is in the file.
+
+        Where a path has several records, they are alternatives, or a person's, unless the manifest says that a later one
+        was written to replace those before it and a kill came before they were taken out.
+        """
+        for record in self._records():
+            parsed = self._form.parse(record)
+            if not parsed:
+                continue
+            short, caption = _short(Path(parsed[0])), parsed[1]
+            found = digest(caption) if caption else ""
+            known = self._known.get(short)
+            if known is None:
+                self._known[short] = (found, self._kept(caption), 1)
+                continue
+            about = self._manifest.get(key(self._path, Path(parsed[0])))
+            if found != known[0] and about is not None and about.written == found:
+                self._replaced[short] = self._replaced.get(short, 0) + known[2]
+                self._known[short] = (found, self._kept(caption), 1)
+            else:
+                self._known[short] = (known[0], known[1], known[2] + 1)
+
+    def _records(self) -> Iterator[bytes]:
+        """Read whole records; a last line without its end is someone's, and gets it."""
+        record = b""
+        with self._path.open("rb") as lines:
+            for line in lines:
+                record += line if line.endswith(b"\n") else line + b"\n"
+                if self._form.whole(record):
+                    yield record
+                    record = b""
+        if record:
+            raise StorageError(
+                f"{self._path} ends inside a record that begins with {record[:40]!r}; mend it or choose another file"
+            )
+
+    def _kept(self, caption: str | None) -> str:
+        """Keep a caption only if it may be added to: of the others the hash is enough."""
+        return (caption or "") if self._existing in ("append", "prepend") else ""
+
+
+class OutputFile(OutputLook):
+    """A file of captions. Lines are appended whole and flushed; those that they replace are taken out at the end.
+
+    Takes the arguments of ``OutputLook``; the file is made if it is missing, and mended if its last line was cut off.
+
+    Raises:
+        StorageError: It cannot be written, or another capgen is writing it.
+    """
+
+    def _open(self) -> None:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with ExitStack() as opened:
+            self._file = opened.enter_context(_locked(self._path))
+            self._mend()
+            self._read()
+            if self._form.header and self._header and not os.fstat(self._file.fileno()).st_size:
+                self._append(self._form.header.encode() + b"\n")
+            opened.pop_all()  # it stays open, as nothing went wrong
 
     def write(self, result: Result) -> None:
         """See ``Stream``.
@@ -122,8 +187,8 @@ class OutputFile:
             return  # a failure takes no caption away
         place, text = key(self._path, result.path), result.caption
         if text is not None:
-            old, before = self._manifest.get(place), known[0] if known else ""
-            self._manifest.put(place, Record(digest(text), before, old is not None and bool(before) and old.ours(before)))
+            before = known[0] if known else ""
+            self._manifest.put(place, Record(digest(text), before, whose(self._manifest.get(place), before)))
         try:
             self._append(b"".join(line.encode("utf-8", "surrogateescape") + b"\n" for line in lines))
         except OSError as error:
@@ -153,52 +218,24 @@ class OutputFile:
             else:
                 file.write(record)
 
-    def _read(self) -> None:
-        """Learn what is in the file; a path that comes again later has been replaced there."""
-        last = b""
-        for record in self._records():
-            parsed = self._form.parse(record)
-            if not parsed:
-                last = b""
-                continue
-            short, caption = _short(Path(parsed[0])), parsed[1]
-            known = self._known.get(short)
-            if known and short == last:  # one of several captions
-                self._known[short] = (known[0], known[1], known[2] + 1)
-                continue
-            if known:
-                self._replaced[short] = self._replaced.get(short, 0) + known[2]
-            self._known[short] = (digest(caption) if caption else "", self._kept(caption), 1)
-            last = short
-
-    def _records(self) -> Iterator[bytes]:
-        """Read whole records; what follows the last of them was cut off by a lost disk, and is removed."""
-        record, end = b"", 0
-        with self._path.open("rb") as lines:
-            for line in lines:
-                record += line
-                if self._form.whole(record):
-                    end += len(record)
-                    yield record
-                    record = b""
-        if record and self._cut_off(record):
-            self._file.truncate(end)
-        elif record:  # someone's last line without its end
+    def _mend(self) -> None:
+        """Take away what a lost disk has left of the last lines written, and give a last line of someone's its end."""
+        header = self._form.header.encode() + b"\n"
+        about = self._manifest.get(key(self._path))
+        size = os.fstat(self._file.fileno()).st_size
+        for written in (about.line if about else b"", header):
+            self._file.seek(max(0, size - len(written) - 1))
+            end = b"\n" + self._file.read() if size <= len(written) else self._file.read()
+            for length in range(len(written) - 2, 0, -1):  # some editors leave the last line end out
+                if end.endswith(b"\n" + written[:length]) and not self._form.whole(written[:length]):
+                    self._file.truncate(size - length)
+                    return
+        if size and not end.endswith(b"\n"):
             self._append(b"\n")
-            yield record + b"\n"
-
-    def _cut_off(self, record: bytes) -> bool:
-        """Tell whether a last line without its end is no record, or other than the one that was written."""
-        parsed = self._form.parse(record + b"\n")
-        known = self._manifest.get(key(self._path, Path(parsed[0]))) if parsed else None
-        return not parsed or (known is not None and not known.ours(digest(parsed[1] or "")))
-
-    def _kept(self, caption: str | None) -> str:
-        """Keep a caption only if it may be added to: of the others the hash is enough."""
-        return (caption or "") if self._existing in ("append", "prepend") else ""
 
     def _append(self, data: bytes) -> None:
-        """Write at the end, all or nothing."""
+        """Write at the end, all or nothing; the manifest knows what, so that a part of it can be told from other lines."""
+        self._manifest.put(key(self._path), Record("", line=data))
         end = os.fstat(self._file.fileno()).st_size
         try:
             written = os.write(self._file.fileno(), data)

@@ -13,7 +13,7 @@ from xml.sax.saxutils import escape
 
 from capgen import files
 from capgen.errors import StorageError
-from capgen.outputs.destination import contents, sibling
+from capgen.outputs.destination import check_folder, contents, sibling
 
 _FIELDS = ("dc:description", "Iptc4xmpCore:AltTextAccessibility")
 _NAMESPACES = {
@@ -97,6 +97,7 @@ class XmpSidecar:
             text = "\n".join([*_declaration(document), *map(_xml, document.childNodes)]) + "\n"
         except RecursionError as error:
             raise StorageError(f"{place} is nested too deep; left as it is") from error
+        check_folder(place, self.output_dir)
         files.write_bytes(place, text.encode())
 
     def close(self) -> None:
