@@ -33,10 +33,16 @@ def storage_error(path: Path | str, error: OSError) -> StorageError:
     return StorageError(f"cannot write {path}: {reason}")
 
 
-def write_with(path: Path, write: Callable[[BinaryIO], object]) -> None:
+def write_with(path: Path, write: Callable[[BinaryIO], object], *, alone: bool = False) -> None:
     """Let ``write`` fill a temporary file beside ``path``, then put it in place in one step.
 
     The data is on the disk before the name appears (fsync, then rename), so a reader sees the old file or the new one.
+
+    Args:
+        path: The file.
+        write: Fills it.
+        alone: Nobody else writes it meanwhile, so that the temporary file can have a fixed name, which the next write takes
+            over should this one be killed.
 
     Raises:
         StorageError: The file cannot be written; nothing is left behind.
@@ -44,7 +50,7 @@ def write_with(path: Path, write: Callable[[BinaryIO], object]) -> None:
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name[:60]}.", suffix=".part", dir=path.parent)
+        descriptor, temporary = _temporary_alone(path) if alone else _temporary(path)
         with os.fdopen(descriptor, "wb") as file:
             write(file)
             file.flush()
@@ -59,9 +65,18 @@ def write_with(path: Path, write: Callable[[BinaryIO], object]) -> None:
             Path(temporary).unlink(missing_ok=True)
 
 
-def write_bytes(path: Path, data: bytes) -> None:
-    """Write ``data`` to ``path``, whole or not at all."""
-    write_with(path, lambda file: file.write(data))
+def _temporary(path: Path) -> tuple[int, str]:
+    return tempfile.mkstemp(prefix=f".{path.name[:60]}.", suffix=".part", dir=path.parent)
+
+
+def _temporary_alone(path: Path) -> tuple[int, str]:
+    name = str(path.with_name(f".{path.name[:60]}.part"))
+    return os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), name
+
+
+def write_bytes(path: Path, data: bytes, *, alone: bool = False) -> None:
+    """Write ``data`` to ``path``, whole or not at all; see ``write_with``."""
+    write_with(path, lambda file: file.write(data), alone=alone)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -14,7 +14,7 @@ def test_the_scripts_match_the_command():
 
 
 def test_the_command_completes_subcommands_and_options():
-    environment = {"_CAPGEN_COMPLETE": "complete_bash", "COMP_WORDS": "capgen ca", "COMP_CWORD": "1"}
+    environment = {"_CAPGEN_COMPLETE": "complete_bash", "COMP_WORDS": "capgen cap", "COMP_CWORD": "1"}
     assert capgen(env=environment).stdout.split() == ["caption"]
     environment |= {"COMP_WORDS": "capgen caption --rec", "COMP_CWORD": "2"}
     assert capgen(env=environment).stdout.split() == ["--recursive"]

@@ -353,7 +353,6 @@ def test_after_a_kill_capgen_still_knows_its_captions_from_those_of_a_person(wor
     assert texts == {name: f"new: {caption}\n" for name, caption in target.known.items() if name != edited.stem}
 
 
-@pytest.mark.xfail(reason="each kill leaves its temporary file beside the photographs", strict=True)
 def test_half_written_files_of_killed_runs_do_not_pile_up(workshop, few, known, env, tmp_path):
     target = of_few(Sidecars(tmp_path, {}, "skip"), known)
     for _ in range(3):

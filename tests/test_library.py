@@ -284,7 +284,6 @@ def test_an_unknown_policy_is_refused_before_anything_is_read(shelf):
     assert shelf.texts() == {}
 
 
-@pytest.mark.xfail(reason="a link to a picture is taken for a place of its own", strict=True)
 @pytest.mark.skipif(not shutil.which("exiftool"), reason="exiftool is not installed")
 def test_a_picture_that_is_reached_by_two_names_has_its_caption_added_once(shelf, known):
     shelf.fill(NAMES[:1])
@@ -334,7 +333,6 @@ def test_the_same_name_in_folders_of_one_tree_stays_apart_in_the_output_folder(s
     assert shelf.texts() == {}
 
 
-@pytest.mark.xfail(reason="only sidecars are compared with each other, not with pictures", strict=True)
 def test_a_sidecar_never_takes_the_place_of_a_picture_of_the_run(shelf):
     shelf.fill(["a.png", "a.txt"])
     before = (shelf.folder / "a.txt").read_bytes()
@@ -343,7 +341,6 @@ def test_a_sidecar_never_takes_the_place_of_a_picture_of_the_run(shelf):
     assert done.returncode != 0
 
 
-@pytest.mark.xfail(reason="the output file is not compared with the pictures", strict=True)
 @pytest.mark.parametrize("option", ["--output", "--report"])
 def test_a_picture_is_never_written_over_by_lines(shelf, option):
     shelf.fill(NAMES[:2])
@@ -353,7 +350,6 @@ def test_a_picture_is_never_written_over_by_lines(shelf, option):
     assert done.returncode == 2
 
 
-@pytest.mark.xfail(reason="the output file is not compared with sidecars", strict=True)
 @pytest.mark.parametrize("option", ["--output", "--report"])
 def test_a_sidecar_and_a_file_of_lines_with_one_name_are_refused(shelf, option):
     done = shelf.fill(NAMES[:1]).run("--sidecar", ".txt", option, shelf.folder / "a.txt")
@@ -426,7 +422,6 @@ def test_a_dry_run_makes_no_output_folder(shelf):
     assert not (shelf.place / "out").exists()
 
 
-@pytest.mark.xfail(reason="opening the output mends its end", strict=True)
 def test_a_dry_run_does_not_mend_an_output_that_was_cut_off(shelf):
     output = shelf.place / "o.jsonl"
     shelf.fill(NAMES[:2])
@@ -437,7 +432,6 @@ def test_a_dry_run_does_not_mend_an_output_that_was_cut_off(shelf):
     assert (snapshot(shelf.folder), output.read_bytes()) == before
 
 
-@pytest.mark.xfail(reason="looking into the manifest makes it", strict=True)
 def test_a_dry_run_makes_no_manifest(shelf):
     shelf.fill(NAMES[:1]).run("--sidecar", ".txt", "--dry-run")
     assert not (shelf.place / "data").exists()
@@ -534,7 +528,6 @@ def test_what_makes_no_sense_is_a_usage_error_in_one_line(shelf, arguments):
     assert len(done.stderr.splitlines()) == 1 or "Usage" in done.stderr
 
 
-@pytest.mark.xfail(reason="the list has taken the place of the dash when it is looked for", strict=True)
 def test_a_list_on_stdin_cannot_be_watched(shelf):
     run = shelf.start("--watch", "-", stdin=subprocess.DEVNULL)
     try:
@@ -722,7 +715,6 @@ def test_an_interrupted_run_says_so_leaves_whole_captions_and_can_go_on(shelf, k
     assert not [path for path in shelf.folder.iterdir() if path.name.endswith(".part")]
 
 
-@pytest.mark.xfail(reason="a folder that is gone is made again for its sidecars", strict=True)
 def test_a_folder_that_goes_away_is_not_made_again_and_the_next_run_goes_on(shelf):
     shelf.fill([f"{number:02}.png" for number in range(64)])
     away = shelf.place / "away"
@@ -785,7 +777,6 @@ def test_of_two_that_arrive_and_want_the_same_file_the_second_fails(shelf):
     assert f"{shelf.folder / 'a.jpg'} has {shelf.folder / 'a.txt'} for its caption" in said
 
 
-@pytest.mark.xfail(reason="a caption that is put into a picture changes it, so it is taken for a new one", strict=True)
 @pytest.mark.skipif(not shutil.which("exiftool"), reason="exiftool is not installed")
 def test_a_watch_does_not_caption_again_what_it_has_changed_itself(shelf):
     shelf.fill(NAMES[:1])
