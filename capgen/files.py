@@ -33,16 +33,10 @@ def storage_error(path: Path | str, error: OSError) -> StorageError:
     return StorageError(f"cannot write {path}: {reason}")
 
 
-def write_with(path: Path, write: Callable[[BinaryIO], object], *, alone: bool = False) -> None:
+def write_with(path: Path, write: Callable[[BinaryIO], object]) -> None:
     """Let ``write`` fill a temporary file beside ``path``, then put it in place in one step.
 
     The data is on the disk before the name appears (fsync, then rename), so a reader sees the old file or the new one.
-
-    Args:
-        path: The file.
-        write: Fills it.
-        alone: Nobody else writes it meanwhile, so that the temporary file can have a fixed name, which the next write takes
-            over should this one be killed.
 
     Raises:
         StorageError: The file cannot be written; nothing is left behind.
@@ -50,13 +44,13 @@ def write_with(path: Path, write: Callable[[BinaryIO], object], *, alone: bool =
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = _temporary_alone(path) if alone else _temporary(path)
+        descriptor, temporary = _temporary(path)
         with os.fdopen(descriptor, "wb") as file:
             write(file)
             file.flush()
             os.fchmod(descriptor, _mode(path))
             os.fsync(descriptor)
-        Path(temporary).replace(path)
+            Path(temporary).replace(path)  # still open, and so still locked
         temporary = None
     except OSError as error:
         raise storage_error(path, error) from error
@@ -66,17 +60,25 @@ def write_with(path: Path, write: Callable[[BinaryIO], object], *, alone: bool =
 
 
 def _temporary(path: Path) -> tuple[int, str]:
+    """Open a hidden file beside ``path``: the one that a killed write has left, or another if someone is writing it."""
+    import fcntl
+
+    name = path.with_name(f".{path.name[:60]}.part")
+    descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.path.samestat(os.fstat(descriptor), name.lstat()):
+            os.ftruncate(descriptor, 0)
+            return descriptor, str(name)
+    except OSError:  # in use, put in place meanwhile, or on a file system that knows no locks
+        pass
+    os.close(descriptor)
     return tempfile.mkstemp(prefix=f".{path.name[:60]}.", suffix=".part", dir=path.parent)
 
 
-def _temporary_alone(path: Path) -> tuple[int, str]:
-    name = str(path.with_name(f".{path.name[:60]}.part"))
-    return os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), name
-
-
-def write_bytes(path: Path, data: bytes, *, alone: bool = False) -> None:
-    """Write ``data`` to ``path``, whole or not at all; see ``write_with``."""
-    write_with(path, lambda file: file.write(data), alone=alone)
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write ``data`` to ``path``, whole or not at all."""
+    write_with(path, lambda file: file.write(data))
 
 
 def write_text(path: Path, text: str) -> None:

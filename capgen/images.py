@@ -88,7 +88,7 @@ def read(source: Source, preprocessing: Preprocessing) -> np.ndarray:
             resized = _resized_rgb(image, preprocessing)
         except _DECODING_ERRORS as error:
             raise ImageError("unreadable", _reason(error)) from error
-        # Turning the small square gives the same pixels as turning the whole picture first, for less work.
+        # Turning the small square is less work than turning the whole picture first, and looks the same.
         return np.asarray(_upright(resized, image))
 
 

@@ -18,6 +18,9 @@ from capgen.outputs.stream import Stream
 from capgen.results import Caption, Result
 from capgen.selection import Found
 
+_CLOSING = ",.;:!?)]}'\"…"
+"""What follows a word without a space."""
+
 _SHOWN = 3
 """Collisions named before the rest is only counted."""
 
@@ -80,7 +83,7 @@ class Request:
     def worded(self, caption: Caption) -> Caption:
         """Put prefix and suffix around a caption, with a space where there is none and no punctuation."""
         before = " " if self.prefix and not self.prefix[-1].isspace() else ""
-        after = " " if self.suffix[:1].isalnum() else ""
+        after = "" if not self.suffix or self.suffix[0].isspace() or self.suffix[0] in _CLOSING else " "
         return replace(caption, text=f"{self.prefix}{before}{caption.text}{after}{self.suffix}")
 
 

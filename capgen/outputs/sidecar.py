@@ -60,7 +60,7 @@ class Sidecar:
         except UnicodeEncodeError as error:
             raise StorageError(f"cannot write {place}: its caption holds half a character (a lone surrogate)") from error
         check_folder(place, self.output_dir)
-        files.write_bytes(place, data, alone=True)
+        files.write_bytes(place, data)
 
     def close(self) -> None:
         """Do nothing: there is no helper process."""

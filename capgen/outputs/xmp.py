@@ -98,7 +98,7 @@ class XmpSidecar:
         except RecursionError as error:
             raise StorageError(f"{place} is nested too deep; left as it is") from error
         check_folder(place, self.output_dir)
-        files.write_bytes(place, text.encode(), alone=True)
+        files.write_bytes(place, text.encode())
 
     def close(self) -> None:
         """Do nothing: there is no helper process."""
