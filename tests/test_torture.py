@@ -254,9 +254,10 @@ class Tortured:
         """Caption the folder, and delete a file of it once the run has begun: nobody reads its output before."""
         program = [*before, Path(sys.executable).with_name("capgen"), "caption", "--beam", "1", "--recursive", self.folder]
         report = place / "report.jsonl"
+        measured = (sys.executable, "-c", MEASURED, place / "memory")
         with (place / "stderr").open("wb") as stderr:
             run = subprocess.Popen(
-                [sys.executable, "-c", MEASURED, place / "memory", *program, "--sidecar", ".txt", "--report", report, "--format", "jsonl"],
+                [*measured, *program, "--sidecar", ".txt", "--report", report, "--format", "jsonl"],
                 stdout=subprocess.PIPE, stderr=stderr, env={**os.environ, **self.env},
             )  # fmt: skip
         with run.stdout as stdout:
