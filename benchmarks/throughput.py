@@ -8,11 +8,11 @@ is VGG16 features by ``predict``, image by image, then a Keras ``predict`` of a 
 "How to Develop a Deep Learning Photo Caption Generator", 2017), with random weights and captions of ten words.
 """
 
-import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -25,28 +25,25 @@ from capgen.selection import Selection
 
 THREADS = 2
 BATCHES = (1, 2, 4, 8)
-ROUNDS = 5
+SHARE, LARGE_SHARE, CLASSIC_SHARE = 200, 40, 4
 LARGE, LARGE_SIZE = 200, (4000, 3000)
-CLASSIC, CLASSIC_WORDS, CLASSIC_LONGEST = 5, 10, 34
+CLASSIC = "tutorials' scheme"
+CLASSIC_WORDS, CLASSIC_LONGEST = 10, 34
 
 
-def bare_encoder(graph: Graph, pixels: np.ndarray, batch: int) -> float:
-    """Return images a second of the encoder alone, on pictures decoded before: (N, S, S, 3) float32."""
-    started = time.perf_counter()
+def bare_encoder(graph: Graph, pixels: np.ndarray, batch: int) -> None:
+    """Run the encoder alone, on pictures decoded before: (N, S, S, 3) float32."""
     for first in range(0, len(pixels), batch):
         graph.run("encode", {"image": pixels[first : first + batch]})
-    return len(pixels) / (time.perf_counter() - started)
 
 
-def captioned(captioner: Captioner, paths: list[Path], beam: int) -> float:
-    """Return photographs a second from files to captions."""
-    started = time.perf_counter()
-    done = sum(not result.failed for result in captioner.caption_many(paths, captioner.wish(beam=beam)))
-    return done / (time.perf_counter() - started)
+def captioned(captioner: Captioner, paths: list[Path], beam: int) -> None:
+    """Caption photographs from files."""
+    assert not any(result.failed for result in captioner.caption_many(paths, captioner.wish(beam=beam)))
 
 
-def classic() -> Callable[[list[Path]], float]:
-    """Make the scheme of the tutorials; it returns photographs a second."""
+def classic() -> Callable[[list[Path]], None]:
+    """Make the scheme of the tutorials."""
     import keras
     from keras import layers
 
@@ -58,8 +55,7 @@ def classic() -> Callable[[list[Path]], float]:
     written = layers.Dense(256, activation="relu")(layers.add([seen, read]))
     decoder = keras.Model([image, words], layers.Dense(2540, activation="softmax")(written))
 
-    def run(paths: list[Path]) -> float:
-        started = time.perf_counter()
+    def run(paths: list[Path]) -> None:
         for path in paths:
             pixels = keras.utils.img_to_array(keras.utils.load_img(path, target_size=(224, 224)))
             vector = features.predict(keras.applications.vgg16.preprocess_input(pixels[None]), verbose=0)
@@ -67,42 +63,51 @@ def classic() -> Callable[[list[Path]], float]:
             for _ in range(CLASSIC_WORDS):
                 padded = np.array([[0] * (CLASSIC_LONGEST - len(said)) + said])
                 said.append(int(decoder.predict([vector, padded], verbose=0).argmax()))
-        return len(paths) / (time.perf_counter() - started)
 
     return run
 
 
 def main(folder: Path, count: int) -> None:
-    """Measure all in turn; print medians, and the ratios of each round's rates."""
+    """Let all sides take a share of the photographs in turn, so that a drifting machine slows them alike."""
     captioner = Captioner.load(threads=THREADS)
     graph = Graph(captioner.bundle.graph(bundle.ENCODER), THREADS)
     paths = [found.path for found in Selection(recursive=True).find([str(folder)])][:count]
     preprocessing = captioner.bundle.description.preprocessing
-    pixels = np.stack([images.read(path, preprocessing) for path in paths[:200]]).astype(np.float32)
+    pixels = np.stack([images.read(path, preprocessing) for path in paths[:SHARE]]).astype(np.float32)
+    tutorial = classic()
     with tempfile.TemporaryDirectory() as temporary:
         large = [enlarged(path, Path(temporary)) for path in paths[:LARGE]]
-        tutorial = classic()
-        sides: dict[str, Callable[[], float]] = {
-            "bare encoder": lambda: max(bare_encoder(graph, pixels, batch) for batch in BATCHES),
-            "greedy": lambda: captioned(captioner, paths, 1),
-            "beam 3": lambda: captioned(captioner, paths, 3),
-            "greedy, 12 megapixels": lambda: captioned(captioner, large, 1),
-            "beam 3, 12 megapixels": lambda: captioned(captioner, large, 3),
-            "tutorials' scheme": lambda: tutorial(paths[:CLASSIC]),
+        sides: dict[str, tuple[Callable[[list[Path]], None], list[Path], int]] = {
+            **{f"bare encoder, batch {n}": (partial(_bare, graph, pixels, n), paths, SHARE) for n in BATCHES},
+            "greedy": (partial(_ours, captioner, 1), paths, SHARE),
+            "beam 3": (partial(_ours, captioner, 3), paths, SHARE),
+            "greedy, 12 megapixels": (partial(_ours, captioner, 1), large, LARGE_SHARE),
+            "beam 3, 12 megapixels": (partial(_ours, captioner, 3), large, LARGE_SHARE),
+            CLASSIC: (tutorial, paths, CLASSIC_SHARE),
         }
         captioned(captioner, paths[:64], 1)
         tutorial(paths[:1])
-        rounds = [{name: run() for name, run in sides.items()} for _ in range(ROUNDS)]
-    for name in sides:
-        ratios = (
-            statistics.median(one[name] / one[peer] for one in rounds) for peer in ("bare encoder", "tutorials' scheme")
-        )
-        rate = statistics.median(one[name] for one in rounds)
-        print(
-            "{:>22}: {:7.2f} images/s; {:5.2f} of the bare encoder, {:6.1f} of the tutorials' scheme".format(
-                name, rate, *ratios
-            )
-        )
+        seconds, done = dict.fromkeys(sides, 0.0), dict.fromkeys(sides, 0)
+        for first in range(0, len(paths), SHARE):
+            for name, (run, files, share) in sides.items():
+                part = files[first // SHARE * share :][:share]
+                started = time.perf_counter()
+                run(part)
+                seconds[name] += time.perf_counter() - started
+                done[name] += len(part)
+    rates = {name: done[name] / seconds[name] for name in sides if done[name]}
+    best = max((name for name in rates if name.startswith("bare")), key=rates.__getitem__)
+    for name in (best, *(name for name in rates if not name.startswith("bare"))):
+        ratios = f"{rates[name] / rates[best]:.2f} of the bare encoder, {rates[name] / rates[CLASSIC]:.1f} of the {CLASSIC}"
+        print(f"{name:>22}: {rates[name]:6.1f} images/s, {ratios}")
+
+
+def _bare(graph: Graph, pixels: np.ndarray, batch: int, part: list[Path]) -> None:
+    bare_encoder(graph, pixels[: len(part)], batch)
+
+
+def _ours(captioner: Captioner, beam: int, part: list[Path]) -> None:
+    captioned(captioner, part, beam)
 
 
 def enlarged(path: Path, folder: Path) -> Path:
