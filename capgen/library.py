@@ -12,6 +12,7 @@ from capgen import policy
 from capgen.captioner import Captioner, Item
 from capgen.decoding import DecodingOptions
 from capgen.errors import StorageError, UsageError
+from capgen.images import HEAD_BYTES, looks_like_picture
 from capgen.manifest import Manifest, Record, digest, key, whose
 from capgen.outputs.destination import Destination
 from capgen.outputs.stream import Stream
@@ -106,6 +107,8 @@ class Library:
         for destination in self._request.destinations:
             place = destination.place(found.path, found.root).absolute()
             owner = self._claims.setdefault(place, found.path)
+            if owner != found.path and not owner.exists():
+                owner = self._claims[place] = found.path
             if owner != found.path:
                 return f"{owner} has {place} for its caption"
         return None
@@ -117,7 +120,7 @@ class Library:
             for destination in self._request.destinations:
                 place = destination.place(one.path, one.root)
                 try:
-                    reason = self._settled(destination, place)
+                    reason = self._settled(destination, one.path, place)
                 except StorageError as error:
                     reason = str(error)
                 if reason is None:
@@ -152,7 +155,7 @@ class Library:
         for destination in self._request.destinations:
             place = destination.place(found.path, found.root)
             try:
-                reason = self._settled(destination, place)
+                reason = self._settled(destination, found.path, place)
             except StorageError as error:
                 return Result(found.path, "write-failed", reason=str(error))
             if reason is None:
@@ -160,10 +163,12 @@ class Library:
             reasons.append(reason)
         return Result(found.path, "skipped", reason=reasons[-1])
 
-    def _settled(self, destination: Destination, place: Path) -> str | None:
+    def _settled(self, destination: Destination, path: Path, place: Path) -> str | None:
         """Tell why a place stays as it is, or ``None``."""
         current = destination.read(place)
         record = self._manifest.get(key(place))
+        if current is not None and place != path and is_picture(place):
+            raise StorageError(f"{place} is a picture itself; left as it is")
         return policy.decide(
             None if current is None else digest(current), record, self._request.existing, force=self._request.force
         )
@@ -177,7 +182,7 @@ class Library:
             result = self._written(found, result)
         stream = self._request.stream
         if stream is not None and result.status != "skipped" and stream.settled(found.path) is None:
-            stream.write(result)
+            stream.write(replace(result, captions=()) if result.status == "unsure" else result)
         return result
 
     def _written(self, found: Found, result: Result) -> Result:
@@ -185,7 +190,7 @@ class Library:
         for destination in self._request.destinations:
             place = destination.place(found.path, found.root)
             try:
-                reason = self._write(destination, place, result.caption or "")
+                reason = self._write(destination, found.path, place, result.caption or "")
             except StorageError as error:
                 failures.append(str(error))
                 continue
@@ -199,11 +204,11 @@ class Library:
             return replace(result, status="skipped", captions=(), reason=reasons[-1])
         return replace(result, written=tuple(places))
 
-    def _write(self, destination: Destination, place: Path, caption: str) -> str | None:
+    def _write(self, destination: Destination, path: Path, place: Path, caption: str) -> str | None:
         """Write a caption unless the place is settled by now; another run may have been there since."""
         name = key(place)
         with self._manifest.locked():
-            reason = self._settled(destination, place)
+            reason = self._settled(destination, path, place)
             if reason is not None:
                 return reason
             current = destination.read(place)
@@ -227,6 +232,8 @@ def check(listing: Listing, destinations: Sequence[Destination], outputs: Sequen
     Raises:
         UsageError: Names some that want the same place.
     """
+    if not destinations and not outputs:
+        return
     wanted = {_short(path) for path in outputs}
     if len(wanted) < len(outputs):
         raise UsageError(f"--output and --report name the same file, {outputs[0]}; choose two")
@@ -245,6 +252,15 @@ def check(listing: Listing, destinations: Sequence[Destination], outputs: Sequen
             wanted.add(short)
     if twice:
         raise UsageError(_collisions(listing, destinations, twice))
+
+
+def is_picture(place: Path) -> bool:
+    """Tell whether a file is a picture, by its first bytes; no if it cannot be read."""
+    try:
+        with place.open("rb") as file:
+            return looks_like_picture(file.read(HEAD_BYTES))
+    except OSError:
+        return False
 
 
 def _short(place: Path) -> int:

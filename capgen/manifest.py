@@ -1,7 +1,7 @@
 """What capgen has written where, so that a caption which a person has changed since is known for theirs.
 
 One SQLite file in the per-user data folder. A row is a place (a sidecar, a field in a picture, a line of an output file) and
-hashes of the caption that was put there and of what was there before. The row is on disk before the caption is, so after a
+hashes of the caption that was put there and of what was there before. The row is written before the caption is, so after a
 kill at any moment the caption in place is one of the two.
 """
 

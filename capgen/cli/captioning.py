@@ -1,5 +1,6 @@
 """What ``capgen caption`` does with its options: a run over files, a dry run, or a watch."""
 
+import errno
 import os
 import signal
 import sys
@@ -7,7 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -17,7 +18,7 @@ from capgen import files, policy
 from capgen.captioner import Captioner
 from capgen.cli.console import SOME_FAILED, progress, say
 from capgen.errors import UsageError
-from capgen.library import Library, Listing, Request, check
+from capgen.library import Library, Listing, Request, check, is_picture
 from capgen.manifest import Manifest
 from capgen.outputs import FORMATS, format_of
 from capgen.outputs.destination import Destination
@@ -135,8 +136,21 @@ def run(
         captioner = Captioner.load(model)
         options = captioner.wish(**wishes)
         listing = Listing(() if watch else wanted.selection.find(wanted.arguments))
-        several = watch or len(listing) != 1 or bool(wanted.arguments[1:]) or Path(wanted.arguments[0]).is_dir()
-        check(listing, wanted.destinations, [path for path in (wanted.output, wanted.report) if path is not None])
+        several = (
+            watch
+            or wanted.selection.shard is not None
+            or len(listing) != 1
+            or bool(wanted.arguments[1:])
+            or os.path.isdir(wanted.arguments[0])  # noqa: PTH112 - Path.is_dir raises for a name that is too long
+        )
+        outputs = [path for path in (wanted.output, wanted.report) if path is not None]
+        for path in outputs:
+            if is_picture(path):
+                raise UsageError(f"{path} is a picture, which would be lost; name another file to write to")
+        whole = listing
+        if wanted.selection.shard is not None and not watch:  # two shards must not want one file either
+            whole = Listing(replace(wanted.selection, shard=None).find(wanted.arguments))
+        check(whole, wanted.destinations, outputs)
         stream = _stream(wanted, manifest, several=several, dry_run=dry_run)
         if stream is not None:
             stack.callback(stream.close)
@@ -222,6 +236,8 @@ def _say_plan(library: Library, listing: Listing) -> None:
     for found, places, reasons in library.plan(listing):
         what = f"would write {', '.join(map(str, places))}" if places else "" if reasons else "would be captioned"
         left = f"left as it is: {reasons}" if reasons else ""
+        if not os.path.lexists(found.path):
+            what, left = "would fail: there is no such file", ""
         typer.echo(f"{found.path}: {'; '.join(filter(None, (what, left)))}".encode("utf-8", "surrogateescape"))
 
 
@@ -249,7 +265,9 @@ class _Report:
     def put(self, result: Result) -> None:
         try:
             for line in self._form.lines(result):
-                self._file.write(line.encode("utf-8", "surrogateescape") + b"\n")
+                data = line.encode("utf-8", "surrogateescape") + b"\n"
+                if self._file.write(data) != len(data):
+                    raise files.storage_error(self._path, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
         except OSError as error:
             raise files.storage_error(self._path, error) from error
 

@@ -28,9 +28,13 @@ def merge_command(
 
     Of a photograph that is in several of them, the last caption counts.
     """
+    from capgen.errors import UsageError
     from capgen.outputs import format_of
     from capgen.outputs.merging import merge
 
-    count = merge(sources, output, format_of(sources[0], output_format))
+    form = format_of(sources[0], output_format)
+    if output_format is None and type(form) is not type(format_of(output, None)):
+        raise UsageError(f"{sources[0]} and {output} end like files of different formats; name theirs with --format")
+    count = merge(sources, output, form)
     if not quiet:
         say(f"{count:,} photographs in {output}")

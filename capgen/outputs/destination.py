@@ -90,6 +90,20 @@ def unreadable(place: Path, error: OSError) -> StorageError:
     return StorageError(f"cannot read {place}: {error.strerror or error}; change its permissions or move it away")
 
 
+def both(description: str | None, alternative: str | None) -> str | None:
+    """Join the two fields that capgen keeps alike: one text if they agree or one is empty, else a text of neither.
+
+    So a person's words in either of them are a caption that exists, or one that was changed.
+    """
+    texts = (text.strip() for text in (description, alternative) if text and text.strip())
+    return "\n".join(dict.fromkeys(texts)) or None
+
+
+def target(place: Path) -> Path:
+    """Return the file behind a link, so that the link stays one."""
+    return place.resolve() if place.is_symlink() else place
+
+
 def check_folder(place: Path, output_dir: Path | None) -> None:
     """Make sure that the folder of a picture is still there: made anew, it would hide that a disk has gone.
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from threading import Timer
 
 from capgen.errors import StorageError, UsageError
-from capgen.outputs.destination import is_file
+from capgen.outputs.destination import both, is_file
 from capgen.outputs.xmp import xml_text
 
 TIMEOUT = 60.0
@@ -52,20 +52,20 @@ class Embedded:
         return path
 
     def read(self, place: Path) -> str | None:
-        """Return the description in the default language; None if there is none.
+        """Return description and alternative text in the default language, see ``both``; None if there is neither.
 
         Raises:
             StorageError: exiftool cannot read the picture.
         """
         if not is_file(place):
             return None
-        answer = self._ask(place, "-j", f"-{_FIELDS[0]}")
+        answer = self._ask(place, "-j", *(f"-{field}" for field in _FIELDS))
         found = _JSON.search(answer)
         if found is None:
             raise StorageError(f"cannot read the caption in {place}: {_reason(answer, place)}")
         # exiftool writes a text that looks like a number as one, and 1.50 has to stay 1.50.
         [fields] = json.loads(found[0], parse_int=str, parse_float=str)
-        return str(fields.get("Description", "")).strip() or None
+        return both(*(str(fields.get(field.rpartition(":")[2], "")) for field in _FIELDS))
 
     def write(self, place: Path, caption: str) -> None:
         """Set the description and the alternative text in the default language; the modification time stays.
@@ -78,6 +78,9 @@ class Embedded:
         value = xml_text(caption).translate(_ESCAPES)
         # Without -x-default, captions in other languages would be deleted.
         fields = [f"-{field}-x-default={value}" for field in _FIELDS]
+        picture = place.resolve()
+        with suppress(OSError):  # left by a kill or a power cut; exiftool would refuse to write
+            picture.with_name(f"{picture.name}_exiftool_tmp").unlink()
         answer = self._ask(place, "-E", "-P", "-overwrite_original", *fields)
         if _UNKNOWN.search(answer):
             raise StorageError(f"cannot write the alternative text in {place}: this exiftool is too old; update it")

@@ -2,14 +2,16 @@
 
 import codecs
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from hashlib import blake2b
 from os import fsencode
 from pathlib import Path
 from typing import BinaryIO
 
 from capgen import files
-from capgen.errors import DataError
+from capgen.errors import DataError, UsageError
 from capgen.outputs import Format
+from capgen.outputs.stream import locked
 
 
 def merge(sources: Sequence[Path], target: Path, form: Format) -> int:
@@ -21,9 +23,20 @@ def merge(sources: Sequence[Path], target: Path, form: Format) -> int:
         form: Of the lines.
 
     Raises:
-        DataError: A source cannot be read, or has a line that is no record.
-        StorageError: The target cannot be written.
+        UsageError: The target exists and is none of the sources: it would be lost.
+        DataError: A source is no file, cannot be read, or has a line that is no record.
+        StorageError: The target cannot be written, or is being written by another capgen.
     """
+    for source in sources:
+        if source.exists() and not source.is_file():
+            raise DataError(f"{source} is no file; merging reads each twice, so name files")
+    if target.exists() and not any(target.samefile(source) for source in sources):
+        raise UsageError(f"{target} exists and is none of the files to merge; remove it, or merge it, too")
+    with locked(target) if target.exists() else nullcontext():
+        return _merge(sources, target, form)
+
+
+def _merge(sources: Sequence[Path], target: Path, form: Format) -> int:
     chosen: dict[bytes, tuple[int, bool]] = {}
     for group, path, caption in _groups(sources, form):
         short = _short(path)

@@ -5,7 +5,7 @@ from pathlib import Path
 from capgen import files
 from capgen.errors import StorageError, UsageError
 from capgen.images import SUFFIXES
-from capgen.outputs.destination import check_folder, contents, sibling
+from capgen.outputs.destination import check_folder, contents, sibling, target
 
 
 class Sidecar:
@@ -60,7 +60,7 @@ class Sidecar:
         except UnicodeEncodeError as error:
             raise StorageError(f"cannot write {place}: its caption holds half a character (a lone surrogate)") from error
         check_folder(place, self.output_dir)
-        files.write_bytes(place, data)
+        files.write_bytes(target(place), data)
 
     def close(self) -> None:
         """Do nothing: there is no helper process."""

@@ -164,7 +164,7 @@ class OutputFile(OutputLook):
     def _open(self) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         with ExitStack() as opened:
-            self._file = opened.enter_context(_locked(self._path))
+            self._file = opened.enter_context(locked(self._path))
             self._mend()
             self._read()
             if self._form.header and self._header and not os.fstat(self._file.fileno()).st_size:
@@ -208,6 +208,7 @@ class OutputFile(OutputLook):
         with self._file:
             if self._replaced:
                 files.write_with(self._path.resolve(), self._copy)  # a link to the file stays one
+            self._manifest.put(key(self._path), Record(""))  # it ended well: a last line without its end is a person's
 
     def _copy(self, file: BinaryIO) -> None:
         for record in self._records():
@@ -256,7 +257,7 @@ def _joined(result: Result, old: str, existing: str) -> Result:
     return dataclasses.replace(result, captions=(dataclasses.replace(first, text=text), *others))
 
 
-def _locked(path: Path) -> BinaryIO:
+def locked(path: Path) -> BinaryIO:
     """Open a file to read and append, and lock it; a run that has just ended may have put another in its place."""
     while True:
         file = path.open("a+b", buffering=0)

@@ -13,7 +13,7 @@ from xml.sax.saxutils import escape
 
 from capgen import files
 from capgen.errors import StorageError
-from capgen.outputs.destination import check_folder, contents, sibling
+from capgen.outputs.destination import both, check_folder, contents, sibling, target
 
 _FIELDS = ("dc:description", "Iptc4xmpCore:AltTextAccessibility")
 _NAMESPACES = {
@@ -72,7 +72,7 @@ class XmpSidecar:
         return short
 
     def read(self, place: Path) -> str | None:
-        """Return the description in the default language; None if there is none.
+        """Return description and alternative text in the default language, see ``both``; None if there is neither.
 
         Raises:
             StorageError: What is there is no XMP file, or cannot be read.
@@ -80,8 +80,8 @@ class XmpSidecar:
         document = _parse(place)
         if document is None:
             return None
-        texts = _texts(_root(document, place), "dc:description")
-        return next((text.strip() for text in texts if text.strip()), None)
+        root = _root(document, place)
+        return both(*(next((text for text in _texts(root, field) if text.strip()), None) for field in _FIELDS))
 
     def write(self, place: Path, caption: str) -> None:
         """Set the description and the alternative text in the default language; all else in the file stays.
@@ -98,7 +98,7 @@ class XmpSidecar:
         except RecursionError as error:
             raise StorageError(f"{place} is nested too deep; left as it is") from error
         check_folder(place, self.output_dir)
-        files.write_bytes(place, text.encode())
+        files.write_bytes(target(place), text.encode())
 
     def close(self) -> None:
         """Do nothing: there is no helper process."""
