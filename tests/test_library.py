@@ -761,7 +761,7 @@ def test_a_file_that_is_still_being_written_is_left_until_it_is_whole(shelf, kno
         for start in range(0, len(whole), piece):
             file.write(whole[start : start + piece])
             time.sleep(0.25)
-    wait_for((shelf.folder / "b.txt").exists, run)
+    wait_for(lambda: b"b.png" in (shelf.place / "report.jsonl").read_bytes(), run)
     said = ended(run)
     assert run.returncode == 0
     rows = [json.loads(line) for line in (shelf.place / "report.jsonl").read_text().splitlines()]
