@@ -28,6 +28,9 @@ FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "HEIF")
 HEAD_BYTES = 64
 """As much of a file's beginning as tells its format."""
 
+MAX_BYTES = 1 << 30
+"""The largest file that is read."""
+
 MAX_PIXELS = 178_956_970
 """The most pixels decoded at full scale, Pillow's own bound; a larger JPEG is decoded at a reduced scale."""
 
@@ -184,13 +187,16 @@ def _stream_bytes(stream: Readable) -> bytes:
 def _file_bytes(path: Path) -> bytes:
     """Read a regular file; a pipe or device could go on for ever."""
     try:
-        mode = path.stat().st_mode
+        status = path.stat()
+        mode = status.st_mode
         if stat.S_ISDIR(mode) and not os.access(path, os.R_OK | os.X_OK):
             raise ImageError("denied", "permission denied")
         if stat.S_ISDIR(mode):
             raise ImageError("unsupported", "it is a folder; --recursive captions what is in it")
         if not stat.S_ISREG(mode):
             raise ImageError("unsupported", "it is no regular file")
+        if status.st_size > MAX_BYTES:
+            raise ImageError("too-large", f"it has {status.st_size:,} bytes, more than is safe to read at once")
         return path.read_bytes()
     except PermissionError as error:
         raise ImageError("denied", "permission denied") from error

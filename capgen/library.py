@@ -1,12 +1,15 @@
 """A photo library: which pictures need a caption, captioned, and written where it was asked for."""
 
 import tempfile
+from array import array
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from os import fsdecode, fsencode
 from pathlib import Path
+
+import numpy as np
 
 from capgen import policy
 from capgen.captioner import Captioner, Item
@@ -234,22 +237,19 @@ def check(listing: Listing, destinations: Sequence[Destination], outputs: Sequen
     """
     if not destinations and not outputs:
         return
-    wanted = {_short(path) for path in outputs}
-    if len(wanted) < len(outputs):
+    written = array("Q", map(_short, outputs))
+    if len(set(written)) < len(outputs):
         raise UsageError(f"--output and --report name the same file, {outputs[0]}; choose two")
-    pictures = {_short(found.path) for found in listing}
+    pictures = array("Q", (_short(found.path) for found in listing))
     if taken := [path for path in outputs if _short(path) in pictures]:
         raise UsageError(f"{taken[0]} is one of the photographs; choose another file to write to")
-    twice = set()
     for destination in destinations:
         for found in listing:
             place = destination.place(found.path, found.root)
-            if place == found.path:  # it goes into the picture
-                continue
-            short = _short(place)
-            if short in wanted or short in pictures:
-                twice.add(short)
-            wanted.add(short)
+            if place != found.path:  # else it goes into the picture
+                written.append(_short(place))
+    values, counts = np.unique(np.array(written, np.uint64), return_counts=True)
+    twice = {*values[counts > 1].tolist(), *np.intersect1d(values, np.array(pictures, np.uint64)).tolist()}
     if twice:
         raise UsageError(_collisions(listing, destinations, twice))
 

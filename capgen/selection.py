@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from fnmatch import translate
 from functools import lru_cache
 from hashlib import blake2b
+from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
 
@@ -63,12 +64,13 @@ class Selection:
     follow_links: bool = False
     shard: tuple[int, int] | None = None
 
-    def find(self, arguments: Iterable[str]) -> Iterator[Found]:
+    def find(self, arguments: Iterable[str], listed: Iterable[str] = ()) -> Iterator[Found]:
         """Find files, reading folders only as far as files are asked for.
 
         Args:
             arguments: Files and folders, and patterns where there is no file of that name. What does not exist is given out
                 too, as are a folder without ``recursive`` and one that cannot be listed: reading them says why they fail.
+            listed: More files and folders, whose names are no patterns.
 
         Yields:
             The files, in the order of ``arguments``, and by name in each folder. One that is reached twice comes once.
@@ -77,19 +79,20 @@ class Selection:
             UsageError: A pattern finds nothing, or an argument is empty.
         """
         seen = _Digests()
-        for argument in arguments:
-            for found in self._named_by(argument):
+        named = chain(((argument, True) for argument in arguments), ((entry, False) for entry in listed))
+        for argument, pattern in named:
+            for found in self._named_by(argument, pattern=pattern):
                 path = os.path.abspath(found.path)  # noqa: PTH100 - resolving links takes a call of the system a part
                 if seen.add(_digest(path)) and self._is_in_shard(found):
                     yield found
 
-    def _named_by(self, argument: str) -> Iterator[Found]:
+    def _named_by(self, argument: str, *, pattern: bool) -> Iterator[Found]:
         if not argument:
             raise UsageError("an argument is empty, where a file or folder was expected")
         path = Path(argument)
         if os.path.isdir(argument):  # noqa: PTH112 - Path.is_dir raises where one may not look
             yield from self._pictures(path) if self.recursive else [Found(path, path)]
-        elif os.path.lexists(argument) or not _has_wildcard(argument):
+        elif os.path.lexists(argument) or not pattern or not _has_wildcard(argument):
             yield Found(path, _root_of(path))
         else:
             yield from self._expanded(argument)

@@ -689,3 +689,12 @@ def test_a_huge_progressive_jpeg_is_too_large():
 
 def test_a_huge_png_is_too_large():
     assert status_of(png(*HUGE, 8, 0, b"")) == "too-large"
+
+
+def test_a_file_too_large_to_read_is_named_without_reading_it(tmp_path):
+    path = tmp_path / "huge.tif"
+    with path.open("wb") as file:
+        file.truncate(images.MAX_BYTES + 1)  # a hole: it takes no space
+    with pytest.raises(ImageError) as caught:
+        images.read(path, images.Preprocessing())
+    assert caught.value.status == "too-large"

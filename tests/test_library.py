@@ -789,3 +789,58 @@ def test_a_watch_does_not_caption_again_what_it_has_changed_itself(shelf):
     time.sleep(3)
     ended(run)
     assert len((shelf.place / "report.jsonl").read_text().splitlines()) == 1
+
+
+# Nothing else is written over
+
+
+@pytest.mark.parametrize("option", ["--output", "--report"])
+def test_a_picture_that_is_not_among_the_photographs_is_not_written_over_either(shelf, option):
+    shelf.fill(NAMES[:1])
+    other = shelf.place / "other.jpg"
+    other.write_bytes((shelf.folder / "a.png").read_bytes())
+    before = other.read_bytes()
+    done = shelf.run(option, other)
+    assert done.returncode == 2
+    assert other.read_bytes() == before
+
+
+def test_an_alternative_text_that_a_person_wrote_counts_as_a_caption(shelf):
+    shelf.fill(NAMES[:1])
+    assert shelf.run("--xmp").returncode == 0
+    sidecar = shelf.folder / "a.xmp"
+    text = sidecar.read_text()
+    description, alternative = text.index("<rdf:li"), text.rindex("<rdf:li")
+    end = text.index("</rdf:li>", alternative)
+    edited = text[:alternative] + '<rdf:li xml:lang="x-default">my own words' + text[end:]
+    assert description != alternative
+    sidecar.write_text(edited)
+    assert shelf.statuses("--xmp", "--existing", "overwrite")["a.png"] == "skipped"
+    assert sidecar.read_text() == edited
+
+
+def test_shards_do_not_hide_that_two_want_one_file(shelf):
+    shelf.fill(["a.png"])
+    (shelf.folder / "a.jpg").write_bytes((shelf.folder / "a.png").read_bytes())
+    for part in ("1/2", "2/2"):
+        done = shelf.run("--sidecar", ".txt", "--shard", part)
+        assert done.returncode == 2
+        assert "would share" in done.stderr
+    assert not (shelf.folder / "a.txt").exists()
+
+
+def test_an_unsure_caption_is_not_in_the_lines_either(shelf):
+    shelf.fill(NAMES[:1])
+    shelf.run("--output", shelf.place / "o.jsonl", "--min-confidence", "1")
+    [row] = map(json.loads, (shelf.place / "o.jsonl").read_text().splitlines())
+    assert (row["status"], row["caption"], row["captions"]) == ("unsure", None, [])
+
+
+def test_a_name_in_a_list_is_no_pattern(shelf):
+    shelf.fill(NAMES[:1])
+    names = shelf.place / "list"
+    names.write_text(f"{shelf.folder}/gone[1].png\n{shelf.folder}/a.png\n")
+    done = capgen("caption", "--beam", "1", "--from-file", names, "--report", shelf.place / "r.jsonl", env=shelf.env)
+    rows = map(json.loads, (shelf.place / "r.jsonl").read_text().splitlines())
+    assert [row["status"] for row in rows] == ["vanished", "captioned"]
+    assert done.returncode == 3

@@ -105,7 +105,8 @@ def caption_command(
             selection=captioning.selection(
                 recursive=recursive, include=include, exclude=exclude, hidden=hidden, follow_links=follow_links, shard=shard
             ),
-            arguments=captioning.arguments(paths or [], from_file, nul=nul, watch=watch),
+            arguments=[path for path in paths or [] if path != "-"],
+            listed=captioning.listed(paths or [], from_file, nul=nul, watch=watch),
             form=output_format,
             output=output,
             destinations=captioning.destinations(sidecar, output_dir, xmp=xmp, embed=embed),

@@ -35,6 +35,7 @@ class Wanted:
 
     selection: Selection
     arguments: Sequence[str]
+    listed: Sequence[str]
     form: str | None
     output: Path | None
     destinations: Sequence[Destination]
@@ -65,11 +66,11 @@ def selection(
     return Selection(recursive, tuple(include or ()), tuple(exclude or ()), hidden, follow_links, part)
 
 
-def arguments(paths: list[str], from_file: Path | None, *, nul: bool, watch: bool) -> list[str]:
-    """Return the paths to look at: those given, those on stdin for ``-``, those in a list.
+def listed(paths: list[str], from_file: Path | None, *, nul: bool, watch: bool) -> list[str]:
+    """Return the paths on stdin, if ``-`` is among ``paths``, and those in a list.
 
     Raises:
-        UsageError: There are none, or the list cannot be read.
+        UsageError: There is nothing to look at, or the list cannot be read.
     """
     if not paths and from_file is None:
         raise UsageError("nothing to caption: name photographs, folders with --recursive, or - for paths on stdin")
@@ -78,8 +79,8 @@ def arguments(paths: list[str], from_file: Path | None, *, nul: bool, watch: boo
     if nul and from_file is None and "-" not in paths:
         raise UsageError("-0 is about paths from --from-file or stdin; add - or --from-file LIST")
     given: list[str] = []
-    for path in paths:
-        given += read_list(sys.stdin.buffer, nul=nul) if path == "-" else [path]
+    if "-" in paths:
+        given += read_list(sys.stdin.buffer, nul=nul)
     if from_file is not None:
         try:
             with from_file.open("rb") as file:
@@ -135,12 +136,12 @@ def run(
         stack.callback(manifest.close)
         captioner = Captioner.load(model)
         options = captioner.wish(**wishes)
-        listing = Listing(() if watch else wanted.selection.find(wanted.arguments))
+        listing = Listing(() if watch else wanted.selection.find(wanted.arguments, wanted.listed))
         several = (
             watch
             or wanted.selection.shard is not None
             or len(listing) != 1
-            or bool(wanted.arguments[1:])
+            or len(wanted.arguments) != 1
             or os.path.isdir(wanted.arguments[0])  # noqa: PTH112 - Path.is_dir raises for a name that is too long
         )
         outputs = [path for path in (wanted.output, wanted.report) if path is not None]
@@ -149,7 +150,7 @@ def run(
                 raise UsageError(f"{path} is a picture, which would be lost; name another file to write to")
         whole = listing
         if wanted.selection.shard is not None and not watch:  # two shards must not want one file either
-            whole = Listing(replace(wanted.selection, shard=None).find(wanted.arguments))
+            whole = Listing(replace(wanted.selection, shard=None).find(wanted.arguments, wanted.listed))
         check(whole, wanted.destinations, outputs)
         stream = _stream(wanted, manifest, several=several, dry_run=dry_run)
         if stream is not None:
@@ -204,7 +205,7 @@ def _go(results: Iterator[Result], teller: "_Teller", *, fail_fast: bool, tell: 
 
 def _watch(library: Library, wanted: Wanted, teller: "_Teller", *, fail_fast: bool) -> None:
     """Caption what arrives until it is interrupted, which is how a watch ends well."""
-    arrivals = Arrivals(lambda: wanted.selection.find(wanted.arguments))
+    arrivals = Arrivals(lambda: wanted.selection.find(wanted.arguments, wanted.listed))
     try:
         for found in arrivals.for_ever():
             _go(_settling(library.run(_free(library, found, teller)), arrivals), teller, fail_fast=fail_fast)
