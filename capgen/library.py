@@ -5,7 +5,6 @@ from array import array
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from hashlib import blake2b
 from os import fsdecode, fsencode
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from capgen import policy
 from capgen.captioner import Captioner, Item
 from capgen.decoding import DecodingOptions
 from capgen.errors import StorageError, UsageError
+from capgen.files import path_hash
 from capgen.images import HEAD_BYTES, looks_like_picture
 from capgen.manifest import Manifest, Record, digest, key, whose
 from capgen.outputs.destination import Destination
@@ -130,8 +130,13 @@ class Library:
                     places.append(place)
                 else:
                     reasons.append(f"{place}: {reason}")
-            if self._request.stream is not None and (reason := self._request.stream.settled(one.path)):
-                reasons.append(reason)
+            stream = self._request.stream
+            if stream is not None and stream.place is not None:
+                reason = stream.settled(one.path)
+                if reason is None:
+                    places.append(stream.place)
+                else:
+                    reasons.append(f"{stream.place}: {reason}")
             yield one, places, "; ".join(reasons)
 
     def run(self, found: Iterable[Found]) -> Iterator[Result]:
@@ -264,7 +269,7 @@ def is_picture(place: Path) -> bool:
 
 
 def _short(place: Path) -> int:
-    return int.from_bytes(blake2b(fsencode(place.absolute()), digest_size=8).digest())
+    return int.from_bytes(path_hash(place.absolute()))
 
 
 def _collisions(listing: Listing, destinations: Sequence[Destination], twice: set[int]) -> str:

@@ -844,3 +844,21 @@ def test_a_name_in_a_list_is_no_pattern(shelf):
     rows = map(json.loads, (shelf.place / "r.jsonl").read_text().splitlines())
     assert [row["status"] for row in rows] == ["vanished", "captioned"]
     assert done.returncode == 3
+
+
+def test_a_dry_run_names_the_line_that_would_be_added_beside_a_sidecar_that_exists(shelf):
+    shelf.fill(NAMES[:1]).run("--sidecar", ".txt")
+    told = shelf.run("--sidecar", ".txt", "--output", shelf.place / "o.csv", "--dry-run").stdout
+    assert f"would write {shelf.place / 'o.csv'}" in told
+    assert "left as it is" in told
+
+
+def test_what_cannot_be_captioned_is_not_promised_by_a_dry_run(shelf):
+    done = capgen("caption", shelf.folder, shelf.folder / "gone.png", "--dry-run", env=shelf.env)
+    assert done.stdout.count("would fail") == 2
+
+
+def test_a_folder_that_is_not_there_cannot_be_watched(shelf):
+    done = capgen("caption", "--watch", "-r", shelf.place / "typo", env=shelf.env)
+    assert done.returncode == 2
+    assert "typo to watch" in done.stderr

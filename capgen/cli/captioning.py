@@ -1,6 +1,7 @@
 """What ``capgen caption`` does with its options: a run over files, a dry run, or a watch."""
 
 import errno
+import glob
 import os
 import signal
 import sys
@@ -126,6 +127,9 @@ def run(
     drawn = wishes["temperature"] > 0 or wishes["top_p"] < 1
     if wishes["seed"] and not drawn:
         raise UsageError("--seed is about drawn words; add --temperature 1 or --top-p 0.9")
+    missing = [path for path in wanted.arguments if not (os.path.lexists(path) or glob.has_magic(path))]
+    if watch and missing:
+        raise UsageError(f"there is no {missing[0]} to watch; make it first")
     if watch and dry_run:
         raise UsageError("--watch goes on for ever and --dry-run does nothing; choose one")
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends like Ctrl-C, so that what was begun is finished
@@ -237,8 +241,8 @@ def _say_plan(library: Library, listing: Listing) -> None:
     for found, places, reasons in library.plan(listing):
         what = f"would write {', '.join(map(str, places))}" if places else "" if reasons else "would be captioned"
         left = f"left as it is: {reasons}" if reasons else ""
-        if not os.path.lexists(found.path):
-            what, left = "would fail: there is no such file", ""
+        if not os.path.isfile(found.path):  # noqa: PTH113 - Path.is_file raises for a name that is too long
+            what, left = "would fail: it is no file, or there is none", ""
         typer.echo(f"{found.path}: {'; '.join(filter(None, (what, left)))}".encode("utf-8", "surrogateescape"))
 
 

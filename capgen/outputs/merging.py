@@ -3,8 +3,6 @@
 import codecs
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
-from hashlib import blake2b
-from os import fsencode
 from pathlib import Path
 from typing import BinaryIO
 
@@ -39,7 +37,7 @@ def merge(sources: Sequence[Path], target: Path, form: Format) -> int:
 def _merge(sources: Sequence[Path], target: Path, form: Format) -> int:
     chosen: dict[bytes, tuple[int, bool]] = {}
     for group, path, caption in _groups(sources, form):
-        short = _short(path)
+        short = files.path_hash(path)
         if caption is not None or not chosen.get(short, (0, False))[1]:
             chosen[short] = (group, caption is not None)
 
@@ -47,7 +45,7 @@ def _merge(sources: Sequence[Path], target: Path, form: Format) -> int:
         if form.header and chosen:
             file.write(form.header.encode() + b"\n")
         for group, path, _, record in _numbered(sources, form):
-            if chosen[_short(path)][0] == group:
+            if chosen[files.path_hash(path)][0] == group:
                 file.write(record)
 
     files.write_with(target, write)
@@ -93,7 +91,3 @@ def _records(source: Path, form: Format) -> Iterator[bytes]:
         raise DataError(f"{source} cannot be read: {error.strerror}") from error
     if record:
         yield record + b"\n"
-
-
-def _short(path: str) -> bytes:
-    return blake2b(fsencode(path), digest_size=8).digest()

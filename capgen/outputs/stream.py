@@ -20,7 +20,13 @@ Known = tuple[str, str, int]
 
 
 class Stream(Protocol):
-    """Takes the lines of results."""
+    """Takes the lines of results.
+
+    Attributes:
+        place: The file, if it is one.
+    """
+
+    place: Path | None
 
     def settled(self, path: Path) -> str | None:
         """Tell why a picture needs no line, or ``None`` if it does."""
@@ -42,6 +48,8 @@ class Standard:
         form: Of the lines.
         header: Whether the format's header comes first.
     """
+
+    place: Path | None = None
 
     def __init__(self, form: Format, *, header: bool = True) -> None:
         """Write the header, if there is one."""
@@ -86,6 +94,7 @@ class OutputLook:
     ) -> None:
         """Read what it holds."""
         self._path, self._form, self._manifest = path, form, manifest
+        self.place: Path | None = path
         self._existing, self._force, self._header = existing, force, header
         self._known: dict[bytes, Known] = {}
         self._replaced: dict[bytes, int] = {}
@@ -100,7 +109,7 @@ class OutputLook:
 
     def settled(self, path: Path) -> str | None:
         """See ``Stream``."""
-        known = self._known.get(_short(path))
+        known = self._known.get(files.path_hash(path))
         current = known[0] if known else None
         return policy.decide(current or None, self._manifest.get(key(self._path, path)), self._existing, force=self._force)
 
@@ -120,7 +129,7 @@ class OutputLook:
             parsed = self._form.parse(record)
             if not parsed:
                 continue
-            short, caption = _short(Path(parsed[0])), parsed[1]
+            short, caption = files.path_hash(Path(parsed[0])), parsed[1]
             found = digest(caption) if caption else ""
             known = self._known.get(short)
             if known is None:
@@ -178,7 +187,7 @@ class OutputFile(OutputLook):
             StorageError: It cannot be written; the file ends with the line before.
         """
         assert result.path is not None
-        short = _short(result.path)
+        short = files.path_hash(result.path)
         known = self._known.get(short)
         if result.captions and known and known[1]:
             result = _joined(result, known[1], self._existing)
@@ -213,7 +222,7 @@ class OutputFile(OutputLook):
     def _copy(self, file: BinaryIO) -> None:
         for record in self._records():
             parsed = self._form.parse(record)
-            short = _short(Path(parsed[0])) if parsed else b""
+            short = files.path_hash(Path(parsed[0])) if parsed else b""
             if self._replaced.get(short):
                 self._replaced[short] -= 1
             else:
@@ -269,10 +278,3 @@ def locked(path: Path) -> BinaryIO:
         if os.path.samestat(os.fstat(file.fileno()), path.stat()):
             return file
         file.close()
-
-
-def _short(path: Path) -> bytes:
-    """Stand for a path in 8 bytes, so that a long file takes little memory."""
-    import hashlib
-
-    return hashlib.blake2b(os.fsencode(path), digest_size=8).digest()
