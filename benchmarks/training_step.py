@@ -53,11 +53,10 @@ def whole_captions(decoder: Decoder, features: np.ndarray, captions: list[list[l
     model.compile(keras.optimizers.Adam(1e-3), CaptionLoss(0.0), jit_compile=False)
 
     def step() -> None:
-        words, targets = teacher_forced(captions, CAPTIONS, steps)
-        model.train_on_batch({"features": features, "words": words}, targets)
+        inputs, targets = teacher_forced(captions, CAPTIONS, steps)
+        model.train_on_batch({"features": features, **inputs}, targets)
 
-    _, targets = teacher_forced(captions, CAPTIONS, steps)
-    return step, int((targets > 0).sum())
+    return step, len(teacher_forced(captions, CAPTIONS, steps)[1])
 
 
 def prefix_rows(decoder: Decoder, features: np.ndarray, captions: list[list[list[int]]]) -> Step:
@@ -86,7 +85,7 @@ def merge_last_scores(decoder: MergeDecoder, image, prefix, length):
     """Score the word after each prefix: (rows, V)."""
     states = decoder.lstm(decoder.dropouts["word"](decoder.embedding(prefix)))  # (rows, T, H)
     pictured = decoder.image(decoder.dropouts["image"](image_vector(image)))
-    return decoder.scores(ops.concatenate([decoder.dropouts["state"](last_of(states, length)), pictured], axis=-1))
+    return decoder.logits(ops.concatenate([decoder.dropouts["state"](last_of(states, length)), pictured], axis=-1))
 
 
 def attention_last_scores(decoder: AttentionDecoder, image, prefix, length):
@@ -96,7 +95,7 @@ def attention_last_scores(decoder: AttentionDecoder, image, prefix, length):
     seen = decoder.attention(ops.reshape(read, (-1, decoder.shape.state)), keys, values)
     seen = ops.reshape(seen, (-1, LONGEST, decoder.shape.state))  # (rows, T, H)
     written = decoder.writer(ops.concatenate([read, seen], axis=-1))
-    return decoder._scores(last_of(written, length), last_of(seen, length))
+    return decoder.logits(ops.concatenate([last_of(written, length), last_of(seen, length)], axis=-1))
 
 
 def last_of(states, length):

@@ -27,10 +27,16 @@ def inputs(images=3, captions=2, steps=5):
     return features, random.integers(4, SHAPE.vocabulary, size=(images, captions, steps)).astype(np.int32)
 
 
+def logits(model, features, words, places=None):
+    """Score every next word, (N, K, T, V), or those of some places."""
+    every = np.arange(words.size, dtype=np.int32)
+    found = np.asarray(model({"features": features, "words": words, "places": every if places is None else places}))
+    return found.reshape(*words.shape, -1) if places is None else found
+
+
 def test_one_word_at_a_time_gives_the_scores_of_the_whole_caption(decoder):
     features, words = inputs()
-    model = decoder.training_model(2, 5)
-    whole = keras.ops.convert_to_numpy(keras.ops.log_softmax(model({"features": features, "words": words})))
+    whole = keras.ops.convert_to_numpy(keras.ops.log_softmax(logits(decoder.training_model(2, 5), features, words)))
     steps = KerasSteps(decoder)
     memory = decoding.beam._expanded(steps.begin(features), 2)
     for position in range(5):
@@ -40,19 +46,27 @@ def test_one_word_at_a_time_gives_the_scores_of_the_whole_caption(decoder):
         memory.update(outputs)
 
 
+def test_only_the_places_asked_for_are_scored(decoder):
+    features, words = inputs()
+    model = decoder.training_model(2, 5)
+    places = np.array([0, 7, 29], np.int32)
+    whole = logits(model, features, words).reshape(-1, SHAPE.vocabulary)
+    np.testing.assert_allclose(logits(model, features, words, places), whole[places], atol=1e-6)
+
+
 def test_no_word_sees_what_comes_after_it(decoder):
     features, words = inputs()
     model = decoder.training_model(2, 5)
     changed = words.copy()
     changed[:, :, 3:] = 4
-    first, second = (np.asarray(model({"features": features, "words": w}))[:, :, :3] for w in (words, changed))
+    first, second = (logits(model, features, w)[:, :, :3] for w in (words, changed))
     np.testing.assert_allclose(first, second, atol=1e-6)
 
 
 def test_other_pictures_give_other_scores(decoder):
     features, words = inputs()
     model = decoder.training_model(2, 5)
-    first, second = (np.asarray(model({"features": f, "words": words})) for f in (features, features[::-1].copy()))
+    first, second = (logits(model, f, words) for f in (features, features[::-1].copy()))
     assert np.abs(first - second)[0].max() > 1e-4
 
 

@@ -133,3 +133,16 @@ def test_weights_decide_how_often_a_picture_is_seen(data):
     assert seen["hash2"] == 200
     assert 2.3 < seen["hash0"] / 200 < 2.7
     assert 0.3 < seen["hash1"] / 200 < 0.7
+
+
+def test_padding_has_no_place_and_a_cut_caption_no_end():
+    from capgen.training.batches import teacher_forced
+    from capgen.vocabulary import END, START
+
+    inputs, targets = teacher_forced([[[7, 8]], [[5, 6, 7, 8], [9]]], count=2, steps=4)
+    assert inputs["words"].tolist() == [
+        [[START, 7, 8, 0], [0, 0, 0, 0]],
+        [[START, 5, 6, 7], [START, 9, 0, 0]],
+    ]
+    assert inputs["places"].tolist() == [0, 1, 2, 8, 9, 10, 11, 12, 13]
+    assert targets.tolist() == [7, 8, END, 5, 6, 7, 8, 9, END]

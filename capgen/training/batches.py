@@ -29,8 +29,9 @@ class Sample:
 class CaptionBatches(keras.utils.PyDataset):
     """The batches of one epoch.
 
-    Each is ``{"features": (N, C, D) float16, "words": (N, K, T) int32}`` and the next words (N, K, T) int32. Start and
-    end are part of T; an image with fewer captions than K has rows of padding, which count for nothing.
+    Each is ``{"features": (N, C, D) float16, "words": (N, K, T) int32, "places": (P,) int32}`` and the next words (P,)
+    int32 of the P places that are no padding. Start and end are part of T; an image with fewer captions than K has rows of
+    padding.
 
     Args:
         samples: The images.
@@ -82,12 +83,13 @@ class CaptionBatches(keras.utils.PyDataset):
     def __getitem__(self, index: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
         """Return batch ``index``."""
         drawn = self.draws[index * self.batch_size : (index + 1) * self.batch_size]
-        words, targets = teacher_forced([captions for _, captions in drawn], self.captions, self.steps)
-        features = self.store.rows([key for key, _ in drawn], self.output)
-        return {"features": features, "words": words}, targets
+        inputs, targets = teacher_forced([captions for _, captions in drawn], self.captions, self.steps)
+        return {"features": self.store.rows([key for key, _ in drawn], self.output), **inputs}, targets
 
 
-def teacher_forced(captions: Sequence[Sequence[Sequence[int]]], count: int, steps: int) -> tuple[np.ndarray, np.ndarray]:
+def teacher_forced(
+    captions: Sequence[Sequence[Sequence[int]]], count: int, steps: int
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Lay captions out for teacher forcing.
 
     Args:
@@ -96,8 +98,9 @@ def teacher_forced(captions: Sequence[Sequence[Sequence[int]]], count: int, step
         steps: T, one more than the words a caption is cut to.
 
     Returns:
-        Words (N, K, T) that begin with start, and the next words (N, K, T) that finish with end; int32, right-padded. A
-        caption that is cut does not end, so that none learns to stop in the middle.
+        ``words`` (N, K, T) that begin with start, right-padded, and the ``places`` (P,) of those that are no padding,
+        counted through the flattened words; and the next word (P,) of each place, at last end; int32. A caption that is cut
+        does not end, so that none learns to stop in the middle.
     """
     words = np.full((len(captions), count, steps), PAD, np.int32)
     targets = np.full_like(words, PAD)
@@ -106,4 +109,5 @@ def teacher_forced(captions: Sequence[Sequence[Sequence[int]]], count: int, step
             said = [START, *ids, END][: steps + 1]
             words[image, row, : len(said) - 1] = said[:-1]
             targets[image, row, : len(said) - 1] = said[1:]
-    return words, targets
+    places = np.flatnonzero(targets != PAD)
+    return {"words": words, "places": places.astype(np.int32)}, targets.reshape(-1)[places]

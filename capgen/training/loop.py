@@ -22,7 +22,7 @@ from capgen.training.encoders import Encoder
 from capgen.training.features import FeatureStore
 from capgen.training.history import Epoch, Observer
 from capgen.training.steps import KerasSteps
-from capgen.vocabulary import PAD, Vocabulary
+from capgen.vocabulary import Vocabulary
 
 DEV_BATCH = 50
 """Images decoded at once on dev."""
@@ -34,7 +34,7 @@ SAMPLES = 3
 
 
 class CaptionLoss(keras.losses.Loss):
-    """Sparse cross-entropy over the words of whole captions, padding left out, with label smoothing.
+    """Sparse cross-entropy over the words of whole captions, with label smoothing.
 
     Args:
         smoothing: Share of each target spread over the vocabulary (Szegedy et al. 2016).
@@ -46,13 +46,12 @@ class CaptionLoss(keras.losses.Loss):
         self.smoothing = smoothing
 
     def call(self, y_true, y_pred):
-        """Return the mean over words: targets (N, K, T), logits (N, K, T, V) to a scalar."""
-        loss = ops.sparse_categorical_crossentropy(y_true, y_pred, from_logits=True)  # (N, K, T)
+        """Return the mean over words: targets (P,), logits (P, V) to a scalar."""
+        loss = ops.sparse_categorical_crossentropy(y_true, y_pred, from_logits=True)  # (P,)
         if self.smoothing:
             uniform = ops.logsumexp(y_pred, axis=-1) - ops.mean(y_pred, axis=-1)  # cross-entropy with all words alike
             loss = (1 - self.smoothing) * loss + self.smoothing * uniform
-        counts = ops.cast(y_true != PAD, loss.dtype)
-        return ops.sum(loss * counts) / ops.maximum(ops.sum(counts), 1.0)
+        return ops.mean(loss)
 
 
 class Trainer:
@@ -192,9 +191,8 @@ class Trainer:
         batches = self._batches(self._samples(self.dev_pictures))
         for index in range(len(batches)):
             inputs, targets = batches[index]
-            words = int((targets != PAD).sum())
-            total += float(loss.call(ops.convert_to_tensor(targets), self.model.predict_on_batch(inputs))) * words
-            count += words
+            total += float(loss.call(ops.convert_to_tensor(targets), self.model.predict_on_batch(inputs))) * len(targets)
+            count += len(targets)
         return total / count
 
 

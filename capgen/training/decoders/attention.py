@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from keras import layers, ops
 
-from capgen.training.decoders.decoder import Decoder, LSTMStep, Shape, TiedEmbedding, flattened, grouped
+from capgen.training.decoders.decoder import Decoder, LSTMStep, Shape, TiedEmbedding, flattened
 
 
 class GridAttention(layers.Layer):
@@ -65,16 +65,20 @@ class AttentionDecoder(Decoder):
             name: layers.Dropout(shape.dropout, name=f"drop_{name}") for name in ("grid", "word", "read", "written")
         }
 
-    def logits(self, features, words):
-        """Score whole captions."""
-        captions, steps = words.shape[1:]
+    def states(self, features, words):
+        """Read whole captions."""
+        steps = words.shape[2]
         keys, values = self._cells(self.dropouts["grid"](features))
         x = flattened(self.dropouts["word"](self.embedding(words)))  # (N*K, T, E)
         read = self.dropouts["read"](self.reader(x))  # (N*K, T, H)
         seen = self.attention(ops.reshape(read, (-1, self.shape.state)), keys, values)  # (N*K*T, H)
         seen = ops.reshape(seen, (-1, steps, self.shape.state))  # (N*K, T, H)
         written = self.writer(ops.concatenate([read, seen], axis=-1))  # (N*K, T, H)
-        return grouped(self._scores(written, seen), captions)
+        return ops.concatenate([written, seen], axis=-1)
+
+    def logits(self, states):
+        """Score words from what was written and what was seen: (..., 2H) to (..., V)."""
+        return self.embedding(self.projection(self.dropouts["written"](states)), reverse=True)
 
     def begin(self, features):
         """Project the cells once, and start both LSTMs at zero."""
@@ -96,7 +100,7 @@ class AttentionDecoder(Decoder):
             "state_writer_hidden": written,
             "state_writer_cell": written_cell,
         }
-        return self._scores(written, seen), states
+        return self.logits(ops.concatenate([written, seen], axis=-1)), states
 
     def _cells(self, features):
         """Project the cells to keys and values by head: (N, C, D) to twice (N, heads, C, H / heads)."""
@@ -104,8 +108,3 @@ class AttentionDecoder(Decoder):
         for layer in (self.keys, self.values):
             split = ops.reshape(layer(features), (-1, self.shape.cells, self.shape.heads, width))
             yield ops.transpose(split, (0, 2, 1, 3))
-
-    def _scores(self, written, seen):
-        """Score words from what was written and what was seen: (..., H) to (..., V)."""
-        both = self.dropouts["written"](ops.concatenate([written, seen], axis=-1))
-        return self.embedding(self.projection(both), reverse=True)

@@ -1,7 +1,7 @@
 """What the decoders share: three models over the same layers, one to train and two to run, and the layers they need.
 
-Letters: N images, K captions or beams an image, R = N*K rows, T words, V vocabulary, C cells, D channels, E embedding,
-H state.
+Letters: N images, K captions or beams an image, R = N*K rows, T words, P words that are no padding, V vocabulary, C cells,
+D channels, E embedding, H state.
 """
 
 from abc import ABC, abstractmethod
@@ -38,8 +38,9 @@ class Shape:
 class Decoder(ABC):
     """One family of decoders.
 
-    A subclass makes its layers in ``__init__`` and says how they act on a whole caption (``logits``) and on one word
-    (``begin``, ``step``). Both must compute the same; a test holds them to it.
+    A subclass makes its layers in ``__init__`` and says how they act on whole captions (``states``) and on one word
+    (``begin``, ``step``), and how a state scores the next word (``logits``). Both ways must compute the same; a test holds
+    them to it.
 
     Args:
         shape: Its sizes.
@@ -53,8 +54,12 @@ class Decoder(ABC):
         self.shape = shape
 
     @abstractmethod
-    def logits(self, features: keras.KerasTensor, words: keras.KerasTensor) -> keras.KerasTensor:
-        """Score every next word of whole captions: (N, C, D), (N, K, T) to (N, K, T, V)."""
+    def states(self, features: keras.KerasTensor, words: keras.KerasTensor) -> keras.KerasTensor:
+        """Read whole captions: (N, C, D), (N, K, T) to what scores each next word, (R, T, X)."""
+
+    @abstractmethod
+    def logits(self, states: keras.KerasTensor) -> keras.KerasTensor:
+        """Score next words: (..., X) to (..., V)."""
 
     @abstractmethod
     def begin(self, features: keras.KerasTensor) -> dict[str, keras.KerasTensor]:
@@ -70,11 +75,17 @@ class Decoder(ABC):
         """
 
     def training_model(self, captions: int, steps: int) -> keras.Model:
-        """Build features (N, C, D) and words (N, captions, steps) to logits."""
+        """Build features (N, C, D), words (N, captions, steps) and places (P,) to logits (P, V).
+
+        Places count through the flattened words and leave out padding, on which a third of the work would be spent.
+        """
         features = keras.Input((self.shape.cells, self.shape.channels), name="features")
         words = keras.Input((captions, steps), dtype="int32", name="words")
-        logits = layers.Activation("linear", dtype="float32", name="logits")(self.logits(features, words))
-        return keras.Model({"features": features, "words": words}, logits)
+        places = keras.Input((), dtype="int32", name="places")
+        states = self.states(features, words)
+        chosen = ops.take(ops.reshape(states, (-1, states.shape[-1])), places, axis=0)  # (P, X)
+        logits = layers.Activation("linear", dtype="float32", name="logits")(self.logits(chosen))
+        return keras.Model({"features": features, "words": words, "places": places}, logits)
 
     def begin_model(self) -> keras.Model:
         """Build the first of the two graphs that run: features to contexts and states."""
@@ -151,8 +162,3 @@ class LSTMStep(layers.Layer):
 def flattened(sequences: keras.KerasTensor) -> keras.KerasTensor:
     """Lay the captions of all images in one row: (N, K, T, X) to (N*K, T, X)."""
     return ops.reshape(sequences, (-1, *sequences.shape[2:]))
-
-
-def grouped(sequences: keras.KerasTensor, captions: int) -> keras.KerasTensor:
-    """Undo ``flattened``: (N*K, T, X) to (N, K, T, X)."""
-    return ops.reshape(sequences, (-1, captions, *sequences.shape[1:]))

@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from keras import layers, ops
 
-from capgen.training.decoders.decoder import Decoder, LSTMStep, Shape, flattened, grouped
+from capgen.training.decoders.decoder import Decoder, LSTMStep, Shape, flattened
 from capgen.training.decoders.merge import image_vector
 
 
@@ -23,14 +23,17 @@ class InjectDecoder(Decoder):
         self.scores = layers.Dense(shape.vocabulary, name="scores")
         self.dropouts = {name: layers.Dropout(shape.dropout, name=f"drop_{name}") for name in ("image", "word", "state")}
 
-    def logits(self, features, words):
-        """Score whole captions."""
+    def states(self, features, words):
+        """Read whole captions, which begin with their image."""
         captions = words.shape[1]
         image = self.dropouts["image"](image_vector(features))
         first = [ops.repeat(layer(image), captions, axis=0) for layer in (self.hidden, self.cell)]  # (N*K, H)
         x = self.dropouts["word"](flattened(self.embedding(words)))  # (N*K, T, E)
-        states = self.dropouts["state"](self.lstm(x, initial_state=first))  # (N*K, T, H)
-        return grouped(self.scores(states), captions)
+        return self.dropouts["state"](self.lstm(x, initial_state=first))  # (N*K, T, H)
+
+    def logits(self, states):
+        """Score words from a state: (..., H) to (..., V)."""
+        return self.scores(states)
 
     def begin(self, features):
         """Make the first states of the image."""
@@ -40,4 +43,4 @@ class InjectDecoder(Decoder):
     def step(self, words, memory):
         """Take one word a beam."""
         hidden, cell = LSTMStep(self.lstm)(self.embedding(words), memory["state_hidden"], memory["state_cell"])
-        return self.scores(hidden), {"state_hidden": hidden, "state_cell": cell}
+        return self.logits(hidden), {"state_hidden": hidden, "state_cell": cell}

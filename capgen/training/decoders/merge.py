@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from keras import layers, ops
 
-from capgen.training.decoders.decoder import Decoder, LSTMStep, Shape, flattened, grouped
+from capgen.training.decoders.decoder import Decoder, LSTMStep, Shape, flattened
 
 SMALL = 1e-5
 """Keeps the scale of a picture of zeros finite; in the exported graph it must still be a float16 number."""
@@ -24,14 +24,18 @@ class MergeDecoder(Decoder):
         self.scores = layers.Dense(shape.vocabulary, name="scores")
         self.dropouts = {name: layers.Dropout(shape.dropout, name=f"drop_{name}") for name in ("image", "word", "state")}
 
-    def logits(self, features, words):
-        """Score whole captions."""
+    def states(self, features, words):
+        """Read whole captions, each beside its image."""
         captions = words.shape[1]
         image = self.image(self.dropouts["image"](image_vector(features)))  # (N, H)
         x = self.dropouts["word"](flattened(self.embedding(words)))  # (N*K, T, E)
-        states = grouped(self.dropouts["state"](self.lstm(x)), captions)  # (N, K, T, H)
-        image = image[:, None, None, :] + ops.zeros_like(states)  # (N, K, T, H)
-        return self.scores(ops.concatenate([states, image], axis=-1))
+        states = self.dropouts["state"](self.lstm(x))  # (N*K, T, H)
+        image = ops.repeat(image, captions, axis=0)[:, None, :] + ops.zeros_like(states)  # (N*K, T, H)
+        return ops.concatenate([states, image], axis=-1)
+
+    def logits(self, states):
+        """Score words from a state and an image: (..., 2H) to (..., V)."""
+        return self.scores(states)
 
     def begin(self, features):
         """Project the image once, and start the LSTM at zero."""
@@ -41,7 +45,7 @@ class MergeDecoder(Decoder):
     def step(self, words, memory):
         """Take one word a beam."""
         hidden, cell = LSTMStep(self.lstm)(self.embedding(words), memory["state_hidden"], memory["state_cell"])
-        scores = self.scores(ops.concatenate([hidden, memory["state_image"]], axis=-1))
+        scores = self.logits(ops.concatenate([hidden, memory["state_image"]], axis=-1))
         return scores, {"state_image": memory["state_image"] * 1.0, "state_hidden": hidden, "state_cell": cell}
 
 
