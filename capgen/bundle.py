@@ -4,20 +4,19 @@
 """
 
 import hashlib
-import io
 import json
+import math
 import os
-import zipfile
-import zlib
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from capgen import files, paths
+from capgen import archive, files, paths
 from capgen.calibration import Calibration
 from capgen.decoding import DecodingOptions
 from capgen.errors import BundleError, UnknownNameError, UsageError
 from capgen.images import Preprocessing
+from capgen.names import Names
 from capgen.vocabulary import Vocabulary
 
 SCHEMA = 1
@@ -26,14 +25,16 @@ VOCABULARY = "vocabulary.json"
 ENCODER = "encoder.tflite"
 DECODER = "decoder.tflite"
 WEIGHTS = "weights.npz"
+NAMES = "names.json"
 MODEL_CARD = "MODEL_CARD.md"
+FILES = (DESCRIPTION, VOCABULARY, ENCODER, DECODER, WEIGHTS, NAMES, MODEL_CARD)
 SUFFIX = ".capgen"
 
 SHIPPED = Path(__file__).parent / "models"
 """Where the captioners inside the package lie."""
 
 DEFAULT = "flickr8k"
-"""The captioner used when none is named."""
+"""The captioner used when none is named and the user chose no other."""
 
 
 @dataclass(frozen=True)
@@ -74,14 +75,15 @@ class Bundle:
     def __init__(self, place: Path) -> None:
         """Read and check the description and the vocabulary."""
         self.place = place
-        self._zip = _opened_zip(place) if place.is_file() else None
-        values = self._json(DESCRIPTION, self._read(DESCRIPTION))
+        self._source = archive.opened(place)
+        self._written = self._source.read(DESCRIPTION)
+        values = self._json(DESCRIPTION, self._written)
         if not isinstance(values, dict) or values.get("schema") != SCHEMA:
             raise BundleError(f"{place} was written by another version of capgen (schema {_schema(values)}, not {SCHEMA})")
         if values.pop("seal", None) != _seal(values):
             raise BundleError(f"{place} is damaged: {DESCRIPTION} is not as it was written; get the captioner anew")
         try:
-            self._hashes: dict[str, str] = dict(values["files"])
+            self._hashes = _checked_hashes(values["files"])
             self.description = Description(
                 name=values["name"],
                 encoder=values["encoder"],
@@ -92,7 +94,9 @@ class Bundle:
                 training=values["training"],
                 scores=values["scores"],
             )
+            _check_kinds(self.description)
             self.vocabulary = Vocabulary(tuple(self._json(VOCABULARY, self.read(VOCABULARY))["words"]))
+            self.names = Names.from_plain(self._json(NAMES, self.read(NAMES))) if NAMES in self._hashes else None
         except KeyError as error:
             raise BundleError(f"{place}: {DESCRIPTION} lacks {error}; get the captioner anew") from error
         except (TypeError, ValueError, UsageError) as error:
@@ -102,15 +106,16 @@ class Bundle:
 
     def read(self, name: str) -> bytes:
         """Return the checked bytes of one of its files."""
-        data = self._read(name)
+        data = self._source.read(name)
         self._check(name, hashlib.sha256(data).hexdigest())
         return data
 
     def graph(self, name: str) -> Path | bytes:
         """Return a checked graph as LiteRT takes it: a file that it can map, or the bytes of one inside a zip."""
-        if self._zip is not None:
+        if not isinstance(self._source, archive.Folder):
             return self.read(name)
         path = self.place / name
+        self._source.size(name)  # so that it is a plain file
         try:
             self._check(name, files.sha256(path))
         except OSError as error:
@@ -126,15 +131,13 @@ class Bundle:
         for name in self._hashes:
             self.read(name)
 
+    def contents(self) -> dict[str, bytes]:
+        """Return the checked bytes of all its files by name, the description as it was written."""
+        return {DESCRIPTION: self._written, **{name: self.read(name) for name in self._hashes}}
+
     def _check(self, name: str, found: str) -> None:
         if found != self._hashes.get(name):
             raise BundleError(f"{self.place} is damaged: {name} is not the file it was written with; get the captioner anew")
-
-    def _read(self, name: str) -> bytes:
-        try:
-            return self._zip.read(name) if self._zip else (self.place / name).read_bytes()
-        except (OSError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
-            raise BundleError(f"{self.place} is no captioner, or an incomplete one: {name} cannot be read") from error
 
     def _json(self, name: str, data: bytes) -> Any:
         try:
@@ -151,19 +154,54 @@ def find(model: str | Path | None) -> Path:
 
     Raises:
         UnknownNameError: There is none; the message offers the nearest.
+        BundleError: There is nothing at the path, or the captioner chosen as the default has gone.
     """
     if model is None:
-        return SHIPPED / DEFAULT
+        return _default()
     name = str(model)
     given = Path(os.path.expanduser(name))  # noqa: PTH111 - Path.expanduser raises for unknown users
     if os.sep in name or given.suffix == SUFFIX or _exists(given / DESCRIPTION):
         if not _exists(given):
             raise BundleError(f"there is no captioner at {given}")
         return given
-    for folder in (paths.models_dir(), SHIPPED):
-        if _exists(folder / name / DESCRIPTION):
-            return folder / name
+    if place := _named(name):
+        return place
     raise UnknownNameError("captioner", name, names())
+
+
+def _named(name: str) -> Path | None:
+    places = (folder / name for folder in (paths.models_dir(), SHIPPED))
+    return next((place for place in places if _exists(place / DESCRIPTION)), None)
+
+
+def _default() -> Path:
+    name = chosen()
+    if name is None:
+        return SHIPPED / DEFAULT
+    if place := _named(name):
+        return place
+    raise BundleError(
+        f"{name!r}, the captioner chosen as the default, is not there any more;"
+        " go back to the one that ships with: capgen models default --reset"
+    )
+
+
+def chosen() -> str | None:
+    """Return the name of the captioner that this user chose as the default, ``None`` if there is no choice.
+
+    Raises:
+        BundleError: What was written down cannot be read, or is no name.
+    """
+    file = paths.default_file()
+    try:
+        name = file.read_text().removesuffix("\n")
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError):
+        name = ""
+    if not paths.NAME.fullmatch(name):
+        raise BundleError(f"{file} does not name a captioner; go back to the one that ships: capgen models default --reset")
+    return name
 
 
 def names() -> list[str]:
@@ -189,11 +227,7 @@ def write(place: Path, description: Description, contents: dict[str, bytes]) -> 
     text = files.json_text({**values, "seal": _seal(values)}, indent=1) + "\n"
     everything = {**contents, DESCRIPTION: text.encode()}
     if place.suffix == SUFFIX:
-        buffer = io.BytesIO()
-        with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
-            for name, data in everything.items():
-                archive.writestr(name, data)
-        files.write_bytes(place, buffer.getvalue())
+        files.write_with(place, lambda file: archive.pack(file, everything))
         return
     files.write_folder(place, everything)
 
@@ -224,12 +258,34 @@ def _seal(values: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
-def _opened_zip(place: Path) -> zipfile.ZipFile:
-    try:
-        return zipfile.ZipFile(place)
-    except (OSError, ValueError, RuntimeError, zipfile.BadZipFile) as error:
-        raise BundleError(f"{place} is no captioner: it is neither a folder nor a {SUFFIX} file") from error
+def _checked_hashes(values: Any) -> dict[str, str]:
+    """Return the hashes of a description by file name, if they name nothing but other files right beside it."""
+    hashes = dict(values)
+    plain = len(hashes) < archive.MAX_FILES and all(map(archive.is_plain, hashes))
+    if not plain or len({name.lower() for name in (DESCRIPTION, *hashes)}) <= len(hashes):  # some systems ignore case
+        raise ValueError("its list of files is none")
+    return hashes
 
 
-def _schema(values: Any) -> Any:
-    return values.get("schema") if isinstance(values, dict) else None
+def _check_kinds(description: Description) -> None:
+    """Make sure that what is shown and computed with is what it should be; the seal only says that nobody touched it."""
+    calibration = description.calibration
+    objects = (description.encoder, description.decoder, description.training, description.scores, calibration.reliability)
+    numbers = all(abs(value) < math.inf for value in (calibration.slope, calibration.offset))
+    if not (numbers and isinstance(description.name, str) and all(isinstance(value, dict) for value in objects)):
+        raise TypeError("a value is of another kind")
+    if not _is_shallow(objects, _LEVELS):
+        raise ValueError("it goes too deep")
+
+
+_LEVELS = 10
+"""Of lists and objects in each other in a description; far more would be too many for Python."""
+
+
+def _is_shallow(values: Any, levels: int) -> bool:
+    inner = values.values() if isinstance(values, dict) else values if isinstance(values, (list, tuple)) else ()
+    return levels > 0 and all(_is_shallow(value, levels - 1) for value in inner)
+
+
+def _schema(values: Any) -> str:
+    return str(values.get("schema") if isinstance(values, dict) else None)[:40]

@@ -15,9 +15,10 @@ from capgen import bundle, images
 from capgen.decoding import DecodingOptions
 from capgen.errors import ImageError
 from capgen.images import Source
-from capgen.model import Model
+from capgen.model import Described, Model
 from capgen.pipeline import map_ahead
 from capgen.results import Caption, Result
+from capgen.vocabulary import words
 
 BATCH = 16
 """Pictures whose captions are searched together by a worker; more are little faster and take more memory."""
@@ -48,7 +49,7 @@ class Captioner:
         """Open a captioner.
 
         Args:
-            model: A name or a path; the captioner that ships by default.
+            model: A name or a path; by default the captioner that ``capgen models default`` names.
             threads: Processors to use; all by default.
 
         Raises:
@@ -69,8 +70,7 @@ class Captioner:
         """
         pixels = images.read(source, self._whole.preprocessing)
         with self._whole_lock:
-            features = self._whole.encode(pixels)
-            (found,) = self._whole.write(features[None], options, [_key(pixels)])
+            (found,) = self._whole.write([self._whole.encode(pixels)], options, [_key(pixels)])
         return found[0]
 
     def caption_many(self, sources: Iterable[Item], options: DecodingOptions | None = None) -> Iterator[Result]:
@@ -138,6 +138,7 @@ class Captioner:
             start=given,
             opening=start.strip(),
             avoid=tuple(sorted({index for text in avoid for index in vocabulary.encode(text)})),
+            unsaid=tuple(sorted({word for text in avoid for word in words(text)})) if self.bundle.names else (),
             temperature=temperature or (1.0 if top_p < 1 else 0.0),
             top_p=top_p,
             seed=seed,
@@ -168,7 +169,7 @@ def _batches(sources: Iterable[Item]) -> Iterator[list[Item]]:
 
 def _captioned(model: Model, sources: Sequence[Item], options: DecodingOptions | None) -> list[Result]:
     """Read, describe and caption a batch."""
-    described: list[np.ndarray | ImageError | Result] = []  # (C, D) each
+    described: list[Described | ImageError | Result] = []
     keys = []
     for source in sources:
         if isinstance(source, Result):
@@ -181,8 +182,8 @@ def _captioned(model: Model, sources: Sequence[Item], options: DecodingOptions |
         else:
             described.append(model.encode(pixels))
             keys.append(_key(pixels))
-    features = [entry for entry in described if isinstance(entry, np.ndarray)]
-    written = iter(model.write(np.stack(features), options, keys) if features else [])
+    pictures = [entry for entry in described if isinstance(entry, Described)]
+    written = iter(model.write(pictures, options, keys) if pictures else [])
     results = []
     for source, entry in zip(sources, described, strict=True):
         if isinstance(entry, Result):

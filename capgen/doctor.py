@@ -184,6 +184,7 @@ def _captioners() -> Iterator[Check]:
     }
     for place in sorted(found | {default}):
         yield place.name, partial(_captioner, place, shipped=place.parent == bundle.SHIPPED)
+    yield "default", lambda: str(bundle.find(None))
 
 
 def _captioner(place: Path, *, shipped: bool) -> str:
@@ -214,13 +215,17 @@ _PROGRAM = """
 import sys
 sys.path.append(sys.argv[1])
 from capgen.captioner import Captioner
-print(Captioner.load().caption(sys.argv[2]))
+print(Captioner.load(sys.argv[3]).caption(sys.argv[2]))
 """
 
 
 def _caption() -> str:
     """Caption the photograph in another process, because a native library that does not fit can end the process."""
-    command = [sys.executable, "-P", "-X", "utf8", "-c", _PROGRAM, str(Path(__file__).parents[1]), str(PHOTOGRAPH)]
+    from capgen import bundle
+
+    captioner = bundle.SHIPPED / bundle.DEFAULT
+    arguments = [str(path) for path in (Path(__file__).parents[1], PHOTOGRAPH, captioner)]
+    command = [sys.executable, "-P", "-X", "utf8", "-c", _PROGRAM, *arguments]
     started = time.monotonic()
     try:
         done = subprocess.run(  # noqa: S603 - a program of our own

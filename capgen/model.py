@@ -1,6 +1,7 @@
 """``Model``: a bundle and LiteRT on one thread of a program, pictures to captions."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -8,7 +9,22 @@ import numpy as np
 from capgen import bundle, decoding
 from capgen.decoding import Arrays, DecodingOptions
 from capgen.litert import Graph
+from capgen.names import Guess, with_cell
 from capgen.results import Caption
+from capgen.wording import Wording
+
+
+@dataclass(frozen=True)
+class Described:
+    """What the encoder says of a picture.
+
+    Attributes:
+        features: (C, D) float32.
+        guess: What of the captioner's names it may show, if it has names.
+    """
+
+    features: np.ndarray
+    guess: Guess | None = None
 
 
 class LiteRTSteps:
@@ -46,6 +62,7 @@ class Model:
         self.preprocessing = opened.description.preprocessing
         self.options = opened.description.decoding
         self._calibration = opened.description.calibration
+        self.wording = Wording(opened.vocabulary, opened.names)
         self._output = opened.description.encoder["output"]
 
     @cached_property
@@ -56,19 +73,22 @@ class Model:
     def _steps(self) -> LiteRTSteps:
         return LiteRTSteps(Graph(self.bundle.graph(bundle.DECODER), self._threads))
 
-    def encode(self, pixels: np.ndarray) -> np.ndarray:
-        """Describe a picture: (S, S, 3) uint8 to features (C, D) float32."""
+    def encode(self, pixels: np.ndarray) -> Described:
+        """Describe a picture (S, S, 3) uint8."""
         outputs = self._encoder.run("encode", {"image": pixels[None].astype(np.float32)})
+        names = self.bundle.names
         # what training saw came from a float16 cache
-        return outputs[self._output][0].astype(np.float16).astype(np.float32)
+        grid = outputs[self._output][0].astype(np.float16)
+        guess = names.guess(outputs["probabilities"].reshape(-1).astype(np.float16)) if names else None
+        return Described((with_cell(grid, guess.cell()) if guess else grid).astype(np.float32), guess)
 
     def write(
-        self, features: np.ndarray, options: DecodingOptions | None = None, keys: Sequence[int] | None = None
+        self, pictures: Sequence[Described], options: DecodingOptions | None = None, keys: Sequence[int] | None = None
     ) -> list[list[Caption]]:
         """Caption a batch of described pictures.
 
         Args:
-            features: (N, C, D).
+            pictures: What ``encode`` says of each.
             options: How to search; the bundle's own way by default.
             keys: See ``decoding.search``.
 
@@ -77,16 +97,19 @@ class Model:
         """
         options = options or self.options
         return [
-            [self._caption(found, options) for found in hypotheses] for hypotheses in self.search(features, options, keys)
+            [self._caption(found, picture, options) for found in hypotheses]
+            for picture, hypotheses in zip(pictures, self.search(pictures, options, keys), strict=True)
         ]
 
-    def _caption(self, found: decoding.Hypothesis, options: DecodingOptions) -> Caption:
-        said = self.bundle.vocabulary.decode(found.ids[found.given :])
+    def _caption(self, found: decoding.Hypothesis, picture: Described, options: DecodingOptions) -> Caption:
+        said = self.wording.text(found.ids[found.given :], picture.guess)
         confidence = self._calibration.confidence(found.score(options.length_power))
         return Caption(f"{options.opening} {said}".strip(), confidence, found.log_probability)
 
     def search(
-        self, features: np.ndarray, options: DecodingOptions | None = None, keys: Sequence[int] | None = None
+        self, pictures: Sequence[Described], options: DecodingOptions | None = None, keys: Sequence[int] | None = None
     ) -> list[list[decoding.Hypothesis]]:
         """Do what ``write`` does, and return word ids and log-probabilities."""
-        return decoding.search(self._steps, features, options or self.options, keys)
+        options = options or self.options
+        steps = self.wording.allowing(self._steps, [picture.guess for picture in pictures], options.unsaid)
+        return decoding.search(steps, np.stack([picture.features for picture in pictures]), options, keys)

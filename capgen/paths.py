@@ -4,7 +4,11 @@
 """
 
 import os
+import re
 from pathlib import Path
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+"""What data sets and captioners may be called: a name is a file's or a folder's, too."""
 
 
 def cache_dir() -> Path:
@@ -48,3 +52,8 @@ def runs_dir() -> Path:
 def models_dir() -> Path:
     """Return the folder of the captioners this user trained or unpacked."""
     return data_dir() / "models"
+
+
+def default_file() -> Path:
+    """Return the file with the name of the captioner that is used when none is named, if this user chose one."""
+    return data_dir() / "default-captioner"

@@ -24,16 +24,29 @@ def words(caption: str) -> list[str]:
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """The words a captioner knows, in id order, the four special ones first."""
+    """The words a captioner knows, in id order, the four special ones first.
+
+    After those may come marks, entries in angle brackets that are no words: slots of names, and starts of other styles.
+    """
 
     entries: tuple[str, ...]
 
     @classmethod
-    def build(cls, captions: Iterable[str], minimum_count: int) -> "Vocabulary":
-        """Keep the words that occur at least ``minimum_count`` times, the most frequent first."""
-        counts = Counter(word for caption in captions for word in words(caption))
+    def build(cls, captions: Iterable[Sequence[str]], minimum_count: int, marks: Sequence[str] = ()) -> "Vocabulary":
+        """Keep the words that occur at least ``minimum_count`` times, the most frequent first, and all marks.
+
+        Args:
+            captions: The words of each.
+            minimum_count: Fewest occurrences.
+            marks: Entries in angle brackets; those in captions are not counted.
+        """
+        counts = Counter(word for caption in captions for word in caption if word not in marks)
         kept = sorted((word for word, count in counts.items() if count >= minimum_count), key=lambda w: (-counts[w], w))
-        return cls((*SPECIAL, *kept))
+        return cls((*SPECIAL, *marks, *kept))
+
+    def extended(self, other: "Vocabulary") -> "Vocabulary":
+        """Return this one and after it what only ``other`` has, so that every id stays."""
+        return Vocabulary((*self.entries, *(entry for entry in other.entries if entry not in self)))
 
     @cached_property
     def _ids(self) -> dict[str, int]:
@@ -49,7 +62,11 @@ class Vocabulary:
 
     def encode(self, caption: str) -> list[int]:
         """Return the ids of a caption's words, without start and end."""
-        return [self._ids.get(word, UNKNOWN) for word in words(caption)]
+        return self.ids(words(caption))
+
+    def ids(self, entries: Iterable[str]) -> list[int]:
+        """Return the ids of words and marks."""
+        return [self._ids.get(entry, UNKNOWN) for entry in entries]
 
     def decode(self, ids: Sequence[int]) -> str:
         """Return the caption of ``ids`` up to the end mark; padding and start are left out."""

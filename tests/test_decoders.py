@@ -36,7 +36,7 @@ def logits(model, features, words, places=None):
 
 def test_one_word_at_a_time_gives_the_scores_of_the_whole_caption(decoder):
     features, words = inputs()
-    whole = keras.ops.convert_to_numpy(keras.ops.log_softmax(logits(decoder.training_model(2, 5), features, words)))
+    whole = keras.ops.convert_to_numpy(keras.ops.log_softmax(logits(decoder.training_model(5), features, words)))
     steps = KerasSteps(decoder)
     memory = decoding.beam._expanded(steps.begin(features), 2)
     for position in range(5):
@@ -48,7 +48,7 @@ def test_one_word_at_a_time_gives_the_scores_of_the_whole_caption(decoder):
 
 def test_only_the_places_asked_for_are_scored(decoder):
     features, words = inputs()
-    model = decoder.training_model(2, 5)
+    model = decoder.training_model(5)
     places = np.array([0, 7, 29], np.int32)
     whole = logits(model, features, words).reshape(-1, SHAPE.vocabulary)
     np.testing.assert_allclose(logits(model, features, words, places), whole[places], atol=1e-6)
@@ -56,7 +56,7 @@ def test_only_the_places_asked_for_are_scored(decoder):
 
 def test_no_word_sees_what_comes_after_it(decoder):
     features, words = inputs()
-    model = decoder.training_model(2, 5)
+    model = decoder.training_model(5)
     changed = words.copy()
     changed[:, :, 3:] = 4
     first, second = (logits(model, features, w)[:, :, :3] for w in (words, changed))
@@ -65,13 +65,13 @@ def test_no_word_sees_what_comes_after_it(decoder):
 
 def test_other_pictures_give_other_scores(decoder):
     features, words = inputs()
-    model = decoder.training_model(2, 5)
+    model = decoder.training_model(5)
     first, second = (logits(model, f, words) for f in (features, features[::-1].copy()))
     assert np.abs(first - second)[0].max() > 1e-4
 
 
 def test_litert_captions_like_keras_for_every_batch_and_beam(decoder, tmp_path):
-    for variable in decoder.training_model(1, 2).weights:  # what a bundle holds is rounded
+    for variable in decoder.training_model(2).weights:  # what a bundle holds is rounded
         if "seed" not in variable.path:
             variable.assign(np.asarray(variable).astype(np.float16).astype(np.float32))
     by_keras = KerasSteps(decoder)

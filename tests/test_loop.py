@@ -122,13 +122,16 @@ def test_a_checkpoint_of_another_model_is_refused(data, tmp_path):
 
 def test_weights_decide_how_often_a_picture_is_seen(data):
     from capgen.training.batches import CaptionBatches, Sample
+    from capgen.training.features import CachedFeatures
 
     _, store = data
     samples = [Sample("hash0", [[4]], 2.5), Sample("hash1", [[4]], 0.5), Sample("hash2", [[4]])]
     seen = {sample.image_hash: 0 for sample in samples}
     for epoch in range(200):
-        made = CaptionBatches(samples, store, "grid", captions=1, maximum_words=3, batch_size=2, seed=1, epoch=epoch)
-        for key, _ in made.draws:
+        made = CaptionBatches(
+            samples, CachedFeatures(store, "grid"), captions=1, maximum_words=3, batch_size=2, seed=1, epoch=epoch
+        )
+        for key, _, _ in (draw for batch in made.batches for draw in batch):
             seen[key] += 1
     assert seen["hash2"] == 200
     assert 2.3 < seen["hash0"] / 200 < 2.7

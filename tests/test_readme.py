@@ -79,5 +79,5 @@ def test_the_whole_path_runs_on_a_small_data_set_in_flickr8ks_layout(environment
 
 
 def test_every_option_of_every_command_in_the_readme_exists():
-    for command, flag in set(re.findall(r"capgen (\w+)[^`\n]*?(--[a-z-]+)", README)):
-        assert flag in capgen(command, "--help").stdout, (command, flag)
+    for command, flag in set(re.findall(r"capgen ((?:models )?\w+)[^`\n]*?(--[a-z-]+)", README)):
+        assert flag in capgen(*command.split(), "--help").stdout, (command, flag)

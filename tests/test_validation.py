@@ -1,6 +1,7 @@
 """From rows to a prepared data set: what is kept, what is left out and why, which split, what is saved."""
 
 import json
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -8,7 +9,7 @@ from PIL import Image
 from capgen.datasets import prepared
 from capgen.datasets.layout import Problem, Reading, Row
 from capgen.datasets.prepared import PreparedDataset, PreparedPicture
-from capgen.datasets.validation import locate, validate
+from capgen.datasets.validation import Share, locate, validate
 from capgen.errors import DataError, UnknownNameError
 
 
@@ -20,7 +21,7 @@ def picture(path, number):
 
 def checked(folder, *rows, **options):
     """Validate rows whose pictures lie in ``folder``."""
-    return validate([(Reading(list(rows), [folder]), 1.0)], **options)
+    return validate([Share(Reading(list(rows), [folder]))], **options)
 
 
 def problems_of(validated):
@@ -108,7 +109,7 @@ def test_the_rows_of_one_image_are_joined(tmp_path):
 def test_what_the_reading_could_not_read_is_reported_first(tmp_path):
     problem = Problem("malformed row", "t.csv:3")
     reading = Reading([Row("none.png", ("A dog.",))], [tmp_path], [problem])
-    assert validate([(reading, 1.0)]).problems[0] == problem
+    assert validate([Share(reading)]).problems[0] == problem
 
 
 def test_a_second_file_of_the_same_content_is_reported_and_left_out(tmp_path):
@@ -158,7 +159,7 @@ def test_the_same_image_in_two_sources_is_kept_once(tmp_path):
     picture(tmp_path / "a/1.png", 1)
     picture(tmp_path / "b/1.png", 1)
     readings = [Reading([Row("1.png", ("A dog.",), "train")], [tmp_path / folder]) for folder in "ab"]
-    validated = validate([(reading, 1.0) for reading in readings])
+    validated = validate([Share(reading) for reading in readings])
     assert [picture.path for picture in validated.pictures] == [str(tmp_path / "a/1.png")]
     assert problems_of(validated) == [("duplicate image", "1.png")]
 
@@ -167,8 +168,29 @@ def test_each_source_gives_its_pictures_its_weight(tmp_path):
     picture(tmp_path / "1.png", 1)
     picture(tmp_path / "2.png", 2)
     readings = [Reading([Row(name, ("A dog.",), "train")], [tmp_path]) for name in ("1.png", "2.png")]
-    validated = validate(list(zip(readings, (1.0, 2.5), strict=True)))
+    validated = validate([Share(reading, weight) for reading, weight in zip(readings, (1.0, 2.5), strict=True)])
     assert [picture.weight for picture in validated.pictures] == [1.0, 2.5]
+
+
+def test_a_source_may_only_train(tmp_path):
+    for number in range(4):
+        picture(tmp_path / f"{number}.png", number)
+    rows = [Row(f"{n}.png", ("A dog.",), split) for n, split in enumerate(("train", "dev", "test", None))]
+    validated = validate([Share(Reading(rows, [tmp_path]), train_only=True, style="pets")])
+    assert [(Path(p.path).name, p.split, p.style) for p in validated.pictures] == [
+        ("0.png", "train", "pets"),
+        ("3.png", "train", "pets"),
+    ]
+    assert not validated.problems
+    assert not validated.drawn_split
+
+
+def test_pictures_are_left_out_by_their_names(tmp_path):
+    for number in range(3):
+        picture(tmp_path / f"{number}.png", number)
+    rows = [Row(f"{number}.png", ("A dog.",), "train") for number in range(3)]
+    validated = validate([Share(Reading(rows, [tmp_path]), left_out=frozenset({"1.png"}))])
+    assert set(kept(validated)) == {"0.png", "2.png"}
 
 
 def test_official_splits_are_kept_and_only_the_rest_is_drawn(tmp_path):

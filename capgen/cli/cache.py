@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from capgen.cli import app
-from capgen.cli.console import FAILED, SOME_FAILED, Verbose, command, say
+from capgen.cli.console import SOME_FAILED, Verbose, command, confirm, say
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -76,7 +76,10 @@ def clear_command(
     from capgen import cache, paths
 
     if not yes:
-        _ask(f"remove all features and encoders in {paths.cache_dir()}? preparing computes them again")
+        confirm(
+            f"remove all features and encoders in {paths.cache_dir()}? preparing computes them again",
+            unasked="remove all features and encoders from the cache",
+        )
     _go_through(cache.everything(), dry_run=False)
 
 
@@ -99,17 +102,3 @@ def _go_through(found: "Iterator[Waste]", *, dry_run: bool) -> None:
     typer.echo(f"{'would free' if dry_run else 'freed'} {files.size_text(freed)}")
     if left:
         raise typer.Exit(SOME_FAILED)
-
-
-def _ask(question: str) -> None:
-    """End the command unless a person agrees."""
-    import sys
-
-    from capgen.errors import UsageError
-
-    if not sys.stdin.isatty():
-        raise UsageError("there is no terminal to ask on; give --yes to remove all features and encoders from the cache")
-    typer.echo(f"{question} [y/N] ", err=True, nl=False)
-    if sys.stdin.readline().strip().lower() not in {"y", "yes"}:  # not typer.confirm, which hides Ctrl-C
-        say("nothing was removed")
-        raise typer.Exit(FAILED)

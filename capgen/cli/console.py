@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from capgen.errors import CapgenError
+from capgen.errors import CapgenError, UsageError
 
 INTERRUPTED = 130
 FAILED = 1
@@ -66,6 +66,30 @@ def is_terminal() -> bool:
     return sys.stderr.isatty()
 
 
+def confirm(question: str, unasked: str) -> None:
+    """End the command unless a person agrees.
+
+    Args:
+        question: What is asked.
+        unasked: What ``--yes`` is for, told where there is nobody to ask.
+
+    Raises:
+        UsageError: There is no terminal to ask on.
+        Exit: The answer is no.
+    """
+    if not sys.stdin.isatty():
+        raise UsageError(f"there is no terminal to ask on; give --yes to {unasked}")
+    typer.echo(f"{question} [y/N] ", err=True, nl=False)
+    if sys.stdin.readline().strip().lower() not in {"y", "yes"}:  # not typer.confirm, which hides Ctrl-C
+        say("nothing was removed")
+        raise typer.Exit(FAILED)
+
+
+def printable(text: str) -> str:
+    """Return ``text`` with control characters written out: a terminal would obey those in a file that a stranger sent."""
+    return "".join(mark if mark.isprintable() else ascii(mark)[1:-1] for mark in text)
+
+
 @contextmanager
 def progress(title: str, *, shown: bool) -> Iterator[Callable[..., None]]:
     """Show a bar with rate and time left on stderr, from the first update to the last.
@@ -112,7 +136,7 @@ def _line(error: BaseException) -> str:
         return "there is not enough memory; close other programs or use smaller batches"
     if isinstance(error, OSError) and error.filename:
         return f"{error.filename}: {error.strerror}"
-    return " ".join(str(error).split())
+    return printable(" ".join(str(error).split()))
 
 
 def _close_stdout() -> None:

@@ -31,6 +31,19 @@ def prepare_command(
     weight: Annotated[
         list[float] | None, typer.Option(help="How often a source's images are seen in an epoch; once a source.")
     ] = None,
+    use: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="all, or train: a source's pictures only train, all of them if it has no splits; once, or once a source."
+        ),
+    ] = None,
+    style: Annotated[
+        list[str] | None,
+        typer.Option(help="Name of a way of writing that must not become the captioner's own; '' for none; once a source."),
+    ] = None,
+    leave_out: Annotated[
+        Path | None, typer.Option(help="File of image names, one a line, that are not used, whatever source they are in.")
+    ] = None,
     name: Annotated[str | None, typer.Option(help="What the data set is called; the source's own name by default.")] = None,
     encoder: Annotated[
         str,
@@ -57,7 +70,13 @@ def prepare_command(
         return values * (len(sources) if len(values) == 1 else 1)
 
     columns = zip(
-        sources, each(images, None, "--images"), each(layout, "auto", "--format"), each(weight, 1.0, "--weight"), strict=True
+        sources,
+        each(images, None, "--images"),
+        each(layout, "auto", "--format"),
+        each(weight, 1.0, "--weight"),
+        each(use, "all", "--use"),
+        each(style, "", "--style"),
+        strict=True,
     )
     chosen = name or _default_name(sources[0])
     wanted = [Source(*row) for row in columns]
@@ -93,6 +112,7 @@ def prepare_command(
                 encoder_weights=encoder_weights,
                 views=views or (),
                 workers=workers,
+                left_out=_names(leave_out) if leave_out else frozenset(),
                 strict=strict,
                 seed=seed,
                 observer=Telling(),
@@ -100,6 +120,13 @@ def prepare_command(
         )
     if not quiet:
         say(f"prepared {dataset.name!r}: train a captioner on it with: capgen train {dataset.name}")
+
+
+def _names(listing: Path) -> frozenset[str]:
+    """Read the names of files, one a line, folders before them left out."""
+    from capgen.datasets.layout import read_text
+
+    return frozenset(Path(line.strip()).name for line in read_text(listing).splitlines() if line.strip())
 
 
 def _default_name(source: Path) -> str:

@@ -17,6 +17,9 @@ class Silence:
     def on_step(self, epoch: int, step: int, steps: int, loss: float) -> None:
         """See ``Observer.on_step``."""
 
+    def on_describe(self, done: int, total: int) -> None:
+        """See ``Observer.on_describe``."""
+
     def on_epoch(self, epoch: "Epoch", *, best: bool) -> None:
         """See ``Observer.on_epoch``."""
 
@@ -28,6 +31,11 @@ class PlainLines:
         """Say that training has begun, so that a log is not empty for minutes."""
         if epoch == 1 and step == 1:
             say(f"training: {steps} steps an epoch")
+
+    def on_describe(self, done: int, total: int) -> None:
+        """Say that it has begun."""
+        if done == 1:
+            say(f"describing {total:,} pictures with the captioner's own encoder")
 
     def on_epoch(self, epoch: "Epoch", *, best: bool) -> None:
         """Print the epoch."""
@@ -50,25 +58,31 @@ class LiveDisplay:
 
         self._console = Console(stderr=True)
         self._bar = Progress(
-            TextColumn("epoch {task.fields[epoch]}"),
+            TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("loss {task.fields[loss]:.4f}"),
+            TextColumn("{task.fields[loss]}"),
             TimeRemainingColumn(),
         )
-        self._task = self._bar.add_task("epoch", total=None, epoch=1, loss=0.0)
+        self._task = self._bar.add_task("epoch 1", total=None, loss="")
         self._rows: list[tuple[Epoch, bool]] = []
         self._live = Live(self._picture(), console=self._console, refresh_per_second=4)
         self._live.start()
 
     def on_step(self, epoch: int, step: int, steps: int, loss: float) -> None:
         """Move the bar."""
-        self._bar.update(self._task, completed=step, total=steps, epoch=epoch, loss=loss)
+        self._bar.update(
+            self._task, completed=step, total=steps, description=f"epoch {epoch}", loss=f"loss {loss:.4f}"
+        )
+
+    def on_describe(self, done: int, total: int) -> None:
+        """Move the bar."""
+        self._bar.update(self._task, completed=done, total=total, description="describing pictures", loss="")
 
     def on_epoch(self, epoch: "Epoch", *, best: bool) -> None:
         """Add the epoch to the table."""
         self._rows.append((epoch, best))
-        self._bar.reset(self._task, epoch=epoch.number + 1, loss=0.0)
+        self._bar.reset(self._task, description=f"epoch {epoch.number + 1}", loss="")
         self._live.update(self._picture())
 
     def _picture(self) -> "RenderableType":

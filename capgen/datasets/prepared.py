@@ -27,6 +27,7 @@ class PreparedPicture:
         split: ``train``, ``dev`` or ``test``.
         captions: Its human captions.
         weight: How often it is seen in an epoch of training.
+        style: Name of the way in which its captions are written; empty for the one that a captioner writes in.
     """
 
     path: str
@@ -34,6 +35,7 @@ class PreparedPicture:
     split: str
     captions: tuple[str, ...]
     weight: float = 1.0
+    style: str = ""
 
 
 @dataclass(frozen=True)
@@ -71,8 +73,8 @@ class PreparedDataset:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Identify pictures, captions, splits and weights, whatever their order and place."""
-        rows = sorted(f"{p.image_hash} {p.split} {p.weight} {json.dumps(p.captions)}" for p in self.pictures)
+        """Identify pictures, captions, splits, weights and styles, whatever their order and place."""
+        rows = sorted(f"{p.image_hash} {p.split} {p.weight} {p.style} {json.dumps(p.captions)}" for p in self.pictures)
         return hashlib.sha256("\n".join(rows).encode()).hexdigest()[:16]
 
     def save(self) -> Path:

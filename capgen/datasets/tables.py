@@ -1,6 +1,7 @@
 """Tables with named columns: CSV and TSV (Kaggle's ``captions.txt`` among them), and JSON lines.
 
-A row has an image, one caption or a list of them, and may have a split.
+A row has an image, one caption or a list of them, and may have a split. In place of captions it may have a label, the name
+of what is in the picture, of which short captions are made.
 """
 
 import csv
@@ -15,7 +16,11 @@ from capgen.errors import DataError
 
 IMAGE_COLUMNS = ("image", "file_name", "filename", "image_name", "image_path", "file", "path", "filepath")
 CAPTION_COLUMNS = ("captions", "caption", "text", "comment", "sentence", "description")
+LABEL_COLUMNS = ("label",)
 SPLIT_COLUMNS = ("split",)
+
+LABEL_CAPTIONS = ("a close up of {}", "{} up close", "a view of {}")
+"""What is said of a picture of which only the name of the thing in it is known."""
 
 _TABLES = (".csv", ".tsv", ".txt")
 _JSON_LINES = (".jsonl", ".ndjson")
@@ -34,7 +39,7 @@ def read_csv(source: Path) -> Reading:
     """Read ``source``, a CSV or TSV file or the folder of one; captions with commas are quoted."""
     path = _file(source, _TABLES, lambda path: _csv_columns(path) is not None)
     if path is None:
-        needed = f"one of {', '.join(IMAGE_COLUMNS)} and one of {', '.join(CAPTION_COLUMNS)}"
+        needed = f"one of {', '.join(IMAGE_COLUMNS)} and one of {', '.join((*CAPTION_COLUMNS, *LABEL_COLUMNS))}"
         raise DataError(f"{source} has no table whose first line names its columns: {needed}")
     problems: list[Problem] = []
     return _reading(path, _csv_rows(path, problems), problems)
@@ -69,7 +74,7 @@ def _columns(names: Iterable[str]) -> tuple[str, str] | None:
     """Return the names of the image and the caption column, if both are there."""
     present = {str(name).strip().lower(): str(name) for name in names}
     image = next((present[name] for name in IMAGE_COLUMNS if name in present), None)
-    caption = next((present[name] for name in CAPTION_COLUMNS if name in present), None)
+    caption = next((present[name] for name in (*CAPTION_COLUMNS, *LABEL_COLUMNS) if name in present), None)
     return (image, caption) if image and caption else None
 
 
@@ -122,6 +127,8 @@ def _reading(path: Path, rows: Iterable[tuple[str, Mapping[str, Any]]], problems
         columns = _columns(key for key in row if key is not None)
         image = row[columns[0]] if columns else None
         captions = _captions(row[columns[1]]) if columns else None
+        if captions and columns and columns[1].strip().lower() in LABEL_COLUMNS:
+            captions = tuple(said.format(_with_article(label)) for label in captions for said in LABEL_CAPTIONS)
         if not image or not isinstance(image, str) or captions is None:
             problems.append(Problem("malformed row", place, "it lacks an image or a caption"))
             continue
@@ -135,6 +142,10 @@ def _reading(path: Path, rows: Iterable[tuple[str, Mapping[str, Any]]], problems
             continue
         found.append(Row(image.strip(), captions, SPLIT_NAMES[named] if named else None))
     return Reading(found, image_folders(path.parent), problems)
+
+
+def _with_article(label: str) -> str:
+    return f"{'an' if label[:1].lower() in 'aeiou' else 'a'} {label}"
 
 
 def _captions(value: Any) -> tuple[str, ...] | None:

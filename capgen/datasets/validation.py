@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from capgen import images
-from capgen.datasets.layout import Problem, Reading
+from capgen.datasets.layout import Problem, Reading, Row
 from capgen.datasets.prepared import SPLITS, PreparedPicture
 from capgen.errors import ImageError
 from capgen.pipeline import map_ahead
@@ -35,16 +35,40 @@ class Validated:
     drawn_split: bool = False
 
 
+@dataclass(frozen=True)
+class Share:
+    """What of a reading goes into a data set, and how.
+
+    Attributes:
+        reading: The source as read.
+        weight: How often its pictures are seen in an epoch of training.
+        style: Name of the way in which its captions are written.
+        train_only: Whether its pictures only train: its train split, or all of it if it has no splits.
+        left_out: Names of pictures that are not used.
+    """
+
+    reading: Reading
+    weight: float = 1.0
+    style: str = ""
+    train_only: bool = False
+    left_out: frozenset[str] = frozenset()
+
+    def takes(self, row: Row) -> bool:
+        """Whether a row is used at all."""
+        elsewhere = self.train_only and row.split not in (None, "train")
+        return not elsewhere and Path(row.image).name not in self.left_out
+
+
 @dataclass
 class _Candidate:
     path: Path
     captions: list[str]
     split: str | None
-    weight: float
+    share: Share
 
 
 def validate(
-    sources: Sequence[tuple[Reading, float]],
+    sources: Sequence[Share],
     *,
     seed: int = 0,
     workers: int = 2,
@@ -54,14 +78,14 @@ def validate(
     """Check everything that was read.
 
     Args:
-        sources: Each reading with its weight.
+        sources: What was read.
         seed: Decides the split where there is none.
         workers: Threads that read and decode.
         is_known: Tells of a content hash whether that image has been decoded before, to save doing it again.
         on_progress: Called with the number of images checked and in all.
     """
     result = Validated()
-    candidates = [c for reading, weight in sources for c in _found(reading, weight, result.problems)]
+    candidates = [candidate for share in sources for candidate in _found(share, result.problems)]
 
     def check(candidate: _Candidate) -> str | ImageError:
         try:
@@ -81,8 +105,14 @@ def validate(
         if isinstance(checked, ImageError):
             result.problems.append(Problem("unreadable image", str(candidate.path), str(checked)))
             continue
+        split = candidate.split or ("train" if candidate.share.train_only else "")
         picture = PreparedPicture(
-            str(candidate.path.resolve()), checked, candidate.split or "", tuple(candidate.captions), candidate.weight
+            path=str(candidate.path.resolve()),
+            image_hash=checked,
+            split=split,
+            captions=tuple(candidate.captions),
+            weight=candidate.share.weight,
+            style=candidate.share.style,
         )
         first = pictures.setdefault(checked, picture)
         if first is not picture:
@@ -91,12 +121,13 @@ def validate(
     return result
 
 
-def _found(reading: Reading, weight: float, problems: list[Problem]) -> list[_Candidate]:
-    """Look up the files of a reading, join the rows of one picture, and leave empty captions out."""
+def _found(share: Share, problems: list[Problem]) -> list[_Candidate]:
+    """Look up the files of a source, join the rows of one picture, and leave empty captions out."""
+    reading = share.reading
     problems += reading.problems
     named = Counter(Path(image).name for image in {row.image for row in reading.rows})
     candidates: dict[str, _Candidate] = {}
-    for row in reading.rows:
+    for row in filter(share.takes, reading.rows):
         kept = [caption for caption in row.captions if words(caption)]
         problems += [Problem("empty caption", row.image) for caption in row.captions if not words(caption)]
         path = locate(row.image, reading.folders, by_name=named[Path(row.image).name] == 1)
@@ -108,7 +139,7 @@ def _found(reading: Reading, weight: float, problems: list[Problem]) -> list[_Ca
         elif row.split == "unused":
             problems.append(Problem("image in no split", row.image))
         elif kept:
-            candidate = candidates.setdefault(str(path), _Candidate(path, [], row.split, weight))
+            candidate = candidates.setdefault(str(path), _Candidate(path, [], row.split, share))
             if candidate.split != row.split:
                 candidate.split, left = _more_protected(candidate.split, row.split)
                 problems.append(

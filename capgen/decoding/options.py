@@ -41,6 +41,7 @@ class DecodingOptions:
         start: Ids of the words that every caption begins with; unknown ones may be among them.
         opening: The text that ``start`` is shown as.
         avoid: Ids of words that are never said.
+        unsaid: Words that no name which fills a slot may contain.
         temperature: Draw each word from the probabilities to the power of one over this, instead of searching; 0 to search.
         top_p: Draw from the likeliest words that together have this probability (Holtzman et al. 2020).
         seed: Of the drawing; the same image, options and seed give the same captions, in any batch.
@@ -54,13 +55,14 @@ class DecodingOptions:
     start: tuple[int, ...] = ()
     opening: str = ""
     avoid: tuple[int, ...] = ()
+    unsaid: tuple[str, ...] = ()
     temperature: float = 0.0
     top_p: float = 1.0
     seed: int = 0
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        for name in ("start", "avoid"):  # JSON knows only lists
+        for name in ("start", "avoid", "unsaid"):  # JSON knows only lists
             object.__setattr__(self, name, tuple(getattr(self, name)))
         if self.beam < 1 or self.count < 1 or self.minimum_words < 1:
             raise UsageError("beam, count and minimum_words must be at least 1")

@@ -20,6 +20,18 @@ def sample(
         options: Temperature, top_p, seed and what else is asked for.
         keys: (N,) whatever tells the images apart, so that what is drawn for one does not depend on its batch.
     """
+    ids, totals = draw(decoder, features, options, keys)
+    return [_ranked(rows, scores, options) for rows, scores in zip(ids, totals, strict=True)]
+
+
+def draw(
+    decoder: StepFunction, features: np.ndarray, options: DecodingOptions, keys: Sequence[int]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draw ``options.count`` captions an image, as ``sample`` does.
+
+    Returns:
+        Word ids (N, K, T), the end mark after each caption, and log-probabilities (N, K).
+    """
     images, count = len(features), options.count
     begun = decoder.begin(features)
     memory = {
@@ -52,7 +64,7 @@ def sample(
                 name: array[going if name.startswith("context_") else np.repeat(going, count)]
                 for name, array in memory.items()
             }
-    return [_ranked(rows, scores, options) for rows, scores in zip(ids, totals, strict=True)]
+    return ids, totals
 
 
 def _drawn(scores: np.ndarray, chances: np.ndarray, options: DecodingOptions) -> np.ndarray:
@@ -60,6 +72,9 @@ def _drawn(scores: np.ndarray, chances: np.ndarray, options: DecodingOptions) ->
     with np.errstate(divide="ignore", over="ignore", under="ignore"):
         # as float64: a temperature may be too small for float32
         weights = np.exp((scores - scores.max(axis=-1, keepdims=True)).astype(np.float64) / options.temperature)
+    if options.top_p == 1:
+        sums = np.cumsum(weights, axis=-1)
+        return (sums <= chances[..., None] * sums[..., -1:]).sum(axis=-1).clip(max=scores.shape[-1] - 1)
     order = np.argsort(-weights, axis=-1, kind="stable")
     sums = np.cumsum(np.take_along_axis(weights, order, axis=-1), axis=-1)  # (N, K, V), rising
     # The nucleus ends with the word that brings it to top_p; a draw below that share falls on one of its words.

@@ -6,11 +6,11 @@ Every metric takes tokenized ``candidates`` (one a picture) and ``references`` (
 from collections.abc import Sequence
 
 from capgen.metrics.bleu import bleu
-from capgen.metrics.cider import cider_d
+from capgen.metrics.cider import CiderD, cider_d
 from capgen.metrics.rouge import rouge_l
 from capgen.metrics.tokenizer import tokenize
 
-__all__ = ["bleu", "cider_d", "rouge_l", "score", "tokenize"]
+__all__ = ["CiderD", "bleu", "cider_d", "rouge_l", "score", "tokenize"]
 
 
 def score(candidates: Sequence[str], references: Sequence[Sequence[str]]) -> dict[str, float]:

@@ -1,5 +1,6 @@
 """CIDEr-D (Vedantam et al. 2015): TF-IDF similarity of n-grams, clipped, with a penalty for another length."""
 
+import functools
 import math
 from collections import Counter
 from collections.abc import Sequence
@@ -10,6 +11,9 @@ from capgen.metrics.bleu import ORDERS, ngrams
 
 SIGMA = 6.0
 SCALE = 10.0
+
+CACHED = 1000
+"""Pictures whose weighted references are kept for the next caption."""
 
 
 def cider_d(candidates: Sequence[Sequence[str]], references: Sequence[Sequence[Sequence[str]]]) -> tuple[float, list[float]]:
@@ -22,15 +26,34 @@ def cider_d(candidates: Sequence[Sequence[str]], references: Sequence[Sequence[S
     Returns:
         The mean, and each picture's score, 0 to 10; published tables show a hundred times the mean.
     """
-    counted = [[ngrams(truth) for truth in truths] for truths in references]
-    frequency = Counter(gram for truths in counted for gram in {gram for counts in truths for gram in counts})
-    documents = math.log(len(references))
-    scores = []
-    for candidate, truths in zip(candidates, counted, strict=True):
-        vector = _Vector(ngrams(candidate), frequency, documents)
-        similar = sum(vector.similarity(_Vector(truth, frequency, documents)) for truth in truths)
-        scores.append(SCALE * float(np.mean(similar)) / len(truths))
+    scorer = CiderD(references)
+    scores = [scorer.score(index, candidate) for index, candidate in enumerate(candidates)]
     return float(np.mean(scores)), scores
+
+
+class CiderD:
+    """Scores any number of captions of the same pictures.
+
+    Args:
+        references: Tokens of the human captions of each, from which the document frequencies come.
+    """
+
+    def __init__(self, references: Sequence[Sequence[Sequence[str]]]) -> None:
+        """Count their n-grams."""
+        self._counted = [[ngrams(truth) for truth in truths] for truths in references]
+        present = ({gram for counts in truths for gram in counts} for truths in self._counted)
+        self._frequency = Counter(gram for grams in present for gram in grams)
+        self._documents = math.log(len(references))
+        self._vector = functools.lru_cache(CACHED)(self._vectors)
+
+    def score(self, picture: int, candidate: Sequence[str]) -> float:
+        """Score a caption of the picture with an index, 0 to 10."""
+        vector = _Vector(ngrams(candidate), self._frequency, self._documents)
+        truths = self._vector(picture)
+        return SCALE * float(np.mean(sum(vector.similarity(truth) for truth in truths))) / len(truths)
+
+    def _vectors(self, picture: int) -> list["_Vector"]:
+        return [_Vector(counts, self._frequency, self._documents) for counts in self._counted[picture]]
 
 
 class _Vector:

@@ -1,13 +1,13 @@
 """Batches for the decoder: cached features and right-padded captions, in an order that only seed and epoch decide."""
 
-import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import keras
 import numpy as np
 
-from capgen.training.features import FeatureStore, view_key
+from capgen.training.features import CachedFeatures, view_key
 from capgen.vocabulary import END, PAD, START
 
 
@@ -19,28 +19,33 @@ class Sample:
         image_hash: Key of its features.
         captions: Word ids of each of its captions, without start and end.
         weight: How often it is seen in an epoch, on average.
+        start: Id that its captions start with, which tells their style.
     """
 
     image_hash: str
     captions: Sequence[Sequence[int]]
     weight: float = 1.0
+    start: int = START
+
+
+Draw: TypeAlias = tuple[str, int, list[Sequence[int]]]
+"""What is seen of an image: the key of its features, what its captions start with, and some of them."""
 
 
 class CaptionBatches(keras.utils.PyDataset):
     """The batches of one epoch.
 
     Each is ``{"features": (N, C, D) float16, "words": (N, K, T) int32, "places": (P,) int32}`` and the next words (P,)
-    int32 of the P places that are no padding. Start and end are part of T; an image with fewer captions than K has rows of
-    padding.
+    int32 of the P places that are no padding. Start and end are part of T. The images of a batch have equally many captions, K,
+    so that no row is only padding.
 
     Args:
         samples: The images.
-        store: Their cached features.
-        output: Which output of the encoder.
+        features: Their cached features.
         views: The cached views; each image is seen in one of them, by lot.
-        captions: K, captions an image; of more, K are drawn.
+        captions: Captions an image at most; of more, so many are drawn.
         maximum_words: Words a caption is cut to; T is one more.
-        batch_size: N.
+        batch_size: N, at most.
         seed: Decides, with ``epoch``, order, views and draws; ``None`` for the given order and plain views.
         epoch: Number of the epoch.
     """
@@ -48,8 +53,7 @@ class CaptionBatches(keras.utils.PyDataset):
     def __init__(
         self,
         samples: Sequence[Sample],
-        store: FeatureStore,
-        output: str,
+        features: CachedFeatures,
         *,
         views: Sequence[str] = ("plain",),
         captions: int,
@@ -60,35 +64,47 @@ class CaptionBatches(keras.utils.PyDataset):
     ) -> None:
         """Draw the epoch: which images, in which order and view."""
         super().__init__(workers=1)
-        self.samples, self.store, self.output = samples, store, output
-        self.captions, self.steps, self.batch_size = captions, maximum_words + 1, batch_size
+        self.samples, self.features = samples, features
+        self.captions, self.steps = captions, maximum_words + 1
         if seed is None:
-            self.draws = [(sample.image_hash, sample.captions[:captions]) for sample in samples]
+            draws = [(sample.image_hash, sample.start, list(sample.captions[:captions])) for sample in samples]
+            self.batches = list(_batched(draws, batch_size))
             return
         random = np.random.default_rng([seed, epoch])
         whole = np.array([sample.weight for sample in samples])
         times = np.floor(whole + random.random(len(samples))).astype(int)
         order = random.permutation(np.repeat(np.arange(len(samples)), times))
-        self.draws = [self._draw(samples[index], views, random) for index in order.tolist()]
+        draws = [self._draw(samples[index], views, random) for index in order.tolist()]
+        batches = list(_batched(draws, batch_size))
+        self.batches = [batches[index] for index in random.permutation(len(batches)).tolist()]
 
-    def _draw(self, sample: Sample, views: Sequence[str], random: np.random.Generator):
+    def _draw(self, sample: Sample, views: Sequence[str], random: np.random.Generator) -> Draw:
         view = views[int(random.integers(len(views)))]
         chosen = random.permutation(len(sample.captions))[: self.captions].tolist()
-        return view_key(sample.image_hash, view), [sample.captions[index] for index in chosen]
+        return view_key(sample.image_hash, view), sample.start, [sample.captions[index] for index in chosen]
 
     def __len__(self) -> int:
         """Number of batches."""
-        return math.ceil(len(self.draws) / self.batch_size)
+        return len(self.batches)
 
     def __getitem__(self, index: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
         """Return batch ``index``."""
-        drawn = self.draws[index * self.batch_size : (index + 1) * self.batch_size]
-        inputs, targets = teacher_forced([captions for _, captions in drawn], self.captions, self.steps)
-        return {"features": self.store.rows([key for key, _ in drawn], self.output), **inputs}, targets
+        keys, starts, captions = zip(*self.batches[index], strict=True)
+        inputs, targets = teacher_forced(captions, len(captions[0]), self.steps, starts)
+        return {"features": self.features.rows(keys), **inputs}, targets
+
+
+def _batched(draws: Sequence[Draw], size: int) -> Iterator[list[Draw]]:
+    """Make batches of images with equally many captions, each in the order given."""
+    by_count: dict[int, list[Draw]] = {}
+    for draw in draws:
+        by_count.setdefault(len(draw[2]), []).append(draw)
+    for group in by_count.values():
+        yield from (group[start : start + size] for start in range(0, len(group), size))
 
 
 def teacher_forced(
-    captions: Sequence[Sequence[Sequence[int]]], count: int, steps: int
+    captions: Sequence[Sequence[Sequence[int]]], count: int, steps: int, starts: Sequence[int] = ()
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Lay captions out for teacher forcing.
 
@@ -96,6 +112,7 @@ def teacher_forced(
         captions: For each image, the word ids of its captions.
         count: K, rows an image.
         steps: T, one more than the words a caption is cut to.
+        starts: For each image, what its captions start with; the usual start by default.
 
     Returns:
         ``words`` (N, K, T) that begin with start, right-padded, and the ``places`` (P,) of those that are no padding,
@@ -104,9 +121,9 @@ def teacher_forced(
     """
     words = np.full((len(captions), count, steps), PAD, np.int32)
     targets = np.full_like(words, PAD)
-    for image, texts in enumerate(captions):
+    for image, (texts, start) in enumerate(zip(captions, starts or [START] * len(captions), strict=True)):
         for row, ids in enumerate(texts[:count]):
-            said = [START, *ids, END][: steps + 1]
+            said = [start, *ids, END][: steps + 1]
             words[image, row, : len(said) - 1] = said[:-1]
             targets[image, row, : len(said) - 1] = said[1:]
     places = np.flatnonzero(targets != PAD)

@@ -17,12 +17,12 @@ import keras
 import numpy as np
 
 import capgen
-from capgen import bundle, decoding, images, metrics
+from capgen import bundle, decoding, files, images, metrics
 from capgen.bundle import Bundle, Description
 from capgen.calibration import Calibration
 from capgen.datasets.prepared import PreparedPicture
 from capgen.errors import ImageError, TrainingError
-from capgen.model import Model
+from capgen.model import Described, Model
 from capgen.training import config as configs
 from capgen.training.calibrating import calibrate, close
 from capgen.training.card import model_card
@@ -61,7 +61,7 @@ def export_captioner(trainer: Trainer, prepared: Prepared, place: Path) -> None:
             "name": prepared.encoder.name,
             "output": trainer.output,
             "key": prepared.key,
-            "origin": prepared.encoder.origin,
+            "origin": prepared.encoder.origin + ("; its last blocks trained further" if trainer.config.encoder_epochs else ""),
         },
         decoder={"family": trainer.config.decoder, **vars(trainer.decoder.shape)},
         preprocessing=prepared.encoder.preprocessing,
@@ -83,6 +83,8 @@ def export_captioner(trainer: Trainer, prepared: Prepared, place: Path) -> None:
         bundle.ENCODER: prepared.graph.read_bytes(),
         bundle.WEIGHTS: weights,
     }
+    if trainer.names:
+        contents[bundle.NAMES] = files.json_text(trainer.names.plain()).encode()
     with tempfile.TemporaryDirectory() as folder:
         exact, small = (_trial(Path(folder) / kind, description, contents, trainer, kind) for kind in ("float16", "int8"))
         _check_parity(trainer, exact)
@@ -119,10 +121,10 @@ class _DevCaptions:
         self._references = [picture.captions for picture in trainer.dev_pictures]
         self._captions, scores = [], []
         for start in range(0, len(trainer.dev_pictures), DEV_BATCH):
-            keys = [picture.image_hash for picture in trainer.dev_pictures[start : start + DEV_BATCH]]
-            for hypotheses in model.search(trainer.store.rows(keys, trainer.output).astype(np.float32)):
+            cached = [_cached(trainer, picture) for picture in trainer.dev_pictures[start : start + DEV_BATCH]]
+            for picture, hypotheses in zip(cached, model.search(cached), strict=True):
                 best = hypotheses[0] if hypotheses else decoding.Hypothesis((), -math.inf)  # numbers that are not finite
-                self._captions.append(model.bundle.vocabulary.decode(best.ids))
+                self._captions.append(model.wording.text(best.ids, picture.guess))
                 scores.append(best.score(trainer.options.length_power))
         self._ranks = np.array(scores)
         self.scores = metrics.score(self._captions, self._references)
@@ -153,18 +155,27 @@ def _rounded_weights(trainer: Trainer) -> bytes:
 def _check_parity(trainer: Trainer, captioner: Model) -> None:
     """Caption dev pictures from their files with LiteRT, and from their cached features with Keras."""
     for picture in trainer.dev_pictures[:PARITY_IMAGES]:
-        cached = trainer.store.rows([picture.image_hash], trainer.output).astype(np.float32)
-        fresh = captioner.encode(_read(picture, captioner.preprocessing))[None]
-        if not np.isfinite(fresh).all():
+        cached = _cached(trainer, picture)
+        fresh = captioner.encode(_read(picture, captioner.preprocessing))
+        if not np.isfinite(fresh.features).all():
             raise TrainingError(f"the exported encoder gives numbers that are not finite for {picture.path}")
-        found = (decoding.search(trainer.steps, cached, trainer.options)[0], captioner.search(fresh)[0])
+        found = (
+            trainer.search(cached.features[None], [cached.guess], trainer.options)[0],
+            captioner.search([fresh])[0],
+        )
         if not all(found):
             raise TrainingError(f"the decoder gives numbers that are not finite for {picture.path}")
         by_keras, by_litert = (hypotheses[0] for hypotheses in found)
         scores = [one.score(trainer.options.length_power) for one in (by_keras, by_litert)]
         if by_keras.ids != by_litert.ids and abs(scores[0] - scores[1]) > TIE:
-            said = [trainer.vocabulary.decode(one.ids) for one in (by_keras, by_litert)]
+            said = [trainer.wording.text(one.ids, cached.guess) for one in (by_keras, by_litert)]
             raise TrainingError(f"the export does not caption {picture.path} like the model: {said[1]!r}, not {said[0]!r}")
+
+
+def _cached(trainer: Trainer, picture: PreparedPicture) -> Described:
+    """Describe a picture from the cache."""
+    features = trainer.features.rows([picture.image_hash])[0].astype(np.float32)
+    return Described(features, trainer.features.guess(picture.image_hash))
 
 
 def _read(picture: PreparedPicture, preprocessing: images.Preprocessing) -> np.ndarray:

@@ -6,6 +6,8 @@ variable of the model, the seeds among them, every variable of the optimizer, an
 
 import json
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,18 +26,34 @@ def save(path: Path, model: keras.Model, progress: dict[str, Any]) -> None:
     files.write_with(path, lambda file: np.savez(file, allow_pickle=False, **arrays))
 
 
-def load(path: Path, model: keras.Model) -> dict[str, Any]:
-    """Put a state back, and return its ``progress``.
+def load(path: Path, model: keras.Model, *, optimizer: bool = True) -> None:
+    """Put a state back, with ``optimizer=False`` without the optimizer's part.
 
     Raises:
         TrainingError: The file is damaged or of another model.
     """
+    variables = {"model": _variables(model), "optimizer": model.optimizer.variables if optimizer else ()}
+    with _opened(path) as arrays:
+        for prefix, group in variables.items():
+            for index, variable in enumerate(group):
+                variable.assign(arrays[f"{prefix}/{index}"])
+
+
+def progress(path: Path) -> dict[str, Any]:
+    """Return what was saved beside a state.
+
+    Raises:
+        TrainingError: The file is damaged.
+    """
+    with _opened(path) as arrays:
+        return json.loads(arrays["progress"].tobytes())
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
     try:
         with np.load(path, allow_pickle=False) as arrays:
-            for prefix, variables in (("model", _variables(model)), ("optimizer", model.optimizer.variables)):
-                for index, variable in enumerate(variables):
-                    variable.assign(arrays[f"{prefix}/{index}"])
-            return json.loads(arrays["progress"].tobytes())
+            yield arrays
     except (OSError, KeyError, ValueError, TypeError, zipfile.BadZipFile) as error:
         raise TrainingError(f"{path} does not fit this run; start anew without --resume ({error})") from error
 

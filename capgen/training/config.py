@@ -34,10 +34,17 @@ class TrainingConfig:
         0.5, "share of activations dropped; 6,000 images overfit in a few epochs", at_least=0, at_most=0.95
     )
     minimum_count: int = _field(5, "occurrences in the training captions that make a word known", at_least=1)
+    slots_below: int = _field(
+        0, "names of ImageNet's classes said less often than this are said through slots; 0 for none", at_least=0
+    )
     maximum_words: int = _field(16, "words a training caption is cut to; 1 in 14 of Flickr8k's is longer", at_least=1)
     captions_per_image: int = _field(5, "captions of an image in one step; they share one look at its grid", at_least=1)
     batch_size: int = _field(64, "images a step", at_least=1)
-    epochs: int = _field(7, "passes over the training images; the learning rate falls to zero over them", at_least=1)
+    epochs: int = _field(7, "passes over the training images; the learning rate falls to zero over them", at_least=0)
+    encoder_epochs: int = _field(
+        0, "passes before those in which the encoder's last blocks are trained along, with mirrored views", at_least=0
+    )
+    encoder_share: float = _field(0.1, "step size of the encoder as a share of the decoder's", at_least=0, at_most=1)
     learning_rate: float = _field(1e-3, "peak step size of Adam", at_least=0)
     schedule: str = _field("cosine", "how the learning rate falls", choices=("cosine", "constant"))
     warmup_steps: int = _field(100, "steps over which the learning rate rises", at_least=0)
@@ -45,6 +52,13 @@ class TrainingConfig:
     clip_norm: float = _field(5.0, "greatest norm of the whole gradient", at_least=0.001)
     label_smoothing: float = _field(0.1, "share of each target spread over all words", at_least=0, at_most=0.9)
     patience: int = _field(3, "epochs without a better CIDEr-D on dev before it stops", at_least=1)
+    scst_epochs: int = _field(0, "rounds of self-critical training after the others, each judged on dev", at_least=0)
+    scst_images: int = _field(3000, "images a round; only those with captions_per_image captions or more", at_least=1)
+    scst_samples: int = _field(5, "captions drawn an image, each judged against the others", at_least=2)
+    scst_temperature: float = _field(
+        0.5, "softness of the policy in drawing and in the loss; at 1 the beam collapses", at_least=0.05
+    )
+    scst_learning_rate: float = _field(3e-5, "step size of Adam in self-critical training", at_least=0)
     beam: int = _field(5, "beam when dev is captioned, and the bundle's default", at_least=1)
     length_power: float = _field(0.7, "power of the length that scores are divided by", at_least=0)
     seed: int = _field(0, "seed of weights, dropout and order", at_least=0)
@@ -59,6 +73,8 @@ class TrainingConfig:
             _check(item, getattr(self, item.name))
         if self.decoder == "attention" and self.lstm_size % self.heads:
             raise ConfigError(f"heads = {self.heads} does not divide lstm_size = {self.lstm_size}")
+        if not self.epochs + self.encoder_epochs:
+            raise ConfigError("epochs and encoder_epochs are both 0; there is nothing to train")
 
 
 def load(file: Path | None = None, settings: Iterable[str] = (), **options: Any) -> TrainingConfig:
@@ -79,7 +95,8 @@ def load(file: Path | None = None, settings: Iterable[str] = (), **options: Any)
         key, equals, text = setting.partition("=")
         if not equals:
             raise ConfigError(f"--set {setting}: write it as key=value")
-        values[key.strip()] = _parsed(key.strip(), text.strip())
+        name = key.strip().replace(".", "_")  # scst.epochs, as in a table of TOML
+        values[name] = _parsed(name, text.strip())
     values.update({key: value for key, value in options.items() if value is not None})
     return from_mapping(values)
 

@@ -4,6 +4,8 @@ import io
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+CROSS_ENTROPY = "cross-entropy"
+
 if TYPE_CHECKING:
     from PIL.ImageDraw import ImageDraw
 
@@ -28,7 +30,7 @@ def draw(epochs: "Sequence[Epoch]") -> bytes:
     picture = Image.new("RGB", (WIDTH, HEIGHT), "white")
     pen = ImageDraw.Draw(picture)
     half = WIDTH // 2
-    _panel(pen, (0, half), epochs, ("loss", "dev_loss"))
+    _panel(pen, (0, half), [e for e in epochs if e.phase == CROSS_ENTROPY] or epochs, ("loss", "dev_loss"))
     _panel(pen, (half, WIDTH), epochs, ("cider_d",))
     buffer = io.BytesIO()
     picture.save(buffer, "PNG")
@@ -41,16 +43,16 @@ def _panel(pen: "ImageDraw", sides: tuple[int, int], epochs: "Sequence[Epoch]", 
     values = [getattr(epoch, name) for epoch in epochs for name in names]
     low, high = min(values), max(values)
     span = (high - low) or 1.0
-    last = max(epoch.number for epoch in epochs)
+    first, last = epochs[0].number, epochs[-1].number
 
     def place(number: int, value: float) -> tuple[float, float]:
-        across = (number - 1) / max(1, last - 1)
+        across = (number - first) / max(1, last - first)
         return left + across * (right - left), bottom - (value - low) / span * (bottom - top)
 
     pen.rectangle((left, top, right, bottom), outline="#cccccc")
     pen.text((left - 40, top - 6), f"{high:.3f}", fill="black")
     pen.text((left - 40, bottom - 6), f"{low:.3f}", fill="black")
-    pen.text((left, bottom + 6), "epoch 1", fill="black")
+    pen.text((left, bottom + 6), f"epoch {first}", fill="black")
     pen.text((right - 14, bottom + 6), str(last), fill="black")
     for index, name in enumerate(names):
         points = [place(epoch.number, getattr(epoch, name)) for epoch in epochs]

@@ -22,9 +22,10 @@ import numpy as np
 from capgen import files, images, paths
 from capgen.errors import DataError, ImageError
 from capgen.litert import Graph
+from capgen.names import Guess, Names, with_cell
 from capgen.pipeline import map_ahead
 from capgen.training.backend import load_tensorflow
-from capgen.training.encoders import Encoder
+from capgen.training.encoders import PROBABILITIES, Encoder
 
 SHARD_ROWS = 256
 """Rows a shard; what an interrupted run loses at most."""
@@ -173,6 +174,31 @@ class FeatureStore:
     def rows(self, keys: Sequence[str], output: str) -> np.ndarray:
         """Return the features of several keys: (N, C, D) float16."""
         return np.stack([self.row(key, output) for key in keys])
+
+
+class CachedFeatures:
+    """Features as a decoder takes them.
+
+    Args:
+        store: The cache.
+        output: Which output of the encoder.
+        names: What the encoder's own classes are called, if the decoder sees how sure it is of them.
+    """
+
+    def __init__(self, store: FeatureStore, output: str, names: Names | None = None) -> None:
+        """Keep them."""
+        self.names = names
+        self._store, self._output = store, output
+
+    def rows(self, keys: Sequence[str]) -> np.ndarray:
+        """Return the features of several keys: (N, C, D) float16."""
+        grids = self._store.rows(keys, self._output)
+        guesses = [self.guess(key) for key in keys]
+        return np.stack([with_cell(g, guess.cell()) if guess else g for g, guess in zip(grids, guesses, strict=True)])
+
+    def guess(self, key: str) -> Guess | None:
+        """Return what the encoder guesses that ``key`` shows; ``None`` without names."""
+        return self.names.guess(self._store.row(key, PROBABILITIES)[0]) if self.names else None
 
 
 def shard_keys(listing: Path) -> list[str]:

@@ -12,18 +12,21 @@ from capgen.training import curves
 
 HISTORY, CURVES = "history.csv", "curves.png"
 
+BEGUN, CROSS_ENTROPY, SELF_CRITICAL = "start", "cross-entropy", "self-critical"
+
 
 @dataclass(frozen=True)
 class Epoch:
     """What one epoch achieved.
 
     Attributes:
-        number: From 1.
-        loss: Mean training loss of a word, label smoothing included.
+        number: From 1; 0 is the captioner that a run goes on from.
+        loss: Mean training loss of a word, label smoothing included; of a self-critical epoch the mean reward, negative.
         dev_loss: Mean cross-entropy of a word on dev, in nats, teacher-forced, without smoothing.
         cider_d: CIDEr-D of decoded dev captions.
         bleu_4: BLEU-4 of the same.
         seconds: Wall time, decoding included.
+        phase: ``start``, ``cross-entropy`` or ``self-critical``.
         samples: Some dev pictures' paths with the captions written for them.
     """
 
@@ -33,6 +36,7 @@ class Epoch:
     cider_d: float
     bleu_4: float
     seconds: float
+    phase: str = CROSS_ENTROPY
     samples: tuple[tuple[str, str], ...] = field(default=(), compare=False)
 
     def plain(self) -> dict[str, Any]:
@@ -49,6 +53,9 @@ class Observer(Protocol):
 
     def on_step(self, epoch: int, step: int, steps: int, loss: float) -> None:
         """Called after each training step, counted from 1; ``loss`` is the mean of the epoch so far."""
+
+    def on_describe(self, done: int, total: int) -> None:
+        """Called for each picture described by an encoder that was trained along."""
 
     def on_epoch(self, epoch: Epoch, *, best: bool) -> None:
         """Called after each epoch; ``best`` when its captions beat all before."""

@@ -1,8 +1,10 @@
 """The training loop: epochs of teacher forcing, each judged by the captions that the decoder then writes on dev."""
 
+import dataclasses
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,21 +15,28 @@ from keras import ops
 from capgen import decoding, metrics
 from capgen.datasets.prepared import PreparedDataset, PreparedPicture
 from capgen.errors import TrainingError
+from capgen.names import Guess, Names
 from capgen.training import checkpoints
 from capgen.training.batches import CaptionBatches, Sample
 from capgen.training.config import TrainingConfig
 from capgen.training.decoders import DECODERS
 from capgen.training.decoders.decoder import Decoder, Shape
-from capgen.training.encoders import Encoder
-from capgen.training.features import FeatureStore
-from capgen.training.history import Epoch, Observer
+from capgen.training.encoders import MIDDLE, PROBABILITIES, Encoder
+from capgen.training.features import CachedFeatures, FeatureStore
+from capgen.training.history import BEGUN, CROSS_ENTROPY, SELF_CRITICAL, Epoch, Observer
+from capgen.training.rewards import Judged, PolicyLoss, SelfCritical
 from capgen.training.steps import KerasSteps
-from capgen.vocabulary import Vocabulary
+from capgen.training.tuning import SharedRate, seeing
+from capgen.vocabulary import SPECIAL, START, Vocabulary, words
+from capgen.wording import Wording
 
 DEV_BATCH = 50
 """Images decoded at once on dev."""
 
 CHECKPOINT, BEST = "checkpoint.npz", "best.npz"
+
+SLOW_START = 5
+"""One over the share of the steps in which the encoder's own step size rises."""
 
 SAMPLES = 3
 """Dev captions shown after each epoch."""
@@ -54,6 +63,21 @@ class CaptionLoss(keras.losses.Loss):
         return ops.mean(loss)
 
 
+@dataclass(frozen=True)
+class Begun:
+    """A captioner that training goes on from.
+
+    Attributes:
+        vocabulary: Its words, which keep their ids.
+        names: What fills its slots.
+        weights: Arrays of its decoder by the path of the variable.
+    """
+
+    vocabulary: Vocabulary
+    names: Names | None
+    weights: Mapping[str, np.ndarray]
+
+
 class Trainer:
     """One run, from its first epoch or a checkpoint to its best weights.
 
@@ -63,6 +87,8 @@ class Trainer:
         encoder: Whose features are cached.
         store: The cache.
         folder: Where checkpoints go.
+        begun: What to go on from, instead of from nothing.
+        last_blocks: The part of the encoder that is trained along, from (N, C, D) of ``middle`` to the grid.
 
     Raises:
         TrainingError: The vocabulary would be empty.
@@ -70,27 +96,58 @@ class Trainer:
     """
 
     def __init__(
-        self, config: TrainingConfig, data: PreparedDataset, encoder: Encoder, store: FeatureStore, folder: Path
+        self,
+        config: TrainingConfig,
+        data: PreparedDataset,
+        encoder: Encoder,
+        store: FeatureStore,
+        folder: Path,
+        *,
+        begun: Begun | None = None,
+        last_blocks: keras.Model | None = None,
     ) -> None:
-        """Build vocabulary, decoder and optimizer."""
+        """Build vocabulary and decoder."""
         keras.utils.set_random_seed(config.seed)
-        self.config, self.data, self.store, self.folder = config, data, store, folder
+        self.config, self.data, self.folder = config, data, folder
+        self.begun, self.last_blocks = begun, last_blocks
         self.epochs: list[Epoch] = []
         self.train_pictures, self.dev_pictures = data.split("train"), data.split("dev")
-        self.vocabulary = Vocabulary.build((c for p in self.train_pictures for c in p.captions), config.minimum_count)
-        if len(self.vocabulary) <= 4:  # noqa: PLR2004 - only the special entries
-            raise TrainingError(f"no word occurs {config.minimum_count} times in the training captions; lower minimum_count")
         family = DECODERS[config.decoder]
         self.output = encoder.output_for(family.wants)
+        self.names = begun.names if begun else self._names(encoder)
+        self.features = CachedFeatures(store, MIDDLE if last_blocks else self.output, self.names)
+        said = {picture.image_hash: self._words(picture) for picture in self.train_pictures}
+        styles = sorted({picture.style for picture in self.train_pictures} - {""})
+        marks = (*(self.names.slots if self.names else ()), *map(_style_mark, styles))
+        self.vocabulary = Vocabulary.build((c for captions in said.values() for c in captions), config.minimum_count, marks)
+        if len(self.vocabulary) <= len(SPECIAL) + len(marks):
+            raise TrainingError(f"no word occurs {config.minimum_count} times in the training captions; lower minimum_count")
+        if begun:
+            self.vocabulary = begun.vocabulary.extended(self.vocabulary)
+        self.wording = Wording(self.vocabulary, self.names)
         cells, channels = encoder.outputs[self.output]
+        width = self.names.width if self.names else 0
+        self.seeing = seeing(last_blocks, (cells, channels), width) if last_blocks else None
+        if self.names:
+            cells, channels = cells + 1, channels + width
         shape = Shape(
             cells, channels, len(self.vocabulary), config.embedding_size, config.lstm_size, config.heads, config.dropout
         )
         self.decoder: Decoder = family(shape)
-        self.model = self.decoder.training_model(config.captions_per_image, config.maximum_words + 1)
+        self.model = self.decoder.training_model(config.maximum_words + 1, self.seeing)
+        if begun:
+            _take(self.model, begun.weights)
         self.steps = KerasSteps(self.decoder)
         self.samples = self._samples(self.train_pictures)
-        self._compile()
+        self.judged = [
+            Judged(picture.image_hash, picture.captions)
+            for picture in self.train_pictures
+            if len(picture.captions) >= config.captions_per_image and not picture.style
+        ]
+        if config.scst_epochs and not self.judged:
+            raise TrainingError(
+                f"no training image has {config.captions_per_image} captions to judge drawn ones by; set scst_epochs=0"
+            )
 
     def run(self, observer: Observer) -> Iterator[Epoch]:
         """Train from the folder's checkpoint, if there is one, to the end; afterwards the model holds the best weights.
@@ -102,11 +159,18 @@ class Trainer:
             Each epoch, once it is safe on disk.
         """
         checkpoint, best_file = self.folder / CHECKPOINT, self.folder / BEST
-        self.model.optimizer.build(self.model.trainable_variables)
         if checkpoint.exists():
-            self.epochs = [Epoch(**values) for values in checkpoints.load(checkpoint, self.model)["epochs"]]
-        while len(self.epochs) < self.config.epochs and self._since_best() < self.config.patience:
-            epoch = self._epoch(len(self.epochs), observer)
+            self.epochs = [Epoch(**values) for values in checkpoints.progress(checkpoint)["epochs"]]
+        phase = ""
+        while following := self._phase():
+            if following != phase:
+                phase = following
+                self._compile(phase)
+                if self._of(phase):  # it goes on
+                    checkpoints.load(checkpoint, self.model)
+                elif self.epochs:
+                    checkpoints.load(best_file, self.model, optimizer=False)
+            epoch = self._epoch(phase, observer)
             best = epoch.cider_d > max((e.cider_d for e in self.epochs), default=-1.0)
             self.epochs.append(epoch)
             progress = {"epochs": [e.plain() for e in self.epochs]}
@@ -115,21 +179,43 @@ class Trainer:
             checkpoints.save(checkpoint, self.model, progress)
             observer.on_epoch(epoch, best=best)
             yield epoch
-        checkpoints.load(best_file, self.model)
+        checkpoints.load(best_file, self.model, optimizer=False)
 
-    def _since_best(self) -> int:
-        """Count the epochs since the best one, 0 at the start."""
-        scores = [epoch.cider_d for epoch in self.epochs]
-        return len(scores) - 1 - scores.index(max(scores)) if scores else 0
+    def _phase(self) -> str:
+        """Name what comes next: a look at where it starts, teacher forcing until that has stopped, drawing, nothing."""
+        if self.begun and not self.epochs:
+            return BEGUN
+        scores = [epoch.cider_d for epoch in self._of(CROSS_ENTROPY)]
+        since_best = len(scores) - 1 - scores.index(max(scores)) if scores else 0
+        if len(scores) < self.config.epochs and since_best < self.config.patience:
+            return CROSS_ENTROPY
+        return SELF_CRITICAL if len(self._of(SELF_CRITICAL)) < self.config.scst_epochs else ""
+
+    def _of(self, phase: str) -> list[Epoch]:
+        return [epoch for epoch in self.epochs if epoch.phase == phase]
 
     def write_captions(self, pictures: list[PreparedPicture], options: decoding.DecodingOptions) -> list[str]:
         """Caption pictures from their cached features with the present weights."""
         captions = []
         for start in range(0, len(pictures), DEV_BATCH):
             keys = [picture.image_hash for picture in pictures[start : start + DEV_BATCH]]
-            found = decoding.search(self.steps, self.store.rows(keys, self.output).astype(np.float32), options)
-            captions += [self.vocabulary.decode(hypotheses[0].ids) for hypotheses in found]
+            guesses = [self.features.guess(key) for key in keys]
+            found = self.search(self.described(keys), guesses, options)
+            captions += [
+                self.wording.text(hypotheses[0].ids, guess) for hypotheses, guess in zip(found, guesses, strict=True)
+            ]
         return captions
+
+    def described(self, keys: Sequence[str]) -> np.ndarray:
+        """Return the features of pictures as the decoder takes them: (N, C, D) float32."""
+        features = self.features.rows(keys).astype(np.float32)
+        return self.seeing.predict_on_batch(features) if self.seeing else features
+
+    def search(
+        self, features: np.ndarray, guesses: list[Guess | None], options: decoding.DecodingOptions
+    ) -> list[list[decoding.Hypothesis]]:
+        """Search captions of described pictures, (N, C, D), with the present weights."""
+        return decoding.search(self.wording.allowing(self.steps, guesses), features, options)
 
     @property
     def options(self) -> decoding.DecodingOptions:
@@ -137,52 +223,114 @@ class Trainer:
         return decoding.DecodingOptions(beam=self.config.beam, length_power=self.config.length_power)
 
     def _samples(self, pictures: list[PreparedPicture]) -> list[Sample]:
-        return [Sample(p.image_hash, [self.vocabulary.encode(c) for c in p.captions], p.weight) for p in pictures]
+        return [
+            Sample(
+                image_hash=picture.image_hash,
+                captions=[self.vocabulary.ids(said) for said in self._words(picture)],
+                weight=picture.weight,
+                start=self.vocabulary.ids([_style_mark(picture.style)])[0] if picture.style else START,
+            )
+            for picture in pictures
+        ]
+
+    def _words(self, picture: PreparedPicture) -> list[list[str]]:
+        """Return the words of a picture's captions, with slots."""
+        captions = [words(caption) for caption in picture.captions]
+        guess = self.features.guess(picture.image_hash)
+        return [self.names.slotted(said, guess) for said in captions] if self.names and guess else captions
+
+    def _names(self, encoder: Encoder) -> Names | None:
+        """Choose the names that are said through slots: those that are rare in the style that the captioner writes in."""
+        if not self.config.slots_below:
+            return None
+        if PROBABILITIES not in encoder.outputs:
+            raise TrainingError(f"{encoder.name} does not know ImageNet's classes, so there are no slots; set slots_below=0")
+        own = (caption for picture in self.train_pictures if not picture.style for caption in picture.captions)
+        return Names.imagenet().rarer_than(self.config.slots_below, own)
 
     def _batches(self, samples: list[Sample], **order: Any) -> CaptionBatches:
         config = self.config
         return CaptionBatches(
             samples,
-            self.store,
-            self.output,
+            self.features,
             captions=config.captions_per_image,
             maximum_words=config.maximum_words,
             batch_size=config.batch_size,
             **order,
         )
 
-    def _compile(self) -> None:
+    def _compile(self, phase: str) -> None:
+        """Take up the loss and the optimizer of a phase."""
         config = self.config
-        steps = config.epochs * len(self._batches(self.samples, seed=config.seed, epoch=0))
+        if phase == SELF_CRITICAL:
+            for dropout in self.decoder.dropouts.values():  # what is drawn is drawn without it
+                dropout.rate = 0.0
+            adam = keras.optimizers.Adam(config.scst_learning_rate, global_clipnorm=config.clip_norm)
+            self.model.compile(adam, PolicyLoss(config.scst_temperature), jit_compile=False)
+            self.model.optimizer.build(self.model.trainable_variables)
+            return
+        steps = config.epochs * len(self._batches(self.samples, seed=config.seed, epoch=1))
         rate: Any = config.learning_rate
         if config.schedule == "cosine":
             warmup = min(config.warmup_steps, steps // 2)
             rate = keras.optimizers.schedules.CosineDecay(
                 0.0, max(1, steps - warmup), warmup_target=config.learning_rate, warmup_steps=warmup
             )
-        optimizer = keras.optimizers.AdamW(rate, weight_decay=config.weight_decay, global_clipnorm=config.clip_norm)
-        optimizer.exclude_from_weight_decay(var_names=["bias"])
+        slow = self.last_blocks.trainable_variables if self.last_blocks else []
+        optimizer = SharedRate(
+            rate,
+            slow,
+            config.encoder_share,
+            steps // SLOW_START,
+            weight_decay=config.weight_decay,
+            global_clipnorm=config.clip_norm,
+        )
+        optimizer.exclude_from_weight_decay(var_list=slow, var_names=["bias"])
         self.model.compile(optimizer, CaptionLoss(config.label_smoothing), jit_compile=False)
+        self.model.optimizer.build(self.model.trainable_variables)
 
-    def _epoch(self, done: int, observer: Observer) -> Epoch:
+    def _epoch(self, phase: str, observer: Observer) -> Epoch:
         started = time.monotonic()
-        batches = self._batches(self.samples, views=self.data.views, seed=self.config.seed, epoch=done)
-        telling = _Telling(lambda step, loss: observer.on_step(done + 1, step, len(batches), loss))
-        history = self.model.fit(batches, epochs=1, shuffle=False, verbose=0, callbacks=[telling])
-        loss = float(history.history["loss"][-1])
+        done = len(self.epochs)
+        number = done if self.begun else done + 1
+        loss = 0.0
+        if phase != BEGUN:
+            loss = (self._teach if phase == CROSS_ENTROPY else self._draw)(number, observer)
         if not math.isfinite(loss):
-            raise TrainingError(f"the loss of epoch {done + 1} is not finite; train anew with a smaller learning_rate")
+            raise TrainingError(f"the loss of epoch {number} is not finite; train anew with a smaller learning_rate")
         captions = self.write_captions(self.dev_pictures, self.options)
         scores = metrics.score(captions, [picture.captions for picture in self.dev_pictures])
         shown = np.linspace(0, len(captions) - 1, min(SAMPLES, len(captions))).astype(int)
         return Epoch(
-            number=done + 1,
+            number=number,
             loss=loss,
             dev_loss=self._dev_loss(),
             cider_d=scores["CIDEr-D"],
             bleu_4=scores["BLEU-4"],
             seconds=time.monotonic() - started,
+            phase=phase,
             samples=tuple((self.dev_pictures[index].path, captions[index]) for index in shown),
+        )
+
+    def _teach(self, number: int, observer: Observer) -> float:
+        """Go through the training images once, and return the mean loss."""
+        batches = self._batches(self.samples, views=self.data.views, seed=self.config.seed, epoch=number)
+        telling = _Telling(lambda step, loss: observer.on_step(number, step, len(batches), loss))
+        history = self.model.fit(batches, epochs=1, shuffle=False, verbose=0, callbacks=[telling])
+        return float(history.history["loss"][-1])
+
+    def _draw(self, number: int, observer: Observer) -> float:
+        """Train on captions drawn for some of the training images, and return the negative mean reward."""
+        config = self.config
+        options = dataclasses.replace(self.options, beam=1, count=config.scst_samples, temperature=config.scst_temperature)
+        critic = SelfCritical(self.judged, self.features, self.wording, self.steps, options)
+        order = np.random.default_rng([config.seed, number]).permutation(len(self.judged))[: config.scst_images]
+        return -critic.round(
+            self.model,
+            order.tolist(),
+            config.batch_size,
+            [config.seed, number],
+            lambda step, steps, reward: observer.on_step(number, step, steps, -reward),
         )
 
     def _dev_loss(self) -> float:
@@ -194,6 +342,27 @@ class Trainer:
             total += float(loss.call(ops.convert_to_tensor(targets), self.model.predict_on_batch(inputs))) * len(targets)
             count += len(targets)
         return total / count
+
+
+def _take(model: keras.Model, weights: Mapping[str, np.ndarray]) -> None:
+    """Set the variables of a model; where the vocabulary has grown, what is new stays as it was drawn.
+
+    Raises:
+        TrainingError: They are of another model.
+    """
+    for variable in model.weights:
+        if "seed_generator" in variable.path:
+            continue
+        given = weights.get(variable.path)
+        if given is None or given.ndim != len(variable.shape) or any(np.greater(given.shape, variable.shape)):
+            raise TrainingError(f"the captioner to go on from has no {variable.path} that fits")
+        value = np.array(variable)
+        value[tuple(slice(0, size) for size in given.shape)] = given
+        variable.assign(value)
+
+
+def _style_mark(style: str) -> str:
+    return f"<style {style}>"
 
 
 class _Telling(keras.callbacks.Callback):

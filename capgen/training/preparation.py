@@ -6,16 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from capgen import datasets
+from capgen import datasets, paths
 from capgen.datasets.layout import Problem, Reading
 from capgen.datasets.prepared import PreparedDataset, problems_file, save_problems
-from capgen.datasets.validation import Validated, validate
+from capgen.datasets.validation import Share, Validated, validate
 from capgen.errors import DataError, UnknownNameError, UsageError
 from capgen.training.encoders import Encoder
 from capgen.training.encoders import encoder as find_encoder
 from capgen.training.features import VIEWS, FeatureStore, Prepared, extract, in_use
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_STYLE = re.compile(r"[a-z0-9-]*")
 
 
 @dataclass(frozen=True)
@@ -27,12 +27,20 @@ class Source:
         images: Folder of its pictures, if not in the layout's own place.
         layout: Name of its layout, or ``"auto"``.
         weight: How often its pictures are seen in an epoch of training, on average.
+        use: ``"all"``, or ``"train"`` if its pictures only train: its train split, or all of it if it has no splits.
+        style: Name of the way in which its captions are written; empty for the one that the captioner will write in.
     """
 
     path: Path
     images: Path | None = None
     layout: str = datasets.AUTO
     weight: float = 1.0
+    use: str = "all"
+    style: str = ""
+
+
+USES = ("all", "train")
+"""What of a source may be used."""
 
 
 class Observer:
@@ -65,6 +73,7 @@ class Request:
         encoder_weights: A file in place of the encoder's own weights.
         views: Views beyond the plain one.
         workers: Decoding threads.
+        left_out: Names of pictures that are not used, whatever source they are in.
         strict: Any problem is an error.
         seed: Decides the split where there is none.
     """
@@ -75,6 +84,7 @@ class Request:
     encoder_weights: Path | None = None
     views: Sequence[str] = ()
     workers: int = 2
+    left_out: frozenset[str] = frozenset()
     strict: bool = False
     seed: int = 0
     observer: Observer = field(default_factory=Observer)
@@ -88,7 +98,7 @@ def prepare(request: Request) -> PreparedDataset:
         UnknownNameError: No encoder or layout of that name.
         StorageError: The cache or the data folder cannot be written.
     """
-    if not _NAME.fullmatch(request.name):
+    if not paths.NAME.fullmatch(request.name):
         raise UsageError(f"{request.name!r} cannot be a name; give one with --name, of letters, digits, '.', '_' and '-'")
     observer = request.observer
     encoder = find_encoder(request.encoder)
@@ -96,27 +106,29 @@ def prepare(request: Request) -> PreparedDataset:
     for source in request.sources:
         if not (math.isfinite(source.weight) and source.weight > 0):
             raise UsageError(f"a weight of {source.weight} makes no sense; it is how often an image is seen, above 0")
+        if source.use not in USES:
+            raise UnknownNameError("use of a source", source.use, USES)
+        if not _STYLE.fullmatch(source.style):
+            raise UsageError(f"{source.style!r} cannot name a style; write it in letters, digits and '-'")
     for view in views:
         if view not in VIEWS:
             raise UnknownNameError("view", view, VIEWS)
-    readings: list[tuple[Reading, float]] = []
+    shares: list[Share] = []
     for source in request.sources:
         reading = datasets.read(source.path, source.layout, source.images)
-        readings.append((reading, source.weight))
+        shares.append(Share(reading, source.weight, source.style, source.use == "train", request.left_out))
         observer.on_read(source, reading)
     with in_use(encoder, request.encoder_weights, lambda: observer.on_convert(encoder)) as prepared:
         # the data set is saved in there, so that its features are in use until it is known to need them
-        return _described(request, readings, views, prepared)
+        return _described(request, shares, views, prepared)
 
 
-def _described(
-    request: Request, readings: Sequence[tuple[Reading, float]], views: tuple[str, ...], prepared: Prepared
-) -> PreparedDataset:
+def _described(request: Request, shares: Sequence[Share], views: tuple[str, ...], prepared: Prepared) -> PreparedDataset:
     """Check the pictures that were read, fill the store with their features and save the data set."""
     observer = request.observer
     store = FeatureStore(prepared.store_folder)
     validated = validate(
-        readings, seed=request.seed, workers=request.workers, is_known=store.__contains__, on_progress=observer.on_check
+        shares, seed=request.seed, workers=request.workers, is_known=store.__contains__, on_progress=observer.on_check
     )
     observer.on_validated(validated)
     if not validated.pictures:

@@ -49,6 +49,9 @@ class Decoder(ABC):
     wants: ClassVar[str]
     """The encoder output it is made for, ``grid`` or ``vector``."""
 
+    dropouts: dict[str, layers.Dropout]
+    """Its layers of dropout, by what they drop."""
+
     def __init__(self, shape: Shape) -> None:
         """Keep the sizes."""
         self.shape = shape
@@ -74,15 +77,18 @@ class Decoder(ABC):
         The R = N*K rows lie image by image. Two dimensions make LiteRT's graph a third as long as three do.
         """
 
-    def training_model(self, captions: int, steps: int) -> keras.Model:
-        """Build features (N, C, D), words (N, captions, steps) and places (P,) to logits (P, V).
+    def training_model(self, steps: int, seeing: keras.Model | None = None) -> keras.Model:
+        """Build features (N, C, D), words (N, K, steps) and places (P,) to logits (P, V).
+
+        With ``seeing``, a model that makes the features, build from what that takes.
 
         Places count through the flattened words and leave out padding, on which a third of the work would be spent.
         """
-        features = keras.Input((self.shape.cells, self.shape.channels), name="features")
-        words = keras.Input((captions, steps), dtype="int32", name="words")
+        taken = seeing.input_shape[1:] if seeing else (self.shape.cells, self.shape.channels)
+        features = keras.Input(taken, name="features")
+        words = keras.Input((None, steps), dtype="int32", name="words")
         places = keras.Input((), dtype="int32", name="places")
-        states = self.states(features, words)
+        states = self.states(seeing(features) if seeing else features, words)
         chosen = ops.take(ops.reshape(states, (-1, states.shape[-1])), places, axis=0)  # (P, X)
         logits = layers.Activation("linear", dtype="float32", name="logits")(self.logits(chosen))
         return keras.Model({"features": features, "words": words, "places": places}, logits)
@@ -162,3 +168,9 @@ class LSTMStep(layers.Layer):
 def flattened(sequences: keras.KerasTensor) -> keras.KerasTensor:
     """Lay the captions of all images in one row: (N, K, T, X) to (N*K, T, X)."""
     return ops.reshape(sequences, (-1, *sequences.shape[2:]))
+
+
+def for_each_caption(images: keras.KerasTensor, words: keras.KerasTensor) -> keras.KerasTensor:
+    """Repeat what is said of an image for each of its captions: (N, X), (N, K, T) to (N*K, X)."""
+    nothing = ops.zeros_like(words[:, :, :1], dtype=images.dtype)  # (N, K, 1)
+    return ops.reshape(images[:, None, :] + nothing, (-1, images.shape[-1]))

@@ -2,9 +2,9 @@
 
 from typing import ClassVar
 
-from keras import layers, ops
+from keras import layers
 
-from capgen.training.decoders.decoder import Decoder, LSTMStep, Shape, flattened
+from capgen.training.decoders.decoder import Decoder, LSTMStep, Shape, flattened, for_each_caption
 from capgen.training.decoders.merge import image_vector
 
 
@@ -25,9 +25,8 @@ class InjectDecoder(Decoder):
 
     def states(self, features, words):
         """Read whole captions, which begin with their image."""
-        captions = words.shape[1]
         image = self.dropouts["image"](image_vector(features))
-        first = [ops.repeat(layer(image), captions, axis=0) for layer in (self.hidden, self.cell)]  # (N*K, H)
+        first = [for_each_caption(layer(image), words) for layer in (self.hidden, self.cell)]  # (N*K, H)
         x = self.dropouts["word"](flattened(self.embedding(words)))  # (N*K, T, E)
         return self.dropouts["state"](self.lstm(x, initial_state=first))  # (N*K, T, H)
 

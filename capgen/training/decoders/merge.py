@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from keras import layers, ops
 
-from capgen.training.decoders.decoder import Decoder, LSTMStep, Shape, flattened
+from capgen.training.decoders.decoder import Decoder, LSTMStep, Shape, flattened, for_each_caption
 
 SMALL = 1e-5
 """Keeps the scale of a picture of zeros finite; in the exported graph it must still be a float16 number."""
@@ -26,11 +26,10 @@ class MergeDecoder(Decoder):
 
     def states(self, features, words):
         """Read whole captions, each beside its image."""
-        captions = words.shape[1]
         image = self.image(self.dropouts["image"](image_vector(features)))  # (N, H)
         x = self.dropouts["word"](flattened(self.embedding(words)))  # (N*K, T, E)
         states = self.dropouts["state"](self.lstm(x))  # (N*K, T, H)
-        image = ops.repeat(image, captions, axis=0)[:, None, :] + ops.zeros_like(states)  # (N*K, T, H)
+        image = for_each_caption(image, words)[:, None, :] + ops.zeros_like(states)  # (N*K, T, H)
         return ops.concatenate([states, image], axis=-1)
 
     def logits(self, states):

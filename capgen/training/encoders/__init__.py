@@ -4,7 +4,8 @@ An encoder is a Keras model from (N, S, S, 3) float32 RGB in 0..255 to named out
 
 - ``grid`` (N, C, D): the last layer before pooling, one row a cell;
 - ``vector`` (N, 1, D): where the encoder has a layer of its own that describes the whole picture;
-- ``probabilities`` (N, classes): its own class probabilities, where its head is at hand.
+- ``middle`` (N, C, D): what its last blocks, which can be trained further, make the grid of;
+- ``probabilities`` (N, 1, 1000): the probabilities of ImageNet's classes, where its head is at hand.
 """
 
 from dataclasses import dataclass, field
@@ -18,6 +19,8 @@ from capgen.images import Preprocessing
 if TYPE_CHECKING:
     import keras
 
+MIDDLE, PROBABILITIES = "middle", "probabilities"
+
 
 @dataclass(frozen=True)
 class Encoder:
@@ -26,7 +29,7 @@ class Encoder:
     Attributes:
         name: What ``--encoder`` calls it.
         module: The module of this package whose ``build(encoder, weights)`` makes the Keras model.
-        outputs: Shape (C, D) of each feature output.
+        outputs: Shape (C, D) of each output.
         origin: Where its weights come from, and their licence.
         shipped: Whether the weights are inside the package, so that it works offline.
         preprocessing: The picture it takes.
@@ -66,11 +69,14 @@ _IMAGENET = "trained on ImageNet-1k"
 _KERAS = f"keras.applications, {_IMAGENET}; downloaded and checked by Keras, or --encoder-weights FILE"
 _LITE = f"TensorFlow's EfficientNet-Lite, {_IMAGENET}, Apache-2.0; inside the package"
 
+_LITE0 = {"grid": (49, 1280), "middle": (49, 192), PROBABILITIES: (1, 1000)}
+_LITE2 = {"grid": (49, 1280), "middle": (49, 208), PROBABILITIES: (1, 1000)}
+
 ENCODERS = {
     encoder.name: encoder
     for encoder in (
-        Encoder("efficientnet-lite0", "efficientnet_lite", {"grid": (49, 1280)}, _LITE, shipped=True),
-        Encoder("efficientnet-lite2", "efficientnet_lite", {"grid": (49, 1280)}, _LITE, shipped=True),
+        Encoder("efficientnet-lite0", "efficientnet_lite", _LITE0, _LITE, shipped=True, revision=3),
+        Encoder("efficientnet-lite2", "efficientnet_lite", _LITE2, _LITE, shipped=True, revision=3),
         Encoder("vgg16", "applications", {"grid": (49, 512), "vector": (1, 4096)}, _KERAS),
         Encoder("resnet50", "applications", {"grid": (49, 2048)}, _KERAS),
         Encoder("mobilenetv3", "applications", {"grid": (49, 960)}, _KERAS),

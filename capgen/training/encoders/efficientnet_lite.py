@@ -2,10 +2,14 @@
 
 Source: M. Tan and Q. Le, "EfficientNet", ICML 2019, and TensorFlow's EfficientNet-Lite (2020), which does not scale the
 stem and the head and does not repeat the first and last stage.
+
+The last blocks, those after the first that sees 7x7 cells, can be trained further. An encoder whose weights hold a second
+version of them gives the grid of that version, and the probabilities of the first, whose head knows ImageNet's classes.
 """
 
 import math
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import keras
@@ -30,6 +34,9 @@ STAGES = (
 )
 STEM, HEAD, CLASSES = 32, 1280, 1000
 
+TUNED = "tuned."
+"""How the names of the second version begin, those of its arrays and of its layers."""
+
 
 def build(encoder: Encoder, weights: Path | str | None) -> keras.Model:
     """Build the encoder with its ImageNet head.
@@ -39,29 +46,101 @@ def build(encoder: Encoder, weights: Path | str | None) -> keras.Model:
         weights: An ``.npz`` of plain arrays; ``None`` for the shipped one; ``"random"`` for untrained weights.
 
     Returns:
-        (N, 224, 224, 3) float32 in 0..255 to ``grid`` (N, 49, 1280) and ``probabilities`` (N, 1000).
+        (N, 224, 224, 3) float32 in 0..255 to ``grid`` (N, 49, 1280), ``middle`` (N, 49, D) and ``probabilities``
+        (N, 1, 1000).
     """
-    width, depth = SCALES[encoder.name]
     size = encoder.preprocessing.size
+    path = Path(weights) if weights and weights != "random" else encoder.weights_file
     image = keras.Input((size, size, 3), name="image")
     x = layers.Rescaling(1 / 128, offset=-127 / 128)(image)
     x = _convolution(x, STEM, 3, 2, "conv_stem", "bn0")
-    block = 0
+    blocks = list(_blocks(encoder))
+    split = _split(blocks)
+    for block in blocks[:split]:
+        x = _inverted_residual(x, *block)
+    middle = layers.Reshape((-1, x.shape[-1]), name="middle")(x)
+    grid = _last_blocks(x, blocks[split:], "")
+    pooled = layers.GlobalAveragePooling1D(keepdims=True)(grid)
+    probabilities = layers.Dense(CLASSES, activation="softmax", name="fc")(pooled)
+    if weights != "random" and _is_tuned(path):
+        grid = _last_blocks(x, blocks[split:], TUNED)
+    outputs = {"grid": layers.Identity(name="grid")(grid), "middle": middle, "probabilities": probabilities}
+    model = keras.Model(image, outputs, name=encoder.name.replace("-", "_"))
+    if weights != "random":
+        _load(model, path)
+    return model
+
+
+def build_last_blocks(encoder: Encoder, weights: Path | str | None) -> keras.Model:
+    """Build what makes the grid of ``middle``, to be trained further; its batch normalisation stays as it is.
+
+    Args:
+        encoder: As for ``build``.
+        weights: As for ``build``.
+
+    Returns:
+        (N, 49, D) to (N, 49, 1280).
+    """
+    cells, channels = encoder.outputs["middle"]
+    side = math.isqrt(cells)
+    middle = keras.Input((cells, channels), name="middle")
+    blocks = list(_blocks(encoder))
+    path = Path(weights) if weights and weights != "random" else encoder.weights_file
+    prefix = TUNED if weights != "random" and _is_tuned(path) else ""
+    x = layers.Reshape((side, side, channels))(middle)
+    model = keras.Model(middle, _last_blocks(x, blocks[_split(blocks) :], prefix), name="last_blocks")
+    for layer in model.layers:
+        if isinstance(layer, layers.BatchNormalization):
+            layer.trainable = False
+    if weights != "random":
+        _load(model, path)
+    return model
+
+
+def tuned_weights(encoder: Encoder, weights: Path | None, last_blocks: keras.Model) -> dict[str, np.ndarray]:
+    """Return the arrays of an encoder with last blocks that were trained further.
+
+    Args:
+        encoder: As for ``build``.
+        weights: Those it had before; ``None`` for the shipped ones.
+        last_blocks: What ``build_last_blocks`` made.
+
+    Returns:
+        What ``build`` takes as an ``.npz``.
+    """
+    with np.load(weights or encoder.weights_file, allow_pickle=False) as before:
+        arrays = {name: before[name] for name in before.files}
+    for layer in last_blocks.layers:
+        for name, value in zip(_array_names(layer), layer.get_weights(), strict=True):
+            arrays[f"{TUNED}{name.removeprefix(TUNED)}"] = value.astype(np.float16)
+    return arrays
+
+
+Block = tuple[str, int, int, int, int]
+"""Name, kernel size, channels out, expansion and stride."""
+
+
+def _blocks(encoder: Encoder) -> Iterator[Block]:
+    width, depth = SCALES[encoder.name]
+    number = 0
     for stage, (kernel, repeats, channels, expansion, stride) in enumerate(STAGES):
         edge = stage in (0, len(STAGES) - 1)
         for repeat in range(repeats if edge else math.ceil(depth * repeats)):
-            x = _inverted_residual(
-                x, f"blocks.{block}", kernel, _rounded(channels * width), expansion, stride if repeat == 0 else 1
-            )
-            block += 1
-    x = _convolution(x, HEAD, 1, 1, "conv_head", "bn1")
-    grid = layers.Reshape((-1, HEAD), name="grid")(x)  # (N, 49, 1280)
-    pooled = layers.GlobalAveragePooling1D()(grid)
-    probabilities = layers.Dense(CLASSES, activation="softmax", name="fc")(pooled)
-    model = keras.Model(image, {"grid": grid, "probabilities": probabilities}, name=encoder.name.replace("-", "_"))
-    if weights != "random":
-        _load(model, Path(weights) if weights else encoder.weights_file)
-    return model
+            yield f"blocks.{number}", kernel, _rounded(channels * width), expansion, stride if repeat == 0 else 1
+            number += 1
+
+
+def _split(blocks: list[Block]) -> int:
+    """Return the number of blocks before those that can be trained further."""
+    return 1 + max(index for index, (*_, stride) in enumerate(blocks) if stride > 1)
+
+
+def _last_blocks(x: keras.KerasTensor, blocks: list[Block], prefix: str) -> keras.KerasTensor:
+    """Make the grid (N, 49, 1280) of the maps (N, 7, 7, D)."""
+    for name, *rest in blocks:
+        x = _inverted_residual(x, f"{prefix}{name}", *rest)
+    x = _convolution(x, HEAD, 1, 1, f"{prefix}conv_head", f"{prefix}bn1")
+    return layers.Reshape((-1, HEAD))(x)
 
 
 def _rounded(channels: float, divisor: int = 8) -> int:
@@ -93,17 +172,30 @@ def _inverted_residual(
     return layers.Add()([x, shortcut]) if stride == 1 and shortcut.shape[-1] == channels else x
 
 
-def _load(model: keras.Model, path: Path) -> None:
-    """Set every layer's weights from the arrays named after it."""
+def _array_names(layer: layers.Layer) -> list[str]:
+    """Name the arrays of a layer, in the order of its weights."""
     suffixes = {
         layers.BatchNormalization: ("weight", "bias", "running_mean", "running_var"),
         layers.Dense: ("weight", "bias"),
     }
+    return [f"{layer.name}.{name}" for name in suffixes.get(type(layer), ("weight",))] if layer.weights else []
+
+
+def _is_tuned(path: Path) -> bool:
+    """Whether a file of weights holds a second version of the last blocks."""
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return any(name.startswith(TUNED) for name in arrays.files)
+    except (OSError, ValueError, AttributeError, zipfile.BadZipFile):
+        return False  # loading it says what is the matter
+
+
+def _load(model: keras.Model, path: Path) -> None:
+    """Set every layer's weights from the arrays named after it."""
     try:
         with np.load(path, allow_pickle=False) as arrays:
             for layer in model.layers:
-                if layer.weights:
-                    names = suffixes.get(type(layer), ("weight",))
-                    layer.set_weights([arrays[f"{layer.name}.{name}"].astype(np.float32) for name in names])
+                if names := _array_names(layer):
+                    layer.set_weights([arrays[name].astype(np.float32) for name in names])
     except (OSError, KeyError, ValueError, TypeError, zipfile.BadZipFile) as error:
         raise DataError(f"{path} does not hold the weights of {model.name}: {error}") from error

@@ -1,0 +1,271 @@
+"""``capgen models``."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from capgen.cli import app
+from capgen.cli.console import Quiet, Verbose, command, confirm, printable, say
+
+if TYPE_CHECKING:
+    from capgen.bundle import Bundle
+    from capgen.collection import Entry
+
+models_app = typer.Typer(
+    help="Show, pack, unpack, remove and choose captioners.\n\n"
+    "A captioner can be handed on as one file, which is checked byte by byte before it is taken in.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+app.add_typer(models_app, name="models")
+
+
+def _known() -> list[str]:
+    from capgen import bundle
+
+    return bundle.names()
+
+
+def _own() -> list[str]:
+    from capgen import collection
+
+    return list(collection.yours())
+
+
+Model = Annotated[str, typer.Argument(metavar="NAME", help="Name or path of a captioner.", autocompletion=_known)]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there already.")]
+
+
+@models_app.command("list")
+@command("run it again")
+def list_command(
+    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list.")] = False,
+    verbose: Verbose = False,
+) -> None:
+    """List the captioners at hand, after checking every file of them."""
+    from capgen import bundle, collection, files
+    from capgen.errors import BundleError
+
+    found = collection.entries()
+    if as_json:
+        typer.echo(files.json_text([entry.plain() for entry in found], indent=1).encode())
+    else:
+        _show_table([("name", "from", "size", "trained on", "CIDEr-D"), *map(_row, found)])
+    for entry in found:
+        if entry.fault:
+            remedy = "install capgen again" if entry.ships else f"or remove it: capgen models remove {entry.name}"
+            say(f"capgen: {printable(entry.fault)}; {remedy}")
+    try:
+        bundle.find(None)
+    except BundleError as error:
+        say(f"capgen: {error}")
+
+
+@models_app.command("show")
+@command("run it again")
+def show_command(
+    model: Model,
+    card: Annotated[bool, typer.Option("--card", help="Print its model card.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print its description as JSON.")] = False,
+    verbose: Verbose = False,
+) -> None:
+    """Say what a captioner is: how it was made and trained, what it scores, what it consists of."""
+    import json
+
+    from capgen import bundle, files
+
+    if card and as_json:
+        raise typer.BadParameter("choose one: the card is Markdown, the description JSON", param_hint="--card or --json")
+    opened = bundle.Bundle(bundle.find(model))
+    contents = opened.contents()
+    if card:
+        for line in contents.get(bundle.MODEL_CARD, b"").decode(errors="replace").splitlines():
+            typer.echo(printable(line).encode())
+    elif as_json:
+        typer.echo(files.json_text(json.loads(contents[bundle.DESCRIPTION]), indent=1).encode())
+    else:
+        for title, line in _described(opened, {name: len(data) for name, data in contents.items()}):
+            typer.echo(f"{title:<10}  {printable(line)}".rstrip().encode())
+
+
+@models_app.command("path")
+@command("run it again")
+def path_command(model: Model, verbose: Verbose = False) -> None:
+    """Print where a captioner lies."""
+    import os
+
+    from capgen import bundle
+
+    typer.echo(os.fsencode(bundle.find(model).absolute()))
+
+
+@models_app.command("export")
+@command("run it again")
+def export_command(
+    model: Model,
+    file: Annotated[Path, typer.Argument(metavar="FILE.capgen", help="The file to write.")],
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Check a captioner and pack it into one file."""
+    from capgen import collection, files
+
+    collection.export(model, file, overwrite=overwrite)
+    if not quiet:
+        say(f"{file} ({files.size_text(file.stat().st_size)}) is written; take it in elsewhere with: capgen models import")
+
+
+@models_app.command("import")
+@command("nothing was taken in; run it again")
+def import_command(
+    source: Annotated[Path, typer.Argument(metavar="SOURCE", help="A .capgen file, or a folder that holds a captioner.")],
+    name: Annotated[str | None, typer.Option(help="What it will be called; what it calls itself by default.")] = None,
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Check a captioner and put it into the data folder, whole or not at all."""
+    from capgen import collection
+
+    place = collection.take(source, name, overwrite=overwrite)
+    if not quiet:
+        say(f"{place.name!r} is taken in; caption with it: capgen caption --model {place.name} photo.jpg")
+
+
+@models_app.command("remove")
+@command("run it again and it goes on")
+def remove_command(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of a captioner of yours.", autocompletion=_own)],
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Remove a captioner from the data folder; those that ship stay."""
+    from capgen import bundle, collection, files
+
+    place = collection.own(name)
+    if not yes:
+        size = files.size_text(collection.size(place))
+        confirm(f"remove the captioner {name} ({size}) from {place}? it cannot be brought back", unasked=f"remove {name}")
+    was_default = collection.is_default(name)
+    others_left = collection.remove(name)
+    if not quiet:
+        say(f"{name!r} is removed")
+    if was_default:
+        say(f"it was the default, which is the captioner that ships again, {bundle.DEFAULT}")
+    if others_left:
+        say(f"{place} had other files too, which are left there")
+
+
+@models_app.command("default")
+@command("run it again")
+def default_command(
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="Name of the captioner to use from now on.", autocompletion=_known)
+    ] = None,
+    reset: Annotated[bool, typer.Option("--reset", help="Use the captioner that ships again.")] = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Print or choose the captioner that is used when none is named."""
+    from capgen import bundle, collection
+
+    if name is not None and reset:
+        raise typer.BadParameter("it needs no NAME; leave one of them out", param_hint="--reset")
+    if name is None and not reset:
+        place = bundle.find(None)
+        typer.echo(place.name)
+        if not quiet and place.parent == bundle.SHIPPED and place != bundle.find(place.name):
+            say(f"the one that ships, not yours of that name; use yours with: capgen models default {place.name}")
+        return
+    if name is None:
+        collection.reset()
+    else:
+        collection.choose(name)
+    if not quiet:
+        place = bundle.find(None)
+        which = "the captioner that ships, " if place.parent == bundle.SHIPPED else ""
+        say(f"the default is {which}{place.name}")
+
+
+def _row(entry: "Entry") -> tuple[str, ...]:
+    from capgen import files
+
+    name = f"{entry.name} (default)" if entry.default else entry.name
+    origin = ("ships, hidden by yours" if entry.hidden else "ships") if entry.ships else "yours"
+    if entry.description is None:
+        return name, origin, files.size_text(entry.size), "damaged", ""
+    training, scores = entry.description.training, entry.description.scores
+    split = "test" if "test" in scores else next(iter(scores), "")
+    found = scores.get(split)
+    score = f"{_number(found['CIDEr-D'])} on {split}" if isinstance(found, dict) and "CIDEr-D" in found else ""
+    return name, origin, files.size_text(entry.size), str(training.get("data", "")), score
+
+
+def _show_table(rows: list[tuple[str, ...]]) -> None:
+    """Print a table on a terminal, columns of plain text elsewhere."""
+    import sys
+
+    shown = [tuple(map(printable, row)) for row in rows]
+    if sys.stdout.isatty():
+        from rich.console import Console
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table(*shown[0])
+        for row in shown[1:]:
+            table.add_row(*map(Text, row))
+        Console().print(table)
+        return
+    widths = [max(map(len, column)) for column in zip(*shown, strict=True)]
+    for row in shown:
+        typer.echo("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip().encode())
+
+
+def _described(opened: "Bundle", sizes: dict[str, int]) -> list[tuple[str, str]]:
+    """Return what there is to say of a captioner, a title and a line each."""
+    from capgen import bundle, files
+
+    said, place = opened.description, opened.place.absolute()
+    training, decoder, reliability = said.training, said.decoder, said.calibration.reliability
+    packed = place.is_file()
+    lines = [
+        ("name", said.name if packed or place.name == said.name else f"{place.name}, which calls itself {said.name}"),
+        ("place", str(place)),
+        ("encoder", _values({"": said.encoder.get("name", ""), **said.encoder}, leave=("name", "key"))),
+        (
+            "picture",
+            f"squeezed to {said.preprocessing.size} x {said.preprocessing.size} pixels, {said.preprocessing.resample}",
+        ),
+        ("decoder", _values({"": decoder.get("family", ""), **decoder}, leave=("family",))),
+        ("decoding", _values(said.decoding.plain())),
+        ("trained on", _values({"": training.get("data", ""), **training}, leave=("data", "config"))),
+    ]
+    lines += [("scores", f"{split}: {_values(values)}") for split, values in said.scores.items()]
+    lines.append(("confidence", _values(reliability, leave=("bins",))))
+    lines += [("file", f"{name}, {files.size_text(size)}") for name, size in sizes.items()]
+    if bundle.MODEL_CARD in sizes:
+        lines.append(
+            ("model card", "printed with --card" if packed else f"{place / bundle.MODEL_CARD}, printed with --card")
+        )
+    return lines
+
+
+def _values(values: Any, leave: tuple[str, ...] = ()) -> str:
+    """Write an object of a description in words: ``name value, name value``."""
+    if not isinstance(values, dict):
+        return _number(values)
+    kept = {name: value for name, value in values.items() if name not in leave}
+    return ", ".join(f"{name} {_number(value)}".replace("_", " ").strip() for name, value in kept.items())
+
+
+def _number(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4f}".rstrip("0").rstrip(".") if abs(value) >= 0.001 else f"{value:g}"  # noqa: PLR2004
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
+    if isinstance(value, (list, tuple)):
+        return " ".join(map(_number, value))
+    return str(value)

@@ -1,0 +1,70 @@
+"""``Wording``: from the ids that a search finds to the text that people read, and which of them a picture allows."""
+
+from collections.abc import Collection, Sequence
+
+import numpy as np
+
+from capgen.decoding import Arrays, StepFunction
+from capgen.names import Guess, Names, slot
+from capgen.vocabulary import SPECIAL, Vocabulary
+
+
+class Wording:
+    """How one captioner speaks.
+
+    Args:
+        vocabulary: Its words. Besides them it may have marks: slots of names, and starts of other styles.
+        names: What fills its slots.
+    """
+
+    def __init__(self, vocabulary: Vocabulary, names: Names | None) -> None:
+        """Look for marks."""
+        self.vocabulary, self.names = vocabulary, names
+        self._marks = [index for index in range(len(SPECIAL), len(vocabulary)) if vocabulary.entries[index].startswith("<")]
+
+    def text(self, ids: Sequence[int], guess: Guess | None) -> str:
+        """Return the caption of ``ids``, its slots filled with what the picture was guessed to show."""
+        said = self.vocabulary.decode(ids)
+        return " ".join(self.names.filled(said.split(), guess)) if self.names and guess else said
+
+    def allowing(self, steps: StepFunction, guesses: Sequence[Guess | None], unsaid: Collection[str] = ()) -> StepFunction:
+        """Keep a search from marks: from those of styles, and from slots that cannot be filled.
+
+        Args:
+            steps: The decoder.
+            guesses: Of the N pictures that will be searched, if the captioner has names.
+            unsaid: Words that no name may contain.
+        """
+        if not self._marks:
+            return steps
+        penalties = np.zeros((len(guesses), len(self.vocabulary)), np.float32)
+        penalties[:, self._marks] = -np.inf
+        for row, guess in zip(penalties, guesses, strict=True):
+            groups = self.names.fillable(guess, unsaid) if self.names and guess else ()
+            row[self.vocabulary.ids([slot(group, plural=plural) for group in groups for plural in (False, True)])] = 0.0
+        return _Penalised(steps, penalties)
+
+
+class _Penalised:
+    """A decoder with something added to the log-probabilities of each picture.
+
+    Args:
+        steps: The decoder.
+        penalties: (N, V).
+    """
+
+    def __init__(self, steps: StepFunction, penalties: np.ndarray) -> None:
+        self._steps, self._penalties = steps, penalties
+
+    def begin(self, features: np.ndarray) -> Arrays:
+        return {**self._steps.begin(features), "context_penalties": self._penalties}
+
+    def step(self, inputs: Arrays) -> Arrays:
+        others = dict(inputs)
+        penalties = others.pop("context_penalties")
+        outputs = self._steps.step(others)
+        scores = outputs["log_probabilities"]
+        outputs["log_probabilities"] = (scores.reshape(len(penalties), -1, scores.shape[-1]) + penalties[:, None]).reshape(
+            scores.shape
+        )
+        return outputs
