@@ -46,6 +46,10 @@ class Graph:
         """The names that ``run`` takes."""
         return tuple(self._interpreter.get_signature_list())
 
+    def outputs(self, signature: str) -> tuple[str, ...]:
+        """The names of what ``run`` returns."""
+        return tuple(self._interpreter.get_signature_list()[signature]["outputs"])
+
     def run(self, signature: str, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Call one signature; the size of every batch dimension is free from call to call."""
         if signature not in self._allocated:

@@ -145,3 +145,37 @@ def test_an_empty_split_is_one_line(studio, tmp_path):
     done = studio.run("train", "nodev", *FLAGS)
     assert done.returncode == 1
     assert "no pictures in its dev split" in done.stderr
+
+
+def test_the_encoder_trains_along_and_captions_are_drawn_and_judged(studio, tmp_path):
+    out = tmp_path / "tuned"
+    settings = ("encoder.epochs=2", "epochs=1", "scst.epochs=1", "scst.images=8", "captions_per_image=2")
+    flags = [part for setting in settings for part in ("--set", setting)]
+    done = studio.run("train", "shapes", "--out", out, *FLAGS, *flags)
+    assert done.returncode == 0, done.stderr
+    run = latest_run(studio)
+    with (run / "history.csv").open() as file:
+        phases = [row["phase"] for row in csv.DictReader(file)]
+    assert phases == ["start", "cross-entropy", "self-critical"]
+    with (run / "encoder/history.csv").open() as file:
+        assert len(list(csv.DictReader(file))) == 2
+    encoder = Bundle(out).description.encoder
+    assert "trained further" in encoder["origin"]
+    said = studio.run("caption", "--model", out, studio.source / "images/000.png")
+    assert said.returncode == 0, said.stderr
+    assert said.stdout.strip()
+
+
+def test_training_goes_on_from_a_captioner_and_learns_new_words(captioner, tmp_path):
+    out = tmp_path / "more"
+    done = captioner.run("train", "shapes", "--from", "shapes", "--out", out, "--epochs", "1", "--set", "minimum_count=1")
+    assert done.returncode == 0, done.stderr
+    run = latest_run(captioner)
+    with (run / "history.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    before = Bundle(captioner.folder / "user/models/shapes")
+    assert rows[0]["phase"] == "start"
+    assert float(rows[0]["cider_d"]) == pytest.approx(before.description.scores["dev"]["CIDEr-D"], abs=0.3)
+    after = Bundle(out)
+    assert after.vocabulary.entries[: len(before.vocabulary)] == before.vocabulary.entries
+    assert after.description.decoder["state"] == before.description.decoder["state"]

@@ -23,6 +23,9 @@ def train_command(
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="One setting; repeatable.")
     ] = None,
+    begun: Annotated[
+        str | None, typer.Option("--from", metavar="MODEL", help="Go on from a captioner, by name or path, on this data.")
+    ] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the training images.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Images a step.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of weights, dropout and order.")] = None,
@@ -36,12 +39,13 @@ def train_command(
     from capgen.training import config as configs
 
     options = {"decoder": decoder, "epochs": epochs, "batch_size": batch_size, "seed": seed}
-    chosen = configs.load(config, settings or (), **options)
+    recipe = config or (Path(configs.CONTINUE) if begun else None)
+    chosen = configs.load(recipe, settings or (), **options)
     if show_settings:
         for name, meaning in configs.describe().items():
             typer.echo(f"{name} = {getattr(chosen, name)!r}  # {meaning}")
         return
-    given = config is not None or settings or out is not None or any(value is not None for value in options.values())
+    given = settings or any(value is not None for value in (config, out, begun, *options.values()))
     if resume and given:
         raise typer.BadParameter(
             "it goes on with the settings the run began with; leave the others out", param_hint="--resume"
@@ -49,7 +53,7 @@ def train_command(
     from capgen.paths import models_dir
     from capgen.training import run
 
-    folder = run.unfinished(data) if resume else run.begin(data, chosen, out)
+    folder = run.unfinished(data) if resume else run.begin(data, chosen, out, begun)
     if not quiet:
         say(f"run folder: {folder}")
     with _observer(quiet=quiet) as observer:

@@ -71,9 +71,7 @@ class LiveDisplay:
 
     def on_step(self, epoch: int, step: int, steps: int, loss: float) -> None:
         """Move the bar."""
-        self._bar.update(
-            self._task, completed=step, total=steps, description=f"epoch {epoch}", loss=f"loss {loss:.4f}"
-        )
+        self._bar.update(self._task, completed=step, total=steps, description=f"epoch {epoch}", loss=f"loss {loss:.4f}")
 
     def on_describe(self, done: int, total: int) -> None:
         """Move the bar."""

@@ -36,8 +36,8 @@ class CaptionBatches(keras.utils.PyDataset):
     """The batches of one epoch.
 
     Each is ``{"features": (N, C, D) float16, "words": (N, K, T) int32, "places": (P,) int32}`` and the next words (P,)
-    int32 of the P places that are no padding. Start and end are part of T. The images of a batch have equally many captions, K,
-    so that no row is only padding.
+    int32 of the P places that are no padding. Start and end are part of T. The images of a batch have equally
+    many captions, K, so that no row is only padding.
 
     Args:
         samples: The images.

@@ -61,7 +61,8 @@ def export_captioner(trainer: Trainer, prepared: Prepared, place: Path) -> None:
             "name": prepared.encoder.name,
             "output": trainer.output,
             "key": prepared.key,
-            "origin": prepared.encoder.origin + ("; its last blocks trained further" if trainer.config.encoder_epochs else ""),
+            "origin": prepared.encoder.origin
+            + ("; its last blocks trained further" if trainer.config.encoder_epochs else ""),
         },
         decoder={"family": trainer.config.decoder, **vars(trainer.decoder.shape)},
         preprocessing=prepared.encoder.preprocessing,

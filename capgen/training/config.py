@@ -15,6 +15,9 @@ from capgen.training.decoders import DECODERS
 RECIPES = Path(__file__).parent / "recipes"
 """The recipes that ship, one TOML file each."""
 
+CONTINUE = "continue"
+"""The recipe for going on from a captioner."""
+
 
 def _field(default: Any, meaning: str, *, at_least: float | None = None, at_most: float | None = None, choices=()) -> Any:
     return field(
@@ -131,12 +134,20 @@ def _read(file: Path) -> dict[str, Any]:
     shipped = RECIPES / f"{file}.toml"
     path = shipped if not file.is_file() and shipped.is_file() else file
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return _flat(tomllib.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError as error:
         recipes = ", ".join(sorted(p.stem for p in RECIPES.glob("*.toml")))
         raise ConfigError(f"there is no config file {file}; the recipes that ship are {recipes}") from error
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"{file} cannot be read as TOML: {error}") from error
+
+
+def _flat(values: dict[str, Any]) -> dict[str, Any]:
+    """Name the fields of tables: ``epochs`` of ``[scst]`` is ``scst_epochs``."""
+    tables = {
+        f"{table}_{key}": v for table, inside in values.items() if isinstance(inside, dict) for key, v in inside.items()
+    }
+    return {key: value for key, value in values.items() if not isinstance(value, dict)} | tables
 
 
 def _parsed(key: str, text: str) -> Any:

@@ -7,6 +7,7 @@ Whoever uses a store holds its lock together with others; ``capgen.cache`` remov
 """
 
 import contextlib
+import dataclasses
 import functools
 import hashlib
 import json
@@ -19,13 +20,15 @@ from typing import BinaryIO
 
 import numpy as np
 
-from capgen import files, images, paths
+from capgen import bundle, files, images, paths
+from capgen.bundle import Bundle
 from capgen.errors import DataError, ImageError
 from capgen.litert import Graph
 from capgen.names import Guess, Names, with_cell
 from capgen.pipeline import map_ahead
 from capgen.training.backend import load_tensorflow
 from capgen.training.encoders import PROBABILITIES, Encoder
+from capgen.training.encoders import encoder as find_encoder
 
 SHARD_ROWS = 256
 """Rows a shard; what an interrupted run loses at most."""
@@ -101,6 +104,32 @@ def in_use(
             with contextlib.redirect_stdout(sys.stderr):  # where Keras shows a download
                 model = encoder.build(weights)
             to_litert({"encode": model}, prepared.graph)
+        yield prepared
+
+
+@contextlib.contextmanager
+def own_encoder(captioner: Bundle) -> Iterator[Prepared]:
+    """Use the encoder inside a captioner, as ``in_use`` does.
+
+    Args:
+        captioner: Its graph goes into the cache beside the features that it computes.
+
+    Raises:
+        UnknownNameError: It is an encoder that this version does not know.
+        BundleError: The captioner is damaged.
+        StorageError: The cache cannot be written.
+    """
+    described = captioner.description.encoder
+    encoder = find_encoder(described["name"])
+    graph = captioner.read(bundle.ENCODER)
+    given = Graph(graph, threads=1).outputs("encode")
+    encoder = dataclasses.replace(
+        encoder, outputs={name: encoder.outputs[name] for name in encoder.outputs if name in given}
+    )
+    prepared = Prepared(encoder, paths.encoders_dir() / f"{encoder.name}-{described['key']}.tflite", described["key"])
+    with files.lock(prepared.store_folder / LOCK, shared=True, wait=True):
+        if not prepared.graph.exists():
+            files.write_bytes(prepared.graph, graph)
         yield prepared
 
 

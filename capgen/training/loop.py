@@ -1,6 +1,5 @@
 """The training loop: epochs of teacher forcing, each judged by the captions that the decoder then writes on dev."""
 
-import dataclasses
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -217,6 +216,11 @@ class Trainer:
         """Search captions of described pictures, (N, C, D), with the present weights."""
         return decoding.search(self.wording.allowing(self.steps, guesses), features, options)
 
+    def result(self) -> Begun:
+        """Return what another run can go on from."""
+        weights = {v.path: np.array(v) for v in self.model.weights if "seed_generator" not in v.path}
+        return Begun(self.vocabulary, self.names, weights)
+
     @property
     def options(self) -> decoding.DecodingOptions:
         """How dev is captioned, and the bundle's default."""
@@ -322,7 +326,12 @@ class Trainer:
     def _draw(self, number: int, observer: Observer) -> float:
         """Train on captions drawn for some of the training images, and return the negative mean reward."""
         config = self.config
-        options = dataclasses.replace(self.options, beam=1, count=config.scst_samples, temperature=config.scst_temperature)
+        options = decoding.DecodingOptions(
+            beam=1,
+            count=config.scst_samples,
+            maximum_words=config.maximum_words,
+            temperature=config.scst_temperature,
+        )
         critic = SelfCritical(self.judged, self.features, self.wording, self.steps, options)
         order = np.random.default_rng([config.seed, number]).permutation(len(self.judged))[: config.scst_images]
         return -critic.round(

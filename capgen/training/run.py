@@ -6,33 +6,48 @@ A run's folder holds ``config.json``, ``history.csv``, ``curves.png`` and Tensor
 
 import dataclasses
 import hashlib
+import io
 import json
 import time
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from capgen import bundle, files, paths
+from capgen.bundle import Bundle
 from capgen.datasets import prepared
 from capgen.datasets.prepared import PreparedDataset
-from capgen.errors import TrainingError, UsageError
+from capgen.errors import ConfigError, TrainingError, UsageError
 from capgen.training import config as configs
 from capgen.training.backend import load_tensorflow
 from capgen.training.config import TrainingConfig
-from capgen.training.encoders import Encoder
+from capgen.training.encoders import MIDDLE, Encoder
 from capgen.training.encoders import encoder as find_encoder
-from capgen.training.features import FeatureStore, Prepared, in_use, prepare_encoder, view_key
+from capgen.training.features import FeatureStore, Prepared, extract, in_use, own_encoder, prepare_encoder, view_key
 from capgen.training.history import History, Observer
+
+if TYPE_CHECKING:
+    from capgen.training.loop import Begun
 
 CONFIG, FINISHED = "config.json", "finished"
 
+TUNING, ENCODER = "encoder", "encoder.npz"
+"""The folder of the stage that trains the encoder's last blocks along, and what it leaves there."""
 
-def begin(data: str, config: TrainingConfig, out: Path | None) -> Path:
+SHAPE_FIELDS = ("decoder", "embedding_size", "lstm_size", "heads")
+"""The fields of a config that a captioner's weights decide."""
+
+
+def begin(data: str, config: TrainingConfig, out: Path | None, begun: str | None = None) -> Path:
     """Make the folder of a new run, after checking that it can reach its end.
 
     Args:
         data: Name of the prepared data set.
-        config: The hyper-parameters.
+        config: The hyper-parameters; with ``begun``, those of the decoder's shape are that captioner's.
         out: Where the captioner will go; the data folder by default.
+        begun: Name or path of a captioner to go on from.
 
     Raises:
         UnknownNameError: There is no such data set.
@@ -46,8 +61,19 @@ def begin(data: str, config: TrainingConfig, out: Path | None) -> Path:
         dataset.split(split)
     place = (out or paths.models_dir() / data).resolve()
     bundle.check_place(place)
-    ready = prepare_encoder(*_encoder(dataset))
-    _must_have_features(dataset, FeatureStore(ready.store_folder))
+    encoder, weights = _encoder(dataset)
+    ready = prepare_encoder(encoder, weights)
+    origin = None
+    if begun is not None:
+        origin = bundle.find(begun).resolve()
+        config = _shaped_like(Bundle(origin), config)
+    else:
+        _must_have_features(dataset, FeatureStore(ready.store_folder))
+    if config.encoder_epochs and (begun or MIDDLE not in encoder.outputs):
+        raise ConfigError(
+            f"the last blocks of {'the encoder of ' + begun if begun else encoder.name} cannot be trained along; "
+            "set encoder_epochs=0"
+        )
     folder = paths.runs_dir() / data / time.strftime("%Y-%m-%dT%H-%M-%S")
     files.make_folder(folder.parent)
     try:
@@ -56,7 +82,13 @@ def begin(data: str, config: TrainingConfig, out: Path | None) -> Path:
         raise TrainingError(f"another run began at {folder.name}; wait a second") from error
     except OSError as error:
         raise files.storage_error(folder, error) from error
-    values = {"data": data, "seen": _seen(dataset, ready), "out": str(place), "config": configs.to_mapping(config)}
+    values = {
+        "data": data,
+        "seen": _seen(dataset, ready),
+        "from": str(origin) if origin else "",
+        "out": str(place),
+        "config": configs.to_mapping(config),
+    }
     files.write_json(folder / CONFIG, values)
     return folder
 
@@ -88,7 +120,7 @@ def go(folder: Path, observer: Observer) -> Path:
 
     Raises:
         TrainingError: It cannot go on, or the export does not caption like the model.
-        UsageError: The data set has changed since the run began.
+        UsageError: The data set, or the captioner to go on from, has changed since the run began.
     """
     with files.lock(folder / ".lock"), ExitStack() as held:
         values = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
@@ -99,13 +131,24 @@ def go(folder: Path, observer: Observer) -> Path:
             raise UsageError(
                 f"data set {data.name!r} has been prepared otherwise since this run began; leave --resume out to begin anew"
             )
-        store = FeatureStore(ready.store_folder)
-        _must_have_features(data, store)
+        begun = Bundle(Path(values["from"])) if values["from"] else None
+        if not begun:
+            _must_have_features(data, FeatureStore(ready.store_folder))
         load_tensorflow()
         from capgen.training.captioner_export import export_captioner
-        from capgen.training.loop import BEST, CHECKPOINT, Trainer
+        from capgen.training.loop import BEST, CHECKPOINT, Begun, Trainer
 
-        trainer = Trainer(config, data, ready.encoder, store, folder)
+        start = None
+        if begun:
+            ready = held.enter_context(own_encoder(begun))
+            start = Begun(begun.vocabulary, begun.names, _arrays(begun.read(bundle.WEIGHTS)))
+        elif config.encoder_epochs:
+            start = _tuned(folder / TUNING, config, data, ready, observer)
+            ready = held.enter_context(in_use(ready.encoder, folder / TUNING / ENCODER))
+        store = FeatureStore(ready.store_folder)
+        if start:
+            _describe(data, ready, store, observer)
+        trainer = Trainer(config, data, ready.encoder, store, folder, begun=start)
         history = History(folder)
         for _ in trainer.run(observer):
             history.write(trainer.epochs)
@@ -114,7 +157,67 @@ def go(folder: Path, observer: Observer) -> Path:
         files.write_text(folder / FINISHED, f"{place}\n")
         for leftover in (CHECKPOINT, BEST):
             (folder / leftover).unlink(missing_ok=True)
+            (folder / TUNING / leftover).unlink(missing_ok=True)
     return place
+
+
+def _tuned(folder: Path, config: TrainingConfig, data: PreparedDataset, ready: Prepared, observer: Observer) -> "Begun":
+    """Train the encoder's last blocks along with a decoder, write the encoder's weights, and return the decoder.
+
+    Args:
+        folder: Of this stage; what it ends with is not computed again.
+        config: The hyper-parameters of the run.
+        data: The data set.
+        ready: The encoder as it was.
+        observer: Who is told.
+    """
+    from capgen.training.encoders.efficientnet_lite import build_last_blocks, tuned_weights
+    from capgen.training.loop import Trainer
+
+    files.make_folder(folder)
+    encoder, weights = _encoder(data)
+    stage = dataclasses.replace(config, epochs=config.encoder_epochs, encoder_epochs=0, scst_epochs=0)
+    last_blocks = build_last_blocks(encoder, weights)
+    trainer = Trainer(stage, data, encoder, FeatureStore(ready.store_folder), folder, last_blocks=last_blocks)
+    history = History(folder)
+    for _ in trainer.run(observer):
+        history.write(trainer.epochs)
+    if not (folder / ENCODER).exists():
+        arrays = tuned_weights(encoder, weights, last_blocks)
+        files.write_with(folder / ENCODER, lambda file: np.savez(file, allow_pickle=False, **arrays))
+    return trainer.result()
+
+
+def _describe(data: PreparedDataset, ready: Prepared, store: FeatureStore, observer: Observer) -> None:
+    """Compute the features of a data set with an encoder that was made for this run.
+
+    Raises:
+        TrainingError: A picture is not where it was.
+    """
+    pictures = [(picture.image_hash, Path(picture.path)) for picture in data.pictures if picture.split != "test"]
+    failed = extract(ready, store, pictures, data.views, workers=2, on_progress=observer.on_describe)
+    if failed:
+        image_hash, error = next(iter(failed.items()))
+        path = next(picture.path for picture in data.pictures if picture.image_hash == image_hash)
+        raise TrainingError(f"{path}: {error}; put it back, then go on with --resume")
+
+
+def _shaped_like(captioner: Bundle, config: TrainingConfig) -> TrainingConfig:
+    """Give a config the shape of a captioner's decoder.
+
+    Raises:
+        ConfigError: The captioner was trained by another version, with other fields.
+    """
+    trained = captioner.description.training.get("config", {})
+    try:
+        return dataclasses.replace(config, **{name: trained[name] for name in SHAPE_FIELDS})
+    except KeyError as error:
+        raise ConfigError(f"{captioner.place} does not say its {error}; it cannot be gone on from") from error
+
+
+def _arrays(data: bytes) -> dict[str, np.ndarray]:
+    with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+        return {name: arrays[name] for name in arrays.files}
 
 
 def _encoder(data: PreparedDataset) -> tuple[Encoder, Path | None]:

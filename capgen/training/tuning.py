@@ -27,7 +27,8 @@ class SharedRate(keras.optimizers.AdamW):
 
     def update_step(self, gradient, variable, learning_rate):
         """Take a step with one variable."""
-        if variable.path in self._slow:
+        # backends hand over variables of their own kind
+        if self._trainable_variables[self._get_variable_index(variable)].path in self._slow:
             risen = ops.minimum(ops.cast(self.iterations + 1, learning_rate.dtype) / self._warmup, 1.0)
             learning_rate = learning_rate * self._share * risen
         super().update_step(gradient, variable, learning_rate)
