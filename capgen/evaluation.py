@@ -91,7 +91,31 @@ def read_predictions(path: Path) -> dict[str, str]:
     return found
 
 
-def score_predictions(predictions: Mapping[str, str], references: Sequence[Reference]) -> dict[str, float]:
+@dataclass(frozen=True)
+class Evaluation:
+    """What captions score.
+
+    Attributes:
+        scores: See ``metrics.score``.
+        intervals: The 95 % interval of each score.
+        variety: See ``metrics.variety``.
+    """
+
+    scores: dict[str, float]
+    intervals: dict[str, tuple[float, float]]
+    variety: dict[str, float]
+
+    def flat(self) -> dict[str, float]:
+        """Return all of it by name, the ends of intervals as ``NAME low`` and ``NAME high``."""
+        ends = {
+            f"{name} {end}": value
+            for name, both in self.intervals.items()
+            for end, value in zip(("low", "high"), both, strict=True)
+        }
+        return {**self.scores, **ends, **self.variety}
+
+
+def evaluate(predictions: Mapping[str, str], references: Sequence[Reference]) -> Evaluation:
     """Score predictions against the references of the same images.
 
     Raises:
@@ -106,7 +130,12 @@ def score_predictions(predictions: Mapping[str, str], references: Sequence[Refer
         )
     if len({by_name[key].id for key in predictions}) < len(predictions):
         raise DataError("the predictions caption an image twice, by its number and by its name; leave one of them")
-    return metrics.score(list(predictions.values()), [by_name[key].captions for key in predictions])
+    captions, truths = list(predictions.values()), [by_name[key].captions for key in predictions]
+    return Evaluation(
+        metrics.score(captions, truths),
+        metrics.intervals(captions, truths),
+        metrics.variety([metrics.tokenize(caption) for caption in captions]),
+    )
 
 
 def predict(

@@ -3,6 +3,7 @@
 import json
 import re
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -180,7 +181,50 @@ def references(shared):
 def test_the_published_scores_of_a_system_come_out(shared, references, family, run):
     system = f"flickr8k_{family}_{run}"
     published = json.loads((shared / "metric_fixtures/published_scores.json").read_text())[system]
-    found = evaluation.score_predictions(evaluation.read_predictions(shared / f"metric_fixtures/{system}.json"), references)
+    found = evaluation.evaluate(evaluation.read_predictions(shared / f"metric_fixtures/{system}.json"), references).scores
     assert found.pop("images") == 1000
     named = {name: published[theirs] for name, theirs in PUBLISHED_NAMES.items()}
     assert found == pytest.approx(named, rel=0, abs=5e-4)
+
+
+def test_intervals_hold_the_score_and_narrow_with_more_pictures():
+    random = np.random.default_rng(0)
+    words = ["a", "dog", "cat", "runs", "sleeps", "on", "grass", "red"]
+    captions = [" ".join(random.choice(words, 6)) for _ in range(400)]
+    truths = [[" ".join(random.choice(words, 6)) for _ in range(3)] for _ in range(400)]
+    scores, wide = metrics.score(captions[:100], truths[:100]), metrics.intervals(captions[:100], truths[:100])
+    narrow = metrics.intervals(captions, truths)
+    for name in ("BLEU-1", "BLEU-2", "ROUGE-L", "CIDEr-D"):
+        low, high = wide[name]
+        assert low <= scores[name] <= high, name
+        assert narrow[name][1] - narrow[name][0] < high - low, name
+
+
+def test_a_draw_of_every_picture_once_is_the_score():
+    tokens, truths = [["a", "dog"], ["a", "cat", "sleeps"]], [[["a", "dog", "runs"]], [["the", "cat", "sleeps"]]]
+    counts = metrics.bleu_counts(tokens, truths)
+    np.testing.assert_allclose(metrics.bleu_of(np.ones(2, int) @ counts), metrics.bleu(tokens, truths))
+
+
+def test_the_interval_of_a_mean_is_that_of_statistics():
+    """ROUGE-L is a mean over pictures, so that the bootstrap must come close to the normal approximation."""
+    random = np.random.default_rng(1)
+    words = ["a", "dog", "cat", "runs", "sleeps", "on", "grass", "red"]
+    captions = [" ".join(random.choice(words, 6)) for _ in range(500)]
+    truths = [[" ".join(random.choice(words, 6))] for _ in range(500)]
+    _, each = metrics.rouge_l([c.split() for c in captions], [[t.split() for t in human] for human in truths])
+    low, high = metrics.intervals(captions, truths)["ROUGE-L"]
+    error = np.std(each) / np.sqrt(len(each))
+    assert low == pytest.approx(np.mean(each) - 1.96 * error, abs=0.2 * error)
+    assert high == pytest.approx(np.mean(each) + 1.96 * error, abs=0.2 * error)
+
+
+def test_variety_counts_words_pairs_and_captions_shared():
+    found = metrics.variety([["a", "dog"], ["a", "dog"], ["a", "cat", "sleeps"]])
+    assert found == {
+        "words used": 4,
+        "distinct-1": 4 / 7,
+        "distinct-2": 3 / 4,
+        "sharing": 2 / 3,
+        "length": 7 / 3,
+    }

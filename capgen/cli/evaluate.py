@@ -9,7 +9,7 @@ from capgen.cli import app
 from capgen.cli.console import Quiet, Verbose, command, progress, say
 
 if TYPE_CHECKING:
-    from capgen.evaluation import Reference
+    from capgen.evaluation import Evaluation, Reference
 
 
 @app.command("evaluate")
@@ -51,12 +51,12 @@ def evaluate_command(
         saved = evaluation.save_predictions(f"{title}-{compared}-{split}", captions)
         if not quiet:
             say(f"predictions: {saved}")
-    scores = evaluation.score_predictions(captions, truths)
+    evaluated = evaluation.evaluate(captions, truths)
     if len(captions) < len(truths):
         say(f"note: {len(truths) - len(captions)} of {len(truths)} images have no prediction and are not counted")
     if json_file is not None:
-        files.write_json(json_file, scores)
-    _show(title, scores)
+        files.write_json(json_file, evaluated.flat())
+    _show(title, evaluated)
 
 
 def _predicted(model: str | None, truths: "list[Reference]", beam: int | None, *, quiet: bool) -> tuple[str, dict[str, str]]:
@@ -73,12 +73,21 @@ def _predicted(model: str | None, truths: "list[Reference]", beam: int | None, *
     return f"{captioner.bundle.description.name}-beam{options.beam}", captions
 
 
-def _show(title: str, scores: dict[str, float]) -> None:
+def _show(title: str, evaluated: "Evaluation") -> None:
+    """Print the scores with their intervals, and below them how varied the captions are."""
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(title=f"{title}, {scores['images']:,} images")
-    for name in scores:
+    console = Console()
+    table = Table("", title=f"{title}, {evaluated.scores['images']:,} images")
+    for name in evaluated.intervals:
         table.add_column(name, justify="right")
-    table.add_row(*(str(value) if name == "images" else f"{value:.4f}" for name, value in scores.items()))
-    Console().print(table)
+    table.add_row("score", *(f"{evaluated.scores[name]:.4f}" for name in evaluated.intervals))
+    for row, place in (("95 % from", 0), ("to", 1)):
+        table.add_row(row, *(f"{both[place]:.4f}" for both in evaluated.intervals.values()))
+    console.print(table)
+    kinds = Table()
+    for name in evaluated.variety:
+        kinds.add_column(name, justify="right")
+    kinds.add_row(*(f"{value:,}" if isinstance(value, int) else f"{value:.3f}" for value in evaluated.variety.values()))
+    console.print(kinds)

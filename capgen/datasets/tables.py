@@ -13,6 +13,7 @@ from typing import Any
 
 from capgen.datasets.layout import SPLIT_NAMES, Layout, Problem, Reading, Row, image_folders, lines, read_text
 from capgen.errors import DataError
+from capgen.vocabulary import words
 
 IMAGE_COLUMNS = ("image", "file_name", "filename", "image_name", "image_path", "file", "path", "filepath")
 CAPTION_COLUMNS = ("captions", "caption", "text", "comment", "sentence", "description")
@@ -128,7 +129,8 @@ def _reading(path: Path, rows: Iterable[tuple[str, Mapping[str, Any]]], problems
         image = row[columns[0]] if columns else None
         captions = _captions(row[columns[1]]) if columns else None
         if captions and columns and columns[1].strip().lower() in LABEL_COLUMNS:
-            captions = tuple(said.format(_with_article(label)) for label in captions for said in LABEL_CAPTIONS)
+            labels = filter(words, captions)
+            captions = tuple(said.format(_with_article(label)) for label in labels for said in LABEL_CAPTIONS)
         if not image or not isinstance(image, str) or captions is None:
             problems.append(Problem("malformed row", place, "it lacks an image or a caption"))
             continue

@@ -5,12 +5,22 @@ Every metric takes tokenized ``candidates`` (one a picture) and ``references`` (
 
 from collections.abc import Sequence
 
-from capgen.metrics.bleu import bleu
+from capgen.metrics.bleu import bleu, bleu_counts, bleu_of
+from capgen.metrics.bootstrap import interval, resampled
 from capgen.metrics.cider import CiderD, cider_d
 from capgen.metrics.rouge import rouge_l
 from capgen.metrics.tokenizer import tokenize
+from capgen.metrics.variety import variety
 
-__all__ = ["CiderD", "bleu", "cider_d", "rouge_l", "score", "tokenize"]
+__all__ = ["CiderD", "bleu", "bleu_counts", "bleu_of", "cider_d", "intervals", "rouge_l", "score", "tokenize", "variety"]
+
+
+def intervals(candidates: Sequence[str], references: Sequence[Sequence[str]]) -> dict[str, tuple[float, float]]:
+    """Return the 95 % interval of each score of ``score``, by bootstrap over the pictures; arguments as there."""
+    draws = resampled(
+        [tokenize(caption) for caption in candidates], [[tokenize(caption) for caption in human] for human in references]
+    )
+    return {name: interval(values) for name, values in draws.items()}
 
 
 def score(candidates: Sequence[str], references: Sequence[Sequence[str]]) -> dict[str, float]:

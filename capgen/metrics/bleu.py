@@ -1,8 +1,9 @@
 """BLEU-1 to BLEU-4 over a whole corpus (Papineni et al. 2002), with the closest reference length."""
 
-import math
 from collections import Counter
 from collections.abc import Sequence
+
+import numpy as np
 
 ORDERS = 4
 
@@ -25,22 +26,37 @@ def bleu(candidates: Sequence[Sequence[str]], references: Sequence[Sequence[Sequ
     Returns:
         BLEU-1 to BLEU-4, 0 to 1.
     """
-    possible, matched = [0] * ORDERS, [0] * ORDERS
-    candidate_length = reference_length = 0
+    return bleu_of(bleu_counts(candidates, references).sum(axis=0)).tolist()
+
+
+def bleu_counts(candidates: Sequence[Sequence[str]], references: Sequence[Sequence[Sequence[str]]]) -> np.ndarray:
+    """Count what BLEU is made of, so that the counts of any pictures can be added.
+
+    Args:
+        candidates: Tokens of one caption a picture.
+        references: Tokens of the human captions of each.
+
+    Returns:
+        (N, 10): the matched and the possible n-grams of each order, the length of the caption and of the closest reference.
+    """
+    rows = []
     for candidate, truths in zip(candidates, references, strict=True):
         most: Counter[tuple[str, ...]] = Counter()
         for truth in truths:
             most |= ngrams(truth)
+        matched = [0] * ORDERS
         for gram, count in ngrams(candidate).items():
             matched[len(gram) - 1] += min(count, most[gram])
-        for n in range(ORDERS):
-            possible[n] += max(0, len(candidate) - n)
-        candidate_length += len(candidate)
-        reference_length += min((abs(len(t) - len(candidate)), len(t)) for t in truths)[1]
-    ratio = (candidate_length + _TINY) / (reference_length + _SMALL)
-    penalty = math.exp(1 - 1 / ratio) if ratio < 1 else 1.0
-    product, scores = 1.0, []
-    for n in range(ORDERS):
-        product *= (matched[n] + _TINY) / (possible[n] + _SMALL)
-        scores.append(product ** (1 / (n + 1)) * penalty)
-    return scores
+        possible = [max(0, len(candidate) - n) for n in range(ORDERS)]
+        closest = min((abs(len(t) - len(candidate)), len(t)) for t in truths)[1]
+        rows.append([*matched, *possible, len(candidate), closest])
+    return np.array(rows, np.int64)
+
+
+def bleu_of(counts: np.ndarray) -> np.ndarray:
+    """Return BLEU-1 to BLEU-4 (..., 4) of sums of ``bleu_counts`` (..., 10)."""
+    matched, possible = counts[..., :ORDERS], counts[..., ORDERS : 2 * ORDERS]
+    ratio = (counts[..., -2] + _TINY) / (counts[..., -1] + _SMALL)
+    penalty = np.exp(np.minimum(0.0, 1 - 1 / ratio))
+    products = np.cumprod((matched + _TINY) / (possible + _SMALL), axis=-1)
+    return products ** (1 / np.arange(1, ORDERS + 1)) * penalty[..., None]

@@ -27,7 +27,9 @@ def cider_d(candidates: Sequence[Sequence[str]], references: Sequence[Sequence[S
         The mean, and each picture's score, 0 to 10; published tables show a hundred times the mean.
     """
     scorer = CiderD(references)
-    scores = [scorer.score(index, candidate) for index, candidate in enumerate(candidates)]
+    scores = [
+        scorer.score(index, candidate) for index, (candidate, _) in enumerate(zip(candidates, references, strict=True))
+    ]
     return float(np.mean(scores)), scores
 
 

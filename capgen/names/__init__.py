@@ -179,6 +179,7 @@ class Names:
             name = guess.best[group]
             if result and result[-1] in ("a", "an"):
                 result.pop()
+                plural = plural and name.kind != "count"  # "a goldfish" taught "a <fishs>", which must not be "a sharks"
                 if plural or name.kind == "count":
                     result.append("an" if _AN.match(name.singular) else "a")
             result += (name.plural if plural else name.singular).split()

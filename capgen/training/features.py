@@ -124,7 +124,9 @@ def own_encoder(captioner: Bundle) -> Iterator[Prepared]:
     graph = captioner.read(bundle.ENCODER)
     given = Graph(graph, threads=1).outputs("encode")
     encoder = dataclasses.replace(
-        encoder, outputs={name: encoder.outputs[name] for name in encoder.outputs if name in given}
+        encoder,
+        outputs={name: encoder.outputs[name] for name in encoder.outputs if name in given},
+        origin=described.get("origin", encoder.origin),
     )
     prepared = Prepared(encoder, paths.encoders_dir() / f"{encoder.name}-{described['key']}.tflite", described["key"])
     with files.lock(prepared.store_folder / LOCK, shared=True, wait=True):

@@ -110,6 +110,7 @@ class SelfCritical:
         captions = [[_until_end(row) for row in rows] for rows in ids.tolist()]
         inputs, targets = teacher_forced(captions, count, longest)
         weights = advantages.reshape(-1)[inputs["places"] // longest]
+        weights[inputs["places"] % longest == longest - 1] = 0.0  # that a caption of the greatest length ends is no choice
         return {"features": features, **inputs}, targets, weights.astype(np.float32), float(rewards.mean())
 
     def _reward(self, picture: int, row: list[int], guess: Guess | None) -> float:

@@ -186,7 +186,7 @@ def _is_tuned(path: Path) -> bool:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             return any(name.startswith(TUNED) for name in arrays.files)
-    except (OSError, ValueError, AttributeError, zipfile.BadZipFile):
+    except (OSError, EOFError, ValueError, TypeError, zipfile.BadZipFile):
         return False  # loading it says what is the matter
 
 
@@ -197,5 +197,5 @@ def _load(model: keras.Model, path: Path) -> None:
             for layer in model.layers:
                 if names := _array_names(layer):
                     layer.set_weights([arrays[name].astype(np.float32) for name in names])
-    except (OSError, KeyError, ValueError, TypeError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, KeyError, ValueError, TypeError, zipfile.BadZipFile) as error:
         raise DataError(f"{path} does not hold the weights of {model.name}: {error}") from error
