@@ -43,7 +43,12 @@ def test_whole_numbers_do_for_numbers(tmp_path):
         ("dropuot=1", "did you mean dropout"),
         ("zzzzzz=1", "known: "),
         ("epochs=2.5", "whole number"),
-        ("epochs=0", "at least 1"),
+        ("epochs=-1", "at least 0"),
+        ("epochs=0", "nothing to train"),
+        ("scst.samples=1", "at least 2"),
+        ("encoder.shares=1", "did you mean encoder_share"),
+        ("scts.epochs=1", "did you mean scst_epochs"),
+        (".=1", "known: "),
         ("learning_rate=fast", "a number"),
         ("learning_rate=nan", "finite number"),
         ("dropout=1.5", "at most"),
@@ -54,6 +59,37 @@ def test_whole_numbers_do_for_numbers(tmp_path):
 def test_a_setting_that_does_not_fit_names_the_field_and_what_it_takes(setting, words):
     with pytest.raises(ConfigError, match=words):
         configs.load(settings=[setting])
+
+
+def test_a_dotted_setting_is_the_field_of_a_table(tmp_path):
+    file = tmp_path / "run.toml"
+    file.write_text("epochs = 0\nseed = 4\n\n[encoder]\nepochs = 6\nshare = 1\n\n[scst]\nepochs = 4\nlearning_rate = 1e-5\n")
+    expected = TrainingConfig(
+        epochs=0, seed=4, encoder_epochs=6, encoder_share=1.0, scst_epochs=4, scst_learning_rate=1e-5
+    )
+    assert configs.load(file) == expected
+    settings = ["epochs=0", "seed=4", "encoder.epochs=6", "encoder.share=1", "scst.epochs = 4", "scst_learning_rate=1e-5"]
+    assert configs.load(settings=settings) == expected
+    assert configs.load(file, ["scst.epochs=2", "encoder_share=0.5"]).scst_epochs == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[scts]\nepochs = 1\n", "did you mean scst_epochs"),
+        ("[scst]\nepochen = 1\n", "did you mean scst_epochs"),
+        ("[scst.epochs]\nmost = 1\n", "'scst_epochs_most'|it takes a whole number"),
+        ("scst = 3\n", "no setting named 'scst'"),
+        ("[[scst]]\nepochs = 1\n", "no setting named 'scst'"),
+        ("[encoder]\nepochs = 1.5\n", "encoder_epochs = 1.5: it takes a whole number"),
+        ("[encoder]\nshare = 2\n", "encoder_share = 2.0: it must be at most"),
+    ],
+)
+def test_a_table_that_does_not_fit_names_the_field(tmp_path, text, words):
+    file = tmp_path / "run.toml"
+    file.write_text(text)
+    with pytest.raises(ConfigError, match=words):
+        configs.load(file)
 
 
 @given(st.text())

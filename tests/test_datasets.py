@@ -307,6 +307,39 @@ def test_what_cannot_be_a_row_is_an_error_or_reported(tmp_path, name, content):
     assert problems
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("labels.csv", "file_name,label\n1.jpg,dog\n2.jpg,Elephant\n3.jpg,\n"),
+        ("labels.tsv", "image\tlabel\n1.jpg\tdog\n2.jpg\tElephant\n3.jpg\t \n"),
+        (
+            "labels.jsonl",
+            '{"image": "1.jpg", "label": "dog"}\n{"image": "2.jpg", "label": ["Elephant"]}\n{"image": "3.jpg", "label": ""}\n',
+        ),
+    ],
+)
+def test_a_label_becomes_short_captions_with_its_article(tmp_path, name, content):
+    reading = datasets.read(write(tmp_path, {name: content, "1.jpg": None}))
+    assert "label" in reading.why
+    assert captions_of(reading) == {
+        "1.jpg": ("a close up of a dog", "a dog up close", "a view of a dog"),
+        "2.jpg": ("a close up of an Elephant", "an Elephant up close", "a view of an Elephant"),
+        "3.jpg": (),
+    }
+
+
+def test_each_of_several_labels_has_captions_of_its_own(tmp_path):
+    reading = datasets.read(write(tmp_path, {"t.jsonl": '{"image": "1.jpg", "label": ["owl", "", "{x}", "tree"]}\n'}))
+    captions = captions_of(reading)["1.jpg"]
+    assert len(captions) == 9
+    assert {"an owl up close", "a {x} up close", "a tree up close"} < set(captions)
+
+
+def test_a_caption_goes_before_a_label(tmp_path):
+    files = {"t.csv": "image,label,caption\n1.jpg,dog,A brown dog.\n"}
+    assert captions_of(datasets.read(write(tmp_path, files))) == {"1.jpg": ("A brown dog.",)}
+
+
 def test_a_folder_reads_a_caption_a_line_beside_each_image(tmp_path):
     assert captions_of(datasets.read(write(tmp_path, SIDECARS))) == {"2.PNG": ("A cat.",), "a/1.jpg": ("A dog.", "A pet.")}
 

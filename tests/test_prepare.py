@@ -102,6 +102,35 @@ def test_several_sources_make_one_data_set_each_with_its_weight(studio, tmp_path
     assert sorted({(picture["weight"], len(pictures)) for picture in pictures}) == [(1.0, 65), (2.5, 65)]
 
 
+def test_a_source_may_only_train_in_a_style_of_its_own_and_pictures_may_be_left_out(studio, tmp_path):
+    own, other = draw_dataset(tmp_path / "own", 10, first_seed=400), draw_dataset(tmp_path / "other", 5, first_seed=420)
+    listing = tmp_path / "out.txt"
+    listing.write_text("images/402.png\n\n/elsewhere/423.png  \nnone.png\n")
+    done = studio.run(
+        "prepare", own, other, "--use", "all", "--use", "train", "--style", "", "--style", "room", "--leave-out", listing,
+        "--name", "styled", "--encoder", "efficientnet-lite0",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    pictures = json.loads((studio.folder / "user/datasets/styled.json").read_text())["pictures"]
+    found = {Path(picture["path"]).name: (picture["split"], picture["style"]) for picture in pictures}
+    splits = ("dev", "test", "train", "train", "train")
+    expected = {f"{number}.png": (splits[number % 5], "") for number in range(400, 410)}
+    expected |= {f"{number}.png": ("train", "room") for number in (422, 424)}
+    del expected["402.png"]
+    assert found == expected
+
+
+def test_what_is_said_once_of_several_sources_is_true_of_each(studio, tmp_path):
+    first, second = draw_dataset(tmp_path / "first", 5, first_seed=440), draw_dataset(tmp_path / "second", 5, first_seed=450)
+    chosen = ("--use", "train", "--style", "web", "--name", "once", "--encoder", "efficientnet-lite0")
+    assert studio.run("prepare", first, second, *chosen).returncode == 0
+    pictures = json.loads((studio.folder / "user/datasets/once.json").read_text())["pictures"]
+    assert [(picture["split"], picture["style"]) for picture in pictures] == [("train", "web")] * 6
+    done = studio.run("prepare", first, second, *chosen, "--use", "all", "--use", "all")
+    assert done.returncode == 2
+    assert "--use: give it once, or once for each of the 2 sources" in done.stderr
+
+
 def test_bad_requests_are_one_line_each_and_say_what_to_do(studio, tmp_path):
     (tmp_path / "file").write_text("")
     (tmp_path / "empty").mkdir()
@@ -114,6 +143,9 @@ def test_bad_requests_are_one_line_each_and_say_what_to_do(studio, tmp_path):
         ([studio.source, "--views", "flop"], "did you mean flip"),
         ([studio.source, "--name", "../up"], "--name"),
         ([studio.source, "--weight", "0"], "a weight of 0"),
+        ([studio.source, "--use", "trian"], "did you mean train"),
+        ([studio.source, "--style", "Room 1"], "letters, digits and '-'"),
+        ([studio.source, "--leave-out", tmp_path / "none.txt"], "cannot be read"),
         ([studio.source, "--encoder", "resnet50", "--encoder-weights", tmp_path / "none.h5"], "no encoder weights"),
     ):
         done = studio.run("prepare", *arguments, "--quiet")

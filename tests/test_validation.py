@@ -361,3 +361,67 @@ def test_the_fingerprint_is_that_of_the_content_not_of_order_or_place():
     moved = tuple(PreparedPicture(f"/new{p.path}", p.image_hash, p.split, p.captions, p.weight) for p in PICTURES)
     assert dataset(pictures=moved[::-1]).fingerprint == dataset().fingerprint
     assert dataset(pictures=PICTURES[:1]).fingerprint != dataset().fingerprint
+
+
+def test_a_source_that_only_trains_gives_its_train_split_or_all_of_it(tmp_path):
+    rows = many(tmp_path, range(6))
+    official = [Row(row.image, row.captions, split) for row, split in zip(rows, ("train", "dev", "test", "unused"), strict=False)]
+    for only, found in (
+        (official, {"0.png": "train"}),
+        (rows, dict.fromkeys((row.image for row in rows), "train")),
+        ([*official, *rows[4:]], dict.fromkeys(("0.png", "4.png", "5.png"), "train")),
+    ):
+        validated = validate([Share(Reading(only, [tmp_path]), train_only=True)])
+        assert splits_of(validated) == found
+        assert validated.problems == []
+        assert not validated.drawn_split
+
+
+def test_what_only_trains_takes_no_part_in_the_drawing_of_splits(tmp_path):
+    own, others = many(tmp_path / "own", range(20)), many(tmp_path / "others", range(100, 140))
+    alone = splits_of(checked(tmp_path / "own", *own, seed=3))
+    shares = [Share(Reading(own, [tmp_path / "own"])), Share(Reading(others, [tmp_path / "others"]), train_only=True)]
+    together = splits_of(validate(shares, seed=3))
+    assert {name: together[name] for name in alone} == alone
+    assert set(alone.values()) == {"train", "dev", "test"}
+    assert {split for name, split in together.items() if name not in alone} == {"train"}
+
+
+def test_a_picture_held_out_in_one_source_is_not_trained_on_through_another(tmp_path):
+    picture(tmp_path / "own/1.png", 1)
+    picture(tmp_path / "others/copy.png", 1)
+    shares = [
+        Share(Reading([Row("copy.png", ("Nice!",))], [tmp_path / "others"]), style="web", train_only=True),
+        Share(Reading([Row("1.png", ("A dog.",), "test")], [tmp_path / "own"])),
+    ]
+    for order in (shares, shares[::-1]):
+        (only,) = validate(order).pictures
+        assert (only.split, only.style, only.captions) == ("test", "", ("A dog.",))
+
+
+def test_each_picture_has_the_style_and_weight_of_its_source(tmp_path):
+    shares = [
+        Share(Reading(many(tmp_path / "a", [1]), [tmp_path / "a"]), weight=2.0, train_only=True),
+        Share(Reading(many(tmp_path / "b", [2]), [tmp_path / "b"]), style="room", train_only=True),
+    ]
+    found = {name: (picture.style, picture.weight) for name, picture in kept(validate(shares)).items()}
+    assert found == {"1.png": ("", 2.0), "2.png": ("room", 1.0)}
+
+
+def test_pictures_left_out_by_name_are_in_no_source(tmp_path):
+    rows = [*many(tmp_path / "x", range(3)), *many(tmp_path, [5])]
+    rows = [Row(f"x/{row.image}" if index < 3 else row.image, row.captions, "train") for index, row in enumerate(rows)]
+    left_out = frozenset({"1.png", "5.png", "never.png"})
+    validated = validate([Share(Reading(rows, [tmp_path]), left_out=left_out)])
+    assert set(kept(validated)) == {"0.png", "2.png"}
+    assert validated.problems == []
+
+
+def test_the_style_of_a_picture_survives_saving_and_changes_the_fingerprint(places):
+    def dataset(style):
+        shown = PreparedPicture("1.png", "hash", "train", ("a dog",), style=style)
+        return PreparedDataset("styled", (shown,), "efficientnet-lite0", "", ("plain",), ())
+
+    dataset("room").save()
+    assert prepared.load("styled") == dataset("room")
+    assert dataset("room").fingerprint != dataset("").fingerprint

@@ -76,7 +76,7 @@ class CaptionBatches(keras.utils.PyDataset):
         order = random.permutation(np.repeat(np.arange(len(samples)), times))
         draws = [self._draw(samples[index], views, random) for index in order.tolist()]
         batches = list(_batched(draws, batch_size))
-        self.batches = [batches[index] for index in random.permutation(len(batches)).tolist()]
+        self.batches = _shapes_first([batches[index] for index in random.permutation(len(batches)).tolist()])
 
     def _draw(self, sample: Sample, views: Sequence[str], random: np.random.Generator) -> Draw:
         view = views[int(random.integers(len(views)))]
@@ -101,6 +101,14 @@ def _batched(draws: Sequence[Draw], size: int) -> Iterator[list[Draw]]:
         by_count.setdefault(len(draw[2]), []).append(draw)
     for group in by_count.values():
         yield from (group[start : start + size] for start in range(0, len(group), size))
+
+
+def _shapes_first(batches: list[list[Draw]]) -> list[list[Draw]]:
+    """Bring a batch with another number of captions to the second place: of the first two Keras learns what may vary."""
+    others = (index for index, batch in enumerate(batches) if len(batch[0][2]) != len(batches[0][0][2]))
+    if other := next(others, 0):
+        batches[1], batches[other] = batches[other], batches[1]
+    return batches
 
 
 def teacher_forced(

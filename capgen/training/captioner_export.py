@@ -64,7 +64,11 @@ def export_captioner(trainer: Trainer, prepared: Prepared, place: Path) -> None:
             "origin": prepared.encoder.origin
             + ("; its last blocks trained further" if trainer.config.encoder_epochs else ""),
         },
-        decoder={"family": trainer.config.decoder, **vars(trainer.decoder.shape)},
+        decoder={
+            "family": trainer.config.decoder,
+            **vars(trainer.decoder.shape),
+            "names": len(trainer.names.names) if trainer.names else 0,
+        },
         preprocessing=prepared.encoder.preprocessing,
         decoding=trainer.options,
         calibration=Calibration(0.0, 0.0, {}),  # fitted below, on what this very graph writes

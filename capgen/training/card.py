@@ -5,12 +5,18 @@ from capgen.bundle import Description
 METRICS = ("BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "ROUGE-L", "CIDEr-D")
 
 
-def model_card(description: Description, about: str = "") -> str:
+_NAMES = """Names that its captions hardly mention are said through slots, filled with what ImageNet's classes are called in
+everyday words, where the encoder's own head is sure of one with a probability of 0.15 or more.
+"""
+
+
+def model_card(description: Description, about: str = "", examples: str = "") -> str:
     """Write the card in Markdown.
 
     Args:
         description: The captioner.
         about: More on its training data, if there is more to say.
+        examples: What it says of some pictures, if somebody has looked.
     """
     training, decoder, options = description.training, description.decoder, description.decoding
     scores = "\n".join(
@@ -30,7 +36,7 @@ captions (float16 in `weights.npz`).
 
 Data set `{training["data"]}` (fingerprint `{training["fingerprint"]}`): {training["images"]} images with
 {training["captions"]} captions, {training["epochs"]} epochs. The encoder's weights: {description.encoder["origin"]}.
-{chr(10) + about if about else ""}
+{chr(10) + _NAMES if description.decoder.get("names") else ""}{chr(10) + about if about else ""}
 ## Scores
 
 Beam {options.beam}, length power {options.length_power}; fractions, as the coco-caption tools define them. The epoch was
@@ -58,8 +64,9 @@ It holds for pictures like those of dev and the search above; for other pictures
 ## Where it fails
 
 It knows only the words and the kinds of pictures of its training captions, names what is not among them after what
-looks most alike, counts badly, and reads no text. It repeats the habits of the people who wrote the captions, their
-guesses at gender and age among them. Do not use it to identify or judge people.
+looks most alike, counts badly, reads no text and knows nobody's name. It repeats the habits of the people who wrote the
+captions, their guesses at gender and age among them. Do not use it to identify or judge people.
+{chr(10) + examples if examples else ""}
 
 ## Settings
 

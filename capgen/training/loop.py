@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -115,11 +115,12 @@ class Trainer:
         self.output = encoder.output_for(family.wants)
         self.names = begun.names if begun else self._names(encoder)
         self.features = CachedFeatures(store, MIDDLE if last_blocks else self.output, self.names)
-        said = {picture.image_hash: self._words(picture) for picture in self.train_pictures}
-        styles = sorted({picture.style for picture in self.train_pictures} - {""})
+        taught = self.train_pictures if config.epochs else []
+        styles = sorted({picture.style for picture in taught} - {""})
         marks = (*(self.names.slots if self.names else ()), *map(_style_mark, styles))
-        self.vocabulary = Vocabulary.build((c for captions in said.values() for c in captions), config.minimum_count, marks)
-        if len(self.vocabulary) <= len(SPECIAL) + len(marks):
+        said = (caption for picture in taught for caption in self._words(picture))
+        self.vocabulary = Vocabulary.build(said, config.minimum_count, marks)
+        if taught and len(self.vocabulary) <= len(SPECIAL) + len(marks):
             raise TrainingError(f"no word occurs {config.minimum_count} times in the training captions; lower minimum_count")
         if begun:
             self.vocabulary = begun.vocabulary.extended(self.vocabulary)
@@ -137,12 +138,8 @@ class Trainer:
         if begun:
             _take(self.model, begun.weights)
         self.steps = KerasSteps(self.decoder)
-        self.samples = self._samples(self.train_pictures)
-        self.judged = [
-            Judged(picture.image_hash, picture.captions)
-            for picture in self.train_pictures
-            if len(picture.captions) >= config.captions_per_image and not picture.style
-        ]
+        self.samples = self._samples(taught)
+        self.judged = [Judged(p.image_hash, p.captions) for p in judged(self.train_pictures, config)]
         if config.scst_epochs and not self.judged:
             raise TrainingError(
                 f"no training image has {config.captions_per_image} captions to judge drawn ones by; set scst_epochs=0"
@@ -351,6 +348,11 @@ class Trainer:
             total += float(loss.call(ops.convert_to_tensor(targets), self.model.predict_on_batch(inputs))) * len(targets)
             count += len(targets)
         return total / count
+
+
+def judged(pictures: Iterable[PreparedPicture], config: TrainingConfig) -> list[PreparedPicture]:
+    """Choose the pictures that captions are drawn for: with enough human ones to judge by, in the captioner's own style."""
+    return [p for p in pictures if len(p.captions) >= config.captions_per_image and not p.style]
 
 
 def _take(model: keras.Model, weights: Mapping[str, np.ndarray]) -> None:

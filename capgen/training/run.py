@@ -65,8 +65,8 @@ def begin(data: str, config: TrainingConfig, out: Path | None, begun: str | None
     ready = prepare_encoder(encoder, weights)
     origin = None
     if begun is not None:
-        origin = bundle.find(begun).resolve()
-        config = _shaped_like(Bundle(origin), config)
+        origin = Bundle(bundle.find(begun).resolve())
+        config = _shaped_like(origin, config)
     else:
         _must_have_features(dataset, FeatureStore(ready.store_folder))
     if config.encoder_epochs and (begun or MIDDLE not in encoder.outputs):
@@ -84,8 +84,8 @@ def begin(data: str, config: TrainingConfig, out: Path | None, begun: str | None
         raise files.storage_error(folder, error) from error
     values = {
         "data": data,
-        "seen": _seen(dataset, ready),
-        "from": str(origin) if origin else "",
+        "seen": _seen(dataset, ready, origin),
+        "from": str(origin.place) if origin else "",
         "out": str(place),
         "config": configs.to_mapping(config),
     }
@@ -127,11 +127,12 @@ def go(folder: Path, observer: Observer) -> Path:
         config = configs.from_mapping(values["config"])
         data = prepared.load(values["data"])
         ready = held.enter_context(in_use(*_encoder(data)))
-        if _seen(data, ready) != values["seen"]:
-            raise UsageError(
-                f"data set {data.name!r} has been prepared otherwise since this run began; leave --resume out to begin anew"
-            )
         begun = Bundle(Path(values["from"])) if values["from"] else None
+        if _seen(data, ready, begun) != values["seen"]:
+            raise UsageError(
+                f"data set {data.name!r}{f' or the captioner {begun.place}' if begun else ''} is not what it was when this"
+                " run began; leave --resume out to begin anew"
+            )
         if not begun:
             _must_have_features(data, FeatureStore(ready.store_folder))
         load_tensorflow()
@@ -147,7 +148,7 @@ def go(folder: Path, observer: Observer) -> Path:
             ready = held.enter_context(in_use(ready.encoder, folder / TUNING / ENCODER))
         store = FeatureStore(ready.store_folder)
         if start:
-            _describe(data, ready, store, observer)
+            _describe(config, data, ready, store, observer)
         trainer = Trainer(config, data, ready.encoder, store, folder, begun=start)
         history = History(folder)
         for _ in trainer.run(observer):
@@ -188,14 +189,21 @@ def _tuned(folder: Path, config: TrainingConfig, data: PreparedDataset, ready: P
     return trainer.result()
 
 
-def _describe(data: PreparedDataset, ready: Prepared, store: FeatureStore, observer: Observer) -> None:
-    """Compute the features of a data set with an encoder that was made for this run.
+def _describe(
+    config: TrainingConfig, data: PreparedDataset, ready: Prepared, store: FeatureStore, observer: Observer
+) -> None:
+    """Compute the features that a run will look at, with an encoder that is not the data set's.
 
     Raises:
         TrainingError: A picture is not where it was.
     """
-    pictures = [(picture.image_hash, Path(picture.path)) for picture in data.pictures if picture.split != "test"]
-    failed = extract(ready, store, pictures, data.views, workers=2, on_progress=observer.on_describe)
+    from capgen.training.loop import judged
+
+    train = data.split("train")
+    wanted = [*(train if config.epochs else judged(train, config)), *data.split("dev")]
+    pictures = [(picture.image_hash, Path(picture.path)) for picture in wanted]
+    views = data.views if config.epochs else ("plain",)
+    failed = extract(ready, store, pictures, views, workers=2, on_progress=observer.on_describe)
     if failed:
         image_hash, error = next(iter(failed.items()))
         path = next(picture.path for picture in data.pictures if picture.image_hash == image_hash)
@@ -225,10 +233,11 @@ def _encoder(data: PreparedDataset) -> tuple[Encoder, Path | None]:
     return find_encoder(data.encoder), Path(data.encoder_weights) if data.encoder_weights else None
 
 
-def _seen(data: PreparedDataset, ready: Prepared) -> str:
-    """Identify all that a run sees: pictures and captions in their order, encoder and views."""
+def _seen(data: PreparedDataset, ready: Prepared, begun: Bundle | None) -> str:
+    """Identify all that a run sees: pictures and captions in their order, encoder, views and what it goes on from."""
     rows = [dataclasses.astuple(dataclasses.replace(picture, path="")) for picture in data.pictures]
-    return hashlib.sha256(json.dumps([ready.key, data.views, rows]).encode()).hexdigest()[:16]
+    origin = [begun.contents()[bundle.DESCRIPTION].decode()] if begun else []  # which holds the hashes of its files
+    return hashlib.sha256(json.dumps([ready.key, data.views, rows, *origin]).encode()).hexdigest()[:16]
 
 
 def _must_have_features(data: PreparedDataset, store: FeatureStore) -> None:
