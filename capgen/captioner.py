@@ -17,7 +17,7 @@ from capgen.errors import ImageError
 from capgen.images import Source
 from capgen.model import Described, Model
 from capgen.pipeline import map_ahead
-from capgen.results import Caption, Result
+from capgen.results import Caption, Likelihood, Result
 from capgen.vocabulary import words
 
 BATCH = 16
@@ -72,6 +72,20 @@ class Captioner:
         with self._whole_lock:
             (found,) = self._whole.write([self._whole.encode(pixels)], options, [_key(pixels)])
         return found[0]
+
+    def score(self, source: Source, captions: Sequence[str]) -> list[Likelihood]:
+        """Say how likely the captioner finds captions of a picture, without writing one.
+
+        Args:
+            source: As ``caption`` takes it.
+            captions: Any text; words that the captioner does not know count as its unknown word.
+
+        Raises:
+            ImageError: Why the picture cannot be read, with its status.
+        """
+        pixels = images.read(source, self._whole.preprocessing)
+        with self._whole_lock:
+            return self._whole.score(self._whole.encode(pixels), captions)
 
     def caption_many(self, sources: Iterable[Item], options: DecodingOptions | None = None) -> Iterator[Result]:
         """Caption pictures, each worker a batch at a time with graphs of its own on one processor.

@@ -10,7 +10,8 @@ from capgen import bundle, decoding
 from capgen.decoding import Arrays, DecodingOptions
 from capgen.litert import Graph
 from capgen.names import Guess, with_cell
-from capgen.results import Caption
+from capgen.results import Caption, Likelihood
+from capgen.vocabulary import END
 from capgen.wording import Wording
 
 
@@ -105,6 +106,16 @@ class Model:
         said = self.wording.text(found.ids[found.given :], picture.guess)
         confidence = self._calibration.confidence(found.score(options.length_power))
         return Caption(f"{options.opening} {said}".strip(), confidence, found.log_probability)
+
+    def score(self, picture: Described, captions: Sequence[str]) -> list[Likelihood]:
+        """Say how likely captions of a described picture are."""
+        ids = [self.wording.ids(caption, picture.guess) for caption in captions]
+        found = decoding.log_likelihoods(self._steps, picture.features[None], ids)
+        entries = self.bundle.vocabulary.entries
+        return [
+            Likelihood(caption, tuple(entries[index] for index in (*said, END)), tuple(scores.tolist()))
+            for caption, said, scores in zip(captions, ids, found, strict=True)
+        ]
 
     def search(
         self, pictures: Sequence[Described], options: DecodingOptions | None = None, keys: Sequence[int] | None = None

@@ -30,6 +30,31 @@ class Caption:
 
 
 @dataclass(frozen=True)
+class Likelihood:
+    """How likely a captioner finds a caption of a picture.
+
+    Attributes:
+        caption: As it was given.
+        words: What the captioner read, one entry a word, the unknown word and names' slots as such, at last the end.
+        log_probabilities: Of each, as natural logarithms.
+    """
+
+    caption: str
+    words: tuple[str, ...]
+    log_probabilities: tuple[float, ...]
+
+    @property
+    def total(self) -> float:
+        """The logarithm of the caption's probability."""
+        return sum(self.log_probabilities)
+
+    @property
+    def per_word(self) -> float:
+        """The mean of a word, the end included: what captions of different lengths are compared by."""
+        return self.total / len(self.words)
+
+
+@dataclass(frozen=True)
 class Result:
     """What became of one picture.
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from capgen.decoding import Arrays, StepFunction
 from capgen.names import Guess, Names, slot
-from capgen.vocabulary import SPECIAL, Vocabulary
+from capgen.vocabulary import SPECIAL, Vocabulary, words
 
 
 class Wording:
@@ -21,6 +21,11 @@ class Wording:
         """Look for marks."""
         self.vocabulary, self.names = vocabulary, names
         self._marks = [index for index in range(len(SPECIAL), len(vocabulary)) if vocabulary.entries[index].startswith("<")]
+
+    def ids(self, caption: str, guess: Guess | None) -> list[int]:
+        """Return the ids of a caption's words, with slots for the names that agree with what the picture shows."""
+        said = words(caption)
+        return self.vocabulary.ids(self.names.slotted(said, guess) if self.names and guess else said)
 
     def text(self, ids: Sequence[int], guess: Guess | None) -> str:
         """Return the caption of ``ids``, its slots filled with what the picture was guessed to show."""

@@ -38,7 +38,7 @@ def test_one_word_at_a_time_gives_the_scores_of_the_whole_caption(decoder):
     features, words = inputs()
     whole = keras.ops.convert_to_numpy(keras.ops.log_softmax(logits(decoder.training_model(5), features, words)))
     steps = KerasSteps(decoder)
-    memory = decoding.beam._expanded(steps.begin(features), 2)
+    memory = decoding.beam.expanded(steps.begin(features), 2)
     for position in range(5):
         outputs = steps.step({"words": words[:, :, position].reshape(-1), **memory})
         found = outputs.pop("log_probabilities").reshape(3, 2, -1)

@@ -11,7 +11,7 @@ from capgen.vocabulary import END, START
 def beam_search(decoder: StepFunction, features: np.ndarray, options: DecodingOptions) -> list[list[Hypothesis]]:
     """Keep the best ``beam`` hypotheses an image, apart from those that have ended."""
     beam, longest = options.beam, options.maximum_words
-    memory = _expanded(decoder.begin(features), beam)
+    memory = expanded(decoder.begin(features), beam)
     ended: list[list[tuple[float, Hypothesis]]] = [[] for _ in features]
     active = np.arange(len(features))
     words = np.full((len(features), beam), START, np.int32)
@@ -43,7 +43,7 @@ def beam_search(decoder: StepFunction, features: np.ndarray, options: DecodingOp
     return [_ranked(found, options.count) for found in ended]
 
 
-def _expanded(begun: Arrays, beam: int) -> Arrays:
+def expanded(begun: Arrays, beam: int) -> Arrays:
     """Give every beam the first states: ``state_*`` (N, ...) to (N*K, ...)."""
     return {name: np.repeat(array, beam, axis=0) if name.startswith("state_") else array for name, array in begun.items()}
 
