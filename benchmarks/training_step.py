@@ -92,7 +92,7 @@ def attention_last_scores(decoder: AttentionDecoder, image, prefix, length):
     """Score the word after each prefix: (rows, V)."""
     keys, values = decoder._cells(decoder.dropouts["grid"](image))
     read = decoder.dropouts["read"](decoder.reader(decoder.dropouts["word"](decoder.embedding(prefix))))  # (rows, T, H)
-    seen = decoder.attention(ops.reshape(read, (-1, decoder.shape.state)), keys, values)
+    seen, _ = decoder.attention(ops.reshape(read, (-1, decoder.shape.state)), keys, values)
     seen = ops.reshape(seen, (-1, LONGEST, decoder.shape.state))  # (rows, T, H)
     written = decoder.writer(ops.concatenate([read, seen], axis=-1))
     return decoder.logits(ops.concatenate([last_of(written, length), last_of(seen, length)], axis=-1))

@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 
 from capgen import bundle, decoding
-from capgen.decoding import Arrays, DecodingOptions
+from capgen.decoding import ATTENTION, Arrays, DecodingOptions
 from capgen.litert import Graph
 from capgen.names import Guess, with_cell
 from capgen.results import Caption, Likelihood
@@ -45,7 +45,9 @@ class LiteRTSteps:
 
     def step(self, inputs: Arrays) -> Arrays:
         """See ``StepFunction.step``."""
-        return self._graph.run("step", inputs)
+        outputs = self._graph.run("step", inputs)
+        outputs.pop(ATTENTION, None)
+        return outputs
 
 
 class Model:

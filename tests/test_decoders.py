@@ -92,3 +92,17 @@ def test_a_picture_of_zeros_is_captioned(decoder, tmp_path):
     zeros = np.zeros((1, SHAPE.cells, SHAPE.channels), np.float32)
     found = decoding.search(LiteRTSteps(Graph(tmp_path / "decoder.tflite", 1)), zeros, decoding.DecodingOptions(beam=2))
     assert np.isfinite(found[0][0].log_probability)
+
+
+def test_the_attention_decoder_says_where_it_looked(tmp_path):
+    keras.utils.set_random_seed(3)
+    steps = KerasSteps(DECODERS["attention"](SHAPE))
+    to_litert({"begin": steps.begin_model, "step": steps.step_model}, tmp_path / "decoder.tflite")
+    graph = Graph(tmp_path / "decoder.tflite", threads=1)
+    features, _ = inputs(images=2)
+    begun = decoding.beam.expanded(graph.run("begin", {"features": features}), 3)
+    shares = graph.run("step", {"words": np.full(6, 5, np.int32), **begun})[decoding.ATTENTION]
+    assert shares.shape == (6, SHAPE.cells)
+    np.testing.assert_allclose(shares.sum(axis=1), 1, atol=1e-4)
+    assert np.abs(shares[0] - shares[3]).max() > 1e-3, "two pictures are looked at differently"
+    np.testing.assert_allclose(shares[0], shares[2], atol=1e-6)

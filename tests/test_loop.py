@@ -32,8 +32,8 @@ class Silence:
         pass
 
 
-@pytest.fixture
-def data(tmp_path):
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
     """Pictures whose features are noise, with captions of their own."""
     names = ["red circle", "green square", "blue triangle", "yellow circle"]
     pictures = tuple(
@@ -42,7 +42,7 @@ def data(tmp_path):
         )
         for i in range(16)
     )
-    store = FeatureStore(tmp_path / "store")
+    store = FeatureStore(tmp_path_factory.mktemp("features"))
     random = np.random.default_rng(0)
     views = ("plain", "flip")
     keys = [view_key(picture.image_hash, view) for picture in pictures for view in views]
@@ -95,16 +95,16 @@ def test_a_run_that_goes_on_elsewhere_ends_at_the_same_state_bit_for_bit(data, t
 DRAWING = ("scst.images=8", "scst.samples=3", "scst.learning_rate=0.001")
 
 
-def test_a_run_with_slots_goes_on_bit_for_bit_before_between_and_after_its_phases(data, tmp_path):
+def test_a_run_with_slots_goes_on_bit_for_bit_between_its_phases_and_in_the_second(data, tmp_path):
     settings = ("epochs=2", "scst.epochs=2", "slots_below=100", *DRAWING)
-    phases = goes_on_bit_for_bit(lambda folder: trainer(data, folder, *settings), tmp_path, [1, 2, 3])
+    phases = goes_on_bit_for_bit(lambda folder: trainer(data, folder, *settings), tmp_path, [2, 3])
     assert phases == ["cross-entropy", "cross-entropy", "self-critical", "self-critical"]
 
 
-@pytest.fixture
-def source(data, tmp_path):
-    """What a short run on the data set ends with."""
-    running = trainer(data, tmp_path / "source", "epochs=1")
+@pytest.fixture(scope="module")
+def source(data, tmp_path_factory):
+    """A short run on the data set that has ended."""
+    running = trainer(data, tmp_path_factory.mktemp("source"), "epochs=1")
     list(running.run(Silence()))
     return running
 
@@ -178,6 +178,22 @@ def test_weights_decide_how_often_a_picture_is_seen(data):
     assert 0.3 < seen["hash1"] / 200 < 0.7
 
 
+@pytest.mark.parametrize("many", [(), (0,), (11,), range(5)])
+def test_the_first_two_batches_show_whether_the_number_of_captions_varies(data, many):
+    from capgen.training.batches import CaptionBatches, Sample
+    from capgen.training.features import CachedFeatures
+
+    samples = [Sample(f"hash{index}", [[4 + index]] * (2 if index in many else 1)) for index in range(12)]
+    for epoch in range(20):
+        made = CaptionBatches(
+            samples, CachedFeatures(data[1], "grid"), captions=2, maximum_words=3, batch_size=2, seed=1, epoch=epoch
+        )
+        counts = [made[index][0]["words"].shape[1] for index in range(len(made))]
+        assert set(counts[:2]) == set(counts) == ({1, 2} if many else {1})
+        seen = [key for batch in made.batches for key, *_ in batch]
+        assert sorted(seen) == sorted(sample.image_hash for sample in samples)
+
+
 def test_padding_has_no_place_and_a_cut_caption_no_end():
     from capgen.training.batches import teacher_forced
     from capgen.vocabulary import END
@@ -231,7 +247,7 @@ def test_a_run_from_a_captioner_need_not_teach(data, tmp_path, source):
 
 
 def test_weights_of_another_decoder_are_refused(data, tmp_path, source):
-    for settings in (["lstm_size=32"], ["decoder=merge"], ["embedding_size=8"]):
+    for settings in (["lstm_size=32"], ["lstm_size=8"], ["embedding_size=32"], ["decoder=merge"]):
         with pytest.raises(TrainingError, match="the captioner to go on from has no .* that fits"):
             trainer(data, tmp_path / "more", *settings, begun=source.result())
 
@@ -253,10 +269,10 @@ def test_drawing_begins_from_the_best_weights_without_dropout_and_tells_rewards(
     assert last.loss == told[-1][3] < 0
 
 
-def test_rewarded_captions_become_likelier(data, tmp_path):
-    settings = ("epochs=1", "scst.epochs=8", "scst.images=12", "scst.samples=6", "scst.learning_rate=0.005")
-    losses = [epoch.loss for epoch in trainer(data, tmp_path / "run", *settings).run(Silence())][1:]
-    assert np.mean(losses[-2:]) < np.mean(losses[:2])
+def test_drawn_captions_get_better(data, tmp_path):
+    settings = ("epochs=1", "scst.epochs=4", "scst.images=12", "scst.samples=6", "scst.learning_rate=0.001")
+    _, first, *_, last = trainer(data, tmp_path / "run", *settings).run(Silence())
+    assert last.loss < first.loss - 0.1  # the negative mean reward
 
 
 def test_only_pictures_with_enough_captions_in_the_own_style_are_drawn_for(data, tmp_path):

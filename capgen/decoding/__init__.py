@@ -10,10 +10,10 @@ import numpy as np
 from capgen.decoding.beam import beam_search
 from capgen.decoding.greedy import greedy
 from capgen.decoding.likelihood import log_likelihoods
-from capgen.decoding.options import Arrays, DecodingOptions, Hypothesis, StepFunction
+from capgen.decoding.options import ATTENTION, Arrays, DecodingOptions, Hypothesis, StepFunction
 from capgen.decoding.sampling import sample
 
-__all__ = ["Arrays", "DecodingOptions", "Hypothesis", "StepFunction", "log_likelihoods", "search"]
+__all__ = ["ATTENTION", "Arrays", "DecodingOptions", "Hypothesis", "StepFunction", "log_likelihoods", "search"]
 
 
 def search(

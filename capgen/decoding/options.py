@@ -11,6 +11,9 @@ from capgen.vocabulary import END, PAD, START, UNKNOWN
 
 Arrays = dict[str, np.ndarray]
 
+ATTENTION = "attention"
+"""What a decoder may give beside its states: the share of each cell in what it looked at for a word, (R, C)."""
+
 NEVER_SAID = (PAD, START, UNKNOWN)
 """Entries of the vocabulary that are no words."""
 
@@ -23,7 +26,10 @@ class StepFunction(Protocol):
         ...
 
     def step(self, inputs: Arrays) -> Arrays:
-        """Map ``words`` (R,) int32, contexts (N, ...), states (R, ...) to ``log_probabilities`` (R, V) and next states."""
+        """Map ``words`` (R,) int32, contexts (N, ...), states (R, ...) to ``log_probabilities`` (R, V) and next states.
+
+        Nothing else: what a search does not need is left out.
+        """
         ...
 
 

@@ -136,7 +136,7 @@ class Trainer:
         self.decoder: Decoder = family(shape)
         self.model = self.decoder.training_model(config.maximum_words + 1, self.seeing)
         if begun:
-            _take(self.model, begun.weights)
+            _take(self.model, begun.weights, (len(begun.vocabulary), len(self.vocabulary)))
         self.steps = KerasSteps(self.decoder)
         self.samples = self._samples(taught)
         self.judged = [Judged(p.image_hash, p.captions) for p in judged(self.train_pictures, config)]
@@ -355,8 +355,13 @@ def judged(pictures: Iterable[PreparedPicture], config: TrainingConfig) -> list[
     return [p for p in pictures if len(p.captions) >= config.captions_per_image and not p.style]
 
 
-def _take(model: keras.Model, weights: Mapping[str, np.ndarray]) -> None:
+def _take(model: keras.Model, weights: Mapping[str, np.ndarray], grown: tuple[int, int]) -> None:
     """Set the variables of a model; where the vocabulary has grown, what is new stays as it was drawn.
+
+    Args:
+        model: Whose variables are set.
+        weights: By the path of the variable.
+        grown: Entries of the vocabulary, before and now.
 
     Raises:
         TrainingError: They are of another model.
@@ -365,11 +370,15 @@ def _take(model: keras.Model, weights: Mapping[str, np.ndarray]) -> None:
         if "seed_generator" in variable.path:
             continue
         given = weights.get(variable.path)
-        if given is None or given.ndim != len(variable.shape) or any(np.greater(given.shape, variable.shape)):
+        if given is None or not _fits(given.shape, tuple(variable.shape), grown):
             raise TrainingError(f"the captioner to go on from has no {variable.path} that fits")
         value = np.array(variable)
         value[tuple(slice(0, size) for size in given.shape)] = given
         variable.assign(value)
+
+
+def _fits(before: tuple[int, ...], now: tuple[int, ...], grown: tuple[int, int]) -> bool:
+    return len(before) == len(now) and all(a == b or (a, b) == grown for a, b in zip(before, now, strict=True))
 
 
 def _style_mark(style: str) -> str:

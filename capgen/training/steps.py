@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from capgen.decoding import Arrays
+from capgen.decoding import ATTENTION, Arrays
 from capgen.training.decoders.decoder import Decoder
 
 
@@ -27,7 +27,9 @@ class KerasSteps:
 
     def step(self, inputs: Arrays) -> Arrays:
         """See ``StepFunction.step``."""
-        return _arrays(self._step(inputs))
+        outputs = self._step(inputs)
+        outputs.pop(ATTENTION, None)
+        return _arrays(outputs)
 
 
 def _arrays(outputs) -> Arrays:

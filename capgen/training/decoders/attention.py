@@ -9,6 +9,7 @@ from typing import ClassVar
 
 from keras import layers, ops
 
+from capgen.decoding import ATTENTION
 from capgen.training.decoders.decoder import Decoder, LSTMStep, Shape, TiedEmbedding, flattened
 
 
@@ -34,16 +35,21 @@ class GridAttention(layers.Layer):
         self.built = True
 
     def call(self, queries, keys, values):
-        """Map queries (N*Q, H), image by image, keys and values (N, heads, C, H / heads) to (N*Q, H)."""
+        """Map queries (N*Q, H), image by image, keys and values (N, heads, C, H / heads) to (N*Q, H) and where they looked.
+
+        That is the share of attention of each cell, (N, heads, Q, C).
+        """
         split = ops.reshape(self.query(queries), (ops.shape(keys)[0], -1, self.heads, self.width // self.heads))
         split = ops.transpose(split, (0, 2, 1, 3))  # (N, heads, Q, H / heads)
         scores = ops.matmul(split, ops.transpose(keys, (0, 1, 3, 2))) * (self.width // self.heads) ** -0.5
-        seen = ops.matmul(ops.softmax(scores, axis=-1), values)  # (N, heads, Q, H / heads)
-        return self.result(ops.reshape(ops.transpose(seen, (0, 2, 1, 3)), (-1, self.width)))
+        shares = ops.softmax(scores, axis=-1)
+        seen = ops.matmul(shares, values)  # (N, heads, Q, H / heads)
+        return self.result(ops.reshape(ops.transpose(seen, (0, 2, 1, 3)), (-1, self.width))), shares
 
     def compute_output_shape(self, queries_shape, keys_shape, values_shape):
-        """Say the shape of the result: that of the queries, ``width`` wide."""
-        return (*queries_shape[:-1], self.width)
+        """Say the shapes of the results: that of the queries, ``width`` wide, and that of the shares."""
+        images, heads, cells, _ = keys_shape
+        return (*queries_shape[:-1], self.width), (images, heads, None, cells)
 
 
 class AttentionDecoder(Decoder):
@@ -71,7 +77,7 @@ class AttentionDecoder(Decoder):
         keys, values = self._cells(self.dropouts["grid"](features))
         x = flattened(self.dropouts["word"](self.embedding(words)))  # (N*K, T, E)
         read = self.dropouts["read"](self.reader(x))  # (N*K, T, H)
-        seen = self.attention(ops.reshape(read, (-1, self.shape.state)), keys, values)  # (N*K*T, H)
+        seen, _ = self.attention(ops.reshape(read, (-1, self.shape.state)), keys, values)  # (N*K*T, H)
         seen = ops.reshape(seen, (-1, steps, self.shape.state))  # (N*K, T, H)
         written = self.writer(ops.concatenate([read, seen], axis=-1))  # (N*K, T, H)
         return ops.concatenate([written, seen], axis=-1)
@@ -91,10 +97,11 @@ class AttentionDecoder(Decoder):
         """Take one word a beam."""
         x = self.embedding(words)  # (R, E)
         read, read_cell = LSTMStep(self.reader)(x, memory["state_reader_hidden"], memory["state_reader_cell"])
-        seen = self.attention(read, memory["context_keys"], memory["context_values"])  # (R, H)
+        seen, shares = self.attention(read, memory["context_keys"], memory["context_values"])  # (R, H)
         both = ops.concatenate([read, seen], axis=-1)
         written, written_cell = LSTMStep(self.writer)(both, memory["state_writer_hidden"], memory["state_writer_cell"])
         states = {
+            ATTENTION: ops.reshape(ops.mean(shares, axis=1), (-1, self.shape.cells)),  # (R, C)
             "state_reader_hidden": read,
             "state_reader_cell": read_cell,
             "state_writer_hidden": written,

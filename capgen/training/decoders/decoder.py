@@ -74,6 +74,7 @@ class Decoder(ABC):
     ) -> tuple[keras.KerasTensor, dict[str, keras.KerasTensor]]:
         """Take one word a beam: words (R,), contexts (N, ...), states (R, ...) to logits (R, V) and the next states.
 
+        Beside the states may be ``attention`` (R, C), the share of each cell in what was looked at.
         The R = N*K rows lie image by image. Two dimensions make LiteRT's graph a third as long as three do.
         """
 
