@@ -228,3 +228,33 @@ def test_variety_counts_words_pairs_and_captions_shared():
         "sharing": 2 / 3,
         "length": 7 / 3,
     }
+
+
+def test_cider_is_the_mean_cosine_of_its_tf_idf_vectors():
+    """Equations 1 to 3 of Vedantam et al., written out over dense vectors."""
+    random = np.random.default_rng(2)
+    words = ["a", "dog", "cat", "runs", "on", "grass"]
+    candidates = [list(random.choice(words, random.integers(3, 9))) for _ in range(6)]
+    references = [[list(random.choice(words, random.integers(3, 9))) for _ in range(3)] for _ in range(6)]
+
+    def grams(tokens, n):
+        return [tuple(tokens[i : i + n]) for i in range(len(tokens) - n + 1)]
+
+    expected = []
+    for candidate, truths in zip(candidates, references, strict=True):
+        by_order = []
+        for n in range(1, 5):
+            every = sorted({g for human in references for t in human for g in grams(t, n)} | set(grams(candidate, n)))
+            seen = np.array([sum(any(g in grams(t, n) for t in human) for human in references) for g in every])
+            idf = np.log(6) - np.log(np.maximum(1, seen))
+            vectors = [np.array([grams(t, n).count(g) for g in every]) * idf for t in (candidate, *truths)]
+            norms = [np.linalg.norm(v) for v in vectors]
+            cosines = [
+                vectors[0] @ v / (norms[0] * norm) if norms[0] * norm else 0.0
+                for v, norm in zip(vectors[1:], norms[1:], strict=True)
+            ]
+            by_order.append(np.mean(cosines))
+        expected.append(10 * np.mean(by_order))
+    mean, each = metrics.cider(candidates, references)
+    np.testing.assert_allclose(each, expected, atol=1e-9)
+    assert mean == pytest.approx(np.mean(expected))

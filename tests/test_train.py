@@ -1,8 +1,10 @@
 """``capgen train``, as a command: it learns, it is stopped and goes on, it writes a captioner that says the same."""
 
 import csv
+import dataclasses
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,9 +13,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import SETTINGS
+from conftest import SETTINGS, draw
 
-from capgen.bundle import Bundle
+from capgen import bundle
+from capgen.bundle import SHIPPED, Bundle
+from capgen.errors import UsageError
 
 FLAGS = [part for setting in SETTINGS for part in ("--set", setting)]
 
@@ -47,13 +51,13 @@ def test_it_shows_plain_lines_with_sample_captions_when_stderr_is_no_terminal(ca
 
 
 def test_the_bundle_is_whole_and_says_what_it_is(captioner):
-    bundle = Bundle(captioner.folder / "user/models/shapes")
-    bundle.verify()
-    assert bundle.description.decoder["family"] == "attention"
-    assert bundle.description.training["images"] == 36
-    assert "circle" in bundle.vocabulary
-    assert bundle.description.scores["dev"]["images"] == 12
-    assert "dev" in bundle.read("MODEL_CARD.md").decode()
+    opened = Bundle(captioner.folder / "user/models/shapes")
+    opened.verify()
+    assert opened.description.decoder["family"] == "attention"
+    assert opened.description.training["images"] == 36
+    assert "circle" in opened.vocabulary
+    assert opened.description.scores["dev"]["images"] == 12
+    assert "dev" in opened.read("MODEL_CARD.md").decode()
 
 
 @pytest.mark.parametrize("decoder", ["merge", "inject"])
@@ -179,3 +183,95 @@ def test_training_goes_on_from_a_captioner_and_learns_new_words(captioner, tmp_p
     after = Bundle(out)
     assert after.vocabulary.entries[: len(before.vocabulary)] == before.vocabulary.entries
     assert after.description.decoder["state"] == before.description.decoder["state"]
+
+
+def rewritten(source, place, **changes):
+    """Copy a captioner with another description."""
+    opened = Bundle(source)
+    contents = {name: data for name, data in opened.contents().items() if name != bundle.DESCRIPTION}
+    bundle.write(place, dataclasses.replace(opened.description, **changes), contents)
+    return place
+
+
+def test_a_captioner_that_cannot_be_gone_on_from_is_one_line(studio, tmp_path):
+    old = rewritten(SHIPPED / "flickr8k", tmp_path / "old", training={"data": "flickr8k"})
+    before = list((studio.folder / "user/runs").rglob("*"))
+    for arguments, words in (
+        (["--from", "flickr9k"], "did you mean flickr8k"),
+        (["--from", tmp_path / "none"], "there is no captioner at"),
+        (["--from", tmp_path], "is no captioner"),
+        (["--from", old], "does not say its 'decoder'; it cannot be gone on from"),
+        (["--from", "flickr8k", "--set", "encoder.epochs=1"], "encoder of flickr8k cannot be trained along; set encoder_epochs"),
+    ):
+        done = studio.run("train", "shapes", *arguments)
+        assert done.returncode in {1, 2}, arguments
+        assert words in done.stderr
+        assert len(done.stderr.splitlines()) == 1
+    assert list((studio.folder / "user/runs").rglob("*")) == before
+
+
+def test_a_run_does_not_go_on_from_a_captioner_that_has_changed(captioner, tmp_path, monkeypatch):
+    from capgen.cli.training_display import Silence
+    from capgen.training import config, run
+
+    for name, value in captioner.env.items():
+        monkeypatch.setenv(name, value)
+    source = rewritten(captioner.folder / "user/models/shapes", tmp_path / "source")
+    folder = run.begin("shapes", config.load(), tmp_path / "out", str(source))
+    try:
+        rewritten(captioner.folder / "user/models/shapes", source, name="other")
+        with pytest.raises(UsageError, match=r"the captioner .*source is not what it was"):
+            run.go(folder, Silence())
+    finally:
+        shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="module")
+def naming(studio, tmp_path_factory):
+    """A captioner of balls and envelopes, as the encoder sees them, and of some pictures in another style."""
+    folder = tmp_path_factory.mktemp("naming")
+    for index in range(36):
+        source, name = ("rooms" if index >= 30 else "things"), f"{index:02}.png"
+        (folder / source).mkdir(exist_ok=True)
+        colour, shape, said = (("red", "circle", "a ping-pong ball"), ("green", "square", "an envelope"))[index % 2]
+        draw(folder / source / name, colour, shape, index * 12)
+        captions = [f"{said} on a pale ground", f"there is {said}"] if index < 30 else ["cosy room", "cosy light room"]
+        row = {"image": name, "captions": captions, "split": "dev" if index < 6 else "train"}
+        with (folder / source / "captions.jsonl").open("a") as file:
+            file.write(json.dumps(row) + "\n")
+    styles = ("--style", "", "--style", "room", "--use", "all", "--use", "train")
+    sources = (folder / "things", folder / "rooms")
+    done = studio.run("prepare", *sources, *styles, "--encoder", "efficientnet-lite0", "--name", "naming")
+    assert done.returncode == 0, done.stderr
+    slots = ("--set", "slots_below=100", "--set", "minimum_count=6")
+    done = studio.run("train", "naming", "--epochs", "15", *FLAGS, *slots, "--out", folder / "named")
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def test_rare_names_are_said_through_slots_of_what_the_encoder_sees(studio, naming):
+    opened = Bundle(naming / "named")
+    assert {"sport", "container"} <= set(opened.names.groups)
+    assert {"<sport>", "<container>", "<style room>", "cosy", "ground"} <= set(opened.vocabulary.entries)
+    assert not {"ping-pong", "ball", "envelope"} & set(opened.vocabulary.entries)
+    said = studio.run("caption", "--model", naming / "named", naming / "things/00.png", naming / "things/01.png")
+    assert said.returncode == 0, said.stderr
+    ball, envelope = (line.partition("\t")[2] or line for line in said.stdout.splitlines())
+    assert "a ping-pong ball" in ball
+    assert "an envelope" in envelope
+    assert opened.description.scores["dev"]["CIDEr-D"] > 1.0
+
+
+def test_a_name_that_is_to_be_avoided_is_not_said_through_a_slot(studio, naming):
+    done = studio.run("caption", "--model", naming / "named", "--avoid", "ping-pong", naming / "things/00.png")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip()
+    assert "ball" not in done.stdout
+    assert "<" not in done.stdout
+
+
+def test_the_style_of_a_source_does_not_become_the_captioners_own(studio, naming):
+    done = studio.run("caption", "--model", naming / "named", naming / "rooms/30.png", naming / "rooms/31.png")
+    assert done.returncode == 0, done.stderr
+    assert "room" not in done.stdout.replace(str(naming), "")
+    assert "<" not in done.stdout

@@ -7,12 +7,24 @@ from collections.abc import Sequence
 
 from capgen.metrics.bleu import bleu, bleu_counts, bleu_of
 from capgen.metrics.bootstrap import interval, resampled
-from capgen.metrics.cider import CiderD, cider_d
+from capgen.metrics.cider import CiderD, cider, cider_d
 from capgen.metrics.rouge import rouge_l
 from capgen.metrics.tokenizer import tokenize
 from capgen.metrics.variety import variety
 
-__all__ = ["CiderD", "bleu", "bleu_counts", "bleu_of", "cider_d", "intervals", "rouge_l", "score", "tokenize", "variety"]
+__all__ = [
+    "CiderD",
+    "bleu",
+    "bleu_counts",
+    "bleu_of",
+    "cider",
+    "cider_d",
+    "intervals",
+    "rouge_l",
+    "score",
+    "tokenize",
+    "variety",
+]
 
 
 def intervals(candidates: Sequence[str], references: Sequence[Sequence[str]]) -> dict[str, tuple[float, float]]:
