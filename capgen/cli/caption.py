@@ -90,6 +90,10 @@ def caption_command(
         Path | None, typer.Option(metavar="FILE.jsonl", help="Write what became of each file, as JSON lines.")
     ] = None,
     fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Stop at the first file that fails.")] = False,
+    explain: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.png", help="Draw where it looked for each word of one photograph."),
+    ] = None,
     watch: Annotated[bool, typer.Option("--watch", help="Go on captioning files as they arrive, until Ctrl-C.")] = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -100,6 +104,21 @@ def caption_command(
     """
     from capgen.cli import captioning
 
+    wishes = {
+        "beam": beam,
+        "count": num,
+        "start": start,
+        "avoid": avoid or (),
+        "minimum_words": min_words,
+        "maximum_words": max_words,
+        "temperature": temperature,
+        "top_p": top_p,
+        "seed": seed,
+    }
+    if explain is not None:
+        elsewhere = (recursive, from_file, shard, output, sidecar, xmp, embed, dry_run, report, watch, num > 1)
+        captioning.explain(explain, paths or [], model, wishes, alone=not any(elsewhere))
+        return
     captioning.run(
         captioning.Wanted(
             selection=captioning.selection(
@@ -118,17 +137,7 @@ def caption_command(
             report=report,
         ),
         model,
-        {
-            "beam": beam,
-            "count": num,
-            "start": start,
-            "avoid": avoid or (),
-            "minimum_words": min_words,
-            "maximum_words": max_words,
-            "temperature": temperature,
-            "top_p": top_p,
-            "seed": seed,
-        },
+        wishes,
         dry_run=dry_run,
         fail_fast=fail_fast,
         watch=watch,

@@ -15,10 +15,10 @@ from typing import Any, BinaryIO
 
 import typer
 
-from capgen import files, policy
+from capgen import files, images, policy
 from capgen.captioner import Captioner
 from capgen.cli.console import SOME_FAILED, progress, say
-from capgen.errors import UsageError
+from capgen.errors import ImageError, UsageError
 from capgen.library import Library, Listing, Request, check, is_picture
 from capgen.manifest import Manifest
 from capgen.outputs import FORMATS, format_of
@@ -113,6 +113,34 @@ def destinations(sidecar: str | None, output_dir: Path | None, *, xmp: bool, emb
 
         found.append(Embedded())
     return found
+
+
+def explain(sheet: Path, paths: Sequence[str], model: str | None, wishes: dict[str, Any], *, alone: bool) -> None:
+    """Print the caption of one photograph, and draw where the captioner looked for each word.
+
+    Raises:
+        UsageError: More is asked for, or the captioner does not say where it looks.
+        ImageError: The photograph cannot be read.
+        StorageError: The sheet cannot be written.
+    """
+    if len(paths) != 1 or not alone:
+        raise UsageError("--explain draws one photograph; give one path, and no options of folders, lists or outputs")
+    if sheet.suffix.lower() != ".png":
+        raise UsageError(f"{sheet}: the sheet is a PNG file; let its name end in .png")
+    if sheet.exists() and sheet.samefile(paths[0]):
+        raise UsageError(f"{sheet} is the photograph itself; name another file to draw into")
+    captioner = Captioner.load(model)
+    try:
+        caption = captioner.attend(paths[0], captioner.wish(**wishes))
+    except ImageError as error:
+        raise ImageError(error.status, f"{paths[0]}: {error}") from error
+    if caption.attention is None or not caption.attention.words:
+        raise UsageError(f"{paths[0]}: its caption has no words to explain")
+    from capgen.explain import PHOTOGRAPH
+    from capgen.explain import sheet as drawn
+
+    files.write_bytes(sheet, drawn(images.shrunk(paths[0], PHOTOGRAPH), caption.attention))
+    typer.echo(caption.text)
 
 
 def run(
