@@ -33,7 +33,7 @@ def main(source: Path, model: str | None, split: str) -> None:
     own = captioner.options
     print(f"{source.name} {split}, {len(truths)} images")
     for options in (dataclasses.replace(own, beam=1), own):
-        captions = evaluation.predict(captioner, truths, options)
+        captions = {key: caption.text for key, caption in evaluation.predict(captioner, truths, options).items()}
         found = evaluation.evaluate(captions, truths)
         columns = [
             f"{name} {100 * found.scores[name]:.1f} ({100 * low:.1f} to {100 * high:.1f})"

@@ -33,7 +33,7 @@ SUFFIX = ".capgen"
 SHIPPED = Path(__file__).parent / "models"
 """Where the captioners inside the package lie."""
 
-DEFAULT = "flickr8k"
+DEFAULT = "everyday"
 """The captioner used when none is named and the user chose no other."""
 
 

@@ -3,7 +3,7 @@
 import os
 import threading
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain, islice
 from pathlib import Path
@@ -73,6 +73,24 @@ class Captioner:
             (found,) = self._whole.write([self._whole.encode(pixels)], options, [_key(pixels)])
         return found[0]
 
+    def attend(self, source: Source, options: DecodingOptions | None = None) -> Caption:
+        """Do what ``caption`` does, and say of each word where the captioner looked: see ``Caption.attention``.
+
+        Raises:
+            ImageError: Why it cannot be captioned, with its status.
+            UsageError: The captioner does not say where it looks.
+        """
+        pixels = images.read(source, self._whole.preprocessing)
+        with self._whole_lock:
+            (found,) = self._whole.attend([self._whole.encode(pixels)], options, [_key(pixels)])
+        return found[0]
+
+    @property
+    def attentive(self) -> bool:
+        """Whether it can say where it looks."""
+        with self._whole_lock:
+            return self._whole.attentive
+
     def score(self, source: Source, captions: Sequence[str]) -> list[Likelihood]:
         """Say how likely the captioner finds captions of a picture, without writing one.
 
@@ -98,15 +116,26 @@ class Captioner:
         Yields:
             One result a picture, in order; a picture that cannot be captioned gives its status and reason.
         """
+        return self._many(sources, lambda model, pictures, keys: model.write(pictures, options, keys))
+
+    def attend_many(self, sources: Iterable[Item], options: DecodingOptions | None = None) -> Iterator[Result]:
+        """Do what ``caption_many`` does, and say of each word where the captioner looked: see ``Caption.attention``.
+
+        Raises:
+            UsageError: The captioner does not say where it looks.
+        """
+        return self._many(sources, lambda model, pictures, keys: model.attend(pictures, options, keys))
+
+    def _many(self, sources: Iterable[Item], writing: "_Writing") -> Iterator[Result]:
         batches = _batches(sources)
         first, second = next(batches, []), next(batches, [])
         if self.threads == 1 or not second:  # of a few pictures, all processors work on each
             for batch in chain([first, second], batches):
                 with self._whole_lock:
-                    results = _captioned(self._whole, batch, options)
+                    results = _captioned(self._whole, batch, writing)
                 yield from results
             return
-        for _, results in map_ahead(lambda batch: self._work(batch, options), chain([first, second], batches), self.threads):
+        for _, results in map_ahead(lambda batch: self._work(batch, writing), chain([first, second], batches), self.threads):
             yield from results
 
     def wish(
@@ -158,9 +187,9 @@ class Captioner:
             seed=seed,
         )
 
-    def _work(self, batch: Sequence[Item], options: DecodingOptions | None) -> list[Result]:
+    def _work(self, batch: Sequence[Item], writing: "_Writing") -> list[Result]:
         with self._borrowed() as model:
-            return _captioned(model, batch, options)
+            return _captioned(model, batch, writing)
 
     @contextmanager
     def _borrowed(self) -> Iterator[Model]:
@@ -175,13 +204,17 @@ class Captioner:
             self._idle.append(model)
 
 
+_Writing: TypeAlias = "Callable[[Model, Sequence[Described], Sequence[int]], list[list[Caption]]]"
+"""How a model captions described pictures, told apart by keys."""
+
+
 def _batches(sources: Iterable[Item]) -> Iterator[list[Item]]:
     iterator = iter(sources)
     while batch := list(islice(iterator, BATCH)):
         yield batch
 
 
-def _captioned(model: Model, sources: Sequence[Item], options: DecodingOptions | None) -> list[Result]:
+def _captioned(model: Model, sources: Sequence[Item], writing: "_Writing") -> list[Result]:
     """Read, describe and caption a batch."""
     described: list[Described | ImageError | Result] = []
     keys = []
@@ -197,7 +230,7 @@ def _captioned(model: Model, sources: Sequence[Item], options: DecodingOptions |
             described.append(model.encode(pixels))
             keys.append(_key(pixels))
     pictures = [entry for entry in described if isinstance(entry, Described)]
-    written = iter(model.write(pictures, options, keys) if pictures else [])
+    written = iter(writing(model, pictures, keys) if pictures else [])
     results = []
     for source, entry in zip(sources, described, strict=True):
         if isinstance(entry, Result):

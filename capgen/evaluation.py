@@ -1,7 +1,7 @@
 """Scoring captions: a captioner's on a split, or any system's from a file, against human captions."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from capgen.datasets.layout import Row, read_json
 from capgen.datasets.validation import locate
 from capgen.decoding import DecodingOptions
 from capgen.errors import DataError, UnknownNameError
+from capgen.results import Caption, Result
 from capgen.vocabulary import words
 
 
@@ -121,6 +122,24 @@ def evaluate(predictions: Mapping[str, str], references: Sequence[Reference]) ->
     Raises:
         DataError: A prediction has no reference.
     """
+    captions, truths = list(predictions.values()), [reference.captions for reference in matched(predictions, references)]
+    return Evaluation(
+        metrics.score(captions, truths),
+        metrics.intervals(captions, truths),
+        metrics.variety([metrics.tokenize(caption) for caption in captions]),
+    )
+
+
+def matched(predictions: Collection[str], references: Sequence[Reference]) -> list[Reference]:
+    """Return the reference of each prediction, in the order of the predictions.
+
+    Args:
+        predictions: What they call their images: by an id, a file name or its stem.
+        references: Of a split.
+
+    Raises:
+        DataError: A prediction has no reference.
+    """
     by_name = _by_name(references)
     unknown = [key for key in predictions if key not in by_name]
     if unknown:
@@ -130,12 +149,7 @@ def evaluate(predictions: Mapping[str, str], references: Sequence[Reference]) ->
         )
     if len({by_name[key].id for key in predictions}) < len(predictions):
         raise DataError("the predictions caption an image twice, by its number and by its name; leave one of them")
-    captions, truths = list(predictions.values()), [by_name[key].captions for key in predictions]
-    return Evaluation(
-        metrics.score(captions, truths),
-        metrics.intervals(captions, truths),
-        metrics.variety([metrics.tokenize(caption) for caption in captions]),
-    )
+    return [by_name[key] for key in predictions]
 
 
 def predict(
@@ -143,23 +157,47 @@ def predict(
     references: Sequence[Reference],
     options: DecodingOptions,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
-) -> dict[str, str]:
+) -> dict[str, Caption]:
     """Caption the pictures of references from their files, as ``capgen caption`` would.
+
+    Returns:
+        Captions by the ids of the references.
 
     Raises:
         DataError: A file is missing or cannot be captioned: scores would be over other images than they say.
     """
+    return _predicted(lambda paths: captioner.caption_many(paths, options), references, on_progress)
+
+
+def predict_attending(
+    captioner: Captioner,
+    references: Sequence[Reference],
+    options: DecodingOptions,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> dict[str, Caption]:
+    """Do what ``predict`` does, and say of each word where the captioner looked: see ``Caption.attention``.
+
+    Raises:
+        DataError: As ``predict``.
+        UsageError: The captioner does not say where it looks.
+    """
+    return _predicted(lambda paths: captioner.attend_many(paths, options), references, on_progress)
+
+
+def _predicted(
+    caption_many: Callable[[list[Path]], Iterator[Result]],
+    references: Sequence[Reference],
+    on_progress: Callable[[int, int], None],
+) -> dict[str, Caption]:
     missing = [reference.id for reference in references if reference.path is None]
     if missing:
         raise DataError(f"{len(missing)} of {len(references)} images were not found, the first {missing[0]!r}")
     found = {}
     found_files = [reference.path for reference in references if reference.path is not None]
-    for done, (reference, result) in enumerate(
-        zip(references, captioner.caption_many(found_files, options), strict=True), 1
-    ):
+    for done, (reference, result) in enumerate(zip(references, caption_many(found_files), strict=True), 1):
         if result.failed:
             raise DataError(f"{result.path} cannot be captioned: {result.reason}; mend it or prepare the data set again")
-        found[reference.id] = result.captions[0].text
+        found[reference.id] = result.captions[0]
         on_progress(done, len(references))
     return found
 

@@ -88,10 +88,34 @@ def read(source: Source, preprocessing: Preprocessing) -> np.ndarray:
     warnings.filterwarnings("ignore", module=r"PIL\.")  # what is wrong with a file is said by its status
     with _opened(source, preprocessing.size) as image:
         try:
-            resized = _resized_rgb(image, preprocessing)
+            resized = _resized_rgb(image, (preprocessing.size, preprocessing.size), preprocessing.resample)
         except _DECODING_ERRORS as error:
             raise ImageError("unreadable", _reason(error)) from error
         # Turning the small square is less work than turning the whole picture first, and looks the same.
+        return np.asarray(_upright(resized, image))
+
+
+def shrunk(source: Source, longest: int) -> np.ndarray:
+    """Decode a picture for people to look at, as ``read`` does, but in its own proportions.
+
+    Args:
+        source: As ``read`` takes it.
+        longest: The most pixels of its longer side; a smaller picture stays as it is.
+
+    Returns:
+        (H, W, 3) uint8, RGB.
+
+    Raises:
+        ImageError: Why the picture cannot be used, with its status.
+    """
+    warnings.filterwarnings("ignore", module=r"PIL\.")
+    with _opened(source, longest) as image:
+        scale = min(1.0, longest / max(image.size))
+        width, height = (max(1, round(side * scale)) for side in image.size)
+        try:
+            resized = _resized_rgb(image, (width, height), "BICUBIC")
+        except _DECODING_ERRORS as error:
+            raise ImageError("unreadable", _reason(error)) from error
         return np.asarray(_upright(resized, image))
 
 
@@ -277,15 +301,14 @@ def _container(head: bytes) -> str | None:
     return "HEIF" if major in _HEIF_BRANDS else None
 
 
-def _resized_rgb(image: "Image", preprocessing: Preprocessing) -> "Image":
-    """Squeeze a picture of any mode into the square, as 8-bit RGB, transparency on white."""
+def _resized_rgb(image: "Image", size: tuple[int, int], filter_name: str) -> "Image":
+    """Squeeze a picture of any mode into a width and height, as 8-bit RGB, transparency on white."""
     from PIL import Image
 
-    square = (preprocessing.size, preprocessing.size)
-    resample = Image.Resampling[preprocessing.resample]
+    resample = Image.Resampling[filter_name]
     image.load()
     if image.mode.startswith("I") or image.mode == "F":
-        grey = _on_white(image).resize(square, resample, reducing_gap=3.0)
+        grey = _on_white(image).resize(size, resample, reducing_gap=3.0)
         scales = (1.0, 255.0, _SIXTEEN_BITS) if image.mode == "F" else (_SIXTEEN_BITS,)
         return Image.fromarray(_to_8_bit(np.asarray(grey), scales)).convert("RGB")
     if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
@@ -294,7 +317,7 @@ def _resized_rgb(image: "Image", preprocessing: Preprocessing) -> "Image":
         rgb = Image.alpha_composite(white, rgba).convert("RGB")
     else:
         rgb = image.convert("RGB")
-    return rgb.resize(square, resample, reducing_gap=3.0)
+    return rgb.resize(size, resample, reducing_gap=3.0)
 
 
 def _on_white(image: "Image") -> "Image":

@@ -1,17 +1,19 @@
 """``Model``: a bundle and LiteRT on one thread of a program, pictures to captions."""
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 
 from capgen import bundle, decoding
 from capgen.decoding import ATTENTION, Arrays, DecodingOptions
+from capgen.errors import UsageError
 from capgen.litert import Graph
 from capgen.names import Guess, with_cell
-from capgen.results import Caption, Likelihood
-from capgen.vocabulary import END
+from capgen.results import Attention, Caption, Likelihood
+from capgen.vocabulary import END, words
 from capgen.wording import Wording
 
 
@@ -50,6 +52,19 @@ class LiteRTSteps:
         return outputs
 
 
+class LookingSteps(LiteRTSteps):
+    """The same, with ``ATTENTION`` in what a step gives, if the graph has it."""
+
+    def step(self, inputs: Arrays) -> Arrays:
+        """See ``StepFunction.step``."""
+        return self._graph.run("step", inputs)
+
+    @property
+    def looks(self) -> bool:
+        """Whether the graph has it."""
+        return ATTENTION in self._graph.outputs("step")
+
+
 class Model:
     """Describes pictures and writes captions. Not safe to share between threads: make one a thread.
 
@@ -73,8 +88,21 @@ class Model:
         return Graph(self.bundle.graph(bundle.ENCODER), self._threads)
 
     @cached_property
+    def _decoder(self) -> Graph:
+        return Graph(self.bundle.graph(bundle.DECODER), self._threads)
+
+    @cached_property
     def _steps(self) -> LiteRTSteps:
-        return LiteRTSteps(Graph(self.bundle.graph(bundle.DECODER), self._threads))
+        return LiteRTSteps(self._decoder)
+
+    @cached_property
+    def _looking(self) -> LookingSteps:
+        return LookingSteps(self._decoder)
+
+    @property
+    def attentive(self) -> bool:
+        """Whether it can say where it looks."""
+        return self._looking.looks
 
     def encode(self, pixels: np.ndarray) -> Described:
         """Describe a picture (S, S, 3) uint8."""
@@ -103,6 +131,52 @@ class Model:
             [self._caption(found, picture, options) for found in hypotheses]
             for picture, hypotheses in zip(pictures, self.search(pictures, options, keys), strict=True)
         ]
+
+    def attend(
+        self, pictures: Sequence[Described], options: DecodingOptions | None = None, keys: Sequence[int] | None = None
+    ) -> list[list[Caption]]:
+        """Do what ``write`` does, and say of each word of each caption where the captioner looked.
+
+        Raises:
+            UsageError: Its decoder does not say that.
+        """
+        self._must_look()
+        options = options or self.options
+        return [
+            [
+                replace(self._caption(found, picture, options), attention=self._attention(found, shares, picture, options))
+                for found, shares in zip(
+                    hypotheses,
+                    decoding.attention(self._looking, picture.features[None], [found.ids for found in hypotheses]),
+                    strict=True,
+                )
+            ]
+            for picture, hypotheses in zip(pictures, self.search(pictures, options, keys), strict=True)
+        ]
+
+    def _must_look(self) -> None:
+        if self.attentive:
+            return
+        family = self.bundle.description.decoder.get("family")
+        reason = (
+            "it was trained before capgen kept that, train it again"
+            if family == "attention"
+            else f"its decoder, {family}, has no attention; take a captioner with decoder attention"
+        )
+        raise UsageError(f"{self.bundle.description.name} does not say where it looks: {reason}")
+
+    def _attention(
+        self, found: decoding.Hypothesis, shares: np.ndarray, picture: Described, options: DecodingOptions
+    ) -> Attention:
+        """Lay the shares (T, C) of the words of a hypothesis on the grid, and put the words as people read them."""
+        opening = words(options.opening)[: found.given]  # one word an id, and as it was typed even if unknown
+        said = list(zip(opening, range(len(opening)), strict=True))
+        said += [(word, found.given + place) for word, place in self.wording.placed(found.ids[found.given :], picture.guess)]
+        grid = shares[:, :-1] if picture.guess else shares  # the last cell is that of the classes
+        side = math.isqrt(grid.shape[1])
+        maps = grid[[place for _, place in said]].reshape(-1, side, side).astype(np.float32)
+        total = maps.sum(axis=(1, 2), keepdims=True)
+        return Attention(tuple(word for word, _ in said), maps / np.maximum(total, np.finfo(np.float32).tiny))
 
     def _caption(self, found: decoding.Hypothesis, picture: Described, options: DecodingOptions) -> Caption:
         said = self.wording.text(found.ids[found.given :], picture.guess)

@@ -1,13 +1,30 @@
 """What becomes of a picture: its captions, or the reason why there are none."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
 
 FAILURES = ("unreadable", "unsupported", "too-large", "denied", "vanished", "write-failed")
 """Statuses of pictures that something is wrong with."""
 
 STATUSES = ("captioned", "skipped", "unsure", *FAILURES)
 """All statuses: ``skipped`` has its caption already, ``unsure`` got one below the confidence that was asked for."""
+
+
+@dataclass(frozen=True)
+class Attention:
+    """Where a captioner looked when it said each word of a caption.
+
+    Attributes:
+        words: As people read them; T of them.
+        maps: (T, S, S) float32, by word the share of each cell of a grid laid over the upright picture; each sums to 1.
+    """
+
+    words: tuple[str, ...]
+    maps: "np.ndarray"
 
 
 @dataclass(frozen=True)
@@ -18,11 +35,13 @@ class Caption:
         text: Lower-case words.
         confidence: How often a caption of this score is close to a human one (see ``capgen.calibration``), 0 to 1.
         log_probability: What the decoder gives to exactly these words, as a natural logarithm.
+        attention: Where it looked for each word, if that was asked for.
     """
 
     text: str
     confidence: float
     log_probability: float
+    attention: Attention | None = field(default=None, compare=False, repr=False)
 
     def __str__(self) -> str:
         """Return the text."""

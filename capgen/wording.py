@@ -32,6 +32,11 @@ class Wording:
         said = self.vocabulary.decode(ids)
         return " ".join(self.names.filled(said.split(), guess)) if self.names and guess else said
 
+    def placed(self, ids: Sequence[int], guess: Guess | None) -> list[tuple[str, int]]:
+        """Return the words of ``text``, each with the place in ``ids``, which have no end mark, that it comes from."""
+        said = [self.vocabulary.entries[index] for index in ids]
+        return self.names.placed(said, guess) if self.names and guess else [(word, place) for place, word in enumerate(said)]
+
     def allowing(self, steps: StepFunction, guesses: Sequence[Guess | None], unsaid: Collection[str] = ()) -> StepFunction:
         """Keep a search from marks: from those of styles, and from slots that cannot be filled.
 

@@ -1,9 +1,9 @@
-"""Put a trained captioner into the package, with its scores on the test split on its card.
+"""Put a trained captioner into the package, with its scores on some splits on its card.
 
 A person runs this once a captioner, after having chosen it by its dev scores and looked at the test split once:
 
     capgen evaluate PATH/OF/THE/BUNDLE --references ../shared/data/flickr8k --json test.json
-    python scripts/ship.py PATH/OF/THE/BUNDLE test.json
+    python scripts/ship.py PATH/OF/THE/BUNDLE "Flickr8k test=test.json" "Flickr8k dev=dev.json"
 """
 
 import dataclasses
@@ -32,11 +32,12 @@ leisure, dogs, sports and streets of North America and Europe; other places, peo
 EXAMPLES = ""
 
 
-def main(place: Path, test_scores: Path) -> None:
-    """Copy the bundle at ``place`` into the package under its own name."""
+def main(place: Path, named: list[str]) -> None:
+    """Copy the bundle at ``place`` into the package, with scores, each given as ``SPLIT=FILE``."""
     opened = Bundle(place)
     opened.verify()
-    scores = {**opened.description.scores, "test": json.loads(test_scores.read_text())}
+    pairs = (pair.split("=", 1) for pair in named)
+    scores = {**opened.description.scores, **{split: json.loads(Path(file).read_text()) for split, file in pairs}}
     description = dataclasses.replace(opened.description, scores=scores)
     contents = opened.contents()
     del contents[bundle.DESCRIPTION]
@@ -45,4 +46,4 @@ def main(place: Path, test_scores: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    main(Path(sys.argv[1]), sys.argv[2:])

@@ -93,8 +93,8 @@ def test_the_package_offers_the_captioner_and_nothing_that_is_not_there():
 
 
 def test_a_captioner_that_does_not_exist_is_named(places):
-    with pytest.raises(UnknownNameError, match="flickr8k"):
-        Captioner.load("flickr8")
+    with pytest.raises(UnknownNameError, match="everyday"):
+        Captioner.load("everyda")
 
 
 def test_a_folder_that_is_no_captioner_is_named(places):

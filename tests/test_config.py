@@ -64,9 +64,7 @@ def test_a_setting_that_does_not_fit_names_the_field_and_what_it_takes(setting, 
 def test_a_dotted_setting_is_the_field_of_a_table(tmp_path):
     file = tmp_path / "run.toml"
     file.write_text("epochs = 0\nseed = 4\n\n[encoder]\nepochs = 6\nshare = 1\n\n[scst]\nepochs = 4\nlearning_rate = 1e-5\n")
-    expected = TrainingConfig(
-        epochs=0, seed=4, encoder_epochs=6, encoder_share=1.0, scst_epochs=4, scst_learning_rate=1e-5
-    )
+    expected = TrainingConfig(epochs=0, seed=4, encoder_epochs=6, encoder_share=1.0, scst_epochs=4, scst_learning_rate=1e-5)
     assert configs.load(file) == expected
     settings = ["epochs=0", "seed=4", "encoder.epochs=6", "encoder.share=1", "scst.epochs = 4", "scst_learning_rate=1e-5"]
     assert configs.load(settings=settings) == expected

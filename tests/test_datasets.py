@@ -314,7 +314,8 @@ def test_what_cannot_be_a_row_is_an_error_or_reported(tmp_path, name, content):
         ("labels.tsv", "image\tlabel\n1.jpg\tdog\n2.jpg\tElephant\n3.jpg\t \n"),
         (
             "labels.jsonl",
-            '{"image": "1.jpg", "label": "dog"}\n{"image": "2.jpg", "label": ["Elephant"]}\n{"image": "3.jpg", "label": ""}\n',
+            '{"image": "1.jpg", "label": "dog"}\n{"image": "2.jpg", "label": ["Elephant"]}\n'
+            '{"image": "3.jpg", "label": ""}\n',
         ),
     ],
 )

@@ -1,4 +1,4 @@
-"""The training loop itself: going on bit for bit, its phases, patience, what it begins with, with features made up in place."""
+"""The training loop itself: going on bit for bit, phases, patience, what it begins with; features are made up in place."""
 
 from dataclasses import replace
 
@@ -248,7 +248,7 @@ def test_a_run_from_a_captioner_need_not_teach(data, tmp_path, source):
 
 def test_weights_of_another_decoder_are_refused(data, tmp_path, source):
     for settings in (["lstm_size=32"], ["lstm_size=8"], ["embedding_size=32"], ["decoder=merge"]):
-        with pytest.raises(TrainingError, match="the captioner to go on from has no .* that fits"):
+        with pytest.raises(TrainingError, match=r"the captioner to go on from has no .* that fits"):
             trainer(data, tmp_path / "more", *settings, begun=source.result())
 
 
@@ -337,7 +337,7 @@ def test_rare_names_that_the_encoder_agrees_with_are_taught_and_said_through_slo
 
 def test_an_encoder_that_knows_no_classes_has_no_slots(data, tmp_path):
     dataset, store = data
-    with pytest.raises(TrainingError, match="resnet50 does not know ImageNet's classes.*set slots_below=0"):
+    with pytest.raises(TrainingError, match=r"resnet50 does not know ImageNet's classes.*set slots_below=0"):
         Trainer(configs.load(settings=[*SETTINGS, "slots_below=1"]), dataset, encoder("resnet50"), store, tmp_path)
 
 

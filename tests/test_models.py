@@ -58,14 +58,14 @@ def test_list_names_those_that_ship_and_yours_with_size_data_and_score(mine):
     assert (done.returncode, done.stderr) == (0, "")
     header, shipped, yours = done.stdout.splitlines()
     assert header.split() == ["name", "from", "size", "trained", "on", "CIDEr-D"]
-    assert shipped.startswith("flickr8k (default)  ships")
+    assert shipped.startswith("everyday (default)  ships")
     assert yours.split()[:2] == ["mine", "yours"]
     assert yours.endswith("café        0.5 on dev")
 
 
 def test_list_as_json_has_all_of_it(mine):
     shipped, yours = json.loads(models("list", "--json").stdout)
-    assert (shipped["name"], shipped["ships"], shipped["default"]) == ("flickr8k", True, True)
+    assert (shipped["name"], shipped["ships"], shipped["default"]) == ("everyday", True, True)
     assert (yours["name"], yours["ships"], yours["default"]) == ("mine", False, False)
     assert yours["place"] == str(mine)
     assert yours["size"] == sum(map(len, content(mine).values()))
@@ -76,7 +76,7 @@ def test_list_as_json_has_all_of_it(mine):
 def test_list_is_a_table_on_a_terminal(mine):
     shown = on_a_terminal("", "list").stdout
     assert "│ mine" in shown
-    assert "flickr8k (default)" in shown
+    assert "everyday (default)" in shown
 
 
 def test_a_damaged_one_is_listed_as_damaged_and_why_is_said(damaged):
@@ -100,11 +100,11 @@ def test_what_is_no_captioner_is_not_listed(places):
     (places / "data/models/photos/a.jpg").write_bytes(b"precious")
     (places / "data/models/.new.part").mkdir()
     (places / "data/models/notes.txt").write_text("mine")
-    assert [found.name for found in collection.entries()] == ["flickr8k"]
+    assert [found.name for found in collection.entries()] == ["everyday"]
 
 
 def test_one_that_has_the_name_of_one_that_ships_hides_it(places):
-    bundle.write(places / "data/models/flickr8k", DESCRIPTION, CONTENTS)
+    bundle.write(places / "data/models/everyday", DESCRIPTION, CONTENTS)
     shipped, yours = collection.entries()
     assert (shipped.hidden, shipped.default) == (True, True)
     assert (yours.hidden, yours.default) == (False, False)
@@ -162,7 +162,7 @@ def test_what_is_exported_and_taken_in_elsewhere_is_the_same(mine, tmp_path):
 
 
 def test_a_packed_one_captions_as_the_folder_does(places):
-    assert models("export", "flickr8k", places / "packed.capgen").returncode == 0
+    assert models("export", "everyday", places / "packed.capgen").returncode == 0
     photograph = ROOT / "examples/cat.jpg"
     done = capgen("caption", "--model", places / "packed.capgen", photograph)
     assert (done.returncode, done.stdout) == (0, capgen("caption", photograph).stdout)
@@ -224,7 +224,7 @@ def test_one_that_exists_is_replaced_only_if_asked_for(tiny, mine):
 
 
 def test_the_name_of_one_that_ships_is_not_taken_by_accident(tiny, places):
-    refused(models("import", tiny, "--name", "flickr8k"), "ships", "--name", code=2)
+    refused(models("import", tiny, "--name", "everyday"), "ships", "--name", code=2)
     assert not (places / "data").exists()
 
 
@@ -298,8 +298,8 @@ def test_without_a_terminal_it_wants_to_be_told(mine):
 
 
 def test_one_that_ships_is_never_removed(places):
-    refused(models("remove", "flickr8k", "--yes"), "ships with capgen", code=2)
-    Bundle(bundle.find("flickr8k")).verify()
+    refused(models("remove", "everyday", "--yes"), "ships with capgen", code=2)
+    Bundle(bundle.find("everyday")).verify()
 
 
 def test_other_files_in_its_folder_stay(mine):
@@ -308,7 +308,7 @@ def test_other_files_in_its_folder_stay(mine):
     assert done.returncode == 0
     assert "other files" in done.stderr
     assert content(mine) == {"notes.txt": b"precious"}
-    assert [found.name for found in collection.entries()] == ["flickr8k"]
+    assert [found.name for found in collection.entries()] == ["everyday"]
 
 
 def test_a_damaged_one_can_be_removed(damaged):
@@ -348,7 +348,7 @@ def test_only_names_are_removed(mine, name):
 
 def test_the_default_is_used_wherever_none_is_named(places):
     shutil.copytree(bundle.SHIPPED / bundle.DEFAULT, places / "data/models/mine")
-    assert models("default").stdout == "flickr8k\n"
+    assert models("default").stdout == "everyday\n"
     assert models("default", "mine").stderr == "the default is mine\n"
     assert (models("default").stdout, bundle.find(None)) == ("mine\n", places / "data/models/mine")
     assert [found.default for found in collection.entries()] == [False, True]
@@ -361,8 +361,8 @@ def test_the_default_is_used_wherever_none_is_named(places):
 def test_removing_the_default_goes_back_to_the_one_that_ships_and_says_so(mine):
     collection.choose("mine")
     done = models("remove", "mine", "--yes", "--quiet")
-    assert "captioner that ships again, flickr8k" in done.stderr
-    assert bundle.find(None) == bundle.SHIPPED / "flickr8k"
+    assert "captioner that ships again, everyday" in done.stderr
+    assert bundle.find(None) == bundle.SHIPPED / "everyday"
 
 
 def test_a_default_that_has_vanished_says_how_to_go_back(mine):
@@ -374,7 +374,7 @@ def test_a_default_that_has_vanished_says_how_to_go_back(mine):
     assert done.returncode == 0
     assert "capgen models default --reset" in done.stderr
     assert models("default", "--reset").returncode == 0
-    assert models("default").stdout == "flickr8k\n"
+    assert models("default").stdout == "everyday\n"
 
 
 @pytest.mark.parametrize("data", [b"", b"../evil\n", b"\xff\xfe", b"a\nb\n", b"x" * 1000 + b"/"])
@@ -385,7 +385,7 @@ def test_a_choice_that_is_no_name_says_how_to_go_back(places, data):
         bundle.find(None)
     assert [found.default for found in collection.entries()] == [False]
     collection.reset()
-    assert bundle.find(None) == bundle.SHIPPED / "flickr8k"
+    assert bundle.find(None) == bundle.SHIPPED / "everyday"
 
 
 def test_doctor_names_the_default_and_misses_one_that_has_vanished(mine):
@@ -398,7 +398,7 @@ def test_doctor_names_the_default_and_misses_one_that_has_vanished(mine):
 
 def test_a_damaged_one_is_not_made_the_default(damaged):
     refused(models("default", "mine"), "is damaged")
-    assert bundle.find(None) == bundle.SHIPPED / "flickr8k"
+    assert bundle.find(None) == bundle.SHIPPED / "everyday"
 
 
 def test_a_path_is_not_made_the_default(tiny):
@@ -406,12 +406,12 @@ def test_a_path_is_not_made_the_default(tiny):
 
 
 def test_the_one_that_ships_and_yours_of_the_same_name_are_told_apart(places):
-    bundle.write(places / "data/models/flickr8k", DESCRIPTION, CONTENTS)
+    bundle.write(places / "data/models/everyday", DESCRIPTION, CONTENTS)
     assert "not yours of that name" in models("default").stderr
-    collection.choose("flickr8k")
-    assert bundle.find(None) == places / "data/models/flickr8k"
-    collection.remove("flickr8k")
-    assert bundle.find(None) == bundle.SHIPPED / "flickr8k"
+    collection.choose("everyday")
+    assert bundle.find(None) == places / "data/models/everyday"
+    collection.remove("everyday")
+    assert bundle.find(None) == bundle.SHIPPED / "everyday"
 
 
 def test_reset_with_a_name_is_wrong_usage(mine):
@@ -425,4 +425,4 @@ def test_the_readmes_commands_run_as_they_are_typed(places):
             capture_output=True, text=True, check=False,
         )  # fmt: skip
         assert done.returncode == 0, (command, done.stderr)
-    assert models("default").stdout == "flickr8k\n"
+    assert models("default").stdout == "everyday\n"

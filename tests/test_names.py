@@ -271,6 +271,7 @@ def test_what_is_slotted_and_filled_is_as_before(made):
     assert [group in (word, word.removesuffix("s")) for word, group in zip(found, due, strict=True)] == [True] * len(due)
 
 
+@settings(deadline=None)
 @given(st.lists(PLAIN_WORDS | st.sampled_from(["a", "an"])), st.integers(0, 2**32 - 1))
 def test_captions_without_names_stay_as_they_are(said, seed):
     guess = ZOO.guess(np.random.default_rng(seed).dirichlet(np.full(CLASSES, 0.01)))

@@ -129,7 +129,7 @@ def test_an_advantage_is_how_much_better_a_caption_is_than_its_siblings(made):
     for index, found in enumerate(advantages_of(inputs, weights)):
         start = index // COUNT * COUNT
         siblings = [rewards[other] for other in range(start, start + COUNT) if other != index]
-        np.testing.assert_allclose(found[: len(captions[index]) + 1][:LONGEST], rewards[index] - np.mean(siblings), atol=1e-5)
+        np.testing.assert_allclose(found[:LONGEST], rewards[index] - np.mean(siblings), atol=1e-5)
 
 
 @pytest.mark.parametrize("ending", [-2.0, 0.0, 2.0])
@@ -171,9 +171,7 @@ def test_slots_are_judged_by_what_they_are_filled_with(made, monkeypatch):
     import test_decoding
 
     monkeypatch.setattr(test_decoding, "V", len(SPECIAL) + 6)
-    names = Names(
-        [Name("dog", "dogs", "animal", "count", (0,)), Name("cat", "cats", "animal", "count", (1,))]
-    )
+    names = Names([Name("dog", "dogs", "animal", "count", (0,)), Name("cat", "cats", "animal", "count", (1,))])
     vocabulary = Vocabulary((*SPECIAL, *names.slots, "a", "runs", "fast", "slow"))
     judged = []
     monkeypatch.setattr(metrics.CiderD, "score", lambda self, picture, said: judged.append((picture, said)) or 0.0)

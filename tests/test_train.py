@@ -200,8 +200,8 @@ def test_a_captioner_that_cannot_be_gone_on_from_is_one_line(studio, tmp_path):
         (["--from", "flickr9k"], "did you mean flickr8k"),
         (["--from", tmp_path / "none"], "there is no captioner at"),
         (["--from", tmp_path], "is no captioner"),
-        (["--from", old], "does not say its 'decoder'; it cannot be gone on from"),
-        (["--from", "flickr8k", "--set", "encoder.epochs=1"], "encoder of flickr8k cannot be trained along; set encoder_epochs"),
+        (["--from", old], "does not say how its decoder is shaped; it cannot be gone on from"),
+        (["--from", "flickr8k", "--set", "encoder.epochs=1"], "of flickr8k cannot be trained along; set encoder_epochs=0"),
     ):
         done = studio.run("train", "shapes", *arguments)
         assert done.returncode in {1, 2}, arguments
@@ -243,7 +243,7 @@ def naming(studio, tmp_path_factory):
     sources = (folder / "things", folder / "rooms")
     done = studio.run("prepare", *sources, *styles, "--encoder", "efficientnet-lite0", "--name", "naming")
     assert done.returncode == 0, done.stderr
-    slots = ("--set", "slots_below=100", "--set", "minimum_count=6")
+    slots = ("--set", "slots_below=100", "--set", "minimum_count=10")  # the encoder is unsure of three balls
     done = studio.run("train", "naming", "--epochs", "15", *FLAGS, *slots, "--out", folder / "named")
     assert done.returncode == 0, done.stderr
     return folder
@@ -256,7 +256,7 @@ def test_rare_names_are_said_through_slots_of_what_the_encoder_sees(studio, nami
     assert not {"ping-pong", "ball", "envelope"} & set(opened.vocabulary.entries)
     said = studio.run("caption", "--model", naming / "named", naming / "things/00.png", naming / "things/01.png")
     assert said.returncode == 0, said.stderr
-    ball, envelope = (line.partition("\t")[2] or line for line in said.stdout.splitlines())
+    ball, envelope = (line.partition("\t")[2] for line in said.stdout.splitlines())
     assert "a ping-pong ball" in ball
     assert "an envelope" in envelope
     assert opened.description.scores["dev"]["CIDEr-D"] > 1.0
@@ -273,5 +273,5 @@ def test_a_name_that_is_to_be_avoided_is_not_said_through_a_slot(studio, naming)
 def test_the_style_of_a_source_does_not_become_the_captioners_own(studio, naming):
     done = studio.run("caption", "--model", naming / "named", naming / "rooms/30.png", naming / "rooms/31.png")
     assert done.returncode == 0, done.stderr
-    assert "room" not in done.stdout.replace(str(naming), "")
-    assert "<" not in done.stdout
+    said = [line.partition("\t")[2] for line in done.stdout.splitlines()]
+    assert all("on a pale ground" in caption or "there is" in caption for caption in said), said

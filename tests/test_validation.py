@@ -365,7 +365,8 @@ def test_the_fingerprint_is_that_of_the_content_not_of_order_or_place():
 
 def test_a_source_that_only_trains_gives_its_train_split_or_all_of_it(tmp_path):
     rows = many(tmp_path, range(6))
-    official = [Row(row.image, row.captions, split) for row, split in zip(rows, ("train", "dev", "test", "unused"), strict=False)]
+    splits = ("train", "dev", "test", "unused")
+    official = [Row(row.image, row.captions, split) for row, split in zip(rows, splits, strict=False)]
     for only, found in (
         (official, {"0.png": "train"}),
         (rows, dict.fromkeys((row.image for row in rows), "train")),

@@ -9,7 +9,10 @@ from capgen.cli import app
 from capgen.cli.console import Quiet, Verbose, command, progress, say
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from capgen.evaluation import Evaluation, Reference
+    from capgen.results import Attention
 
 
 @app.command("evaluate")
@@ -25,6 +28,10 @@ def evaluate_command(
     ] = None,
     references: Annotated[Path | None, typer.Option(help="Human captions, in any layout that prepare reads.")] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the scores to a file.")] = None,
+    report_file: Annotated[
+        Path | None,
+        typer.Option("--report", metavar="FILE.html", help="Write a page to look through images, captions and scores."),
+    ] = None,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
@@ -32,7 +39,7 @@ def evaluate_command(
 
     Scores a captioner on a split of a prepared data set, or a file of predictions of any system.
     """
-    from capgen import evaluation, files
+    from capgen import evaluation, files, report
 
     if (data is None) == (references is None):
         raise typer.BadParameter(
@@ -40,14 +47,17 @@ def evaluate_command(
         )
     if predictions is not None and (model is not None or beam is not None):
         raise typer.BadParameter("it scores the file alone; leave MODEL and --beam out", param_hint="--predictions")
+    if report_file is not None:
+        report.check_place(report_file)
     if references is not None:
         truths, compared = evaluation.from_source(references, split), references.name
     else:
         truths, compared = evaluation.from_dataset(str(data), split), str(data)
+    looked: Mapping[str, Attention | None] = {}
     if predictions is not None:
         title, captions = predictions.name, evaluation.read_predictions(predictions)
     else:
-        title, captions = _predicted(model, truths, beam, quiet=quiet)
+        title, captions, looked = _predicted(model, truths, beam, looking=report_file is not None, quiet=quiet)
         saved = evaluation.save_predictions(f"{title}-{compared}-{split}", captions)
         if not quiet:
             say(f"predictions: {saved}")
@@ -56,11 +66,22 @@ def evaluate_command(
         say(f"note: {len(truths) - len(captions)} of {len(truths)} images have no prediction and are not counted")
     if json_file is not None:
         files.write_json(json_file, evaluated.flat())
+    if report_file is not None:
+        from capgen.report import evaluated as pages
+
+        cards = pages.cards(captions, truths, looked)
+        with progress("Shrinking images", shown=not quiet) as tell:
+            subtitle = f"{compared}, {split}, {len(captions):,} images"
+            report.write(report_file, pages.describe(title, subtitle, evaluated, cards, tell))
+        if not quiet:
+            say(f"report: {report_file}")
     _show(title, evaluated)
 
 
-def _predicted(model: str | None, truths: "list[Reference]", beam: int | None, *, quiet: bool) -> tuple[str, dict[str, str]]:
-    """Caption the references' pictures; return a title that says with what, and the captions."""
+def _predicted(
+    model: str | None, truths: "list[Reference]", beam: int | None, *, looking: bool, quiet: bool
+) -> "tuple[str, dict[str, str], dict[str, Attention | None]]":
+    """Caption the references' pictures; return a title that says with what, the captions, and where it looked if known."""
     import dataclasses
 
     from capgen import evaluation
@@ -69,8 +90,14 @@ def _predicted(model: str | None, truths: "list[Reference]", beam: int | None, *
     captioner = Captioner.load(model)
     options = dataclasses.replace(captioner.options, beam=beam or captioner.options.beam)
     with progress("Captioning", shown=not quiet) as tell:
-        captions = evaluation.predict(captioner, truths, options, tell)
-    return f"{captioner.bundle.description.name}-beam{options.beam}", captions
+        predict = evaluation.predict_attending if looking and captioner.attentive else evaluation.predict
+        found = predict(captioner, truths, options, tell)
+    title = f"{captioner.bundle.description.name}-beam{options.beam}"
+    return (
+        title,
+        {key: caption.text for key, caption in found.items()},
+        {key: caption.attention for key, caption in found.items()},
+    )
 
 
 def _show(title: str, evaluated: "Evaluation") -> None:

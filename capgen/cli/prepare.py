@@ -66,7 +66,8 @@ def prepare_command(
     def each(values: list | None, default: object, option: str) -> list:
         values = values or [default]
         if len(values) not in (1, len(sources)):
-            raise typer.BadParameter(f"give it once, or once for each of the {len(sources)} sources", param_hint=option)
+            more = f", or once for each of the {len(sources)} sources" if len(sources) > 1 else ""
+            raise typer.BadParameter(f"give it once{more}", param_hint=option)
         return values * (len(sources) if len(values) == 1 else 1)
 
     columns = zip(

@@ -51,6 +51,7 @@ def train_command(
             "it goes on with the settings the run began with; leave the others out", param_hint="--resume"
         )
     from capgen.paths import models_dir
+    from capgen.report.trained import REPORT
     from capgen.training import run
 
     folder = run.unfinished(data) if resume else run.begin(data, chosen, out, begun)
@@ -60,6 +61,7 @@ def train_command(
         place = run.go(folder, observer)
     if not quiet:
         model = place.name if place == models_dir() / place.name else place
+        say(f"the run's report: {folder / REPORT}")
         say(f"the captioner is at {place}; caption with it: capgen caption --model {model} photo.jpg")
 
 

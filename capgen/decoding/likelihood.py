@@ -1,11 +1,11 @@
-"""How likely a decoder finds captions that somebody else has written."""
+"""Along captions that are known already: how likely a decoder finds them, and where it looks for each word."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from capgen.decoding.beam import expanded
-from capgen.decoding.options import StepFunction
+from capgen.decoding.options import ATTENTION, Arrays, StepFunction
 from capgen.vocabulary import END, START
 
 
@@ -20,16 +20,42 @@ def log_likelihoods(decoder: StepFunction, features: np.ndarray, captions: Seque
     Returns:
         For each caption the natural logarithms of the probability of each of its words and of its end, (T + 1,).
     """
+    found = np.stack(
+        [
+            outputs["log_probabilities"][np.arange(len(words)), words]
+            for words, outputs in _along(decoder, features, captions)
+        ],
+        axis=1,
+    )  # (K, longest + 1)
+    return [row[: len(ids) + 1].astype(np.float64) for row, ids in zip(found, captions, strict=True)]
+
+
+def attention(decoder: StepFunction, features: np.ndarray, captions: Sequence[Sequence[int]]) -> list[np.ndarray]:
+    """Say where a decoder looks when it says captions of one image.
+
+    Args:
+        decoder: A step function whose steps give ``ATTENTION``, too.
+        features: (1, C, D).
+        captions: The word ids of each of K captions, without start and end.
+
+    Returns:
+        For each caption the share of each cell in what the step that predicts a word looked at, (T, C).
+    """
+    found = np.stack([outputs[ATTENTION] for _, outputs in _along(decoder, features, captions)], axis=1)
+    return [row[: len(ids)] for row, ids in zip(found, captions, strict=True)]  # of (K, longest + 1, C)
+
+
+def _along(
+    decoder: StepFunction, features: np.ndarray, captions: Sequence[Sequence[int]]
+) -> Iterator[tuple[np.ndarray, Arrays]]:
+    """Lead a decoder along K captions of one image: the words (K,) that come next, and what it gave before it heard them."""
     said = np.full((len(captions), max(map(len, captions), default=0) + 1), END, np.int32)
     for row, ids in zip(said, captions, strict=True):
         row[: len(ids)] = ids
     memory = expanded(decoder.begin(features), len(captions))
     words = np.full(len(captions), START, np.int32)
-    found = np.zeros(said.shape)
-    for position in range(said.shape[1]):
+    for following in said.T:
         outputs = decoder.step({"words": words, **memory})
-        scores = outputs.pop("log_probabilities")  # (K, V)
-        words = said[:, position]
-        found[:, position] = scores[np.arange(len(words)), words]
-        memory.update(outputs)
-    return [row[: len(ids) + 1] for row, ids in zip(found, captions, strict=True)]
+        yield following, outputs
+        words = np.ascontiguousarray(following)
+        memory.update({name: array for name, array in outputs.items() if name.startswith("state_")})

@@ -170,19 +170,23 @@ class Names:
 
     def filled(self, said: Sequence[str], guess: Guess) -> list[str]:
         """Undo ``slotted``, with "a" and "an" as the names ask for."""
-        result: list[str] = []
-        for word in said:
+        return [word for word, _ in self.placed(said, guess)]
+
+    def placed(self, said: Sequence[str], guess: Guess) -> list[tuple[str, int]]:
+        """Do what ``filled`` does, and return with each word the place in ``said`` that it comes from."""
+        result: list[tuple[str, int]] = []
+        for place, word in enumerate(said):
             if word not in self._slots:
-                result.append(word)
+                result.append((word, place))
                 continue
             group, plural = self._slots[word]
             name = guess.best[group]
-            if result and result[-1] in ("a", "an"):
-                result.pop()
+            if result and result[-1][0] in ("a", "an"):
+                _, before = result.pop()
                 plural = plural and name.kind != "count"  # "a goldfish" taught "a <fishs>", which must not be "a sharks"
                 if plural or name.kind == "count":
-                    result.append("an" if _AN.match(name.singular) else "a")
-            result += (name.plural if plural else name.singular).split()
+                    result.append(("an" if _AN.match(name.singular) else "a", before))
+            result += [(part, place) for part in (name.plural if plural else name.singular).split()]
         return result
 
     @cached_property

@@ -39,14 +39,15 @@ Data set `{training["data"]}` (fingerprint `{training["fingerprint"]}`): {traini
 {chr(10) + _NAMES if description.decoder.get("names") else ""}{chr(10) + about if about else ""}
 ## Scores
 
-Beam {options.beam}, length power {options.length_power}; fractions, as the coco-caption tools define them. The epoch was
-chosen by CIDEr-D on dev, so the dev row is a little flattering.
+Beam {options.beam}, length power {options.length_power}; fractions, as the coco-caption tools define them. Dev is that of
+the training data set; the epoch was chosen by CIDEr-D there, so that its row is a little flattering.
 
 | split | images | {" | ".join(METRICS)} |
 |---|---|{"---|" * len(METRICS)}
 {scores}
 
-Printed by `capgen evaluate {description.name} --data {training["data"]} --split SPLIT`.
+Printed by `capgen evaluate {description.name} --data {training["data"]} --split SPLIT`, or with `--references SOURCE` for a
+split of another source.
 
 ## How sure it is
 

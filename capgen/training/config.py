@@ -61,6 +61,9 @@ class TrainingConfig:
     scst_temperature: float = _field(
         0.5, "softness of the policy in drawing and in the loss; at 1 the beam collapses", at_least=0.05
     )
+    scst_sharing: float = _field(
+        0.0, "CIDEr-D that a drawn caption loses for each other image of the batch it is drawn for, too", at_least=0
+    )
     scst_learning_rate: float = _field(3e-5, "step size of Adam in self-critical training", at_least=0)
     beam: int = _field(5, "beam when dev is captioned, and the bundle's default", at_least=1)
     length_power: float = _field(0.7, "power of the length that scores are divided by", at_least=0)
@@ -76,8 +79,8 @@ class TrainingConfig:
             _check(item, getattr(self, item.name))
         if self.decoder == "attention" and self.lstm_size % self.heads:
             raise ConfigError(f"heads = {self.heads} does not divide lstm_size = {self.lstm_size}")
-        if not self.epochs + self.encoder_epochs:
-            raise ConfigError("epochs and encoder_epochs are both 0; there is nothing to train")
+        if not self.epochs + self.encoder_epochs + self.scst_epochs:
+            raise ConfigError("epochs, encoder_epochs and scst_epochs are all 0; there is nothing to train")
 
 
 def load(file: Path | None = None, settings: Iterable[str] = (), **options: Any) -> TrainingConfig:
@@ -143,11 +146,11 @@ def _read(file: Path) -> dict[str, Any]:
 
 
 def _flat(values: dict[str, Any]) -> dict[str, Any]:
-    """Name the fields of tables: ``epochs`` of ``[scst]`` is ``scst_epochs``."""
+    """Name the fields of tables: ``epochs`` of ``[scst]`` is ``scst_epochs``; an empty table stays, and is no field."""
     tables = {
         f"{table}_{key}": v for table, inside in values.items() if isinstance(inside, dict) for key, v in inside.items()
     }
-    return {key: value for key, value in values.items() if not isinstance(value, dict)} | tables
+    return {key: value for key, value in values.items() if not isinstance(value, dict) or not value} | tables
 
 
 def _parsed(key: str, text: str) -> Any:

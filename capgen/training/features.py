@@ -120,7 +120,7 @@ def own_encoder(captioner: Bundle) -> Iterator[Prepared]:
         StorageError: The cache cannot be written.
     """
     described = captioner.description.encoder
-    encoder = find_encoder(described["name"])
+    encoder = find_encoder(str(described.get("name")))
     graph = captioner.read(bundle.ENCODER)
     given = Graph(graph, threads=1).outputs("encode")
     encoder = dataclasses.replace(
@@ -128,7 +128,8 @@ def own_encoder(captioner: Bundle) -> Iterator[Prepared]:
         outputs={name: encoder.outputs[name] for name in encoder.outputs if name in given},
         origin=described.get("origin", encoder.origin),
     )
-    prepared = Prepared(encoder, paths.encoders_dir() / f"{encoder.name}-{described['key']}.tflite", described["key"])
+    key = hashlib.sha256(graph).hexdigest()[:16]  # not what the captioner says, which a stranger may have written
+    prepared = Prepared(encoder, paths.encoders_dir() / f"{encoder.name}-{key}.tflite", key)
     with files.lock(prepared.store_folder / LOCK, shared=True, wait=True):
         if not prepared.graph.exists():
             files.write_bytes(prepared.graph, graph)

@@ -167,7 +167,7 @@ class Trainer:
                 elif self.epochs:
                     checkpoints.load(best_file, self.model, optimizer=False)
             epoch = self._epoch(phase, observer)
-            best = epoch.cider_d > max((e.cider_d for e in self.epochs), default=-1.0)
+            best = self._merit(epoch) > max(map(self._merit, self.epochs), default=-math.inf)
             self.epochs.append(epoch)
             progress = {"epochs": [e.plain() for e in self.epochs]}
             if best:
@@ -181,11 +181,15 @@ class Trainer:
         """Name what comes next: a look at where it starts, teacher forcing until that has stopped, drawing, nothing."""
         if self.begun and not self.epochs:
             return BEGUN
-        scores = [epoch.cider_d for epoch in self._of(CROSS_ENTROPY)]
+        scores = list(map(self._merit, self._of(CROSS_ENTROPY)))
         since_best = len(scores) - 1 - scores.index(max(scores)) if scores else 0
         if len(scores) < self.config.epochs and since_best < self.config.patience:
             return CROSS_ENTROPY
         return SELF_CRITICAL if len(self._of(SELF_CRITICAL)) < self.config.scst_epochs else ""
+
+    def _merit(self, epoch: Epoch) -> float:
+        """Say how good an epoch's weights are: by the captions, or where training will go on from them by the loss."""
+        return -epoch.dev_loss if self.last_blocks else epoch.cider_d
 
     def _of(self, phase: str) -> list[Epoch]:
         return [epoch for epoch in self.epochs if epoch.phase == phase]
@@ -329,7 +333,7 @@ class Trainer:
             maximum_words=config.maximum_words,
             temperature=config.scst_temperature,
         )
-        critic = SelfCritical(self.judged, self.features, self.wording, self.steps, options)
+        critic = SelfCritical(self.judged, self.features, self.wording, self.steps, options, config.scst_sharing)
         order = np.random.default_rng([config.seed, number]).permutation(len(self.judged))[: config.scst_images]
         return -critic.round(
             self.model,

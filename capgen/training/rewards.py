@@ -6,6 +6,7 @@ policy is softened, in drawing and in the loss alike: at a temperature of 1 the 
 would say that beam search gets worse while greedy search gets better.
 """
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -65,6 +66,8 @@ class SelfCritical:
         wording: How the captioner speaks.
         steps: The decoder that is trained, with its present weights.
         options: Temperature, captions a picture, longest caption.
+        sharing: What a caption loses for each other picture of the batch that it is drawn for, too, so that it tells this
+            one from those.
     """
 
     def __init__(
@@ -74,9 +77,10 @@ class SelfCritical:
         wording: Wording,
         steps: StepFunction,
         options: DecodingOptions,
+        sharing: float = 0.0,
     ) -> None:
         """Count the n-grams of the human captions."""
-        self.pictures = pictures
+        self.pictures, self._sharing = pictures, sharing
         self._features, self._wording, self._steps, self._options = features, wording, steps, options
         self._scorer = metrics.CiderD([[[*metrics.tokenize(c), CLOSING] for c in p.captions] for p in pictures])
 
@@ -104,6 +108,7 @@ class SelfCritical:
                 for index, rows, guess in zip(chosen, ids.tolist(), guesses, strict=True)
             ]
         )  # (N, K)
+        rewards = rewards - self._sharing * _others(ids)
         count = rewards.shape[1]
         advantages = (rewards - rewards.mean(axis=1, keepdims=True)) * count / (count - 1)
         longest = ids.shape[2] + 1
@@ -143,6 +148,13 @@ class SelfCritical:
             total += reward * len(part)
             on_step(step, len(starts), total / (start + len(part)))
         return total / len(chosen)
+
+
+def _others(ids: np.ndarray) -> np.ndarray:
+    """Count for each caption, (N, K, T), the other pictures that it was drawn for, too: (N, K)."""
+    captions = [[row.tobytes() for row in rows] for rows in ids]
+    pictures = Counter(caption for rows in captions for caption in set(rows))
+    return np.array([[pictures[caption] - 1 for caption in rows] for rows in captions])
 
 
 def _until_end(row: list[int]) -> list[int]:

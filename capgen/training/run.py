@@ -1,6 +1,7 @@
 """One training run on disk: its folder, its history, going on after a stop, and the captioner at its end.
 
-A run's folder holds ``config.json``, ``history.csv``, ``curves.png`` and TensorBoard's events; while it goes on, also
+A run's folder holds ``config.json``, ``history.csv``, ``curves.png``, ``report.html`` with the samples of all epochs
+(``samples.json``) and TensorBoard's events; while it goes on, also
 ``checkpoint.npz`` and ``best.npz``, which the finished captioner makes needless.
 """
 
@@ -11,7 +12,7 @@ import json
 import time
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,6 +21,7 @@ from capgen.bundle import Bundle
 from capgen.datasets import prepared
 from capgen.datasets.prepared import PreparedDataset
 from capgen.errors import ConfigError, TrainingError, UsageError
+from capgen.report.trained import RunReport
 from capgen.training import config as configs
 from capgen.training.backend import load_tensorflow
 from capgen.training.config import TrainingConfig
@@ -150,9 +152,10 @@ def go(folder: Path, observer: Observer) -> Path:
         if start:
             _describe(config, data, ready, store, observer)
         trainer = Trainer(config, data, ready.encoder, store, folder, begun=start)
-        history = History(folder)
+        history, page = History(folder), RunReport(folder, data, config)
         for _ in trainer.run(observer):
             history.write(trainer.epochs)
+            page.write(trainer.epochs)
         place = Path(values["out"])
         export_captioner(trainer, ready, place)
         files.write_text(folder / FINISHED, f"{place}\n")
@@ -180,9 +183,10 @@ def _tuned(folder: Path, config: TrainingConfig, data: PreparedDataset, ready: P
     stage = dataclasses.replace(config, epochs=config.encoder_epochs, encoder_epochs=0, scst_epochs=0)
     last_blocks = build_last_blocks(encoder, weights)
     trainer = Trainer(stage, data, encoder, FeatureStore(ready.store_folder), folder, last_blocks=last_blocks)
-    history = History(folder)
+    history, page = History(folder), RunReport(folder, data, stage)
     for _ in trainer.run(observer):
         history.write(trainer.epochs)
+        page.write(trainer.epochs)
     if not (folder / ENCODER).exists():
         arrays = tuned_weights(encoder, weights, last_blocks)
         files.write_with(folder / ENCODER, lambda file: np.savez(file, allow_pickle=False, **arrays))
@@ -200,7 +204,8 @@ def _describe(
     from capgen.training.loop import judged
 
     train = data.split("train")
-    wanted = [*(train if config.epochs else judged(train, config)), *data.split("dev")]
+    seen = train if config.epochs else judged(train, config) if config.scst_epochs else []
+    wanted = [*seen, *data.split("dev")]
     pictures = [(picture.image_hash, Path(picture.path)) for picture in wanted]
     views = data.views if config.epochs else ("plain",)
     failed = extract(ready, store, pictures, views, workers=2, on_progress=observer.on_describe)
@@ -216,11 +221,11 @@ def _shaped_like(captioner: Bundle, config: TrainingConfig) -> TrainingConfig:
     Raises:
         ConfigError: The captioner was trained by another version, with other fields.
     """
-    trained = captioner.description.training.get("config", {})
+    trained: Any = captioner.description.training.get("config")
     try:
         return dataclasses.replace(config, **{name: trained[name] for name in SHAPE_FIELDS})
-    except KeyError as error:
-        raise ConfigError(f"{captioner.place} does not say its {error}; it cannot be gone on from") from error
+    except (KeyError, TypeError) as error:
+        raise ConfigError(f"{captioner.place} does not say how its decoder is shaped; it cannot be gone on from") from error
 
 
 def _arrays(data: bytes) -> dict[str, np.ndarray]:

@@ -1,0 +1,442 @@
+"use strict";
+
+// What the page shows is the JSON in #data; its parts are listed in capgen/report/__init__.py. Texts in it come from
+// anywhere: they become text nodes and attributes, never HTML.
+
+const data = JSON.parse(document.getElementById("data").textContent);
+const at = (id) => document.getElementById(id);
+const SVG = document.querySelector("svg").namespaceURI;
+
+/** Make an element with attributes and children; a child that is no node becomes text. */
+function make(name, attributes = {}, ...children) {
+  return filled(document.createElement(name), attributes, children);
+}
+
+function draw(name, attributes = {}, ...children) {
+  return filled(document.createElementNS(SVG, name), attributes, children);
+}
+
+function filled(element, attributes, children) {
+  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
+  element.append(...children);
+  return element;
+}
+
+function show(id, isThere) {
+  at(id).hidden = !isThere;
+  return isThere;
+}
+
+/** A picture with words for those who do not see it: a human caption, or else what was written for it. */
+function pictureOf(card) {
+  const [width, height] = card.size;
+  return make("img", { src: card.picture, width, height, alt: card.references[0] || card.caption || card.name, decoding: "async" });
+}
+
+const lines = (texts) => texts.map((text) => make("li", {}, text));
+const number = (value, digits) => (value === null ? "–" : value.toFixed(digits));
+
+// Light and dark
+
+const DARK = matchMedia("(prefers-color-scheme: dark)");
+
+function theme() {
+  return document.documentElement.dataset.theme || (DARK.matches ? "dark" : "light");
+}
+
+function nameTheme() {
+  at("theme-label").textContent = theme() === "dark" ? "Use light colours" : "Use dark colours";
+}
+
+function startTheme() {
+  let kept = null;
+  try {
+    kept = localStorage.getItem("theme");
+  } catch {
+    // a browser may keep nothing for pages from disk
+  }
+  if (kept === "light" || kept === "dark") document.documentElement.dataset.theme = kept;
+  nameTheme();
+  DARK.addEventListener("change", nameTheme);
+  at("theme").addEventListener("click", () => {
+    const chosen = theme() === "dark" ? "light" : "dark";
+    document.documentElement.dataset.theme = chosen;
+    nameTheme();
+    try {
+      localStorage.setItem("theme", chosen);
+    } catch {
+      // as above
+    }
+  });
+}
+
+// Scores
+
+function showScores() {
+  if (!show("scores", data.scores)) return;
+  at("scores").querySelector(".tiles").append(
+    ...data.scores.map((score) =>
+      make("li", {}, score.name, make("strong", {}, number(score.value, 4)), make("span", {}, `${number(score.low, 4)} to ${number(score.high, 4)}`)),
+    ),
+  );
+  at("scores").querySelector(".facts").append(...data.facts.map(([name, value]) => make("div", {}, make("dt", {}, name), make("dd", {}, value))));
+}
+
+// Charts
+
+const WIDTH = 480, HEIGHT = 240, LEFT = 48, RIGHT = 8, TOP = 12, BOTTOM = 26;
+
+/** Round numbers from below the least value to above the greatest. */
+function ticks(low, high, whole = false) {
+  const rough = (high - low) / 4 || 1;
+  const power = 10 ** Math.floor(Math.log10(rough));
+  const step = Math.max(whole ? 1 : 0, [1, 2, 5, 10].map((m) => m * power).find((s) => s >= rough * 0.999));
+  const found = [];
+  for (let n = Math.floor(low / step + 1e-9); found.length < 2 || found.at(-1) < high - 1e-9 * step; n++) found.push(n * step);
+  return found;
+}
+
+function chart(title, unit, series, summary, ...drawn) {
+  const keys = series.length > 1 ? series.map((one, i) => make("span", { class: `key ${"ab"[i]}` }, one.name)) : [];
+  const caption = make("figcaption", {}, make("b", {}, title), ...keys, ...(unit ? [make("span", { class: "quiet" }, unit)] : []));
+  const label = `${title}: ${summary}`;
+  return make("figure", { class: "chart" }, caption, draw("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": label }, ...drawn));
+}
+
+function heights(values) {
+  const steps = ticks(Math.min(...values), Math.max(...values));
+  const y = (value) => HEIGHT - BOTTOM - ((value - steps[0]) / (steps.at(-1) - steps[0])) * (HEIGHT - TOP - BOTTOM);
+  const digits = Math.max(0, -Math.floor(Math.log10(steps[1] - steps[0]) + 1e-9));
+  const grid = steps.flatMap((step) => [
+    draw("line", { class: "axis", x1: LEFT, x2: WIDTH - RIGHT, y1: y(step), y2: y(step) }),
+    draw("text", { x: LEFT - 8, y: y(step) + 4, "text-anchor": "end" }, step.toFixed(digits)),
+  ]);
+  return { y, grid };
+}
+
+function histogram({ title, unit, labels, series }) {
+  const { y, grid } = heights([0, ...series.flatMap((one) => one.values)]);
+  const room = (WIDTH - LEFT - RIGHT) / labels.length;
+  const thick = (room * 0.8) / series.length;
+  const bars = series.flatMap((one, i) =>
+    one.values.map((value, index) =>
+      draw(
+        "rect",
+        { class: `bar-of ${"ab"[i]}`, x: LEFT + index * room + room * 0.1 + i * thick, y: y(value), width: thick, height: y(0) - y(value) },
+        draw("title", {}, `${labels[index]}: ${value} ${unit}${series.length > 1 ? `, ${one.name}` : ""}`),
+      ),
+    ),
+  );
+  const every = Math.ceil(labels.length / 11);
+  const below = labels.flatMap((label, index) =>
+    index % every ? [] : [draw("text", { x: LEFT + (index + 0.5) * room, y: HEIGHT - 8, "text-anchor": "middle" }, label)],
+  );
+  const most = series.map((one) => `${one.name} most often ${labels[one.values.indexOf(Math.max(...one.values))]}`);
+  return chart(title, unit, series, most.join(", "), ...grid, ...bars, ...below);
+}
+
+function curve({ title, series, marks }) {
+  const known = series.map((one) => ({ ...one, points: one.points.filter(([, value]) => value !== null) })).filter((one) => one.points.length);
+  const points = known.flatMap((one) => one.points);
+  if (!points.length) return make("figure", { class: "chart" }, make("figcaption", {}, make("b", {}, title)));
+  const { y, grid } = heights(points.map(([, value]) => value));
+  const first = Math.min(...points.map(([epoch]) => epoch)), last = Math.max(...points.map(([epoch]) => epoch));
+  const x = (epoch) => LEFT + 10 + ((epoch - first) / Math.max(1, last - first)) * (WIDTH - LEFT - RIGHT - 20);
+  const below = ticks(first, last, true)
+    .filter((epoch) => epoch >= first && epoch <= last)
+    .map((epoch) => draw("text", { x: x(epoch), y: HEIGHT - 8, "text-anchor": "middle" }, String(epoch)));
+  const drawn = known.flatMap((one, i) => [
+    draw("polyline", { class: `line-of ${"ab"[i]}`, points: one.points.map(([epoch, value]) => `${x(epoch)},${y(value)}`).join(" ") }),
+    ...one.points.map(([epoch, value]) =>
+      draw("circle", { class: `dot-of ${"ab"[i]}`, cx: x(epoch), cy: y(value), r: 3.5 }, draw("title", {}, `epoch ${epoch}, ${one.name}: ${value.toFixed(4)}`)),
+    ),
+  ]);
+  const marked = marks
+    .filter(([epoch]) => epoch >= first && epoch <= last)
+    .flatMap(([epoch, text]) => [
+      draw("line", { class: "mark", x1: x(epoch), x2: x(epoch), y1: TOP, y2: HEIGHT - BOTTOM }),
+      draw("text", { x: x(epoch) + (x(epoch) > WIDTH / 2 ? -6 : 6), y: TOP + 8, "text-anchor": x(epoch) > WIDTH / 2 ? "end" : "start" }, text),
+    ]);
+  const ends = known.map((one) => `${one.name} ${one.points.at(-1)[1].toFixed(4)} after epoch ${one.points.at(-1)[0]}`);
+  return chart(title, "", known, ends.join(", "), ...grid, ...marked, ...drawn, ...below);
+}
+
+function showCharts() {
+  if (show("histograms", data.histograms)) at("histograms").querySelector(".charts").append(...data.histograms.map(histogram));
+  if (show("curves", data.curves)) at("curves").querySelector(".charts").append(...data.curves.map(curve));
+}
+
+// Samples and tables
+
+function sample(picture) {
+  const said = picture.captions.map(([epoch, caption], index) => {
+    const same = index > 0 && picture.captions[index - 1][1] === caption;
+    return make("li", same ? { class: "same" } : {}, make("span", {}, `epoch ${epoch}`), caption);
+  });
+  const box = make("article", { class: "sample" });
+  if (picture.picture) box.append(pictureOf(picture));
+  box.append(make("p", { class: "quiet note" }, picture.name));
+  box.append(make("ul", { class: "lines" }, ...lines(picture.references)), make("ol", { tabindex: 0, "aria-label": `What was said of ${picture.name}` }, ...said));
+  return box;
+}
+
+function table({ title, head, rows, open }) {
+  const body = rows.map((row) => make("tr", {}, ...row.map((cell, index) => make(index ? "td" : "th", index ? {} : { scope: "row" }, cell))));
+  const top = head.length ? [make("thead", {}, make("tr", {}, ...head.map((cell) => make("th", { scope: "col" }, cell))))] : [];
+  const whole = make("table", {}, ...top, make("tbody", {}, ...body));
+  return make("details", open ? { open: "" } : {}, make("summary", {}, title), make("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": title }, whole));
+}
+
+function showRun() {
+  if (show("samples", data.samples)) at("samples").querySelector(".samples").append(...data.samples.map(sample));
+  if (show("tables", data.tables)) at("tables").append(...data.tables.map(table));
+}
+
+// Gallery: all cards are sorted and filtered, a few at a time are put into the page
+
+const FEW = 60;
+const cards = data.gallery ? data.gallery.cards : [];
+let wanted = []; // the cards that the filter leaves, in their order
+let put = 0; // how many of them are in the page
+
+const wordsOf = (text) => text.toLowerCase().match(/[\p{L}\p{N}]+(?:['’-][\p{L}\p{N}]+)*/gu) || [];
+
+const ORDERS = {
+  worst: (a, b) => a.score - b.score,
+  best: (a, b) => b.score - a.score,
+  name: (a, b) => a.name.localeCompare(b.name, "en", { numeric: true }),
+  given: () => 0,
+};
+
+const PLACES = {
+  caption: (card, fits) => fits(card.said),
+  references: (card, fits) => fits(card.read),
+  both: (card, fits) => fits(card.said) || fits(card.read),
+  missed: (card, fits) => fits(card.read) && !fits(card.said),
+};
+
+/** Tell whether words have all those typed; while the last one is being typed, its beginning is enough. */
+function fitting(typed) {
+  const terms = wordsOf(typed);
+  const whole = /\s$/.test(typed) ? terms : terms.slice(0, -1);
+  const begun = /\s$/.test(typed) ? "" : terms.at(-1) || "";
+  return (said) => whole.every((term) => said.has(term)) && (!begun || [...said].some((word) => word.startsWith(begun)));
+}
+
+function update() {
+  const typed = at("filter").value;
+  const fits = fitting(typed);
+  const isThere = PLACES[at("where").value];
+  wanted = cards.filter((card) => !wordsOf(typed).length || isThere(card, fits)).sort(ORDERS[at("order").value]);
+  put = 0;
+  at("cards").replaceChildren();
+  putMore();
+  const all = data.gallery.total.toLocaleString("en");
+  const part = cards.length < data.gallery.total ? `, evenly from the worst to the best of ${all}` : "";
+  at("count").textContent = `${wanted.length.toLocaleString("en")} of ${cards.length.toLocaleString("en")} images${part}`;
+}
+
+function putMore() {
+  at("cards").append(...wanted.slice(put, put + FEW).map((card, index) => cardOf(card, put + index)));
+  put = Math.min(put + FEW, wanted.length);
+  at("more").hidden = put === wanted.length;
+}
+
+function cardOf(card, index) {
+  const open = make("button", { type: "button", "aria-haspopup": "dialog" }, card.caption || "(no words)");
+  open.addEventListener("click", () => openView(index));
+  const foot = make("p", { class: "foot" }, make("span", { title: card.name }, card.name), make("b", { title: "CIDEr-D of this caption" }, `CIDEr-D ${number(card.score, 2)}`));
+  const text = make("div", {}, open, make("ul", { class: "lines" }, ...lines(card.references)), foot);
+  return make("li", { class: "card" }, ...(card.picture ? [pictureOf(card)] : []), text);
+}
+
+function startGallery() {
+  if (!show("gallery", data.gallery)) return;
+  const times = new Map();
+  for (const card of cards) {
+    card.said = new Set(wordsOf(card.caption));
+    card.read = new Set(card.references.flatMap(wordsOf));
+    for (const word of card.said) times.set(word, (times.get(word) || 0) + 1);
+  }
+  const known = [...times].sort((a, b) => b[1] - a[1]).slice(0, 300);
+  at("known").append(...known.map(([word, count]) => make("option", { value: word }, `${count}`)));
+  at("order").addEventListener("change", update);
+  at("where").addEventListener("change", update);
+  at("filter").addEventListener("input", update); // not "change": leaving the field by a click on a card must not replace the card
+  document.querySelector(".tools").addEventListener("submit", (event) => event.preventDefault());
+  at("more").addEventListener("click", () => {
+    const first = put;
+    putMore();
+    buttonOf(first)?.focus();
+  });
+  new IntersectionObserver((seen) => seen.some((one) => one.isIntersecting) && put < wanted.length && putMore(), { rootMargin: "1500px" }).observe(at("more").parentElement);
+  update();
+}
+
+const buttonOf = (index) => at("cards").children[index]?.querySelector("button");
+
+// The opened view
+
+const view = at("view");
+let current = 0;
+
+function openView(index) {
+  showCard(index);
+  view.showModal();
+  (view.querySelector("#words button") || at("next")).focus();
+}
+
+function showCard(index) {
+  const card = wanted[index];
+  current = index;
+  at("stage").hidden = !card.picture;
+  hideHeat();
+  if (card.picture) {
+    const picture = pictureOf(card);
+    picture.id = "picture";
+    at("picture").replaceWith(picture);
+    at("stage").style.setProperty("--ratio", card.size[0] / card.size[1]);
+  }
+  const attends = Boolean(card.picture && card.maps && card.maps.length);
+  at("words").replaceChildren(...(attends ? card.words.map(wordOf(card)) : [make("span", {}, card.caption || "(no words)")]));
+  at("look").hidden = at("word-keys").hidden = !attends;
+  at("view-score").textContent = number(card.score, 4);
+  at("references").replaceChildren(...lines(card.references));
+  at("view-name").textContent = card.name;
+  at("place").textContent = `${(index + 1).toLocaleString("en")} of ${wanted.length.toLocaleString("en")}`;
+  at("previous").disabled = index === 0;
+  at("next").disabled = index === wanted.length - 1;
+}
+
+function goTo(index) {
+  if (index < 0 || index >= wanted.length) return;
+  const inWords = at("words").contains(document.activeElement);
+  showCard(index);
+  const first = view.querySelector("#words button");
+  if (inWords && first) first.focus();
+  else if (inWords || document.activeElement.disabled || document.activeElement === document.body) (at("next").disabled ? at("close") : at("next")).focus();
+}
+
+/** Words of a caption as buttons; one of them is in the tab order, the arrow keys move between them. */
+function wordOf(card) {
+  return (word, index) => {
+    const button = make("button", { type: "button", tabindex: index ? -1 : 0 }, word);
+    button.addEventListener("mouseenter", () => showHeat(card, index));
+    button.addEventListener("click", () => button.focus()); // not every browser focuses what is clicked
+    button.addEventListener("focus", () => {
+      for (const other of at("words").children) other.tabIndex = other === button ? 0 : -1;
+      showHeat(card, index);
+    });
+    button.addEventListener("blur", hideHeat);
+    return button;
+  };
+}
+
+function showHeat(card, index) {
+  [...at("words").children].forEach((button, place) => (place === index ? button.setAttribute("aria-current", "true") : button.removeAttribute("aria-current")));
+  const canvas = at("heat");
+  canvas.setAttribute("aria-label", `Where the captioner looked when it said “${card.words[index]}”`);
+  [canvas.width, canvas.height] = card.size.map((side) => 2 * side);
+  const map = Uint8Array.from(atob(card.maps[index]), (mark) => mark.charCodeAt(0));
+  paint(canvas, map);
+  canvas.hidden = false;
+}
+
+function hideHeat() {
+  at("heat").hidden = true;
+  for (const button of at("words").children) button.removeAttribute("aria-current");
+}
+
+/** From what was not looked at, dark, to what was, warm and clear: share of the greatest, then red, green, blue, alpha. */
+const HEAT = [
+  [0, 10, 14, 24, 0.68],
+  [0.35, 50, 26, 60, 0.5],
+  [0.7, 230, 90, 30, 0.34],
+  [1, 255, 200, 60, 0.28],
+];
+
+function colourOf(share) {
+  const above = Math.max(1, HEAT.findIndex(([from]) => share <= from));
+  const [low, high] = [HEAT[above - 1], HEAT[above]];
+  const part = (share - low[0]) / (high[0] - low[0]);
+  const [red, green, blue, alpha] = [1, 2, 3, 4].map((i) => low[i] + part * (high[i] - low[i]));
+  return [red, green, blue, 255 * alpha];
+}
+
+/** Paint a map of side x side bytes over a canvas, smoothly: between the middles of cells in a straight line. */
+function paint(canvas, map) {
+  const side = Math.sqrt(map.length);
+  const fine = 8 * side;
+  const small = make("canvas", { width: fine, height: fine });
+  const pen = small.getContext("2d");
+  const pixels = pen.createImageData(fine, fine);
+  const cell = (place) => Math.min(Math.max((place + 0.5) / 8 - 0.5, 0), side - 1);
+  for (let row = 0; row < fine; row++) {
+    for (let column = 0; column < fine; column++) {
+      pixels.data.set(colourOf(between(map, side, cell(row), cell(column)) / 255), 4 * (row * fine + column));
+    }
+  }
+  pen.putImageData(pixels, 0, 0);
+  const whole = canvas.getContext("2d");
+  whole.imageSmoothingQuality = "high";
+  whole.drawImage(small, 0, 0, canvas.width, canvas.height);
+}
+
+function between(map, side, row, column) {
+  const [up, left] = [Math.floor(row), Math.floor(column)];
+  const [down, right] = [Math.min(up + 1, side - 1), Math.min(left + 1, side - 1)];
+  const [low, across] = [row - up, column - left];
+  const smooth = (x) => x * x * (3 - 2 * x);
+  const [v, h] = [smooth(low), smooth(across)];
+  return (
+    (1 - v) * ((1 - h) * map[up * side + left] + h * map[up * side + right]) +
+    v * ((1 - h) * map[down * side + left] + h * map[down * side + right])
+  );
+}
+
+function moveWord(event) {
+  const all = [...at("words").querySelectorAll("button")];
+  const here = all.indexOf(document.activeElement);
+  const to = { ArrowLeft: here - 1, ArrowRight: here + 1, Home: 0, End: all.length - 1 }[event.key];
+  if (!all.length || to === undefined || (here < 0 && !event.key.startsWith("Arrow"))) return;
+  event.preventDefault();
+  all[here < 0 ? 0 : Math.min(Math.max(to, 0), all.length - 1)].focus();
+}
+
+function startView() {
+  at("previous").addEventListener("click", () => goTo(current - 1));
+  at("next").addEventListener("click", () => goTo(current + 1));
+  at("close").addEventListener("click", () => view.close());
+  at("words").addEventListener("mouseleave", () => {
+    const focused = [...at("words").children].indexOf(document.activeElement);
+    if (focused < 0) hideHeat();
+    else showHeat(wanted[current], focused);
+  });
+  view.addEventListener("click", (event) => event.target === view && view.close()); // beside the content: the backdrop
+  view.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const attends = at("words").querySelector("button");
+    const step = { PageUp: -1, PageDown: 1, ...(attends ? {} : { ArrowLeft: -1, ArrowRight: 1 }) }[event.key];
+    if (step) {
+      event.preventDefault();
+      goTo(current + step);
+    } else moveWord(event);
+  });
+  view.addEventListener("close", () => {
+    while (put <= current && put < wanted.length) putMore();
+    const button = buttonOf(current);
+    button?.focus({ preventScroll: true });
+    button?.closest("li").scrollIntoView({ block: "nearest" });
+  });
+}
+
+at("title").textContent = data.title;
+at("subtitle").textContent = data.subtitle;
+startTheme();
+showScores();
+showCharts();
+showRun();
+startGallery();
+startView();
+document.documentElement.dataset.ready = "yes";
+performance.mark("ready");
