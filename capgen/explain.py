@@ -1,4 +1,4 @@
-"""A picture of where a captioner looked: the photograph once for each word, the looked-at cells bright."""
+"""A picture of where a captioner looked: the photograph once for each word, bright where it looked more than for others."""
 
 import io
 import math
@@ -46,17 +46,17 @@ def sheet(photograph: np.ndarray, attention: Attention) -> bytes:
         axis.axis("off")
     axes[0].imshow(photograph)
     _label(axes[0], "the photograph")
-    for axis, word, shares in zip(axes[1:], attention.words, attention.maps, strict=False):
+    for axis, word, bright in zip(axes[1:], attention.words, attention.brightness(), strict=False):
         axis.imshow(photograph)
         # the cells, smoothed, over the whole photograph; what was not looked at is darkened
         axis.imshow(
-            shares,
+            bright,
             cmap="inferno",
             alpha=0.6,
             interpolation="bicubic",
             extent=(-0.5, width - 0.5, height - 0.5, -0.5),
             vmin=0,
-            vmax=max(float(shares.max()), 1e-6),
+            vmax=1,
         )
         _label(axis, word)
     buffer = io.BytesIO()

@@ -26,6 +26,18 @@ class Attention:
     words: tuple[str, ...]
     maps: "np.ndarray"
 
+    def brightness(self) -> "np.ndarray":
+        """Return what to show of it: (T, S, S), each map over the mean of the caption's, from 0 to 1 at its greatest.
+
+        Every word of a caption looks at much the same cells, often those with little in them; what tells of a word is where
+        it looks more than the others.
+        """
+        import numpy as np
+
+        usual = self.maps.mean(axis=0, keepdims=True) if len(self.words) > 1 else np.ones_like(self.maps)
+        relative = self.maps / np.maximum(usual, np.finfo(np.float32).tiny)
+        return relative / np.maximum(relative.max(axis=(1, 2), keepdims=True), np.finfo(np.float32).tiny)
+
 
 @dataclass(frozen=True)
 class Caption:

@@ -29,7 +29,18 @@ The photographs were seen at 224x224 pixels, mirrored at random. What is common 
 leisure, dogs, sports and streets of North America and Europe; other places, people and customs it describes worse.
 """
 
-EXAMPLES = ""
+EXAMPLES = """What it says of photographs that it was neither trained on nor chosen by (`benchmarks/reading.txt`):
+
+- good: "a cat sitting on a sink in a bathroom", "a stop sign with a traffic light on it", "an elephant is standing in the
+  grass", each of just that;
+- mediocre: "a bedroom with a bed and a bed on the side of the wall" (it repeats itself in rooms), "a view of a basket" (a
+  jar of honey), "a man with a hat and a hat is standing in front of a hat" (a man in a cowboy hat);
+- wrong: "a large white and white dog is running on a field" (a house behind a lawn), "a man is holding a hand" (a tennis
+  player), "a close up of a football" (an astronaut).
+
+Pictures of one thing it answers with "a close up of ..." or "a view of ...", and on Flickr8k's test split 38 % of the images
+share their caption with another: it prefers the general to the particular.
+"""
 
 
 def main(place: Path, named: list[str]) -> None:

@@ -141,7 +141,8 @@ class Page:
 
 def test_it_opens_with_scores_charts_and_the_worst_picture_first(page):
     assert page.one("h1").text == "drawn"
-    assert len(page.all("#scores li")) == 6
+    scores = " ".join(page.texts("#scores li"))
+    assert all(name in scores for name in ("BLEU-1", "BLEU-4", "ROUGE-L", "CIDEr-D"))
     assert len(page.all("#histograms svg")) == 2
     assert page.one("#count").text == f"{COUNT} of {COUNT} images"
     assert page.scores == sorted(page.scores)

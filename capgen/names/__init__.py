@@ -183,8 +183,8 @@ class Names:
             name = guess.best[group]
             if result and result[-1][0] in ("a", "an"):
                 _, before = result.pop()
-                plural = plural and name.kind != "count"  # "a goldfish" taught "a <fishs>", which must not be "a sharks"
-                if plural or name.kind == "count":
+                if name.kind == "count":
+                    plural = False  # "a goldfish" taught "a <fishs>", which must not be "a sharks"
                     result.append(("an" if _AN.match(name.singular) else "a", before))
             result += [(part, place) for part in (name.plural if plural else name.singular).split()]
         return result

@@ -42,11 +42,10 @@ def small(path: Path | None, longest: int = LONGEST) -> dict[str, Any]:
 
 
 def heat(attention: Attention | None) -> dict[str, Any]:
-    """Return attention for the page: ``words``, and ``maps``, one a word, a byte a cell, the most looked-at one 255."""
+    """Return attention for the page: ``words``, and ``maps``, one a word, a byte a cell, the brightest one 255."""
     if attention is None:
         return {}
-    most = np.maximum(attention.maps.max(axis=(1, 2), keepdims=True), np.finfo(np.float32).tiny)
-    scaled = np.rint(attention.maps / most * 255).astype(np.uint8)  # (T, S, S)
+    scaled = np.rint(attention.brightness() * 255).astype(np.uint8)  # (T, S, S)
     return {"words": list(attention.words), "maps": [_text(grid.tobytes()) for grid in scaled]}
 
 
