@@ -86,7 +86,7 @@ def run(wanted):
     os._exit(0)
 
 
-model.Model.encode = lambda self, pixels: np.zeros((1, 1), np.float32)
+model.Model.encode = lambda self, pixels: model.Described(np.zeros((1, 1), np.float32))
 model.Model.write = write
 for line in sys.stdin:
     pid = os.fork()

@@ -194,14 +194,14 @@ def rewritten(source, place, **changes):
 
 
 def test_a_captioner_that_cannot_be_gone_on_from_is_one_line(studio, tmp_path):
-    old = rewritten(SHIPPED / "flickr8k", tmp_path / "old", training={"data": "flickr8k"})
+    old = rewritten(SHIPPED / "everyday", tmp_path / "old", training={"data": "flickr8k"})
     before = list((studio.folder / "user/runs").rglob("*"))
     for arguments, words in (
-        (["--from", "flickr9k"], "did you mean flickr8k"),
+        (["--from", "everydoy"], "did you mean everyday"),
         (["--from", tmp_path / "none"], "there is no captioner at"),
         (["--from", tmp_path], "is no captioner"),
         (["--from", old], "does not say how its decoder is shaped; it cannot be gone on from"),
-        (["--from", "flickr8k", "--set", "encoder.epochs=1"], "of flickr8k cannot be trained along; set encoder_epochs=0"),
+        (["--from", "everyday", "--set", "encoder.epochs=1"], "of everyday cannot be trained along; set encoder_epochs=0"),
     ):
         done = studio.run("train", "shapes", *arguments)
         assert done.returncode in {1, 2}, arguments

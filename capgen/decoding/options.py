@@ -138,8 +138,8 @@ def forbid(scores: np.ndarray, previous: np.ndarray, position: int, options: Dec
         scores[...] = -np.inf
         scores[..., options.start[position]] = 0.0
         return
-    if options.avoid and scores.shape[-1] - len(NEVER_SAID) - 1 - len(set(options.avoid)) < _FEWEST:
-        raise UsageError("nearly every word that this captioner knows is to be avoided; leave it some")
+    if options.avoid and scores.shape[-1] - len(NEVER_SAID) - 1 - len(set(options.avoid)) < FEWEST:
+        raise UsageError(NOTHING_LEFT)
     scores[..., [*NEVER_SAID, *options.avoid]] = -np.inf
     np.put_along_axis(scores, previous[..., None].astype(np.int64), -np.inf, axis=-1)
     if position < options.minimum_words:
@@ -148,5 +148,7 @@ def forbid(scores: np.ndarray, previous: np.ndarray, position: int, options: Dec
         scores[..., END + 1 :] = -np.inf
 
 
-_FEWEST = 2
+FEWEST = 2
 """Words that must be left, so that there is one which has not just been said."""
+
+NOTHING_LEFT = "nearly every word that this captioner knows is to be avoided; leave it some"
