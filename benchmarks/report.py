@@ -34,8 +34,9 @@ def write(source: Path, page: Path) -> int:
         key: Attention(tuple(text.split()), lot.random((len(text.split()), 7, 7), np.float32))
         for key, text in captions.items()
     }
-    cards = pages.cards(captions, references, attention)
-    report.write(page, pages.describe("1,000 pictures", source.name, evaluation.evaluate(captions, references), cards))
+    evaluated = evaluation.evaluate(captions, references)
+    cards = pages.cards(captions, references, evaluated.each, attention)
+    report.write(page, pages.describe("1,000 pictures", source.name, evaluated, cards))
     return len(cards)
 
 

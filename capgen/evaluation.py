@@ -97,14 +97,16 @@ class Evaluation:
     """What captions score.
 
     Attributes:
-        scores: See ``metrics.score``.
+        scores: See ``metrics.Scored.scores``.
         intervals: The 95 % interval of each score.
         variety: See ``metrics.variety``.
+        each: CIDEr-D of each caption, in the order of the predictions.
     """
 
     scores: dict[str, float]
     intervals: dict[str, tuple[float, float]]
     variety: dict[str, float]
+    each: list[float]
 
     def flat(self) -> dict[str, float]:
         """Return all of it by name, the ends of intervals as ``NAME low`` and ``NAME high``."""
@@ -123,11 +125,9 @@ def evaluate(predictions: Mapping[str, str], references: Sequence[Reference]) ->
         DataError: A prediction has no reference.
     """
     captions, truths = list(predictions.values()), [reference.captions for reference in matched(predictions, references)]
-    return Evaluation(
-        metrics.score(captions, truths),
-        metrics.intervals(captions, truths),
-        metrics.variety([metrics.tokenize(caption) for caption in captions]),
-    )
+    compared = metrics.compare(captions, truths)
+    varied = metrics.variety([metrics.tokenize(caption) for caption in captions])
+    return Evaluation(compared.scores(), compared.intervals(), varied, compared.cider_d.tolist())
 
 
 def matched(predictions: Collection[str], references: Sequence[Reference]) -> list[Reference]:

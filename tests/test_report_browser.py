@@ -73,8 +73,9 @@ def folder(tmp_path_factory):
 
 
 def write(path, references, captions, attention):
-    cards = pages.cards(captions, references, attention)
-    report.write(path, pages.describe("drawn", "for a test", evaluation.evaluate(captions, references), cards))
+    evaluated = evaluation.evaluate(captions, references)
+    cards = pages.cards(captions, references, evaluated.each, attention)
+    report.write(path, pages.describe("drawn", "for a test", evaluated, cards))
 
 
 @pytest.fixture

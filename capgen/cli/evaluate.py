@@ -69,7 +69,7 @@ def evaluate_command(
     if report_file is not None:
         from capgen.report import evaluated as pages
 
-        cards = pages.cards(captions, truths, looked)
+        cards = pages.cards(captions, truths, evaluated.each, looked)
         with progress("Shrinking images", shown=not quiet) as tell:
             subtitle = f"{compared}, {split}, {len(captions):,} images"
             report.write(report_file, pages.describe(title, subtitle, evaluated, cards, tell))

@@ -89,21 +89,23 @@ def describe(
 
 
 def cards(
-    captions: Mapping[str, str], references: Sequence[Reference], attention: Mapping[str, Attention | None]
+    captions: Mapping[str, str],
+    references: Sequence[Reference],
+    scores: Sequence[float],
+    attention: Mapping[str, Attention | None],
 ) -> list[Card]:
     """Put captions, pictures and scores together.
 
     Args:
         captions: By what they call their image.
         references: Of the split.
+        scores: CIDEr-D of each caption.
         attention: Of captions, where it is known.
 
     Raises:
         DataError: A caption has no reference.
     """
     found = matched(captions, references)
-    tokens = [metrics.tokenize(caption) for caption in captions.values()]
-    _, scores = metrics.cider_d(tokens, [[metrics.tokenize(text) for text in reference.captions] for reference in found])
     return [
         Card(reference, caption, score, attention.get(key))
         for reference, (key, caption), score in zip(found, captions.items(), scores, strict=True)
