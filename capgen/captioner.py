@@ -13,8 +13,7 @@ import numpy as np
 
 from capgen import bundle, images
 from capgen.decoding import DecodingOptions
-from capgen.decoding.options import FEWEST, NOTHING_LEFT
-from capgen.errors import ImageError, UsageError
+from capgen.errors import ImageError
 from capgen.images import Source
 from capgen.model import Described, Model
 from capgen.pipeline import map_ahead
@@ -166,13 +165,10 @@ class Captioner:
             seed: Of the drawing.
 
         Raises:
-            UsageError: The numbers do not fit together, or nearly all words are to be avoided.
+            UsageError: The numbers do not fit together.
         """
         vocabulary = self.bundle.vocabulary
         given = tuple(vocabulary.encode(start))
-        barred = {index for text in avoid for index in vocabulary.encode(text)}
-        if avoid and len(vocabulary.words - barred) < FEWEST:
-            raise UsageError(NOTHING_LEFT)
         if maximum_words is None:
             usual = self.options.maximum_words
             maximum_words = max(usual, minimum_words, len(given) + usual // 2)
@@ -184,7 +180,7 @@ class Captioner:
             minimum_words=minimum_words,
             start=given,
             opening=start.strip(),
-            avoid=tuple(sorted(barred)),
+            avoid=tuple(sorted({index for text in avoid for index in vocabulary.encode(text)})),
             unsaid=tuple(sorted({word for text in avoid for word in words(text)})) if self.bundle.names else (),
             temperature=temperature or (1.0 if top_p < 1 else 0.0),
             top_p=top_p,

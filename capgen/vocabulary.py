@@ -49,11 +49,6 @@ class Vocabulary:
         return Vocabulary((*self.entries, *(entry for entry in other.entries if entry not in self)))
 
     @cached_property
-    def words(self) -> frozenset[int]:
-        """The ids of what can be said: all but special entries and marks."""
-        return frozenset(i for i in range(len(SPECIAL), len(self.entries)) if not self.entries[i].startswith("<"))
-
-    @cached_property
     def _ids(self) -> dict[str, int]:
         return {word: index for index, word in enumerate(self.entries)}
 

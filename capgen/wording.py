@@ -20,7 +20,7 @@ class Wording:
     def __init__(self, vocabulary: Vocabulary, names: Names | None) -> None:
         """Look for marks."""
         self.vocabulary, self.names = vocabulary, names
-        self._marks = sorted(set(range(len(SPECIAL), len(vocabulary))) - vocabulary.words)
+        self._marks = [index for index in range(len(SPECIAL), len(vocabulary)) if vocabulary.entries[index].startswith("<")]
 
     def ids(self, caption: str, guess: Guess | None) -> list[int]:
         """Return the ids of a caption's words, with slots for the names that agree with what the picture shows."""

@@ -369,8 +369,9 @@ def test_words_are_avoided_however_they_are_written(captioner, caption):
 
 
 def test_avoiding_nearly_every_word_is_refused(captioner):
+    options = captioner.wish(avoid=captioner.bundle.vocabulary.entries[4:])
     with pytest.raises(UsageError, match="leave it some"):
-        captioner.caption(CAT, captioner.wish(avoid=captioner.bundle.vocabulary.entries[4:]))
+        captioner.caption(CAT, options)
 
 
 @pytest.mark.parametrize("more", [{}, {"beam": 1}, {"temperature": 1.0, "seed": 3}])

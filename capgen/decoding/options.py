@@ -138,9 +138,9 @@ def forbid(scores: np.ndarray, previous: np.ndarray, position: int, options: Dec
         scores[...] = -np.inf
         scores[..., options.start[position]] = 0.0
         return
-    if options.avoid and scores.shape[-1] - len(NEVER_SAID) - 1 - len(set(options.avoid)) < FEWEST:
-        raise UsageError(NOTHING_LEFT)
     scores[..., [*NEVER_SAID, *options.avoid]] = -np.inf
+    if options.avoid and (scores[..., END + 1 :] != -np.inf).sum(axis=-1).min() < _FEWEST:
+        raise UsageError("nearly every word that this captioner knows is to be avoided; leave it some")
     np.put_along_axis(scores, previous[..., None].astype(np.int64), -np.inf, axis=-1)
     if position < options.minimum_words:
         scores[..., END] = -np.inf
@@ -148,7 +148,5 @@ def forbid(scores: np.ndarray, previous: np.ndarray, position: int, options: Dec
         scores[..., END + 1 :] = -np.inf
 
 
-FEWEST = 2
+_FEWEST = 2
 """Words that must be left, so that there is one which has not just been said."""
-
-NOTHING_LEFT = "nearly every word that this captioner knows is to be avoided; leave it some"

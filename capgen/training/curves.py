@@ -4,8 +4,6 @@ import io
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-CROSS_ENTROPY = "cross-entropy"
-
 if TYPE_CHECKING:
     from PIL.ImageDraw import ImageDraw
 
@@ -30,7 +28,7 @@ def draw(epochs: "Sequence[Epoch]") -> bytes:
     picture = Image.new("RGB", (WIDTH, HEIGHT), "white")
     pen = ImageDraw.Draw(picture)
     half = WIDTH // 2
-    _panel(pen, (0, half), [e for e in epochs if e.phase == CROSS_ENTROPY] or epochs, ("loss", "dev_loss"))
+    _panel(pen, (0, half), [epoch for epoch in epochs if epoch.taught] or epochs, ("loss", "dev_loss"))
     _panel(pen, (half, WIDTH), epochs, ("cider_d",))
     buffer = io.BytesIO()
     picture.save(buffer, "PNG")

@@ -39,6 +39,11 @@ class Epoch:
     phase: str = CROSS_ENTROPY
     samples: tuple[tuple[str, str], ...] = field(default=(), compare=False)
 
+    @property
+    def taught(self) -> bool:
+        """Whether its loss is a cross-entropy, which can be drawn beside that of others."""
+        return self.phase == CROSS_ENTROPY
+
     def plain(self) -> dict[str, Any]:
         """Return the numbers by name."""
         return {name: getattr(self, name) for name in COLUMNS}

@@ -118,8 +118,8 @@ class Trainer:
         taught = self.train_pictures if config.epochs else []
         styles = sorted({picture.style for picture in taught} - {""})
         marks = (*(self.names.slots if self.names else ()), *map(_style_mark, styles))
-        said = (caption for picture in taught for caption in self._words(picture))
-        self.vocabulary = Vocabulary.build(said, config.minimum_count, marks)
+        said = [self._words(picture) for picture in taught]
+        self.vocabulary = Vocabulary.build((c for captions in said for c in captions), config.minimum_count, marks)
         if taught and len(self.vocabulary) <= len(SPECIAL) + len(marks):
             raise TrainingError(f"no word occurs {config.minimum_count} times in the training captions; lower minimum_count")
         if begun:
@@ -138,7 +138,8 @@ class Trainer:
         if begun:
             _take(self.model, begun.weights, (len(begun.vocabulary), len(self.vocabulary)))
         self.steps = KerasSteps(self.decoder)
-        self.samples = self._samples(taught)
+        self.samples = list(map(self._sample, taught, said))
+        self.dev_samples = [self._sample(picture, self._words(picture)) for picture in self.dev_pictures]
         self.judged = [Judged(p.image_hash, p.captions) for p in judged(self.train_pictures, config)]
         if config.scst_epochs and not self.judged:
             raise TrainingError(
@@ -227,16 +228,13 @@ class Trainer:
         """How dev is captioned, and the bundle's default."""
         return decoding.DecodingOptions(beam=self.config.beam, length_power=self.config.length_power)
 
-    def _samples(self, pictures: list[PreparedPicture]) -> list[Sample]:
-        return [
-            Sample(
-                image_hash=picture.image_hash,
-                captions=[self.vocabulary.ids(said) for said in self._words(picture)],
-                weight=picture.weight,
-                start=self.vocabulary.ids([_style_mark(picture.style)])[0] if picture.style else START,
-            )
-            for picture in pictures
-        ]
+    def _sample(self, picture: PreparedPicture, said: list[list[str]]) -> Sample:
+        return Sample(
+            image_hash=picture.image_hash,
+            captions=[self.vocabulary.ids(caption) for caption in said],
+            weight=picture.weight,
+            start=self.vocabulary.ids([_style_mark(picture.style)])[0] if picture.style else START,
+        )
 
     def _words(self, picture: PreparedPicture) -> list[list[str]]:
         """Return the words of a picture's captions, with slots."""
@@ -346,7 +344,7 @@ class Trainer:
     def _dev_loss(self) -> float:
         """Mean cross-entropy of a dev word."""
         loss, total, count = CaptionLoss(0.0), 0.0, 0
-        batches = self._batches(self._samples(self.dev_pictures))
+        batches = self._batches(self.dev_samples)
         for index in range(len(batches)):
             inputs, targets = batches[index]
             total += float(loss.call(ops.convert_to_tensor(targets), self.model.predict_on_batch(inputs))) * len(targets)
