@@ -76,8 +76,8 @@ class Bundle:
         """Read and check the description and the vocabulary."""
         self.place = place
         self._source = archive.opened(place)
-        self._written = self._source.read(DESCRIPTION)
-        values = self._json(DESCRIPTION, self._written)
+        self.written = self._source.read(DESCRIPTION)
+        values = self._json(DESCRIPTION, self.written)
         if not isinstance(values, dict) or values.get("schema") != SCHEMA:
             raise BundleError(f"{place} was written by another version of capgen (schema {_schema(values)}, not {SCHEMA})")
         if values.pop("seal", None) != _seal(values):
@@ -133,7 +133,7 @@ class Bundle:
 
     def contents(self) -> dict[str, bytes]:
         """Return the checked bytes of all its files by name, the description as it was written."""
-        return {DESCRIPTION: self._written, **{name: self.read(name) for name in self._hashes}}
+        return {DESCRIPTION: self.written, **{name: self.read(name) for name in self._hashes}}
 
     def _check(self, name: str, found: str) -> None:
         if found != self._hashes.get(name):

@@ -14,12 +14,18 @@ from functools import cached_property
 PAD, START, END, UNKNOWN = range(4)
 SPECIAL = ("<pad>", "<start>", "<end>", "<unknown>")
 
+_VOWEL = re.compile(r"[aeio]|u(?!ni)|hour")
 _WORD = re.compile(r"[^\W_]+(?:['’\-][^\W_]+)*")
 
 
 def words(caption: str) -> list[str]:
     """Split a caption into lower-case words without punctuation; accents written as marks of their own are joined."""
     return _WORD.findall(unicodedata.normalize("NFC", caption).lower().replace("’", "'"))
+
+
+def article(name: str) -> str:
+    """Return what stands before a name: ``"a"`` or, where it begins with the sound of a vowel, ``"an"``."""
+    return "an" if _VOWEL.match(name.lower()) else "a"
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,12 @@ from test_decoding import FIRST_WORD, RandomDecoder, V, features_of
 from test_sampling import assert_as_likely
 
 from capgen import metrics
+from capgen.datasets.prepared import PreparedPicture
 from capgen.decoding import DecodingOptions
 from capgen.decoding.sampling import draw
 from capgen.names import CLASSES, Name, Names
 from capgen.training.features import CachedFeatures, FeatureStore
-from capgen.training.rewards import CLOSING, Judged, PolicyLoss, SelfCritical
+from capgen.training.rewards import CLOSING, PolicyLoss, SelfCritical
 from capgen.vocabulary import END, PAD, SPECIAL, START, Vocabulary
 from capgen.wording import Wording
 
@@ -89,7 +90,9 @@ def made(tmp_path):
         classes[[0, 1, 2], 0, [0, 1, 2]] = 1.0
         store.write(["p0", "p1", "p2"], {"grid": np.arange(3).reshape(3, 1, 1), "probabilities": classes})
         features = CachedFeatures(store, "grid", names)
-        pictures = [Judged(f"p{index}", captions) for index, captions in enumerate(CAPTIONS)]
+        pictures = [
+            PreparedPicture(f"{index}.png", f"p{index}", "train", tuple(captions)) for index, captions in enumerate(CAPTIONS)
+        ]
         options = DecodingOptions(beam=1, count=COUNT, maximum_words=LONGEST, temperature=0.7)
         decoder = RandomDecoder(5, favoured={END: ending, **dict(favoured)})
         return SelfCritical(pictures, features, Wording(vocabulary, names), decoder, options)
@@ -239,3 +242,20 @@ def test_what_is_drawn_ends_once_and_has_its_own_log_probability():
     (alone,), (its_total,) = draw(decoder, features_of(1), options, [4])
     np.testing.assert_array_equal(alone, ids[1])
     np.testing.assert_allclose(its_total, totals[1])
+
+
+def test_a_caption_drawn_for_several_pictures_loses_what_is_asked_for(made, monkeypatch):
+    from capgen.training import rewards
+
+    two, three = (
+        np.array([[[4, END], [5, END]], [[4, END], [4, END]]]),
+        np.array([[[4, END], [5, END]], [[5, END], [6, END]]]),
+    )
+    assert rewards._others(two).tolist() == [[1, 0], [1, 1]]
+    assert rewards._others(three).tolist() == [[0, 1], [1, 0]]
+    monkeypatch.setattr(metrics.CiderD, "score", lambda self, picture, said: 1.0)
+    critic = made()
+    critic._sharing = 0.25
+    monkeypatch.setattr(rewards, "_others", lambda ids: np.tile(np.arange(ids.shape[1]), (len(ids), 1)))
+    *_, reward = critic.batch([0, 1, 2], [0])
+    assert reward == pytest.approx(1 - 0.25 * np.arange(COUNT).mean())

@@ -13,7 +13,7 @@ from typing import Any
 
 from capgen.datasets.layout import SPLIT_NAMES, Layout, Problem, Reading, Row, image_folders, lines, read_text
 from capgen.errors import DataError
-from capgen.vocabulary import words
+from capgen.vocabulary import article, words
 
 IMAGE_COLUMNS = ("image", "file_name", "filename", "image_name", "image_path", "file", "path", "filepath")
 CAPTION_COLUMNS = ("captions", "caption", "text", "comment", "sentence", "description")
@@ -130,7 +130,7 @@ def _reading(path: Path, rows: Iterable[tuple[str, Mapping[str, Any]]], problems
         captions = _captions(row[columns[1]]) if columns else None
         if captions and columns and columns[1].strip().lower() in LABEL_COLUMNS:
             labels = filter(words, captions)
-            captions = tuple(said.format(_with_article(label)) for label in labels for said in LABEL_CAPTIONS)
+            captions = tuple(said.format(f"{article(label)} {label}") for label in labels for said in LABEL_CAPTIONS)
         if not image or not isinstance(image, str) or captions is None:
             problems.append(Problem("malformed row", place, "it lacks an image or a caption"))
             continue
@@ -144,10 +144,6 @@ def _reading(path: Path, rows: Iterable[tuple[str, Mapping[str, Any]]], problems
             continue
         found.append(Row(image.strip(), captions, SPLIT_NAMES[named] if named else None))
     return Reading(found, image_folders(path.parent), problems)
-
-
-def _with_article(label: str) -> str:
-    return f"{'an' if label[:1].lower() in 'aeiou' else 'a'} {label}"
 
 
 def _captions(value: Any) -> tuple[str, ...] | None:

@@ -20,6 +20,8 @@ def log_likelihoods(decoder: StepFunction, features: np.ndarray, captions: Seque
     Returns:
         For each caption the natural logarithms of the probability of each of its words and of its end, (T + 1,).
     """
+    if not captions:
+        return []
     found = np.stack(
         [
             outputs["log_probabilities"][np.arange(len(words)), words]
@@ -41,6 +43,8 @@ def attention(decoder: StepFunction, features: np.ndarray, captions: Sequence[Se
     Returns:
         For each caption the share of each cell in what the step that predicts a word looked at, (T, C).
     """
+    if not captions:
+        return []
     found = np.stack([outputs[ATTENTION] for _, outputs in _along(decoder, features, captions)], axis=1)
     return [row[: len(ids)] for row, ids in zip(found, captions, strict=True)]  # of (K, longest + 1, C)
 
@@ -49,7 +53,7 @@ def _along(
     decoder: StepFunction, features: np.ndarray, captions: Sequence[Sequence[int]]
 ) -> Iterator[tuple[np.ndarray, Arrays]]:
     """Lead a decoder along K captions of one image: the words (K,) that come next, and what it gave before it heard them."""
-    said = np.full((len(captions), max(map(len, captions), default=0) + 1), END, np.int32)
+    said = np.full((len(captions), max(map(len, captions)) + 1), END, np.int32)
     for row, ids in zip(said, captions, strict=True):
         row[: len(ids)] = ids
     memory = expanded(decoder.begin(features), len(captions))

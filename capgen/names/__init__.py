@@ -10,7 +10,6 @@ Letters: G groups, W = 2G + 1 numbers of the cell.
 """
 
 import csv
-import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -19,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from capgen.vocabulary import words
+from capgen.vocabulary import article, words
 
 TABLE = Path(__file__).parent / "imagenet.tsv"
 """Everyday name, plural, group and kind of each of ImageNet's 1,000 classes."""
@@ -28,9 +27,6 @@ CLASSES = 1000
 
 LEAST = 0.15
 """Probability from which the classifier's best name may fill a slot."""
-
-_AN = re.compile(r"[aeio]|u(?!ni)|hour")
-"""How a name begins that takes "an"."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +114,7 @@ class Names:
     @property
     def slots(self) -> tuple[str, ...]:
         """The entries that they add to a vocabulary: by group one for a name, one for its plural."""
-        return tuple(slot(group, plural=plural) for group in self.groups for plural in (False, True))
+        return tuple(self._slots)
 
     @property
     def width(self) -> int:
@@ -145,7 +141,7 @@ class Names:
         return {
             group: name
             for (group, name), (chance, _) in zip(guess.best.items(), guess.chances, strict=True)
-            if chance >= LEAST and not set(unsaid).intersection(words(f"{name.singular} {name.plural}"))
+            if chance >= LEAST and not (unsaid and set(unsaid).intersection(words(f"{name.singular} {name.plural}")))
         }
 
     def slotted(self, said: Sequence[str], guess: Guess) -> list[str]:
@@ -185,7 +181,7 @@ class Names:
                 _, before = result.pop()
                 if name.kind == "count":
                     plural = False  # "a goldfish" taught "a <fishs>", which must not be "a sharks"
-                    result.append(("an" if _AN.match(name.singular) else "a", before))
+                    result.append((article(name.singular), before))
             result += [(part, place) for part in (name.plural if plural else name.singular).split()]
         return result
 
@@ -214,12 +210,16 @@ class Names:
         plurals = {tuple(words(name.plural)): (name, True) for name in self.names}
         return {tuple(words(name.singular)): (name, False) for name in self.names if name.kind == "count"} | plurals
 
+    @cached_property
+    def _longest(self) -> int:
+        """Words of the longest name."""
+        return max(map(len, self._forms), default=0)
+
     def _mentions(self, said: Sequence[str]) -> Iterable[tuple[int, int, Name, bool]]:
         """Find names in the words of a caption, the longest first: their start, end, name and whether it is a plural."""
-        longest = max((len(form) for form in self._forms), default=0)
         position = 0
         while position < len(said):
-            for length in range(longest, 0, -1):
+            for length in range(self._longest, 0, -1):
                 found = self._forms.get(tuple(said[position : position + length]))
                 if found:
                     yield position, position + length, *found

@@ -114,8 +114,10 @@ def _samples(path: Path) -> dict[int, list[list[str]]]:
 
 def _curves(epochs: "Sequence[Epoch]", best: "Epoch") -> list[dict[str, Any]]:
     """Choose what is drawn: the loss of a word only where it is one, not the reward of self-critical epochs."""
-    taught = [epoch for epoch in epochs if epoch.phase == "cross-entropy"]
-    drawn = [epoch for epoch in epochs if epoch.phase == "self-critical"]
+    from capgen.training.history import SELF_CRITICAL
+
+    taught = [epoch for epoch in epochs if epoch.taught]
+    drawn = [epoch for epoch in epochs if epoch.phase == SELF_CRITICAL]
     phase = [(drawn[0].number - 0.5, "self-critical")] if drawn and drawn[0] is not epochs[0] else []
     return [
         {

@@ -7,10 +7,14 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from capgen.errors import ConfigError
+from capgen.errors import ConfigError, TrainingError
 from capgen.training.decoders import DECODERS
+from capgen.training.encoders import PROBABILITIES, Encoder
+
+if TYPE_CHECKING:
+    from capgen.datasets.prepared import PreparedPicture
 
 RECIPES = Path(__file__).parent / "recipes"
 """The recipes that ship, one TOML file each."""
@@ -81,6 +85,31 @@ class TrainingConfig:
             raise ConfigError(f"heads = {self.heads} does not divide lstm_size = {self.lstm_size}")
         if not self.epochs + self.encoder_epochs + self.scst_epochs:
             raise ConfigError("epochs, encoder_epochs and scst_epochs are all 0; there is nothing to train")
+
+    def judged(self, pictures: Iterable["PreparedPicture"]) -> list["PreparedPicture"]:
+        """Choose the pictures that captions are drawn for: with human ones enough, in the captioner's own style."""
+        return [p for p in pictures if len(p.captions) >= self.captions_per_image and not p.style]
+
+    def check(self, encoder: Encoder, pictures: Iterable["PreparedPicture"], *, begun: bool) -> None:
+        """Make sure that a run can reach its end.
+
+        Args:
+            encoder: Of the data set.
+            pictures: Those that train.
+            begun: Whether it goes on from a captioner.
+
+        Raises:
+            ConfigError: There is nothing to draw captions with.
+            TrainingError: The encoder does not know what the slots stand for, or there is nothing to judge captions by.
+        """
+        if not begun and not self.epochs + self.encoder_epochs:
+            raise ConfigError("with epochs = 0 there is nothing to draw captions with; go on from a captioner with --from")
+        if not begun and self.slots_below and PROBABILITIES not in encoder.outputs:
+            raise TrainingError(f"{encoder.name} does not know ImageNet's classes, so there are no slots; set slots_below=0")
+        if self.scst_epochs and not self.judged(pictures):
+            raise TrainingError(
+                f"no training image has {self.captions_per_image} captions to judge drawn ones by; set scst_epochs=0"
+            )
 
 
 def load(file: Path | None = None, settings: Iterable[str] = (), **options: Any) -> TrainingConfig:

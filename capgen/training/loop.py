@@ -2,8 +2,9 @@
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,10 @@ from capgen.training.batches import CaptionBatches, Sample
 from capgen.training.config import TrainingConfig
 from capgen.training.decoders import DECODERS
 from capgen.training.decoders.decoder import Decoder, Shape
-from capgen.training.encoders import MIDDLE, PROBABILITIES, Encoder
+from capgen.training.encoders import MIDDLE, Encoder
 from capgen.training.features import CachedFeatures, FeatureStore
 from capgen.training.history import BEGUN, CROSS_ENTROPY, SELF_CRITICAL, Epoch, Observer
-from capgen.training.rewards import Judged, PolicyLoss, SelfCritical
+from capgen.training.rewards import PolicyLoss, SelfCritical
 from capgen.training.steps import KerasSteps
 from capgen.training.tuning import SharedRate, seeing
 from capgen.vocabulary import SPECIAL, START, Vocabulary, words
@@ -111,9 +112,10 @@ class Trainer:
         self.begun, self.last_blocks = begun, last_blocks
         self.epochs: list[Epoch] = []
         self.train_pictures, self.dev_pictures = data.split("train"), data.split("dev")
+        config.check(encoder, self.train_pictures, begun=begun is not None)
         family = DECODERS[config.decoder]
         self.output = encoder.output_for(family.wants)
-        self.names = begun.names if begun else self._names(encoder)
+        self.names = begun.names if begun else self._names()
         self.features = CachedFeatures(store, MIDDLE if last_blocks else self.output, self.names)
         taught = self.train_pictures if config.epochs else []
         styles = sorted({picture.style for picture in taught} - {""})
@@ -140,11 +142,7 @@ class Trainer:
         self.steps = KerasSteps(self.decoder)
         self.samples = list(map(self._sample, taught, said))
         self.dev_samples = [self._sample(picture, self._words(picture)) for picture in self.dev_pictures]
-        self.judged = [Judged(p.image_hash, p.captions) for p in judged(self.train_pictures, config)]
-        if config.scst_epochs and not self.judged:
-            raise TrainingError(
-                f"no training image has {config.captions_per_image} captions to judge drawn ones by; set scst_epochs=0"
-            )
+        self.judged = config.judged(self.train_pictures)
 
     def run(self, observer: Observer) -> Iterator[Epoch]:
         """Train from the folder's checkpoint, if there is one, to the end; afterwards the model holds the best weights.
@@ -242,12 +240,10 @@ class Trainer:
         guess = self.features.guess(picture.image_hash)
         return [self.names.slotted(said, guess) for said in captions] if self.names and guess else captions
 
-    def _names(self, encoder: Encoder) -> Names | None:
+    def _names(self) -> Names | None:
         """Choose the names that are said through slots: those that are rare in the style that the captioner writes in."""
         if not self.config.slots_below:
             return None
-        if PROBABILITIES not in encoder.outputs:
-            raise TrainingError(f"{encoder.name} does not know ImageNet's classes, so there are no slots; set slots_below=0")
         own = (caption for picture in self.train_pictures if not picture.style for caption in picture.captions)
         return Names.imagenet().rarer_than(self.config.slots_below, own)
 
@@ -325,21 +321,25 @@ class Trainer:
     def _draw(self, number: int, observer: Observer) -> float:
         """Train on captions drawn for some of the training images, and return the negative mean reward."""
         config = self.config
-        options = decoding.DecodingOptions(
-            beam=1,
-            count=config.scst_samples,
-            maximum_words=config.maximum_words,
-            temperature=config.scst_temperature,
-        )
-        critic = SelfCritical(self.judged, self.features, self.wording, self.steps, options, config.scst_sharing)
         order = np.random.default_rng([config.seed, number]).permutation(len(self.judged))[: config.scst_images]
-        return -critic.round(
+        return -self._critic.round(
             self.model,
             order.tolist(),
             config.batch_size,
             [config.seed, number],
             lambda step, steps, reward: observer.on_step(number, step, steps, -reward),
         )
+
+    @cached_property
+    def _critic(self) -> SelfCritical:
+        config = self.config
+        options = decoding.DecodingOptions(
+            beam=1,
+            count=config.scst_samples,
+            maximum_words=config.maximum_words,
+            temperature=config.scst_temperature,
+        )
+        return SelfCritical(self.judged, self.features, self.wording, self.steps, options, config.scst_sharing)
 
     def _dev_loss(self) -> float:
         """Mean cross-entropy of a dev word."""
@@ -350,11 +350,6 @@ class Trainer:
             total += float(loss.call(ops.convert_to_tensor(targets), self.model.predict_on_batch(inputs))) * len(targets)
             count += len(targets)
         return total / count
-
-
-def judged(pictures: Iterable[PreparedPicture], config: TrainingConfig) -> list[PreparedPicture]:
-    """Choose the pictures that captions are drawn for: with enough human ones to judge by, in the captioner's own style."""
-    return [p for p in pictures if len(p.captions) >= config.captions_per_image and not p.style]
 
 
 def _take(model: keras.Model, weights: Mapping[str, np.ndarray], grown: tuple[int, int]) -> None:

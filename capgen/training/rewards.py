@@ -8,19 +8,19 @@ would say that beam search gets worse while greedy search gets better.
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import keras
 import numpy as np
 from keras import ops
 
 from capgen import metrics
+from capgen.datasets.prepared import PreparedPicture
 from capgen.decoding import DecodingOptions, StepFunction
+from capgen.decoding.greedy import until_end
 from capgen.decoding.sampling import draw
 from capgen.names import Guess
 from capgen.training.batches import teacher_forced
 from capgen.training.features import CachedFeatures
-from capgen.vocabulary import END
 from capgen.wording import Wording
 
 CLOSING = "<end>"
@@ -44,19 +44,6 @@ class PolicyLoss(keras.losses.Loss):
         return ops.sparse_categorical_crossentropy(y_true, y_pred / self.temperature, from_logits=True)
 
 
-@dataclass(frozen=True)
-class Judged:
-    """A picture that captions are drawn for.
-
-    Attributes:
-        image_hash: Key of its features.
-        captions: Its human captions, as text.
-    """
-
-    image_hash: str
-    captions: Sequence[str]
-
-
 class SelfCritical:
     """Draws captions, judges them and trains on them, a batch at a time.
 
@@ -72,7 +59,7 @@ class SelfCritical:
 
     def __init__(
         self,
-        pictures: Sequence[Judged],
+        pictures: Sequence[PreparedPicture],
         features: CachedFeatures,
         wording: Wording,
         steps: StepFunction,
@@ -102,25 +89,26 @@ class SelfCritical:
         lots = np.random.default_rng(seed).integers(2**63, size=len(chosen)).tolist()
         steps = self._wording.allowing(self._steps, guesses)
         ids, _ = draw(steps, features.astype(np.float32), self._options, lots)
+        captions = [[until_end(row) for row in rows] for rows in ids]
+        longest = ids.shape[2]
         rewards = np.array(
             [
-                [self._reward(index, row, guess) for row in rows]
-                for index, rows, guess in zip(chosen, ids.tolist(), guesses, strict=True)
+                [self._reward(index, said, guess, closed=len(said) < longest) for said in texts]
+                for index, texts, guess in zip(chosen, captions, guesses, strict=True)
             ]
         )  # (N, K)
         rewards = rewards - self._sharing * _others(ids)
         count = rewards.shape[1]
         advantages = (rewards - rewards.mean(axis=1, keepdims=True)) * count / (count - 1)
-        longest = ids.shape[2] + 1
-        captions = [[_until_end(row) for row in rows] for rows in ids.tolist()]
-        inputs, targets = teacher_forced(captions, count, longest)
-        weights = advantages.reshape(-1)[inputs["places"] // longest]
-        weights[inputs["places"] % longest == longest - 1] = 0.0  # that a caption of the greatest length ends is no choice
+        inputs, targets = teacher_forced(captions, count, longest + 1)
+        rows, places = np.divmod(inputs["places"], longest + 1)
+        weights = advantages.reshape(-1)[rows]
+        weights[places == longest] = 0.0  # that a caption of the greatest length ends is no choice
         return {"features": features, **inputs}, targets, weights.astype(np.float32), float(rewards.mean())
 
-    def _reward(self, picture: int, row: list[int], guess: Guess | None) -> float:
-        said = metrics.tokenize(self._wording.text(_until_end(row), guess))
-        return self._scorer.score(picture, [*said, CLOSING] if END in row else said)
+    def _reward(self, picture: int, ids: Sequence[int], guess: Guess | None, *, closed: bool) -> float:
+        said = metrics.tokenize(self._wording.text(ids, guess))
+        return self._scorer.score(picture, [*said, CLOSING] if closed else said)
 
     def round(
         self,
@@ -155,7 +143,3 @@ def _others(ids: np.ndarray) -> np.ndarray:
     captions = [[row.tobytes() for row in rows] for rows in ids]
     pictures = Counter(caption for rows in captions for caption in set(rows))
     return np.array([[pictures[caption] - 1 for caption in rows] for rows in captions])
-
-
-def _until_end(row: list[int]) -> list[int]:
-    return row[: row.index(END)] if END in row else row

@@ -27,11 +27,20 @@ from capgen.training.backend import load_tensorflow
 from capgen.training.config import TrainingConfig
 from capgen.training.encoders import MIDDLE, Encoder
 from capgen.training.encoders import encoder as find_encoder
-from capgen.training.features import FeatureStore, Prepared, extract, in_use, own_encoder, prepare_encoder, view_key
+from capgen.training.features import (
+    FeatureStore,
+    Prepared,
+    extract,
+    identify,
+    in_use,
+    own_encoder,
+    prepare_encoder,
+    view_key,
+)
 from capgen.training.history import History, Observer
 
 if TYPE_CHECKING:
-    from capgen.training.loop import Begun
+    from capgen.training.loop import Begun, Trainer
 
 CONFIG, FINISHED = "config.json", "finished"
 
@@ -64,13 +73,15 @@ def begin(data: str, config: TrainingConfig, out: Path | None, begun: str | None
     place = (out or paths.models_dir() / data).resolve()
     bundle.check_place(place)
     encoder, weights = _encoder(dataset)
-    ready = prepare_encoder(encoder, weights)
     origin = None
     if begun is not None:
+        ready = identify(encoder, weights)  # its features are not looked at
         origin = Bundle(bundle.find(begun).resolve())
         config = _shaped_like(origin, config)
     else:
+        ready = prepare_encoder(encoder, weights)
         _must_have_features(dataset, FeatureStore(ready.store_folder))
+    config.check(encoder, dataset.split("train"), begun=begun is not None)
     if config.encoder_epochs and (begun or MIDDLE not in encoder.outputs):
         raise ConfigError(
             f"the last blocks of {'the encoder of ' + begun if begun else encoder.name} cannot be trained along; "
@@ -128,8 +139,8 @@ def go(folder: Path, observer: Observer) -> Path:
         values = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
         config = configs.from_mapping(values["config"])
         data = prepared.load(values["data"])
-        ready = held.enter_context(in_use(*_encoder(data)))
-        begun = Bundle(Path(values["from"])) if values["from"] else None
+        begun = Bundle(Path(values["from"])) if values.get("from") else None
+        ready = identify(*_encoder(data)) if begun else held.enter_context(in_use(*_encoder(data)))
         if _seen(data, ready, begun) != values["seen"]:
             raise UsageError(
                 f"data set {data.name!r}{f' or the captioner {begun.place}' if begun else ''} is not what it was when this"
@@ -152,10 +163,7 @@ def go(folder: Path, observer: Observer) -> Path:
         if start:
             _describe(config, data, ready, store, observer)
         trainer = Trainer(config, data, ready.encoder, store, folder, begun=start)
-        history, page = History(folder), RunReport(folder, data, config)
-        for _ in trainer.run(observer):
-            history.write(trainer.epochs)
-            page.write(trainer.epochs)
+        _recorded(trainer, observer)
         place = Path(values["out"])
         export_captioner(trainer, ready, place)
         files.write_text(folder / FINISHED, f"{place}\n")
@@ -175,22 +183,26 @@ def _tuned(folder: Path, config: TrainingConfig, data: PreparedDataset, ready: P
         ready: The encoder as it was.
         observer: Who is told.
     """
-    from capgen.training.encoders.efficientnet_lite import build_last_blocks, tuned_weights
     from capgen.training.loop import Trainer
 
     files.make_folder(folder)
     encoder, weights = _encoder(data)
     stage = dataclasses.replace(config, epochs=config.encoder_epochs, encoder_epochs=0, scst_epochs=0)
-    last_blocks = build_last_blocks(encoder, weights)
+    last_blocks = encoder.build_last_blocks(weights)
     trainer = Trainer(stage, data, encoder, FeatureStore(ready.store_folder), folder, last_blocks=last_blocks)
-    history, page = History(folder), RunReport(folder, data, stage)
+    _recorded(trainer, observer)
+    if not (folder / ENCODER).exists():
+        arrays = encoder.tuned_weights(weights, last_blocks)
+        files.write_with(folder / ENCODER, lambda file: np.savez(file, allow_pickle=False, **arrays))
+    return trainer.result()
+
+
+def _recorded(trainer: "Trainer", observer: Observer) -> None:
+    """Train to the end, and write down each epoch."""
+    history, page = History(trainer.folder), RunReport(trainer.folder, trainer.data, trainer.config)
     for _ in trainer.run(observer):
         history.write(trainer.epochs)
         page.write(trainer.epochs)
-    if not (folder / ENCODER).exists():
-        arrays = tuned_weights(encoder, weights, last_blocks)
-        files.write_with(folder / ENCODER, lambda file: np.savez(file, allow_pickle=False, **arrays))
-    return trainer.result()
 
 
 def _describe(
@@ -201,10 +213,8 @@ def _describe(
     Raises:
         TrainingError: A picture is not where it was.
     """
-    from capgen.training.loop import judged
-
     train = data.split("train")
-    seen = train if config.epochs else judged(train, config) if config.scst_epochs else []
+    seen = train if config.epochs else config.judged(train) if config.scst_epochs else []
     wanted = [*seen, *data.split("dev")]
     pictures = [(picture.image_hash, Path(picture.path)) for picture in wanted]
     views = data.views if config.epochs else ("plain",)
@@ -230,7 +240,7 @@ def _shaped_like(captioner: Bundle, config: TrainingConfig) -> TrainingConfig:
 
 def _arrays(data: bytes) -> dict[str, np.ndarray]:
     with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-        return {name: arrays[name] for name in arrays.files}
+        return dict(arrays)
 
 
 def _encoder(data: PreparedDataset) -> tuple[Encoder, Path | None]:
@@ -241,7 +251,7 @@ def _encoder(data: PreparedDataset) -> tuple[Encoder, Path | None]:
 def _seen(data: PreparedDataset, ready: Prepared, begun: Bundle | None) -> str:
     """Identify all that a run sees: pictures and captions in their order, encoder, views and what it goes on from."""
     rows = [dataclasses.astuple(dataclasses.replace(picture, path="")) for picture in data.pictures]
-    origin = [begun.contents()[bundle.DESCRIPTION].decode()] if begun else []  # which holds the hashes of its files
+    origin = [begun.written.decode()] if begun else []  # which holds the hashes of its files
     return hashlib.sha256(json.dumps([ready.key, data.views, rows, *origin]).encode()).hexdigest()[:16]
 
 

@@ -18,6 +18,7 @@ from capgen.images import Preprocessing
 
 if TYPE_CHECKING:
     import keras
+    import numpy as np
 
 MIDDLE, PROBABILITIES = "middle", "probabilities"
 
@@ -63,6 +64,14 @@ class Encoder:
             DataError: The weights are missing or do not fit.
         """
         return import_module(f"capgen.training.encoders.{self.module}").build(self, weights)
+
+    def build_last_blocks(self, weights: Path | None) -> "keras.Model":
+        """Build the part that makes the grid of ``middle``, to be trained further; arguments as for ``build``."""
+        return import_module(f"capgen.training.encoders.{self.module}").build_last_blocks(self, weights)
+
+    def tuned_weights(self, weights: Path | None, last_blocks: "keras.Model") -> dict[str, "np.ndarray"]:
+        """Return what ``build`` takes as an ``.npz``: the weights given, and last blocks that were trained further."""
+        return import_module(f"capgen.training.encoders.{self.module}").tuned_weights(self, weights, last_blocks)
 
 
 _IMAGENET = "trained on ImageNet-1k"

@@ -50,7 +50,7 @@ def build(encoder: Encoder, weights: Path | str | None) -> keras.Model:
         (N, 1, 1000).
     """
     size = encoder.preprocessing.size
-    path = Path(weights) if weights and weights != "random" else encoder.weights_file
+    path, tuned = _source(encoder, weights)
     image = keras.Input((size, size, 3), name="image")
     x = layers.Rescaling(1 / 128, offset=-127 / 128)(image)
     x = _convolution(x, STEM, 3, 2, "conv_stem", "bn0")
@@ -62,11 +62,11 @@ def build(encoder: Encoder, weights: Path | str | None) -> keras.Model:
     grid = _last_blocks(x, blocks[split:], "")
     pooled = layers.GlobalAveragePooling1D(keepdims=True)(grid)
     probabilities = layers.Dense(CLASSES, activation="softmax", name="fc")(pooled)
-    if weights != "random" and _is_tuned(path):
+    if tuned:
         grid = _last_blocks(x, blocks[split:], TUNED)
     outputs = {"grid": layers.Identity(name="grid")(grid), "middle": middle, "probabilities": probabilities}
     model = keras.Model(image, outputs, name=encoder.name.replace("-", "_"))
-    if weights != "random":
+    if path:
         _load(model, path)
     return model
 
@@ -85,14 +85,14 @@ def build_last_blocks(encoder: Encoder, weights: Path | str | None) -> keras.Mod
     side = math.isqrt(cells)
     middle = keras.Input((cells, channels), name="middle")
     blocks = list(_blocks(encoder))
-    path = Path(weights) if weights and weights != "random" else encoder.weights_file
-    prefix = TUNED if weights != "random" and _is_tuned(path) else ""
+    path, tuned = _source(encoder, weights)
     x = layers.Reshape((side, side, channels))(middle)
-    model = keras.Model(middle, _last_blocks(x, blocks[_split(blocks) :], prefix), name="last_blocks")
+    grid = _last_blocks(x, blocks[_split(blocks) :], TUNED if tuned else "")
+    model = keras.Model(middle, grid, name="last_blocks")
     for layer in model.layers:
         if isinstance(layer, layers.BatchNormalization):
             layer.trainable = False
-    if weights != "random":
+    if path:
         _load(model, path)
     return model
 
@@ -109,7 +109,7 @@ def tuned_weights(encoder: Encoder, weights: Path | None, last_blocks: keras.Mod
         What ``build`` takes as an ``.npz``.
     """
     with np.load(weights or encoder.weights_file, allow_pickle=False) as before:
-        arrays = {name: before[name] for name in before.files}
+        arrays = dict(before)
     for layer in last_blocks.layers:
         for name, value in zip(_array_names(layer), layer.get_weights(), strict=True):
             arrays[f"{TUNED}{name.removeprefix(TUNED)}"] = value.astype(np.float16)
@@ -179,6 +179,14 @@ def _array_names(layer: layers.Layer) -> list[str]:
         layers.Dense: ("weight", "bias"),
     }
     return [f"{layer.name}.{name}" for name in suffixes.get(type(layer), ("weight",))] if layer.weights else []
+
+
+def _source(encoder: Encoder, weights: Path | str | None) -> tuple[Path | None, bool]:
+    """Return the file of the weights, ``None`` for untrained ones, and whether it holds a second version."""
+    if weights == "random":
+        return None, False
+    path = Path(weights) if weights else encoder.weights_file
+    return path, _is_tuned(path)
 
 
 def _is_tuned(path: Path) -> bool:
