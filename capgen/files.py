@@ -64,15 +64,17 @@ def _temporary(path: Path) -> tuple[int, str]:
     import fcntl
 
     name = path.with_name(f".{path.name[:60]}.part")
-    descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    descriptor = None
     try:
+        descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if os.path.samestat(os.fstat(descriptor), name.lstat()):
             os.ftruncate(descriptor, 0)
             return descriptor, str(name)
-    except OSError:  # in use, put in place meanwhile, or on a file system that knows no locks
+    except OSError:  # somebody else's, in use, put in place meanwhile, or on a file system that knows no locks
         pass
-    os.close(descriptor)
+    if descriptor is not None:
+        os.close(descriptor)
     return tempfile.mkstemp(prefix=f".{path.name[:60]}.", suffix=".part", dir=path.parent)
 
 

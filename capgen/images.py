@@ -276,6 +276,17 @@ _GENERAL_BRANDS = frozenset({b"mif1", b"msf1"})
 _HEIF_BRANDS = _GENERAL_BRANDS | {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"}
 
 
+def begins_like_picture(place: Path) -> bool:
+    """Tell whether a file looks like a picture; no if it cannot be read, or is no plain file: others might never answer."""
+    try:
+        if not place.is_file():
+            return False
+        with place.open("rb", buffering=0) as file:
+            return looks_like_picture(file.read(HEAD_BYTES))
+    except (OSError, ValueError):
+        return False
+
+
 def looks_like_picture(head: bytes) -> bool:
     """Tell whether a file begins like one of the formats that are read; cheap, as it decodes nothing.
 

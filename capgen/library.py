@@ -15,7 +15,6 @@ from capgen.captioner import Captioner, Item
 from capgen.decoding import DecodingOptions
 from capgen.errors import StorageError, UsageError
 from capgen.files import path_hash
-from capgen.images import HEAD_BYTES, looks_like_picture
 from capgen.manifest import Manifest, Record, digest, key, whose
 from capgen.outputs.destination import Destination
 from capgen.outputs.stream import Stream
@@ -123,7 +122,7 @@ class Library:
             for destination in self._request.destinations:
                 place = destination.place(one.path, one.root)
                 try:
-                    reason = self._settled(destination, one.path, place)
+                    reason = self._settled(destination, place)
                 except StorageError as error:
                     reason = str(error)
                 if reason is None:
@@ -163,7 +162,7 @@ class Library:
         for destination in self._request.destinations:
             place = destination.place(found.path, found.root)
             try:
-                reason = self._settled(destination, found.path, place)
+                reason = self._settled(destination, place)
             except StorageError as error:
                 return Result(found.path, "write-failed", reason=str(error))
             if reason is None:
@@ -171,12 +170,10 @@ class Library:
             reasons.append(reason)
         return Result(found.path, "skipped", reason=reasons[-1])
 
-    def _settled(self, destination: Destination, path: Path, place: Path) -> str | None:
+    def _settled(self, destination: Destination, place: Path) -> str | None:
         """Tell why a place stays as it is, or ``None``."""
         current = destination.read(place)
         record = self._manifest.get(key(place))
-        if current is not None and place != path and is_picture(place):
-            raise StorageError(f"{place} is a picture itself; left as it is")
         return policy.decide(
             None if current is None else digest(current), record, self._request.existing, force=self._request.force
         )
@@ -198,7 +195,7 @@ class Library:
         for destination in self._request.destinations:
             place = destination.place(found.path, found.root)
             try:
-                reason = self._write(destination, found.path, place, result.caption or "")
+                reason = self._write(destination, place, result.caption or "")
             except StorageError as error:
                 failures.append(str(error))
                 continue
@@ -212,11 +209,11 @@ class Library:
             return replace(result, status="skipped", captions=(), reason=reasons[-1])
         return replace(result, written=tuple(places))
 
-    def _write(self, destination: Destination, path: Path, place: Path, caption: str) -> str | None:
+    def _write(self, destination: Destination, place: Path, caption: str) -> str | None:
         """Write a caption unless the place is settled by now; another run may have been there since."""
         name = key(place)
         with self._manifest.locked():
-            reason = self._settled(destination, path, place)
+            reason = self._settled(destination, place)
             if reason is not None:
                 return reason
             current = destination.read(place)
@@ -257,15 +254,6 @@ def check(listing: Listing, destinations: Sequence[Destination], outputs: Sequen
     twice = {*values[counts > 1].tolist(), *np.intersect1d(values, np.array(pictures, np.uint64)).tolist()}
     if twice:
         raise UsageError(_collisions(listing, destinations, twice))
-
-
-def is_picture(place: Path) -> bool:
-    """Tell whether a file is a picture, by its first bytes; no if it cannot be read."""
-    try:
-        with place.open("rb") as file:
-            return looks_like_picture(file.read(HEAD_BYTES))
-    except OSError:
-        return False
 
 
 def _short(place: Path) -> int:

@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from capgen.vocabulary import words
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -66,7 +68,8 @@ class Likelihood:
 
     Attributes:
         caption: As it was given.
-        words: What the captioner read, one entry a word, the unknown word and names' slots as such, at last the end.
+        words: What the captioner read, one entry a word, the unknown word and names' slots as such, at last the end. A slot
+            may stand for several words of the caption.
         log_probabilities: Of each, as natural logarithms.
     """
 
@@ -81,8 +84,8 @@ class Likelihood:
 
     @property
     def per_word(self) -> float:
-        """The mean of a word, the end included: what captions of different lengths are compared by."""
-        return self.total / len(self.words)
+        """The share of a word of the caption, its end included: what captions of different lengths are compared by."""
+        return self.total / (len(words(self.caption)) + 1)
 
 
 @dataclass(frozen=True)

@@ -55,6 +55,7 @@ class Selection:
         follow_links: Follow links to folders, to files outside the folder that was given, and to nothing, which fail later.
             Each folder is entered once, under the first of its names, so that circles end.
         shard: (i, n) to take the i-th of n parts, 1 <= i <= n, told by a file's place in its root. Each file is in one.
+        lenient: Let a pattern match nothing.
     """
 
     recursive: bool = False
@@ -63,6 +64,7 @@ class Selection:
     hidden: bool = False
     follow_links: bool = False
     shard: tuple[int, int] | None = None
+    lenient: bool = False
 
     def find(self, arguments: Iterable[str], listed: Iterable[str] = ()) -> Iterator[Found]:
         """Find files, reading folders only as far as files are asked for.
@@ -83,7 +85,7 @@ class Selection:
         for argument, pattern in named:
             for found in self._named_by(argument, pattern=pattern):
                 path = os.path.abspath(found.path)  # noqa: PTH100 - resolving links takes a call of the system a part
-                if seen.add(_digest(path)) and self._is_in_shard(found):
+                if seen.add(_digest(path)) and self.holds(found):
                     yield found
 
     def _named_by(self, argument: str, *, pattern: bool) -> Iterator[Found]:
@@ -92,7 +94,7 @@ class Selection:
         path = Path(argument)
         if os.path.isdir(argument):  # noqa: PTH112 - Path.is_dir raises where one may not look
             yield from self._pictures(path) if self.recursive else [Found(path, path)]
-        elif os.path.lexists(argument) or not pattern or not _has_wildcard(argument):
+        elif os.path.lexists(argument) or not pattern or not has_wildcard(argument):
             yield Found(path, _root_of(path))
         else:
             yield from self._expanded(argument)
@@ -100,13 +102,13 @@ class Selection:
     def _expanded(self, pattern: str) -> Iterator[Found]:
         """Find the pictures that match a pattern, looked for as in a folder, from its last part without wildcards on."""
         parts = Path(pattern).parts
-        fixed = next(index for index, part in enumerate(parts) if _has_wildcard(part))
+        fixed = next(index for index, part in enumerate(parts) if has_wildcard(part))
         root, wanted = Path(*parts[:fixed]), parts[fixed:]
         found = None
         if os.path.isdir(root):  # noqa: PTH112
             for found in self._pictures(root, wanted):
                 yield found
-        if found is None:
+        if found is None and not self.lenient:
             raise UsageError(
                 f"no picture matches {pattern!r}; check it, and add --recursive if it is meant to match folders"
             )
@@ -173,7 +175,8 @@ class Selection:
         names = place.split("/")
         return _matches_beginning(wanted, names) if self.recursive else _matches(wanted, names)
 
-    def _is_in_shard(self, found: Found) -> bool:
+    def holds(self, found: Found) -> bool:
+        """Tell whether a file is in the shard."""
         if self.shard is None:
             return True
         number, count = self.shard
@@ -219,16 +222,8 @@ def parse_shard(text: str) -> tuple[int, int]:
 
 
 def _is_picture(path: Path, mode: int) -> bool:
-    """Tell a picture by its name or, of a regular file only, as others might never answer, by how it begins."""
-    if path.suffix.lower() in images.SUFFIXES:
-        return True
-    if not stat.S_ISREG(mode):
-        return False
-    try:
-        with path.open("rb", buffering=0) as file:
-            return images.looks_like_picture(file.read(images.HEAD_BYTES))
-    except OSError:
-        return False
+    """Tell a picture by its name or, of a regular file, by how it begins."""
+    return path.suffix.lower() in images.SUFFIXES or (stat.S_ISREG(mode) and images.begins_like_picture(path))
 
 
 def _is_new(folder: Path, entered: set[tuple[int, int]]) -> bool:
@@ -280,7 +275,8 @@ class _Digests:
             self.add(digest)
 
 
-def _has_wildcard(text: str) -> bool:
+def has_wildcard(text: str) -> bool:
+    """Tell whether a text may be a pattern."""
     return any(sign in text for sign in "*?[")
 
 

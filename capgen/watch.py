@@ -2,10 +2,8 @@
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
 from pathlib import Path
 
-from capgen.errors import UsageError
 from capgen.selection import Found
 
 INTERVAL = 1.0
@@ -30,7 +28,7 @@ class Arrivals:
     def new(self) -> Iterator[Found]:
         """Look once; yield what is new or changed, and as it was at the last look."""
         states = {}
-        for found in self._now():
+        for found in self._look():
             state = _state(found.path)
             if state is None:
                 continue
@@ -41,11 +39,6 @@ class Arrivals:
         self._last = states
         self._done = {path: state for path, state in self._done.items() if path in states}
 
-    def _now(self) -> Iterator[Found]:
-        """Find what is there; of a pattern that may be nothing."""
-        with suppress(UsageError):
-            yield from self._look()
-
     def settle(self, path: Path) -> None:
         """Take a file as it is now for given out."""
         state = _state(path)
@@ -54,7 +47,7 @@ class Arrivals:
 
     def for_ever(self) -> Iterator[list[Found]]:
         """Yield what each look brings, for ever; the first brings what is there already."""
-        self._last = {found.path: state for found in self._now() if (state := _state(found.path)) is not None}
+        self._last = {found.path: state for found in self._look() if (state := _state(found.path)) is not None}
         time.sleep(INTERVAL)
         while True:
             yield list(self.new())

@@ -74,7 +74,5 @@ class _Penalised:
         penalties = others.pop("context_penalties")
         outputs = self._steps.step(others)
         scores = outputs["log_probabilities"]
-        outputs["log_probabilities"] = (scores.reshape(len(penalties), -1, scores.shape[-1]) + penalties[:, None]).reshape(
-            scores.shape
-        )
+        scores.reshape(len(penalties), -1, scores.shape[-1])[...] += penalties[:, None]
         return outputs

@@ -308,3 +308,11 @@ def test_a_path_that_does_not_exist_says_so(places, monkeypatch, path):
 def test_a_name_that_can_be_no_file_is_refused_like_any_other(places, name):
     with pytest.raises((BundleError, UnknownNameError)):
         bundle.find(name)
+
+
+@pytest.mark.parametrize("word", ["\x1b[31mred", "two\nlines", 5, None])
+def test_a_vocabulary_whose_words_no_terminal_should_get_is_refused(tmp_path, word):
+    words = json.dumps({"words": [*SPECIAL, "a", word]}).encode()
+    bundle.write(tmp_path / "m", DESCRIPTION, {**CONTENTS, bundle.VOCABULARY: words})
+    with pytest.raises(BundleError, match="not as capgen writes it"):
+        Bundle(tmp_path / "m")

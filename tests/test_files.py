@@ -243,3 +243,12 @@ def test_a_lock_that_cannot_be_made_is_a_storage_error(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError, match="cannot write"), files.lock(tmp_path / "file/lock"):
         pytest.fail("there is no lock")
+
+
+def test_a_temporary_file_that_cannot_be_taken_over_blocks_nothing(tmp_path):
+    left = tmp_path / ".file.part"
+    left.symlink_to(tmp_path / "elsewhere")  # nor is it followed
+    files.write_bytes(tmp_path / "file", b"data")
+    assert (tmp_path / "file").read_bytes() == b"data"
+    assert left.is_symlink()
+    assert not (tmp_path / "elsewhere").exists()

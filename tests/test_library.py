@@ -862,3 +862,35 @@ def test_a_folder_that_is_not_there_cannot_be_watched(shelf):
     done = capgen("caption", "--watch", "-r", shelf.place / "typo", env=shelf.env)
     assert done.returncode == 2
     assert "typo to watch" in done.stderr
+
+
+def test_a_report_may_go_into_a_pipe(shelf):
+    """Looking whether it is a picture must not wait for what nobody writes."""
+    shelf.fill()
+    os.mkfifo(shelf.place / "pipe")
+    run = shelf.start("-r", shelf.folder, "--report", shelf.place / "pipe")
+    with (shelf.place / "pipe").open() as report:
+        rows = [json.loads(line) for line in report]
+    run.communicate(timeout=PATIENCE)
+    assert run.returncode == 0
+    assert {row["status"] for row in rows} == {"captioned"}
+
+
+def test_a_watched_pattern_that_matches_nothing_hides_no_other(shelf):
+    from capgen.selection import Selection
+    from capgen.watch import Arrivals
+
+    shelf.fill()
+    patterns = [str(shelf.folder / "none/*.jpg"), str(shelf.folder / "*.png")]
+    arrivals = Arrivals(lambda: Selection(lenient=True).find(patterns))
+    list(arrivals.new())
+    assert [found.path for found in arrivals.new()] == sorted(shelf.folder.glob("*.png"))
+
+
+@pytest.mark.parametrize("more", [["--prefix", "P "], ["--format", "jsonl"], ["--fail-fast"], ["--min-confidence", "0.5"]])
+def test_a_sheet_takes_no_options_that_it_would_not_heed(shelf, more):
+    photograph = shelf.fill(NAMES[:1]).folder / NAMES[0]
+    done = capgen("caption", photograph, "--explain", shelf.place / "sheet.png", *more, env=shelf.env)
+    assert done.returncode == 2
+    assert "one photograph" in done.stderr
+    assert not (shelf.place / "sheet.png").exists()

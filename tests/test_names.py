@@ -332,3 +332,19 @@ def test_a_cell_stands_beside_the_grid_in_channels_of_its_own():
     grid, cell = np.arange(1, 7, dtype=np.float16).reshape(2, 3), np.array([0.5, 0.25], np.float32)
     assert with_cell(grid, cell).tolist() == [[1, 2, 3, 0, 0], [4, 5, 6, 0, 0], [0, 0, 0, 0.5, 0.25]]
     assert with_cell(grid, cell).dtype == np.float16
+
+
+@pytest.mark.parametrize("field", ["singular", "plural", "group", "kind"])
+@pytest.mark.parametrize("value", [5, None, "\x1b[31m"])
+def test_names_that_are_no_printable_text_are_refused(field, value):
+    plain = Names.imagenet().plain()[:1]
+    with pytest.raises((TypeError, ValueError, AttributeError)):
+        Names.from_plain([{**plain[0], field: value}])
+
+
+def test_the_article_goes_by_the_sound():
+    from capgen.vocabulary import article
+
+    assert [article(name) for name in ("apple", "unicycle", "umbrella", "hourglass", "horse", "Orange")] == [
+        "an", "a", "an", "an", "a", "an",
+    ]  # fmt: skip

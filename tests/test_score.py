@@ -70,10 +70,37 @@ def test_what_cannot_be_scored_is_named_and_the_rest_is_scored():
     done = run("--from-file", "-", input=lines)
     assert done.exit_code == 3
     assert "none.jpg" in done.stderr
-    assert 'line 2 has no "image" and "caption"' in done.stderr
+    assert 'stdin:2 has no "image" and "caption"' in done.stderr
     assert done.stdout.endswith("\ta dog\n")
 
 
 @pytest.mark.parametrize("arguments", [(), (CAT,), (CAT, "a", "--from-file", "x"), (CAT, "a", "--format", "csv")])
 def test_wrong_usage_is_an_error_of_usage(arguments):
     assert run(*arguments).exit_code == 2
+
+
+def test_the_lines_of_json_are_those_of_the_file_and_nothing_else_ends_them(tmp_path):
+    pairs = tmp_path / "pairs.jsonl"
+    row = {"image": str(CAT), "caption": "a dog\u2028runs\ta\nlot"}
+    pairs.write_text(json.dumps(row, ensure_ascii=False) + "\n", encoding="utf-8")
+    done = run("--from-file", pairs)
+    assert done.exit_code == 0, done.stderr
+    assert len(done.stdout.rstrip("\n").split("\n")) == 1
+    assert done.stdout.rstrip("\n").split("\t")[1:] == ["a dog\u2028runs\\ta\\nlot"]
+
+
+def test_stdin_must_be_text():
+    done = run("--from-file", "-", input=b"\xff\xfe")
+    assert done.exit_code != 0
+    assert "stdin is no UTF-8 text" in done.stderr
+
+
+def test_no_captions_have_no_scores(shipped):
+    assert shipped.score(CAT, []) == []
+
+
+def test_a_name_of_several_words_counts_as_several(shipped):
+    coffee = EXAMPLES / "coffee.jpg"
+    fits, other = shipped.score(coffee, ["a cup of coffee", "a dog on a beach"])
+    assert fits.per_word == pytest.approx(fits.total / 5)
+    assert fits.per_word > other.per_word

@@ -193,7 +193,7 @@ def rewritten(source, place, **changes):
     return place
 
 
-def test_a_captioner_that_cannot_be_gone_on_from_is_one_line(studio, tmp_path):
+def test_a_run_that_cannot_reach_its_end_is_one_line_and_leaves_nothing(studio, tmp_path):
     old = rewritten(SHIPPED / "everyday", tmp_path / "old", training={"data": "flickr8k"})
     before = list((studio.folder / "user/runs").rglob("*"))
     for arguments, words in (
@@ -202,6 +202,8 @@ def test_a_captioner_that_cannot_be_gone_on_from_is_one_line(studio, tmp_path):
         (["--from", tmp_path], "is no captioner"),
         (["--from", old], "does not say how its decoder is shaped; it cannot be gone on from"),
         (["--from", "everyday", "--set", "encoder.epochs=1"], "of everyday cannot be trained along; set encoder_epochs=0"),
+        (["--set", "epochs=0", "--set", "scst.epochs=1"], "nothing to draw captions with; go on from a captioner"),
+        (["--set", "scst.epochs=1", "--set", "captions_per_image=50"], "no training image has 50 captions"),
     ):
         done = studio.run("train", "shapes", *arguments)
         assert done.returncode in {1, 2}, arguments

@@ -116,7 +116,11 @@ def caption_command(
         "seed": seed,
     }
     if explain is not None:
-        elsewhere = (recursive, from_file, shard, output, sidecar, xmp, embed, dry_run, report, watch, num > 1)
+        elsewhere = (
+            recursive, from_file, nul, include, exclude, hidden, follow_links, shard, output_format, output, sidecar, xmp,
+            embed, output_dir, existing != "skip", force, prefix, suffix, min_confidence, dry_run, report, fail_fast, watch,
+            num > 1,
+        )  # fmt: skip
         captioning.explain(explain, paths or [], model, wishes, alone=not any(elsewhere))
         return
     captioning.run(

@@ -1,7 +1,6 @@
 """What ``capgen caption`` does with its options: a run over files, a dry run, or a watch."""
 
 import errno
-import glob
 import os
 import signal
 import sys
@@ -19,14 +18,14 @@ from capgen import files, images, policy
 from capgen.captioner import Captioner
 from capgen.cli.console import SOME_FAILED, progress, say
 from capgen.errors import ImageError, UsageError
-from capgen.library import Library, Listing, Request, check, is_picture
+from capgen.library import Library, Listing, Request, check
 from capgen.manifest import Manifest
 from capgen.outputs import FORMATS, format_of
 from capgen.outputs.destination import Destination
 from capgen.outputs.jsonl import JsonLinesFormat
 from capgen.outputs.stream import OutputFile, OutputLook, Standard, Stream
 from capgen.results import STATUSES, Result
-from capgen.selection import Found, Selection, parse_shard, read_list
+from capgen.selection import Found, Selection, has_wildcard, parse_shard, read_list
 from capgen.watch import Arrivals
 
 
@@ -123,10 +122,10 @@ def explain(sheet: Path, paths: Sequence[str], model: str | None, wishes: dict[s
         ImageError: The photograph cannot be read.
         StorageError: The sheet cannot be written.
     """
-    if len(paths) != 1 or not alone:
-        raise UsageError("--explain draws one photograph; give one path, and no options of folders, lists or outputs")
     if sheet.suffix.lower() != ".png":
         raise UsageError(f"{sheet}: the sheet is a PNG file; let its name end in .png")
+    if len(paths) != 1 or not alone:
+        raise UsageError("--explain draws one photograph; give one path, and no options of folders, lists or outputs")
     if sheet.exists() and sheet.samefile(paths[0]):
         raise UsageError(f"{sheet} is the photograph itself; name another file to draw into")
     captioner = Captioner.load(model)
@@ -155,9 +154,10 @@ def run(
     drawn = wishes["temperature"] > 0 or wishes["top_p"] < 1
     if wishes["seed"] and not drawn:
         raise UsageError("--seed is about drawn words; add --temperature 1 or --top-p 0.9")
-    missing = [path for path in wanted.arguments if not (os.path.lexists(path) or glob.has_magic(path))]
-    if watch and missing:
-        raise UsageError(f"there is no {missing[0]} to watch; make it first")
+    if watch:
+        missing = [path for path in wanted.arguments if not (os.path.lexists(path) or has_wildcard(path))]
+        if missing:
+            raise UsageError(f"there is no {missing[0]} to watch; make it first")
     if watch and dry_run:
         raise UsageError("--watch goes on for ever and --dry-run does nothing; choose one")
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends like Ctrl-C, so that what was begun is finished
@@ -168,7 +168,9 @@ def run(
         stack.callback(manifest.close)
         captioner = Captioner.load(model)
         options = captioner.wish(**wishes)
-        listing = Listing(() if watch else wanted.selection.find(wanted.arguments, wanted.listed))
+        unsharded = replace(wanted.selection, shard=None)  # two shards must not want one file either
+        whole = Listing(() if watch else unsharded.find(wanted.arguments, wanted.listed))
+        listing = Listing(filter(wanted.selection.holds, whole)) if wanted.selection.shard else whole
         several = (
             watch
             or wanted.selection.shard is not None
@@ -178,11 +180,8 @@ def run(
         )
         outputs = [path for path in (wanted.output, wanted.report) if path is not None]
         for path in outputs:
-            if is_picture(path):
+            if images.begins_like_picture(path):
                 raise UsageError(f"{path} is a picture, which would be lost; name another file to write to")
-        whole = listing
-        if wanted.selection.shard is not None and not watch:  # two shards must not want one file either
-            whole = Listing(replace(wanted.selection, shard=None).find(wanted.arguments, wanted.listed))
         check(whole, wanted.destinations, outputs)
         stream = _stream(wanted, manifest, several=several, dry_run=dry_run)
         if stream is not None:
@@ -237,7 +236,8 @@ def _go(results: Iterator[Result], teller: "_Teller", *, fail_fast: bool, tell: 
 
 def _watch(library: Library, wanted: Wanted, teller: "_Teller", *, fail_fast: bool) -> None:
     """Caption what arrives until it is interrupted, which is how a watch ends well."""
-    arrivals = Arrivals(lambda: wanted.selection.find(wanted.arguments, wanted.listed))
+    selection = replace(wanted.selection, lenient=True)
+    arrivals = Arrivals(lambda: selection.find(wanted.arguments, wanted.listed))
     try:
         for found in arrivals.for_ever():
             _go(_settling(library.run(_free(library, found, teller)), arrivals), teller, fail_fast=fail_fast)

@@ -177,7 +177,7 @@ def default_command(
     if name is None and not reset:
         place = bundle.find(None)
         typer.echo(place.name)
-        if not quiet and place.parent == bundle.SHIPPED and place != bundle.find(place.name):
+        if not quiet and place.parent == bundle.SHIPPED and place.name in collection.yours():
             say(f"the one that ships, not yours of that name; use yours with: capgen models default {place.name}")
         return
     if name is None:
@@ -243,7 +243,9 @@ def _described(opened: "Bundle", sizes: dict[str, int]) -> list[tuple[str, str]]
         ("decoding", _values(said.decoding.plain())),
         ("trained on", _values({"": training.get("data", ""), **training}, leave=("data", "config"))),
     ]
-    lines += [("scores", f"{split}: {_values(values)}") for split, values in said.scores.items()]
+    for split, values in said.scores.items():
+        ends = tuple(name for name in values if name.endswith((" low", " high")))  # of intervals: --json has them
+        lines.append(("scores", f"{split}: {_values(values, leave=ends)}"))
     lines.append(("confidence", _values(reliability, leave=("bins",))))
     lines += [("file", f"{name}, {files.size_text(size)}") for name, size in sizes.items()]
     if bundle.MODEL_CARD in sizes:
@@ -258,7 +260,7 @@ def _values(values: Any, leave: tuple[str, ...] = ()) -> str:
     if not isinstance(values, dict):
         return _number(values)
     kept = {name: value for name, value in values.items() if name not in leave}
-    return ", ".join(f"{name} {_number(value)}".replace("_", " ").strip() for name, value in kept.items())
+    return ", ".join(f"{name.replace('_', ' ')} {_number(value)}".strip() for name, value in kept.items())
 
 
 def _number(value: Any) -> str:

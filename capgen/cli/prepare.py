@@ -125,9 +125,9 @@ def prepare_command(
 
 def _names(listing: Path) -> frozenset[str]:
     """Read the names of files, one a line, folders before them left out."""
-    from capgen.datasets.layout import read_text
+    from capgen.datasets.layout import lines
 
-    return frozenset(Path(line.strip()).name for line in read_text(listing).splitlines() if line.strip())
+    return frozenset(Path(line.strip()).name for _, line in lines(listing))
 
 
 def _default_name(source: Path) -> str:

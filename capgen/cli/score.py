@@ -49,7 +49,7 @@ def score_command(
             except ImageError as error:
                 reason = str(error)
             if reason:
-                say(f"capgen: {path or from_file}: {reason}")
+                say(f"capgen: {path}: {reason}" if path else f"capgen: {reason}")
                 failed += 1
             for line in lines:
                 typer.echo(line)
@@ -64,26 +64,31 @@ def _pairs(source: str) -> Iterator[tuple[Path | None, list[str], str]]:
     import json
     import sys
 
-    from capgen.datasets.layout import read_text
+    from capgen.datasets.layout import lines, numbered
+    from capgen.errors import DataError
 
-    def read(numbered: tuple[int, str]) -> tuple[Path | None, str, str]:
-        number, line = numbered
+    def read(numbered_line: tuple[str, str]) -> tuple[Path | None, str, str]:
+        place, line = numbered_line
         try:
             value = json.loads(line)
             return Path(value["image"]), str(value["caption"]), ""
         except (ValueError, KeyError, TypeError, RecursionError):
-            return None, "", f'line {number} has no "image" and "caption"'
+            return None, "", f'{place} has no "image" and "caption"'
 
-    lines = (sys.stdin.read() if source == "-" else read_text(Path(source))).splitlines()
-    read_lines = (read(numbered) for numbered in enumerate(lines, 1) if numbered[1].strip())
-    for (path, fault), group in itertools.groupby(read_lines, key=lambda row: (row[0], row[2])):
+    try:
+        given = numbered(sys.stdin.buffer.read().decode(), "stdin") if source == "-" else lines(Path(source))
+    except UnicodeDecodeError as error:
+        raise DataError(f"stdin is no UTF-8 text (byte {error.start}); convert it first") from error
+    for (path, fault), group in itertools.groupby(map(read, given), key=lambda row: (row[0], row[2])):
         yield path, [caption for _, caption, _ in group], fault
 
 
 def _line(path: Path, found: "Likelihood", output_format: str) -> str:
     if output_format == "text":
-        return f"{found.per_word:.3f}\t{found.caption}"
-    import json
+        from capgen.outputs.text import ESCAPES
+
+        return f"{found.per_word:.3f}\t{found.caption.translate(ESCAPES)}"
+    from capgen.files import json_text
 
     words = [[word, round(value, 4)] for word, value in zip(found.words, found.log_probabilities, strict=True)]
     row = {
@@ -93,4 +98,4 @@ def _line(path: Path, found: "Likelihood", output_format: str) -> str:
         "per_word": round(found.per_word, 4),
         "words": words,
     }
-    return json.dumps(row, ensure_ascii=False)
+    return json_text(row)

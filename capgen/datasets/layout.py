@@ -120,9 +120,14 @@ def read_json(path: Path) -> Any:
 
 def lines(path: Path) -> Iterator[tuple[str, str]]:
     """Yield the lines of a text file that are not blank, each with its place (``file:number``)."""
-    for number, line in enumerate(read_text(path).split("\n"), 1):
+    yield from numbered(read_text(path), path.name)
+
+
+def numbered(content: str, name: str) -> Iterator[tuple[str, str]]:
+    """Yield the lines of a text that are not blank, each with its place (``name:number``)."""
+    for number, line in enumerate(content.split("\n"), 1):
         if line.strip():
-            yield f"{path.name}:{number}", line.rstrip("\r")
+            yield f"{name}:{number}", line.rstrip("\r")
 
 
 def text(value: Any) -> str:

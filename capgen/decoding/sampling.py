@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from capgen.decoding.beam import expanded
 from capgen.decoding.greedy import until_end
 from capgen.decoding.options import DecodingOptions, Hypothesis, StepFunction, forbid
 from capgen.vocabulary import END, START
@@ -33,10 +34,7 @@ def draw(
         Word ids (N, K, T), the end mark after each caption, and log-probabilities (N, K).
     """
     images, count = len(features), options.count
-    begun = decoder.begin(features)
-    memory = {
-        name: array if name.startswith("context_") else np.repeat(array, count, axis=0) for name, array in begun.items()
-    }
+    memory = expanded(decoder.begin(features), count)
     lots = [np.random.default_rng([options.seed, key]) for key in keys]
     words = np.full((images, count), START, np.int32)
     ids = np.full((images, count, options.maximum_words), END, np.int32)

@@ -97,6 +97,9 @@ class Names:
         names = [Name(**{**value, "classes": tuple(map(int, value["classes"]))}) for value in values]
         if any(not 0 <= index < CLASSES for name in names for index in name.classes):
             raise ValueError("there is no such class")
+        texts = [text for name in names for text in (name.singular, name.plural, name.group, name.kind)]
+        if not all(isinstance(text, str) and text.isprintable() for text in texts):
+            raise TypeError("a name is no printable text")
         return cls(names)
 
     def plain(self) -> list[dict[str, Any]]:

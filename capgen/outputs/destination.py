@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Protocol
 
 from capgen.errors import StorageError
-from capgen.images import SUFFIXES
+from capgen.images import HEAD_BYTES, SUFFIXES, looks_like_picture
 
 
 class Destination(Protocol):
@@ -77,12 +77,15 @@ def contents(place: Path) -> bytes | None:
     """Return the bytes of the file at ``place``; None if there is none.
 
     Raises:
-        StorageError: What is there is no file, or cannot be read.
+        StorageError: What is there is no file, cannot be read, or is a picture.
     """
     try:
-        return place.read_bytes() if is_file(place) else None
+        data = place.read_bytes() if is_file(place) else None
     except OSError as error:
         raise unreadable(place, error) from error
+    if data is not None and looks_like_picture(data[:HEAD_BYTES]):
+        raise StorageError(f"{place} is a picture itself; left as it is")
+    return data
 
 
 def unreadable(place: Path, error: OSError) -> StorageError:

@@ -4,7 +4,7 @@ import os
 
 from capgen.results import Result
 
-_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
+ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 _MEANINGS = {"\\\\": "\\", "\\t": "\t", "\\n": "\n", "\\r": "\r"}
 
 
@@ -25,10 +25,10 @@ class TextFormat:
         """Return a line a caption; of alternatives each has its confidence before it. None for a file that failed."""
         if result.status != "captioned":
             return []
-        place = [str(result.path).translate(_ESCAPES)] if self.several else []
+        place = [str(result.path).translate(ESCAPES)] if self.several else []
         many = len(result.captions) > 1
         return [
-            "\t".join([*place, *([f"{caption.confidence:.3f}"] if many else []), caption.text.translate(_ESCAPES)])
+            "\t".join([*place, *([f"{caption.confidence:.3f}"] if many else []), caption.text.translate(ESCAPES)])
             for caption in result.captions
         ]
 

@@ -75,7 +75,7 @@ def export_captioner(trainer: Trainer, prepared: Prepared, place: Path) -> None:
         training={
             "capgen": capgen.__version__,
             "data": trainer.data.name,
-            "sources": list(trainer.data.sources),
+            "sources": [Path(source).name for source in trainer.data.sources],  # not where somebody keeps them
             "fingerprint": trainer.data.fingerprint,
             "images": len(trainer.train_pictures),
             "captions": sum(len(picture.captions) for picture in trainer.train_pictures),
