@@ -95,7 +95,7 @@ class Bundle:
                 scores=values["scores"],
             )
             _check_kinds(self.description)
-            self.vocabulary = Vocabulary(_checked_words(self._json(VOCABULARY, self.read(VOCABULARY))["words"]))
+            self.vocabulary = Vocabulary.from_plain(self._json(VOCABULARY, self.read(VOCABULARY)))
             self.names = Names.from_plain(self._json(NAMES, self.read(NAMES))) if NAMES in self._hashes else None
         except KeyError as error:
             raise BundleError(f"{place}: {DESCRIPTION} lacks {error}; get the captioner anew") from error
@@ -265,13 +265,6 @@ def _checked_hashes(values: Any) -> dict[str, str]:
     if not plain or len({name.lower() for name in (DESCRIPTION, *hashes)}) <= len(hashes):  # some systems ignore case
         raise ValueError("its list of files is none")
     return hashes
-
-
-def _checked_words(values: Any) -> tuple[str, ...]:
-    """Make sure that a vocabulary is words that a terminal can show."""
-    if not isinstance(values, list) or not all(isinstance(value, str) and value.isprintable() for value in values):
-        raise TypeError("a word is no printable text")
-    return tuple(values)
 
 
 def _check_kinds(description: Description) -> None:

@@ -198,5 +198,5 @@ class Model:
     ) -> list[list[decoding.Hypothesis]]:
         """Do what ``write`` does, and return word ids and log-probabilities."""
         options = options or self.options
-        steps = self.wording.allowing(self._steps, [picture.guess for picture in pictures], options.unsaid)
+        steps = self.wording.led(self._steps, [picture.guess for picture in pictures], options.unsaid)
         return decoding.search(steps, np.stack([picture.features for picture in pictures]), options, keys)

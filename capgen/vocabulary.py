@@ -10,9 +10,13 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 PAD, START, END, UNKNOWN = range(4)
 SPECIAL = ("<pad>", "<start>", "<end>", "<unknown>")
+
+OFTEN = 0.05
+"""People repeat a word if so many of the captions that have it have it more than once: "a", "in", "dog", but not "bed"."""
 
 _VOWEL = re.compile(r"[aeio]|u(?!ni)|hour")
 _WORD = re.compile(r"[^\W_]+(?:['’\-][^\W_]+)*")
@@ -33,9 +37,14 @@ class Vocabulary:
     """The words a captioner knows, in id order, the four special ones first.
 
     After those may come marks, entries in angle brackets that are no words: slots of names, and starts of other styles.
+
+    Attributes:
+        entries: By id.
+        repeated: Those that people say again in one caption; ``None`` if that is not known.
     """
 
     entries: tuple[str, ...]
+    repeated: frozenset[str] | None = None
 
     @classmethod
     def build(cls, captions: Iterable[Sequence[str]], minimum_count: int, marks: Sequence[str] = ()) -> "Vocabulary":
@@ -44,15 +53,41 @@ class Vocabulary:
         Args:
             captions: The words of each.
             minimum_count: Fewest occurrences.
-            marks: Entries in angle brackets; those in captions are not counted.
+            marks: Entries in angle brackets; they are kept however often captions have them.
         """
-        counts = Counter(word for caption in captions for word in caption if word not in marks)
-        kept = sorted((word for word, count in counts.items() if count >= minimum_count), key=lambda w: (-counts[w], w))
-        return cls((*SPECIAL, *marks, *kept))
+        counts: Counter[str] = Counter()
+        having: Counter[str] = Counter()
+        again: Counter[str] = Counter()
+        for caption in captions:
+            times = Counter(caption)
+            counts.update(times)
+            having.update(times.keys())
+            again.update(word for word, count in times.items() if count > 1)
+        words = (word for word, count in counts.items() if count >= minimum_count and word not in marks)
+        entries = (*SPECIAL, *marks, *sorted(words, key=lambda word: (-counts[word], word)))
+        return cls(entries, frozenset(word for word in entries if again[word] and again[word] >= OFTEN * having[word]))
 
     def extended(self, other: "Vocabulary") -> "Vocabulary":
         """Return this one and after it what only ``other`` has, so that every id stays."""
-        return Vocabulary((*self.entries, *(entry for entry in other.entries if entry not in self)))
+        entries = (*self.entries, *(entry for entry in other.entries if entry not in self))
+        return Vocabulary(entries, self.repeated and self.repeated | (other.repeated or frozenset()))
+
+    @classmethod
+    def from_plain(cls, values: Any) -> "Vocabulary":
+        """Undo ``plain``.
+
+        Raises:
+            TypeError, KeyError: It is not what ``plain`` makes.
+        """
+        entries, repeated = values["words"], values.get("repeated")
+        for texts in (entries, [] if repeated is None else repeated):
+            if not isinstance(texts, list) or not all(isinstance(text, str) and text.isprintable() for text in texts):
+                raise TypeError("a word is no printable text")
+        return cls(tuple(entries), None if repeated is None else frozenset(repeated))
+
+    def plain(self) -> dict[str, list[str]]:
+        """Return it for JSON."""
+        return {"words": list(self.entries)} | ({} if self.repeated is None else {"repeated": sorted(self.repeated)})
 
     @cached_property
     def _ids(self) -> dict[str, int]:

@@ -8,6 +8,12 @@ from capgen.decoding import Arrays, StepFunction
 from capgen.names import Guess, Names, slot
 from capgen.vocabulary import SPECIAL, Vocabulary, words
 
+EAGER = 2.0
+"""What the classifier's certainty of a name adds to the log-probability of its slot, at most."""
+
+AGAIN = -50.0
+"""What is added to the log-probability of a word that is not said twice; finite, as there may be nothing else to say."""
+
 
 class Wording:
     """How one captioner speaks.
@@ -20,7 +26,11 @@ class Wording:
     def __init__(self, vocabulary: Vocabulary, names: Names | None) -> None:
         """Look for marks."""
         self.vocabulary, self.names = vocabulary, names
-        self._marks = [index for index in range(len(SPECIAL), len(vocabulary)) if vocabulary.entries[index].startswith("<")]
+        own = range(len(SPECIAL), len(vocabulary))
+        self._marks = np.array([index for index in own if vocabulary.entries[index].startswith("<")], int)
+        self._once: np.ndarray | None = None
+        if vocabulary.repeated is not None:
+            self._once = np.array([entry not in {*SPECIAL, *vocabulary.repeated} for entry in vocabulary.entries])
 
     def ids(self, caption: str, guess: Guess | None) -> list[int]:
         """Return the ids of a caption's words, with slots for the names that agree with what the picture shows."""
@@ -37,42 +47,63 @@ class Wording:
         said = [self.vocabulary.entries[index] for index in ids]
         return self.names.placed(said, guess) if self.names and guess else [(word, place) for place, word in enumerate(said)]
 
-    def allowing(self, steps: StepFunction, guesses: Sequence[Guess | None], unsaid: Collection[str] = ()) -> StepFunction:
-        """Keep a search from marks: from those of styles, and from slots that cannot be filled.
+    def led(self, steps: StepFunction, guesses: Sequence[Guess | None], unsaid: Collection[str] = ()) -> StepFunction:
+        """Lead a search by what its pictures show.
+
+        No mark of a style is said, no slot that cannot be filled, and no word again that people do not say again. Slots
+        that can be filled are favoured until one has been said, the more the surer the classifier is of the name.
 
         Args:
             steps: The decoder.
             guesses: Of the N pictures that will be searched, if the captioner has names.
             unsaid: Words that no name may contain.
         """
-        if not self._marks:
+        if not len(self._marks) and self._once is None:
             return steps
-        penalties = np.zeros((len(guesses), len(self.vocabulary)), np.float32)
-        penalties[:, self._marks] = -np.inf
-        for row, guess in zip(penalties, guesses, strict=True):
-            groups = self.names.fillable(guess, unsaid) if self.names and guess else ()
-            row[self.vocabulary.ids([slot(group, plural=plural) for group in groups for plural in (False, True)])] = 0.0
-        return _Penalised(steps, penalties)
+        favours = np.full((len(guesses), len(self.vocabulary)), -np.inf, np.float32)
+        for row, guess in zip(favours, guesses, strict=True):
+            if not (self.names and guess):
+                continue
+            for group in self.names.fillable(guess, unsaid):
+                row[self.vocabulary.ids(slot(group, plural=plural) for plural in (False, True))] = EAGER * guess.sure[group]
+        return _Led(steps, self._marks, favours[:, self._marks], self._once)
 
 
-class _Penalised:
-    """A decoder with something added to the log-probabilities of each picture.
+class _Led:
+    """A decoder whose log-probabilities heed what a picture shows and what has been said of it.
 
     Args:
         steps: The decoder.
-        penalties: (N, V).
+        marks: Ids of the M marks.
+        favours: What is added to the log-probabilities of marks: (N, M).
+        once: Which entries are not said twice, (V,), if that is known.
     """
 
-    def __init__(self, steps: StepFunction, penalties: np.ndarray) -> None:
-        self._steps, self._penalties = steps, penalties
+    def __init__(self, steps: StepFunction, marks: np.ndarray, favours: np.ndarray, once: np.ndarray | None) -> None:
+        self._steps, self._marks, self._favours, self._once = steps, marks, favours, once
 
     def begin(self, features: np.ndarray) -> Arrays:
-        return {**self._steps.begin(features), "context_penalties": self._penalties}
+        begun = {**self._steps.begin(features), "context_favours": self._favours}
+        begun["state_slotted"] = np.zeros(len(features), bool)
+        if self._once is not None:
+            begun["state_said"] = np.zeros((len(features), len(self._once)), bool)
+        return begun
 
     def step(self, inputs: Arrays) -> Arrays:
-        others = dict(inputs)
-        penalties = others.pop("context_penalties")
-        outputs = self._steps.step(others)
-        scores = outputs["log_probabilities"]
-        scores.reshape(len(penalties), -1, scores.shape[-1])[...] += penalties[:, None]
+        memory = dict(inputs)
+        words, favours, said = memory["words"], memory.pop("context_favours"), memory.pop("state_said", None)
+        slotted = memory.pop("state_slotted") | np.isin(words, self._marks)
+        outputs = self._steps.step(memory)
+        scores = outputs["log_probabilities"]  # (R, V)
+        favours = np.repeat(favours, len(words) // len(favours), axis=0)  # (R, M)
+        favours[slotted] = np.minimum(favours[slotted], 0.0)
+        more = np.exp(scores[:, self._marks]) * np.expm1(np.maximum(favours, 0.0))
+        scores[:, self._marks] += favours
+        scores -= np.log1p(more.sum(axis=1, keepdims=True))  # so that the chances add up to no more than one
+        outputs["state_slotted"] = slotted
+        if self._once is not None and said is not None:
+            said = said.copy()
+            said[np.arange(len(words)), words] = self._once[words]
+            scores[said] += AGAIN
+            outputs["state_said"] = said
         return outputs

@@ -1,5 +1,7 @@
 """Captions to word ids and back."""
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -107,3 +109,33 @@ def test_marks_are_kept_and_never_counted():
     vocabulary = Vocabulary.build([["a", "<animal>"]] * 3, 2, ["<animal>", "<food>"])
     assert vocabulary.entries == (*SPECIAL, "<animal>", "<food>", "a")
     assert vocabulary.ids(["a", "<food>", "dog"]) == [6, 5, UNKNOWN]
+
+
+def test_words_that_captions_have_twice_often_enough_may_be_repeated():
+    captions = [["a", "dog", "and", "a", "dog"], *([["a", "dog", "in", "a", "field"]] * 18), ["a", "bed", "<thing>"]]
+    often = Vocabulary.build([*captions, ["dog", "dog"]], 1, ["<thing>"])
+    assert often.repeated == {"a", "dog"}  # 2 of 20
+    assert Vocabulary.build([*captions, *[["dog"]] * 5], 1).repeated == {"a"}  # 1 of 24
+    assert Vocabulary.build([["<thing>", "and", "<thing>"]], 1, ["<thing>"]).repeated == {"<thing>"}
+    assert Vocabulary(("a",)).repeated is None
+
+
+def test_an_extended_vocabulary_repeats_what_either_does_if_that_was_known():
+    old, new = Vocabulary(("a", "b"), frozenset("a")), Vocabulary(("b", "c"), frozenset("c"))
+    assert old.extended(new) == Vocabulary(("a", "b", "c"), frozenset("ac"))
+    assert Vocabulary(("a",)).extended(new).repeated is None
+
+
+@pytest.mark.parametrize("repeated", [None, frozenset(), frozenset(["a"])])
+def test_it_survives_json(repeated):
+    vocabulary = Vocabulary((*SPECIAL, "a", "b"), repeated)
+    assert Vocabulary.from_plain(json.loads(json.dumps(vocabulary.plain()))) == vocabulary
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"words": "ab"}, {"words": [1]}, {"words": ["\x1b"]}, {"words": [], "repeated": "a"}, {"words": [], "repeated": [2]}],
+)
+def test_what_is_no_vocabulary_is_refused(values):
+    with pytest.raises(TypeError):
+        Vocabulary.from_plain(values)

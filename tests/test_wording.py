@@ -7,7 +7,7 @@ from test_decoding import RandomDecoder, V, features_of
 from capgen.decoding import DecodingOptions, search
 from capgen.names import CLASSES, Name, Names
 from capgen.vocabulary import SPECIAL, Vocabulary
-from capgen.wording import Wording
+from capgen.wording import EAGER, Wording
 
 NAMES = Names(
     [
@@ -44,7 +44,7 @@ def decoder(monkeypatch):
 
 def said(decoder, guesses, way, names=NAMES, unsaid=()):
     """For each picture the ids in its captions."""
-    steps = Wording(VOCABULARY, names).allowing(decoder, guesses, unsaid)
+    steps = Wording(VOCABULARY, names).led(decoder, guesses, unsaid)
     options = DecodingOptions(maximum_words=6, **way)
     found = search(steps, features_of(*range(len(guesses))), options, list(range(len(guesses))))
     return [{index for hypothesis in hypotheses for index in hypothesis.ids} for hypotheses in found]
@@ -80,8 +80,8 @@ def test_without_names_no_mark_is_said(decoder, way):
 
 
 @WAYS
-def test_other_words_keep_their_log_probabilities(decoder, way):
-    steps = Wording(VOCABULARY, NAMES).allowing(decoder, [guess(1.0), guess(0.0)])
+def test_captions_without_slots_keep_their_log_probabilities(decoder, way):
+    steps = Wording(VOCABULARY, NAMES).led(decoder, [guess(0.1), guess(0.0)])
     options = DecodingOptions(maximum_words=4, **way)
     for image, hypotheses in enumerate(search(steps, features_of(0, 1), options, [0, 1])):
         for hypothesis in hypotheses:
@@ -89,13 +89,63 @@ def test_other_words_keep_their_log_probabilities(decoder, way):
             assert hypothesis.log_probability == pytest.approx(expected, abs=1e-4)
 
 
+def test_a_slot_is_favoured_by_its_chance_until_one_is_said_and_all_chances_still_add_up(decoder):
+    decoder = RandomDecoder(3)  # that likes no mark above others
+    steps = Wording(VOCABULARY, NAMES).led(decoder, [guess(0.9, 0.0, 0.5)])
+    plain, memory = decoder.begin(features_of(0)), steps.begin(features_of(0))
+    words = np.array([1], np.int32)
+    outputs = decoder.step({"words": words, **plain})
+    before = outputs.pop("log_probabilities")[0]
+    plain.update(outputs)
+    outputs = steps.step({"words": words, **memory})
+    first = outputs.pop("log_probabilities")[0]
+    odds = (first - first[A]) - (before - before[A])
+    for index, chance in {ANIMAL: 0.9, ANIMALS: 0.9, VEHICLE: 0.5, VEHICLES: 0.5}.items():
+        assert odds[index] == pytest.approx(EAGER * chance, abs=1e-5)
+    assert odds[FIELD] == pytest.approx(0.0, abs=1e-5)
+    assert np.exp(first[ANIMAL:ROOM]).sum() > np.exp(before[ANIMAL:ROOM]).sum()
+    assert np.exp(first).sum() <= np.exp(before).sum() + 1e-5
+    memory.update(outputs)
+    slot, word = np.array([ANIMAL], np.int32), np.array([A], np.int32)
+    after_slot, after_word = (steps.step({"words": said, **memory})["log_probabilities"][0] for said in (slot, word))
+    plain_slot, plain_word = (decoder.step({"words": said, **plain})["log_probabilities"][0] for said in (slot, word))
+    assert after_slot[VEHICLE] - after_slot[A] == pytest.approx(plain_slot[VEHICLE] - plain_slot[A], abs=1e-5)
+    assert after_word[VEHICLE] - after_word[FIELD] > plain_word[VEHICLE] - plain_word[FIELD] + 0.1
+
+
+@pytest.mark.parametrize("repeated", ["a", "ab", ""])
+@WAYS
+def test_a_word_that_people_do_not_repeat_is_said_once(monkeypatch, way, repeated):
+    import test_decoding
+
+    entries = (*SPECIAL, *"abcdefghijkl")
+    monkeypatch.setattr(test_decoding, "V", len(entries))
+    decoder = RandomDecoder(3, favoured={4: 4.0, 5: 4.0})
+    steps = Wording(Vocabulary(entries, frozenset(repeated)), None).led(decoder, [None, None, None])
+    options = DecodingOptions(maximum_words=6, minimum_words=4, **way)
+    found = [hypothesis.ids for each in search(steps, features_of(0, 1, 2), options, [1, 2, 3]) for hypothesis in each]
+    for index, word in enumerate(entries):
+        assert any(ids.count(index) > 1 for ids in found) == (word in repeated)
+
+
+def test_a_long_caption_of_few_words_says_them_again_rather_than_nothing(monkeypatch):
+    import test_decoding
+
+    monkeypatch.setattr(test_decoding, "V", len(VOCABULARY))
+    words = Vocabulary(VOCABULARY.entries, frozenset())
+    steps = Wording(words, None).led(RandomDecoder(3), [None])
+    for beam in (1, 3):
+        ((found, *_),) = search(steps, features_of(0), DecodingOptions(beam=beam, maximum_words=6, minimum_words=5))
+        assert len(found.ids) >= 5
+
+
 @WAYS
 def test_a_picture_gets_in_a_batch_what_it_gets_alone(decoder, way):
     pictures = [guess(0.9), guess(0.0), guess(0.0, 0.4, 0.4)]
     wording, options = Wording(VOCABULARY, NAMES), DecodingOptions(maximum_words=5, **way)
-    together = search(wording.allowing(decoder, pictures), features_of(0, 1, 2), options, [7, 8, 9])
+    together = search(wording.led(decoder, pictures), features_of(0, 1, 2), options, [7, 8, 9])
     alone = [
-        search(wording.allowing(decoder, [picture]), features_of(index), options, [7 + index])[0]
+        search(wording.led(decoder, [picture]), features_of(index), options, [7 + index])[0]
         for index, picture in enumerate(pictures)
     ]
     assert together == alone
@@ -105,7 +155,7 @@ def test_a_vocabulary_without_marks_leaves_the_decoder_as_it_is():
     decoder = RandomDecoder(0)
     plain = Vocabulary((*SPECIAL, *"abcd"))
     assert len(plain) == V
-    assert Wording(plain, None).allowing(decoder, [None, None]) is decoder
+    assert Wording(plain, None).led(decoder, [None, None]) is decoder
 
 
 def test_the_text_has_what_the_picture_shows_in_place_of_slots():

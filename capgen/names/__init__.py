@@ -60,6 +60,11 @@ class Guess:
     best: dict[str, Name]
     chances: np.ndarray
 
+    @property
+    def sure(self) -> dict[str, float]:
+        """Group to the probability of its likeliest name."""
+        return dict(zip(self.best, self.chances[:, 0].tolist(), strict=True))
+
     def cell(self) -> np.ndarray:
         """Return what the decoder sees: (W,) float32, the chances and a 1."""
         return np.append(self.chances.reshape(-1), np.float32(1.0))

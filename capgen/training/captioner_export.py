@@ -7,7 +7,6 @@ another word now and then, so it is held to the score of its captions on the who
 
 import dataclasses
 import io
-import json
 import math
 import os
 import tempfile
@@ -84,7 +83,7 @@ def export_captioner(trainer: Trainer, prepared: Prepared, place: Path) -> None:
         },
     )
     contents = {
-        bundle.VOCABULARY: json.dumps({"words": trainer.vocabulary.entries}, ensure_ascii=False).encode(),
+        bundle.VOCABULARY: files.json_text(trainer.vocabulary.plain()).encode(),
         bundle.ENCODER: prepared.graph.read_bytes(),
         bundle.WEIGHTS: weights,
     }

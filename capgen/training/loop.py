@@ -214,7 +214,7 @@ class Trainer:
         self, features: np.ndarray, guesses: list[Guess | None], options: decoding.DecodingOptions
     ) -> list[list[decoding.Hypothesis]]:
         """Search captions of described pictures, (N, C, D), with the present weights."""
-        return decoding.search(self.wording.allowing(self.steps, guesses), features, options)
+        return decoding.search(self.wording.led(self.steps, guesses), features, options)
 
     def result(self) -> Begun:
         """Return what another run can go on from."""

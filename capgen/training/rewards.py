@@ -87,7 +87,7 @@ class SelfCritical:
         features = self._features.rows(keys)
         guesses = [self._features.guess(key) for key in keys]
         lots = np.random.default_rng(seed).integers(2**63, size=len(chosen)).tolist()
-        steps = self._wording.allowing(self._steps, guesses)
+        steps = self._wording.led(self._steps, guesses)
         ids, _ = draw(steps, features.astype(np.float32), self._options, lots)
         captions = [[until_end(row) for row in rows] for rows in ids]
         longest = ids.shape[2]
