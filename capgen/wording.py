@@ -26,11 +26,9 @@ class Wording:
     def __init__(self, vocabulary: Vocabulary, names: Names | None) -> None:
         """Look for marks."""
         self.vocabulary, self.names = vocabulary, names
-        own = range(len(SPECIAL), len(vocabulary))
-        self._marks = np.array([index for index in own if vocabulary.entries[index].startswith("<")], int)
-        self._once: np.ndarray | None = None
-        if vocabulary.repeated is not None:
-            self._once = np.array([entry not in {*SPECIAL, *vocabulary.repeated} for entry in vocabulary.entries])
+        self._marks = np.array([entry.startswith("<") and entry not in SPECIAL for entry in vocabulary.entries])
+        repeated = vocabulary.entries if vocabulary.repeated is None else {*SPECIAL, *vocabulary.repeated}
+        self._once = np.array([entry not in repeated for entry in vocabulary.entries])
 
     def ids(self, caption: str, guess: Guess | None) -> list[int]:
         """Return the ids of a caption's words, with slots for the names that agree with what the picture shows."""
@@ -58,7 +56,7 @@ class Wording:
             guesses: Of the N pictures that will be searched, if the captioner has names.
             unsaid: Words that no name may contain.
         """
-        if not len(self._marks) and self._once is None:
+        if not self._marks.any() and not self._once.any():
             return steps
         favours = np.full((len(guesses), len(self.vocabulary)), -np.inf, np.float32)
         for row, guess in zip(favours, guesses, strict=True):
@@ -66,7 +64,7 @@ class Wording:
                 continue
             for group in self.names.fillable(guess, unsaid):
                 row[self.vocabulary.ids(slot(group, plural=plural) for plural in (False, True))] = EAGER * guess.sure[group]
-        return _Led(steps, self._marks, favours[:, self._marks], self._once)
+        return _Led(steps, self._marks, self._once, favours)
 
 
 class _Led:
@@ -74,25 +72,27 @@ class _Led:
 
     Args:
         steps: The decoder.
-        marks: Ids of the M marks.
-        favours: What is added to the log-probabilities of marks: (N, M).
-        once: Which entries are not said twice, (V,), if that is known.
+        marks: Which entries are marks, (V,) bool.
+        once: Which entries are not said twice, (V,) bool.
+        favours: What is added to the log-probabilities of marks, (N, V), until one of them has been said.
     """
 
-    def __init__(self, steps: StepFunction, marks: np.ndarray, favours: np.ndarray, once: np.ndarray | None) -> None:
-        self._steps, self._marks, self._favours, self._once = steps, marks, favours, once
+    def __init__(self, steps: StepFunction, marks: np.ndarray, once: np.ndarray, favours: np.ndarray) -> None:
+        self._steps, self._is_mark, self._once = steps, marks, once
+        self._marks = np.flatnonzero(marks)  # (M,)
+        self._favours = favours[:, self._marks]
 
     def begin(self, features: np.ndarray) -> Arrays:
-        begun = {**self._steps.begin(features), "context_favours": self._favours}
-        begun["state_slotted"] = np.zeros(len(features), bool)
-        if self._once is not None:
-            begun["state_said"] = np.zeros((len(features), len(self._once)), bool)
-        return begun
+        count = len(features)
+        said = {"state_slotted": np.zeros(count, bool), "state_said": np.zeros((count, len(self._once)), bool)}
+        return {**self._steps.begin(features), **said, "context_favours": self._favours}
 
     def step(self, inputs: Arrays) -> Arrays:
         memory = dict(inputs)
-        words, favours, said = memory["words"], memory.pop("context_favours"), memory.pop("state_said", None)
-        slotted = memory.pop("state_slotted") | np.isin(words, self._marks)
+        words, favours = memory["words"], memory.pop("context_favours")
+        slotted = memory.pop("state_slotted") | self._is_mark[words]
+        said = memory.pop("state_said").copy()
+        said[np.arange(len(words)), words] = self._once[words]
         outputs = self._steps.step(memory)
         scores = outputs["log_probabilities"]  # (R, V)
         favours = np.repeat(favours, len(words) // len(favours), axis=0)  # (R, M)
@@ -100,10 +100,5 @@ class _Led:
         more = np.exp(scores[:, self._marks]) * np.expm1(np.maximum(favours, 0.0))
         scores[:, self._marks] += favours
         scores -= np.log1p(more.sum(axis=1, keepdims=True))  # so that the chances add up to no more than one
-        outputs["state_slotted"] = slotted
-        if self._once is not None and said is not None:
-            said = said.copy()
-            said[np.arange(len(words)), words] = self._once[words]
-            scores[said] += AGAIN
-            outputs["state_said"] = said
-        return outputs
+        scores[said] += AGAIN
+        return {**outputs, "state_slotted": slotted, "state_said": said}
