@@ -27,16 +27,17 @@ COUNT, RUNS = 1000, 5
 
 def write(source: Path, page: Path) -> int:
     """Write a page of up to ``COUNT`` pictures, and return how many."""
-    references = evaluation.from_source(source, "test")[:COUNT]
+    references = evaluation.from_source(source, "test").references[:COUNT]
     captions = {reference.id: " ".join(words(reference.captions[0])) for reference in references}
     lot = np.random.default_rng(0)
     attention = {
         key: Attention(tuple(text.split()), lot.random((len(text.split()), 7, 7), np.float32))
         for key, text in captions.items()
     }
-    evaluated = evaluation.evaluate(captions, references)
-    cards = pages.cards(captions, references, evaluated.each, attention)
-    report.write(page, pages.describe("1,000 pictures", source.name, evaluated, cards))
+    system = evaluation.Predictions("1,000 pictures", captions, attention=attention)
+    (evaluated,) = evaluation.evaluate([system], evaluation.Split(references, []))
+    cards = pages.cards(system, references, evaluated)
+    report.write(page, pages.describe(source.name, evaluated, cards))
     return len(cards)
 
 

@@ -1,9 +1,10 @@
 """Scoring captions: a captioner's on a split, or any system's from a file, against human captions."""
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from capgen import datasets, files, metrics, paths
 from capgen.captioner import Captioner
@@ -12,7 +13,7 @@ from capgen.datasets.layout import Row, read_json
 from capgen.datasets.validation import locate
 from capgen.decoding import DecodingOptions
 from capgen.errors import DataError, UnknownNameError
-from capgen.results import Caption, Result
+from capgen.results import Attention, Caption
 from capgen.vocabulary import words
 
 
@@ -31,20 +32,38 @@ class Reference:
     captions: tuple[str, ...]
 
 
-def from_dataset(name: str, split: str) -> list[Reference]:
-    """Return the references of a split of a prepared data set.
+@dataclass(frozen=True)
+class Split:
+    """What captions are compared with.
+
+    Attributes:
+        references: The pictures of the split.
+        training: The human captions of the train split beside it; none if there is none, or it is the split itself.
+    """
+
+    references: list[Reference]
+    training: list[str]
+
+
+def from_dataset(name: str, split: str) -> Split:
+    """Return a split of a prepared data set.
 
     Raises:
         UnknownNameError: There is no such data set or split.
         DataError: The split is empty.
     """
-    pictures = prepared.load(name).split(split)
+    dataset = prepared.load(name)
+    pictures = dataset.split(split)
     counts = Counter(Path(picture.path).name for picture in pictures)
-    return [Reference(_unique_id(Path(picture.path), counts), Path(picture.path), picture.captions) for picture in pictures]
+    training = [c for picture in dataset.pictures if picture.split == TRAIN != split for c in picture.captions]
+    references = [
+        Reference(_unique_id(Path(picture.path), counts), Path(picture.path), picture.captions) for picture in pictures
+    ]
+    return Split(references, training)
 
 
-def from_source(source: Path, split: str) -> list[Reference]:
-    """Return the references of a source in any layout that ``prepare`` reads; all of them, if it has no splits at all.
+def from_source(source: Path, split: str) -> Split:
+    """Return a split of a source in any layout that ``prepare`` reads; all of it, if it has no splits at all.
 
     Raises:
         DataError: It cannot be read, or has nothing in the split.
@@ -65,31 +84,95 @@ def from_source(source: Path, split: str) -> list[Reference]:
     ]
     if not references:
         raise DataError(f"{source} has no captions in its {split} split; choose another with --split")
-    return references
+    return Split(references, [c for row in reading.rows if row.split == TRAIN != split for c in row.captions])
 
 
-def read_predictions(path: Path) -> dict[str, str]:
+TRAIN = "train"
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Captions of the images of a split, of any system.
+
+    Attributes:
+        name: Of the system.
+        captions: By the id of the reference.
+        problems: What is wrong with them, a sentence each.
+        attention: Where a captioner looked, by the id of the reference, if that is known.
+        likelihood: The mean log-probability that a captioner gives to a word of its captions, ends included.
+    """
+
+    name: str
+    captions: Mapping[str, str]
+    problems: Sequence[str] = ()
+    attention: Mapping[str, Attention | None] = field(default_factory=dict)
+    likelihood: float | None = None
+
+
+def read_predictions(path: Path, references: Sequence[Reference], *, allow_missing: bool = False) -> Predictions:
     """Read captions in COCO's result format, a list of ``{"image_id": ..., "caption": ...}``.
 
-    Returns:
-        Captions by image id, as text.
+    Args:
+        path: The file.
+        references: Of a split; the file calls its images by an id, a file name or its stem.
+        allow_missing: Leave out what is wrong: of an image captioned twice the second, and other rows altogether.
 
     Raises:
-        DataError: It is not in that format, or captions an image twice.
+        DataError: It is not in that format, or something is wrong with it that is not allowed to be.
     """
     values = read_json(path)
-    fits = isinstance(values, list) and all(
-        isinstance(value, dict) and isinstance(value.get("image_id"), int | str) and isinstance(value.get("caption"), str)
-        for value in values
-    )
-    if not fits:
+    if not isinstance(values, list) or not any(map(_is_prediction, values)):
         raise DataError(f'{path} is no list of {{"image_id": ..., "caption": "..."}}, COCO\'s result format')
-    found = {str(value["image_id"]): value["caption"] for value in values}
-    if not found:
-        raise DataError(f"{path} has no predictions")
-    if len(found) < len(values):
-        raise DataError(f"{path} captions {len(values) - len(found)} images twice; leave one caption an image")
-    return found
+    by_name = _by_name(references)
+    captions: dict[str, str] = {}
+    wrong: dict[str, list[str]] = {}
+    unsaid = {reference.id for reference in references}
+    for number, value in enumerate(values, 1):
+        if not _is_prediction(value):
+            wrong.setdefault('no {"image_id": ..., "caption": "..."}', []).append(f"row {number}")
+            continue
+        name, caption = str(value["image_id"]), value["caption"]
+        reference = by_name.get(name)
+        if reference is None:
+            wrong.setdefault("for images without references in this split", []).append(name)
+            continue
+        unsaid.discard(reference.id)
+        if reference.id in captions:
+            wrong.setdefault("for an image that is captioned twice", []).append(name)
+        elif not metrics.tokenize(caption):
+            wrong.setdefault("empty", []).append(name)
+        else:
+            captions[reference.id] = caption
+    problems = [
+        f"{len(names):,} of {len(values):,} predictions {'is' if len(names) == 1 else 'are'} {what} ({_first(names)})"
+        for what, names in wrong.items()
+    ]
+    if unsaid:
+        missing = [reference.id for reference in references if reference.id in unsaid]
+        problems.append(f"{len(missing):,} of {len(references):,} images have no prediction ({_first(missing)})")
+    if not captions:
+        raise DataError(f"{path} has no caption of an image of this split: {'; '.join(problems)}; is it another --split?")
+    if problems and not allow_missing:
+        raise DataError(f"{path}: {'; '.join(problems)}; mend it, or score the rest alone with --allow-missing")
+    return Predictions(path.name, captions, problems)
+
+
+def _is_prediction(value: object) -> bool:
+    return (
+        isinstance(value, dict)
+        and isinstance(value.get("image_id"), int | str)
+        and not isinstance(value["image_id"], bool)
+        and isinstance(value.get("caption"), str)
+    )
+
+
+def _first(names: Sequence[str]) -> str:
+    """Name a few."""
+    return ", ".join(map(repr, names[:_NAMED])) + (" ..." if len(names) > _NAMED else "")
+
+
+_NAMED = 3
+"""Images named where something is wrong with many."""
 
 
 @dataclass(frozen=True)
@@ -97,16 +180,27 @@ class Evaluation:
     """What captions score.
 
     Attributes:
+        name: Of the system.
         scores: See ``metrics.Scored.scores``.
         intervals: The 95 % interval of each score.
-        variety: See ``metrics.variety``.
-        each: CIDEr-D of each caption, in the order of the predictions.
+        by_java: See ``metrics.java_scores``; without intervals.
+        variety: See ``metrics.variety``; also ``seen in training``, the share of captions that an image of the train split
+            has, and ``log-likelihood``, see ``Predictions``; where they are known.
+        each: CIDEr-D of each caption, in the order of the references.
+        missing: Images of the split that are not counted.
+        uncomputed: By the name of a score the reason that it is missing.
+        compared: Each caption compared with the human ones.
     """
 
+    name: str
     scores: dict[str, float]
     intervals: dict[str, tuple[float, float]]
+    by_java: dict[str, float]
     variety: dict[str, float]
     each: list[float]
+    missing: int
+    uncomputed: dict[str, str]
+    compared: metrics.Scored
 
     def flat(self) -> dict[str, float]:
         """Return all of it by name, the ends of intervals as ``NAME low`` and ``NAME high``."""
@@ -115,41 +209,90 @@ class Evaluation:
             for name, both in self.intervals.items()
             for end, value in zip(("low", "high"), both, strict=True)
         }
-        return {**self.scores, **ends, **self.variety}
+        return {
+            **self.scores,
+            **self.by_java,
+            **({"images missing": self.missing} if self.missing else {}),
+            **ends,
+            **self.variety,
+        }
 
 
-def evaluate(predictions: Mapping[str, str], references: Sequence[Reference]) -> Evaluation:
-    """Score predictions against the references of the same images.
-
-    Raises:
-        DataError: A prediction has no reference.
-    """
-    captions, truths = list(predictions.values()), [reference.captions for reference in matched(predictions, references)]
-    compared = metrics.compare(captions, truths)
-    varied = metrics.variety([metrics.tokenize(caption) for caption in captions])
-    return Evaluation(compared.scores(), compared.intervals(), varied, compared.cider_d.tolist())
-
-
-def matched(predictions: Collection[str], references: Sequence[Reference]) -> list[Reference]:
-    """Return the reference of each prediction, in the order of the predictions.
-
-    Args:
-        predictions: What they call their images: by an id, a file name or its stem.
-        references: Of a split.
+def covered(systems: Sequence[Predictions], references: Sequence[Reference]) -> list[Reference]:
+    """Return the references that every system has a caption of.
 
     Raises:
-        DataError: A prediction has no reference.
+        DataError: There is none.
     """
-    by_name = _by_name(references)
-    unknown = [key for key in predictions if key not in by_name]
-    if unknown:
-        raise DataError(
-            f"{len(unknown)} of {len(predictions)} predictions are for images without references in this split, "
-            f"the first {unknown[0]!r}; is it another --split?"
+    common = [reference for reference in references if all(reference.id in system.captions for system in systems)]
+    if not common:
+        raise DataError("there is no image that all of them caption")
+    return common
+
+
+def evaluate(systems: Sequence[Predictions], split: Split) -> list[Evaluation]:
+    """Score the predictions of systems, over the images that all of them caption.
+
+    Raises:
+        DataError: There is no such image.
+    """
+    common = covered(systems, split.references)
+    truths = [[metrics.tokenize(caption) for caption in reference.captions] for reference in common]
+    seen = {tuple(metrics.tokenize(caption)) for caption in split.training}
+    evaluations = []
+    for system in systems:
+        tokens = [metrics.tokenize(system.captions[reference.id]) for reference in common]
+        compared = metrics.compare(tokens, truths)
+        by_java, uncomputed = metrics.java_scores(tokens, truths)
+        variety = metrics.variety(tokens)
+        if seen:
+            variety["seen in training"] = sum(tuple(each) in seen for each in tokens) / len(tokens)
+        if system.likelihood is not None:
+            variety["log-likelihood"] = system.likelihood
+        evaluations.append(
+            Evaluation(
+                name=system.name,
+                scores=compared.scores(),
+                intervals=compared.intervals(),
+                by_java=by_java,
+                variety=variety,
+                each=compared.cider_d.tolist(),
+                missing=len(split.references) - len(common),
+                uncomputed=uncomputed,
+                compared=compared,
+            )
         )
-    if len({by_name[key].id for key in predictions}) < len(predictions):
-        raise DataError("the predictions caption an image twice, by its number and by its name; leave one of them")
-    return [by_name[key] for key in predictions]
+    return evaluations
+
+
+def told_apart(systems: Sequence[Predictions], given: Iterable[str]) -> list[Predictions]:
+    """Name systems as they were given where several have one name."""
+    counts = Counter(system.name for system in systems)
+    return [
+        system if counts[system.name] == 1 else replace(system, name=name)
+        for system, name in zip(systems, given, strict=True)
+    ]
+
+
+def flat(evaluations: Sequence[Evaluation]) -> dict[str, Any]:
+    """Return what is known of one system by name, or of several by system, with their differences from the first."""
+    first, *others = evaluations
+    if not others:
+        return first.flat()
+    found: dict[str, Any] = {first.name: first.flat()}
+    for other in others:
+        differences = {
+            f"{name} difference{what}": value
+            for name, difference in other.compared.differences(first.compared).items()
+            for what, value in (
+                ("", difference.value),
+                (" low", difference.interval[0]),
+                (" high", difference.interval[1]),
+                (" p", difference.p),
+            )
+        }
+        found[other.name] = {**other.flat(), **differences}
+    return found
 
 
 def predict(
@@ -157,49 +300,39 @@ def predict(
     references: Sequence[Reference],
     options: DecodingOptions,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
-) -> dict[str, Caption]:
+    *,
+    looking: bool = False,
+) -> Predictions:
     """Caption the pictures of references from their files, as ``capgen caption`` would.
 
-    Returns:
-        Captions by the ids of the references.
+    Args:
+        captioner: Who captions.
+        references: Of the split.
+        options: How to search.
+        on_progress: Told how many are done, and how many there are.
+        looking: Say of each word where the captioner looked, if it knows.
 
     Raises:
         DataError: A file is missing or cannot be captioned: scores would be over other images than they say.
     """
-    return _predicted(lambda paths: captioner.caption_many(paths, options), references, on_progress)
-
-
-def predict_attending(
-    captioner: Captioner,
-    references: Sequence[Reference],
-    options: DecodingOptions,
-    on_progress: Callable[[int, int], None] = lambda done, total: None,
-) -> dict[str, Caption]:
-    """Do what ``predict`` does, and say of each word where the captioner looked: see ``Caption.attention``.
-
-    Raises:
-        DataError: As ``predict``.
-        UsageError: The captioner does not say where it looks.
-    """
-    return _predicted(lambda paths: captioner.attend_many(paths, options), references, on_progress)
-
-
-def _predicted(
-    caption_many: Callable[[list[Path]], Iterator[Result]],
-    references: Sequence[Reference],
-    on_progress: Callable[[int, int], None],
-) -> dict[str, Caption]:
     missing = [reference.id for reference in references if reference.path is None]
     if missing:
         raise DataError(f"{len(missing)} of {len(references)} images were not found, the first {missing[0]!r}")
-    found = {}
-    found_files = [reference.path for reference in references if reference.path is not None]
-    for done, (reference, result) in enumerate(zip(references, caption_many(found_files), strict=True), 1):
+    caption_many = captioner.attend_many if looking and captioner.attentive else captioner.caption_many
+    found: dict[str, Caption] = {}
+    paths_of_all = [reference.path for reference in references if reference.path is not None]
+    for done, (reference, result) in enumerate(zip(references, caption_many(paths_of_all, options), strict=True), 1):
         if result.failed:
             raise DataError(f"{result.path} cannot be captioned: {result.reason}; mend it or prepare the data set again")
         found[reference.id] = result.captions[0]
         on_progress(done, len(references))
-    return found
+    spoken = sum(len(words(caption.text)) + 1 for caption in found.values())
+    return Predictions(
+        name=f"{captioner.bundle.description.name}-beam{options.beam}",
+        captions={key: caption.text for key, caption in found.items()},
+        attention={key: caption.attention for key, caption in found.items()},
+        likelihood=sum(caption.log_probability for caption in found.values()) / spoken,
+    )
 
 
 def save_predictions(name: str, predictions: Mapping[str, str]) -> Path:

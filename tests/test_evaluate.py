@@ -10,7 +10,9 @@ def test_a_captioner_is_scored_on_a_split_and_its_predictions_are_kept(captioner
     done = captioner.run("evaluate", "shapes", "--data", "shapes", "--split", "dev", "--json", scores)
     assert done.returncode == 0, done.stderr
     values = json.loads(scores.read_text())
-    assert list(values)[:7] == ["BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "ROUGE-L", "CIDEr-D", "images"]
+    assert list(values)[:8] == ["BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "ROUGE-L", "CIDEr-D", "CIDEr", "images"]
+    assert 0 <= values["seen in training"] <= 1
+    assert values["log-likelihood"] < 0
     assert values["CIDEr-D low"] <= values["CIDEr-D"] <= values["CIDEr-D high"]
     assert values["words used"] > 5
     assert values["images"] == 12
@@ -34,7 +36,9 @@ def test_its_own_predictions_score_the_same_from_the_file(captioner, tmp_path):
     saved = captioner.folder / "user/predictions/shapes-beam5-shapes-test.json"
     done = captioner.run("evaluate", "--predictions", saved, "--references", captioner.source, "--json", second)
     assert done.returncode == 0, done.stderr
-    assert json.loads(first.read_text()) == json.loads(second.read_text())
+    ours = json.loads(first.read_text())
+    assert ours.pop("log-likelihood") < 0  # which a file does not know
+    assert ours == json.loads(second.read_text())
 
 
 def test_a_coco_annotation_file_serves_as_references(captioner, tmp_path):
@@ -47,18 +51,98 @@ def test_a_coco_annotation_file_serves_as_references(captioner, tmp_path):
     }
     (tmp_path / "captions_val.json").write_text(json.dumps(references))
     (tmp_path / "predictions.json").write_text(json.dumps([{"image_id": 8, "caption": "a cat sleeps on a mat"}]))
-    done = captioner.run(
-        "evaluate", "--predictions", tmp_path / "predictions.json", "--references", tmp_path / "captions_val.json"
-    )
+    request = ["evaluate", "--predictions", tmp_path / "predictions.json", "--references", tmp_path / "captions_val.json"]
+    done = captioner.run(*request)
+    assert done.returncode == 1
+    assert "1 of 2 images have no prediction ('7')" in done.stderr
+    done = captioner.run(*request, "--allow-missing")
     assert done.returncode == 0, done.stderr
     assert "1.0000" in done.stdout
+    assert "1 of 2 images, NOT the whole split" in done.stdout
     assert "1 of 2 images have no prediction" in done.stderr
+
+
+BAD = [
+    {"image_id": "0.png", "caption": "a red circle"},
+    {"image_id": "1.png", "caption": " ... "},
+    {"image_id": "2.png", "caption": "a blue square"},
+    {"image_id": "2", "caption": "a blue square again"},
+    {"image_id": "far.png", "caption": "a dog"},
+    {"image": "3.png", "caption": "a dog"},
+    {"image_id": True, "caption": "a dog"},
+    "a dog",
+]
+
+
+def test_all_that_is_wrong_with_a_file_of_predictions_is_counted_and_named(captioner, tmp_path):
+    rows = [{"image": f"{index}.png", "caption": f"a red circle {index}", "split": "test"} for index in range(5)]
+    (tmp_path / "captions.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (tmp_path / "bad.json").write_text(json.dumps(BAD))
+    request = ["evaluate", tmp_path / "bad.json", "--references", tmp_path / "captions.jsonl"]
+    done = captioner.run(*request)
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1
+    wrong = (
+        "1 of 8 predictions is empty ('1.png')",
+        "1 of 8 predictions is for an image that is captioned twice ('2')",
+        "1 of 8 predictions is for images without references in this split ('far.png')",
+        """3 of 8 predictions are no {"image_id": ..., "caption": "..."} ('row 6', 'row 7', 'row 8')""",
+        "2 of 5 images have no prediction ('3.png', '4.png')",
+    )
+    assert all(words in done.stderr for words in (*wrong, "--allow-missing"))
+    scores = tmp_path / "scores.json"
+    done = captioner.run(*request, "--allow-missing", "--json", scores)
+    assert done.returncode == 0, done.stderr
+    assert all(words in done.stderr for words in wrong)
+    assert "2 of 5 images, NOT the whole split" in done.stdout
+    assert (json.loads(scores.read_text())["images"], json.loads(scores.read_text())["images missing"]) == (2, 3)
+
+
+def test_systems_are_compared_over_the_images_that_all_of_them_caption(captioner, tmp_path):
+    own = captioner.folder / "user/predictions/shapes-beam5-shapes-test.json"
+    captioner.run("evaluate", "shapes", "--data", "shapes")
+    rows = json.loads(own.read_text())
+    worse = [{**row, "caption": "some " + row["caption"].split()[-1]} for row in rows]
+    (tmp_path / "worse.json").write_text(json.dumps(worse))
+    (tmp_path / "few.json").write_text(json.dumps(rows[:-2]))
+    scores = tmp_path / "scores.json"
+    request = ["evaluate", "shapes", tmp_path / "worse.json", "--data", "shapes", "--json", scores]
+    done = captioner.run(*request)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(scores.read_text())
+    ours, theirs = found["shapes-beam5"], found["worse.json"]
+    assert theirs["CIDEr-D difference"] == theirs["CIDEr-D"] - ours["CIDEr-D"] < 0
+    assert theirs["CIDEr-D difference low"] < theirs["CIDEr-D difference"] < theirs["CIDEr-D difference high"]
+    assert 0 < theirs["CIDEr-D difference p"] < 0.05
+    assert "CIDEr-D difference" not in ours
+    assert "worse.json against shapes-beam5" in done.stdout
+    assert f"{theirs['BLEU-1 difference']:+.4f}" in done.stdout
+    done = captioner.run(*request, tmp_path / "few.json", "--allow-missing")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(scores.read_text())
+    assert {values["images"] for values in found.values()} == {len(rows) - 2}
+    assert all(value == 0 for name, value in found["few.json"].items() if name.endswith("difference"))
+    assert captioner.run(*request, "--report", tmp_path / "r.html").returncode == 2
+    assert captioner.run("evaluate", tmp_path / "few.json", "--data", "shapes", "--beam", 2).returncode == 2
+
+
+def test_two_files_of_one_name_are_told_apart(captioner, tmp_path):
+    captioner.run("evaluate", "shapes", "--data", "shapes")
+    own = captioner.folder / "user/predictions/shapes-beam5-shapes-test.json"
+    files = [tmp_path / folder / "captions.json" for folder in "ab"]
+    for file in files:
+        file.parent.mkdir()
+        file.write_bytes(own.read_bytes())
+    done = captioner.run("evaluate", *files, "--data", "shapes", "--json", tmp_path / "scores.json")
+    assert done.returncode == 0, done.stderr
+    assert list(json.loads((tmp_path / "scores.json").read_text())) == list(map(str, files))
 
 
 def test_bad_requests_are_one_line_each_and_say_what_to_do(captioner, tmp_path):
     other = draw_dataset(tmp_path / "other", 5, first_seed=200)
     (tmp_path / "list.json").write_text("[1, 2]")
     (tmp_path / "foreign.json").write_text('[{"image_id": "x.jpg", "caption": "a dog"}]')
+    (tmp_path / "utf16.json").write_text('[{"image_id": "x.jpg", "caption": "a dog"}]', encoding="utf-16")
     (tmp_path / "twice.json").write_text('[{"image_id": 1, "caption": "a"}, {"image_id": 1, "caption": "b"}]')
     for arguments, words in (
         (["shapes", "--data", "shape"], "did you mean shapes"),
@@ -67,6 +151,8 @@ def test_bad_requests_are_one_line_each_and_say_what_to_do(captioner, tmp_path):
         (["--predictions", tmp_path / "foreign.json", "--references", other], "without references"),
         (["--predictions", tmp_path / "twice.json", "--references", other], "twice"),
         (["--predictions", tmp_path / "none.json", "--references", other], "cannot be read"),
+        ([tmp_path / "utf16.json", "--references", other, "--allow-missing"], "no UTF-8 text"),
+        ([tmp_path / "foreign.json", "--references", other, "--allow-missing"], "another --split"),
         (["shapes", "--references", tmp_path / "none"], "no data set"),
     ):
         done = captioner.run("evaluate", *arguments)

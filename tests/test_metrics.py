@@ -1,7 +1,9 @@
 """The scores: equal to coco-caption's on the same tokens, and to the published ones of 12 systems on the same captions."""
 
 import json
+import shutil
 from dataclasses import replace
+from statistics import NormalDist
 
 import numpy as np
 import pytest
@@ -53,6 +55,10 @@ def exactly(value):
     return pytest.approx(value, rel=0, abs=1e-9)
 
 
+def compared(captions, truths):
+    return metrics.compare([caption.split() for caption in captions], [[t.split() for t in human] for human in truths])
+
+
 def realistic_tokens():
     candidates = [metrics.tokenize(said) for said, _ in REALISTIC]
     return candidates, [[metrics.tokenize(truth) for truth in truths] for _, truths in REALISTIC]
@@ -88,6 +94,7 @@ def test_all_scores_are_coco_captions_on_real_captions():
     (bleu, _), (rouge, _), (cider, _) = coco(Bleu(4), *tokens, verbose=0), coco(Rouge(), *tokens), coco(Cider(), *tokens)
     found = metrics.score([said for said, _ in REALISTIC], [truths for _, truths in REALISTIC])
     assert found.pop("images") == 4
+    assert found.pop("CIDEr") == metrics.cider(*tokens)[0]
     assert list(found) == ["BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "ROUGE-L", "CIDEr-D"]
     assert list(found.values()) == exactly([*bleu, rouge, cider])
 
@@ -115,7 +122,7 @@ def references(shared):
     None of their 12,000 captions has a hyphen, and six say "t shirt". With the hyphens, which coco-caption's tokenizer and
     ours keep, CIDEr-D is up to 0.0015 from what they published; without, 0.00004.
     """
-    found = evaluation.from_source(shared / "flickr8k", "test")
+    found = evaluation.from_source(shared / "flickr8k", "test").references
     return [replace(one, captions=tuple(caption.replace("-", " ") for caption in one.captions)) for one in found]
 
 
@@ -125,8 +132,9 @@ def references(shared):
 def test_the_published_scores_of_a_system_come_out(shared, references, family, run):
     system = f"flickr8k_{family}_{run}"
     published = json.loads((shared / "metric_fixtures/published_scores.json").read_text())[system]
-    found = evaluation.evaluate(evaluation.read_predictions(shared / f"metric_fixtures/{system}.json"), references).scores
-    assert found.pop("images") == 1000
+    captions = evaluation.read_predictions(shared / f"metric_fixtures/{system}.json", references).captions
+    found = metrics.score([captions[one.id] for one in references], [one.captions for one in references])
+    assert (found.pop("images"), found.pop("CIDEr") > found["CIDEr-D"]) == (1000, True)
     named = {name: published[theirs] for name, theirs in PUBLISHED_NAMES.items()}
     assert found == pytest.approx(named, rel=0, abs=5e-4)
 
@@ -136,8 +144,8 @@ def test_intervals_hold_the_score_and_narrow_with_more_pictures():
     words = ["a", "dog", "cat", "runs", "sleeps", "on", "grass", "red"]
     captions = [" ".join(random.choice(words, 6)) for _ in range(400)]
     truths = [[" ".join(random.choice(words, 6)) for _ in range(3)] for _ in range(400)]
-    scores, wide = metrics.score(captions[:100], truths[:100]), metrics.compare(captions[:100], truths[:100]).intervals()
-    narrow = metrics.compare(captions, truths).intervals()
+    few, many = compared(captions[:100], truths[:100]), compared(captions, truths)
+    scores, wide, narrow = few.scores(), few.intervals(), many.intervals()
     for name in ("BLEU-1", "BLEU-2", "ROUGE-L", "CIDEr-D"):
         low, high = wide[name]
         assert low <= scores[name] <= high, name
@@ -157,7 +165,7 @@ def test_the_interval_of_a_mean_is_that_of_statistics():
     captions = [" ".join(random.choice(words, 6)) for _ in range(500)]
     truths = [[" ".join(random.choice(words, 6))] for _ in range(500)]
     _, each = metrics.rouge_l([c.split() for c in captions], [[t.split() for t in human] for human in truths])
-    low, high = metrics.compare(captions, truths).intervals()["ROUGE-L"]
+    low, high = compared(captions, truths).intervals()["ROUGE-L"]
     error = np.std(each) / np.sqrt(len(each))
     assert low == pytest.approx(np.mean(each) - 1.96 * error, abs=0.2 * error)
     assert high == pytest.approx(np.mean(each) + 1.96 * error, abs=0.2 * error)
@@ -172,3 +180,94 @@ def test_variety_counts_words_pairs_and_captions_shared():
         "sharing": 2 / 3,
         "length": 7 / 3,
     }
+
+
+def test_cider_is_the_mean_cosine_of_its_tf_idf_vectors():
+    """Equations 1 to 3 of Vedantam et al., written out over dense vectors."""
+    random = np.random.default_rng(2)
+    words = ["a", "dog", "cat", "runs", "on", "grass"]
+    candidates = [list(random.choice(words, random.integers(3, 9))) for _ in range(6)]
+    references = [[list(random.choice(words, random.integers(3, 9))) for _ in range(3)] for _ in range(6)]
+
+    def grams(tokens, n):
+        return [tuple(tokens[i : i + n]) for i in range(len(tokens) - n + 1)]
+
+    expected = []
+    for candidate, truths in zip(candidates, references, strict=True):
+        by_order = []
+        for n in range(1, 5):
+            every = sorted({g for human in references for t in human for g in grams(t, n)} | set(grams(candidate, n)))
+            seen = np.array([sum(any(g in grams(t, n) for t in human) for human in references) for g in every])
+            idf = np.log(6) - np.log(np.maximum(1, seen))
+            vectors = [np.array([grams(t, n).count(g) for g in every]) * idf for t in (candidate, *truths)]
+            norms = [np.linalg.norm(v) for v in vectors]
+            cosines = [
+                vectors[0] @ v / (norms[0] * norm) if norms[0] * norm else 0.0
+                for v, norm in zip(vectors[1:], norms[1:], strict=True)
+            ]
+            by_order.append(np.mean(cosines))
+        expected.append(10 * np.mean(by_order))
+    mean, each = metrics.cider(candidates, references)
+    np.testing.assert_allclose(each, expected, atol=1e-9)
+    assert mean == pytest.approx(np.mean(expected))
+
+
+def test_the_difference_of_two_systems_is_that_of_the_same_draws():
+    random = np.random.default_rng(3)
+    words = ["a", "dog", "cat", "runs", "sleeps", "on", "grass", "red"]
+    truths = [[" ".join(random.choice(words, 6)) for _ in range(3)] for _ in range(300)]
+    good = [" ".join(human[0].split()[:5]) for human in truths]
+    better = [human[0] if index % 3 else said for index, (human, said) in enumerate(zip(truths, good, strict=True))]
+    first, second = compared(good, truths), compared(better, truths)
+    found = second.differences(first)
+    for name, difference in found.items():
+        assert difference.value == pytest.approx(second.scores()[name] - first.scores()[name])
+        assert difference.interval[0] <= difference.value <= difference.interval[1]
+        assert (difference.p < 0.05) == (difference.interval[0] > 0 or difference.interval[1] < 0), name
+    assert found["BLEU-4"].p == pytest.approx(2 / 1001)
+    assert {difference.p for difference in first.differences(first).values()} == {1.0}
+
+
+def test_the_p_of_a_mean_is_that_of_the_paired_t_test():
+    """Of ROUGE-L, a mean over pictures, the share of draws beyond zero comes close to the normal approximation."""
+    random = np.random.default_rng(4)
+    words = ["a", "dog", "cat", "runs", "sleeps", "on", "grass", "red"]
+    truths = [[" ".join(random.choice(words, 6))] for _ in range(400)]
+    one, other = ([" ".join(random.choice(words, 6)) for _ in range(400)] for _ in range(2))
+    first, second = compared(one, truths), compared(other, truths)
+    apart = second.rouge_l - first.rouge_l
+    z = abs(apart.mean()) / (apart.std() / np.sqrt(len(apart)))
+    expected = 2 * (1 - NormalDist().cdf(z))
+    assert 0.01 < expected < 0.9
+    assert second.differences(first)["ROUGE-L"].p == pytest.approx(expected, abs=0.06)
+
+
+@pytest.mark.shared
+def test_meteor_is_the_original(shared, references):
+    """0.0005 from what was published of one system, as the other scores are."""
+    if shutil.which("java") is None:
+        pytest.skip("there is no java")
+    published = json.loads((shared / "metric_fixtures/published_scores.json").read_text())["flickr8k_merge_1"]["METEOR"]
+    captions = evaluation.read_predictions(shared / "metric_fixtures/flickr8k_merge_1.json", references).captions
+    tokens = [metrics.tokenize(captions[one.id]) for one in references]
+    scores, reasons = metrics.java_scores(tokens, [[metrics.tokenize(c) for c in one.captions] for one in references])
+    assert scores["METEOR"] == pytest.approx(published, abs=5e-4)
+    assert scores.keys() | reasons.keys() == {"METEOR", "SPICE"}
+
+
+def test_without_java_its_scores_are_named_as_missing(monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    scores, reasons = metrics.java_scores([["a", "dog"]], [[["a", "dog"]]])
+    assert scores == {}
+    assert reasons == dict.fromkeys(("METEOR", "SPICE"), "there is no java")
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert "capgen[java]" in metrics.java_scores([["a", "dog"]], [[["a", "dog"]]])[1]["METEOR"]
+
+
+def test_a_java_that_fails_is_told_and_costs_no_other_score(monkeypatch, tmp_path):
+    (tmp_path / "java").write_text("#!/bin/sh\nexit 3\n")
+    (tmp_path / "java").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
+    scores, reasons = metrics.java_scores([["a", "dog"]], [[["a", "dog"]]])
+    assert "METEOR" not in scores
+    assert reasons["METEOR"]

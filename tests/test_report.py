@@ -29,9 +29,9 @@ def data_of(page):
 def made(captions, **more):
     """Describe an evaluation of captions, by image id, against one reference each."""
     references = [Reference(key, more.get("paths", {}).get(key), (f"a {key} on snow", "it runs")) for key in captions]
-    evaluated = evaluation.evaluate(captions, references)
-    cards = pages.cards(captions, references, evaluated.each, more.get("attention", {}))
-    return pages.describe("title", "subtitle", evaluated, cards)
+    system = evaluation.Predictions("title", captions, attention=more.get("attention", {}))
+    (evaluated,) = evaluation.evaluate([system], evaluation.Split(references, []))
+    return pages.describe("subtitle", evaluated, pages.cards(system, references, evaluated))
 
 
 def test_what_people_wrote_stays_data_and_reads_back_as_it_was():

@@ -73,9 +73,9 @@ def folder(tmp_path_factory):
 
 
 def write(path, references, captions, attention):
-    evaluated = evaluation.evaluate(captions, references)
-    cards = pages.cards(captions, references, evaluated.each, attention)
-    report.write(path, pages.describe("drawn", "for a test", evaluated, cards))
+    system = evaluation.Predictions("drawn", captions, attention=attention)
+    (evaluated,) = evaluation.evaluate([system], evaluation.Split(references, []))
+    report.write(path, pages.describe("for a test", evaluated, pages.cards(system, references, evaluated)))
 
 
 @pytest.fixture

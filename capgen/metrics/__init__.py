@@ -8,29 +8,38 @@ from collections.abc import Sequence
 import numpy as np
 
 from capgen.metrics.bleu import bleu, bleu_counts, bleu_of
-from capgen.metrics.cider import CiderD, cider_d
+from capgen.metrics.cider import CiderD, cider, cider_d
+from capgen.metrics.java import java_scores
 from capgen.metrics.rouge import rouge_l
-from capgen.metrics.scored import Scored
+from capgen.metrics.scored import Difference, Scored
 from capgen.metrics.tokenizer import tokenize
 from capgen.metrics.variety import variety
 
 __all__ = [
-    "CiderD", "Scored", "bleu", "bleu_counts", "bleu_of", "cider_d", "compare", "rouge_l", "score", "tokenize", "variety",
+    "CiderD", "Difference", "Scored", "bleu", "bleu_counts", "bleu_of", "cider", "cider_d", "compare", "java_scores",
+    "rouge_l", "score", "tokenize", "variety",
 ]  # fmt: skip
 
 
-def compare(candidates: Sequence[str], references: Sequence[Sequence[str]]) -> Scored:
+def compare(candidates: Sequence[Sequence[str]], references: Sequence[Sequence[Sequence[str]]]) -> Scored:
     """Compare captions with human ones.
+
+    Args:
+        candidates: Tokens of one caption a picture.
+        references: Tokens of the human captions of each picture, in the same order.
+    """
+    _, rouge = rouge_l(candidates, references)
+    _, with_d = cider_d(candidates, references)
+    _, without = cider(candidates, references)
+    return Scored(bleu_counts(candidates, references), np.array(rouge), np.array(with_d), np.array(without))
+
+
+def score(candidates: Sequence[str], references: Sequence[Sequence[str]]) -> dict[str, float]:
+    """Tokenize captions and score them with all metrics.
 
     Args:
         candidates: One caption a picture, as text.
         references: The human captions of each picture, in the same order.
     """
     tokens = [tokenize(caption) for caption in candidates]
-    truths = [[tokenize(caption) for caption in captions] for captions in references]
-    return Scored(bleu_counts(tokens, truths), np.array(rouge_l(tokens, truths)[1]), np.array(cider_d(tokens, truths)[1]))
-
-
-def score(candidates: Sequence[str], references: Sequence[Sequence[str]]) -> dict[str, float]:
-    """Score captions with all metrics; see ``compare`` and ``Scored.scores``."""
-    return compare(candidates, references).scores()
+    return compare(tokens, [[tokenize(caption) for caption in captions] for captions in references]).scores()

@@ -11,6 +11,21 @@ LEVEL = 0.95
 
 
 @dataclass(frozen=True)
+class Difference:
+    """How much higher one system scores than another on the same pictures.
+
+    Attributes:
+        value: The difference.
+        interval: Its 95 % interval.
+        p: How likely the draws would be so much on one side if there were no difference, two-sided.
+    """
+
+    value: float
+    interval: tuple[float, float]
+    p: float
+
+
+@dataclass(frozen=True)
 class Scored:
     """Captions after each was compared with the human ones of its picture.
 
@@ -18,33 +33,59 @@ class Scored:
         bleu_counts: (N, 10), see ``metrics.bleu_counts``.
         rouge_l: (N,).
         cider_d: (N,), with document frequencies from the references of all.
+        cider: (N,), likewise.
     """
 
     bleu_counts: np.ndarray
     rouge_l: np.ndarray
     cider_d: np.ndarray
+    cider: np.ndarray
 
     def scores(self) -> dict[str, float]:
-        """Return ``BLEU-1`` to ``BLEU-4``, ``ROUGE-L`` and ``CIDEr-D``, as fractions, and ``images``, how many."""
+        """Return ``BLEU-1`` to ``BLEU-4``, ``ROUGE-L``, ``CIDEr-D``, ``CIDEr``, as fractions, and ``images``, how many."""
         once = np.ones((1, len(self.rouge_l)), np.int64)
         return {**{name: float(values[0]) for name, values in self._over(once).items()}, "images": len(self.rouge_l)}
 
-    def intervals(self, seed: int = 0) -> dict[str, tuple[float, float]]:
-        """Return the 95 % interval of each score, by percentile bootstrap over the pictures (Efron 1979).
+    def drawn(self, seed: int = 0) -> dict[str, np.ndarray]:
+        """Return each score, (1000,), over pictures drawn with replacement (the bootstrap, Efron 1979).
 
         Args:
-            seed: Decides which pictures are drawn, with replacement.
+            seed: Decides which pictures are drawn; of equally many pictures the same.
         """
         count = len(self.rouge_l)
-        times = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=RESAMPLES)  # (1000, N)
-        ends = [(1 - LEVEL) / 2, (1 + LEVEL) / 2]
-        quantiles = {name: np.quantile(draws, ends).tolist() for name, draws in self._over(times).items()}
-        return {name: (low, high) for name, (low, high) in quantiles.items()}
+        return self._over(np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=RESAMPLES))
+
+    def intervals(self) -> dict[str, tuple[float, float]]:
+        """Return the 95 % interval of each score, from the percentiles of what is drawn."""
+        return {name: _interval(values) for name, values in self.drawn().items()}
+
+    def differences(self, other: "Scored") -> dict[str, Difference]:
+        """Say how much higher each score is than that of other captions of the same pictures in the same order.
+
+        By the paired bootstrap: both are scored over the same draws (Koehn 2004).
+        """
+        ours, theirs, drawn = self.scores(), other.scores(), other.drawn()
+        apart = {name: values - drawn[name] for name, values in self.drawn().items()}
+        return {
+            name: Difference(ours[name] - theirs[name], _interval(values), _chance(values)) for name, values in apart.items()
+        }
 
     def _over(self, times: np.ndarray) -> dict[str, np.ndarray]:
         """Score draws: how often each picture is in each, (D, N), to the value of each score on each, (D,)."""
         blue = bleu_of(times @ self.bleu_counts)
         means = {
-            name: times @ each / times.sum(axis=1) for name, each in (("ROUGE-L", self.rouge_l), ("CIDEr-D", self.cider_d))
+            name: times @ each / times.sum(axis=1)
+            for name, each in (("ROUGE-L", self.rouge_l), ("CIDEr-D", self.cider_d), ("CIDEr", self.cider))
         }
         return {f"BLEU-{n + 1}": blue[:, n] for n in range(ORDERS)} | means
+
+
+def _interval(draws: np.ndarray) -> tuple[float, float]:
+    low, high = np.quantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]).tolist()
+    return low, high
+
+
+def _chance(differences: np.ndarray) -> float:
+    """Return the two-sided p of the draws' differences (D,); never 0, as more draws might show otherwise."""
+    beyond = min((differences <= 0).sum(), (differences >= 0).sum())
+    return min(1.0, 2 * (float(beyond) + 1) / (len(differences) + 1))

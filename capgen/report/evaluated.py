@@ -3,7 +3,7 @@
 import math
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from capgen import metrics
-from capgen.evaluation import Evaluation, Reference, matched
+from capgen.evaluation import Evaluation, Predictions, Reference, covered
 from capgen.pipeline import map_ahead
 from capgen.report import pictures
 from capgen.results import Attention
@@ -33,6 +33,8 @@ FACTS = {
     "distinct-2": "distinct-2",
     "sharing": "images that share a caption",
     "length": "words of a caption",
+    "seen in training": "captions seen in training",
+    "log-likelihood": "log-likelihood of a word",
 }
 """What the page calls the values of ``metrics.variety``."""
 
@@ -55,7 +57,6 @@ class Card:
 
 
 def describe(
-    title: str,
     subtitle: str,
     evaluated: Evaluation,
     cards: Sequence[Card],
@@ -64,8 +65,7 @@ def describe(
     """Return what a report shows, as ``capgen.report.write`` takes it.
 
     Args:
-        title: What was evaluated.
-        subtitle: On what.
+        subtitle: On what it was evaluated.
         evaluated: Its scores.
         cards: One a picture, see ``cards``.
         on_progress: Told how many pictures are done, and how many there are.
@@ -73,7 +73,7 @@ def describe(
     chosen = spread(cards, MOST)
     longest = pictures.LONGEST if len(chosen) <= MANY else pictures.LONGEST // 2
     return {
-        "title": title,
+        "title": evaluated.name,
         "subtitle": subtitle,
         "scores": [
             {"name": name, "value": evaluated.scores[name], "low": low, "high": high}
@@ -81,34 +81,24 @@ def describe(
         ],
         "facts": [
             (FACTS.get(name, name), f"{value:,}" if isinstance(value, int) else f"{value:.3f}")
-            for name, value in evaluated.variety.items()
+            for name, value in {**evaluated.by_java, **evaluated.variety}.items()
         ],
         "histograms": [_lengths(cards), _scores(cards)],
         "gallery": {"total": len(cards), "cards": list(_plain(chosen, longest, on_progress))},
     }
 
 
-def cards(
-    captions: Mapping[str, str],
-    references: Sequence[Reference],
-    scores: Sequence[float],
-    attention: Mapping[str, Attention | None],
-) -> list[Card]:
+def cards(predictions: Predictions, references: Sequence[Reference], evaluated: Evaluation) -> list[Card]:
     """Put captions, pictures and scores together.
 
     Args:
-        captions: By what they call their image.
+        predictions: The captions.
         references: Of the split.
-        scores: CIDEr-D of each caption.
-        attention: Of captions, where it is known.
-
-    Raises:
-        DataError: A caption has no reference.
+        evaluated: What they score.
     """
-    found = matched(captions, references)
     return [
-        Card(reference, caption, score, attention.get(key))
-        for reference, (key, caption), score in zip(found, captions.items(), scores, strict=True)
+        Card(reference, predictions.captions[reference.id], score, predictions.attention.get(reference.id))
+        for reference, score in zip(covered([predictions], references), evaluated.each, strict=True)
     ]
 
 
