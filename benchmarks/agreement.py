@@ -54,8 +54,9 @@ def main(folder: Path, model: str | None) -> None:
         for image, keys in by_image.items()
         for key, found in zip(keys, captioner.score(folder / "images" / image, [captions[key] for key in keys]), strict=True)
     }
+    known = metrics.References(truths)
     scores: dict[str, Callable[[], list[float]]] = {
-        "BLEU-4": lambda: [float(metrics.bleu_of(row)[3]) for row in metrics.bleu_counts(tokens, truths)],
+        "BLEU-4": lambda: [float(metrics.bleu_of(row)[3]) for row in metrics.bleu_counts(known, known.matches(tokens))],
         "ROUGE-L": lambda: metrics.rouge_l(tokens, truths)[1],
         "CIDEr-D": lambda: metrics.cider_d(tokens, truths)[1],
         "the captioner's likelihood": lambda: [likely[pair] for pair in pairs],

@@ -28,16 +28,23 @@ tokens = st.lists(st.sampled_from(["a", "dog", "runs", "fast", CLOSING]), max_si
 @given(st.lists(st.tuples(tokens, tokens, st.lists(tokens, min_size=1, max_size=3)), min_size=1, max_size=4))
 def test_one_scorer_of_many_captions_gives_what_cider_d_gives(pictures):
     first, second, references = zip(*pictures, strict=True)
-    scorer = metrics.CiderD(references)
+    known = metrics.References(references)
+    scorer = metrics.Cider(known)
     for candidates in (first, second, first):
         _, expected = metrics.cider_d(candidates, references)
-        assert [scorer.score(index, candidate) for index, candidate in enumerate(candidates)] == expected
+        assert scorer.scores(known.matches(candidates)).tolist() == expected
+    twice = [*range(len(references)), *range(len(references))]
+    both = scorer.scores(known.matches([*first, *second], twice)).tolist()
+    assert both == [*metrics.cider_d(first, references)[1], *metrics.cider_d(second, references)[1]]
 
 
 def test_a_caption_without_its_closing_scores_less():
     references = [[["a", "dog", "runs", CLOSING]], [["two", "cats", "sit", CLOSING]], [["a", "boat", CLOSING]]]
-    scorer = metrics.CiderD(references)
-    assert scorer.score(0, ["a", "dog", "runs"]) < scorer.score(0, ["a", "dog", "runs", CLOSING]) == pytest.approx(10)
+    known = metrics.References(references)
+    open_one, closed = metrics.Cider(known).scores(
+        known.matches([["a", "dog", "runs"], ["a", "dog", "runs", CLOSING]], [0, 0])
+    )
+    assert open_one < closed == pytest.approx(10)
 
 
 # The loss
@@ -143,16 +150,25 @@ def test_the_advantages_of_an_image_sum_to_nothing(made, ending):
     np.testing.assert_allclose(first.sum(axis=1), 0.0, atol=1e-5)
 
 
+def judged_by(monkeypatch):
+    """Fill a list with the pictures and tokens that are judged."""
+    judged, matches = [], metrics.References.matches
+
+    def told(self, candidates, pictures):
+        judged.extend(zip(pictures, candidates, strict=True))
+        return matches(self, candidates, pictures)
+
+    monkeypatch.setattr(metrics.References, "matches", told)
+    return judged
+
+
 def test_a_caption_that_is_cut_off_gets_no_closing_and_is_not_blamed_for_its_end(made, monkeypatch):
-    judged, score = [], metrics.CiderD.score
-    monkeypatch.setattr(
-        metrics.CiderD, "score", lambda self, picture, said: judged.append(said) or score(self, picture, said)
-    )
+    judged = judged_by(monkeypatch)
     inputs, targets, weights, _ = made(ending=-1.0).batch([0, 1, 2], [0])
     captions = drawn_captions(inputs, targets)
     cut = [len(caption) == LONGEST for caption in captions]
     assert 0 < sum(cut) < len(cut)
-    assert [CLOSING not in said for said in judged] == cut
+    assert [CLOSING not in said for _, said in judged] == cut
     for rows, is_cut in zip(advantages_of(inputs, weights), cut, strict=True):
         assert len(rows) == LONGEST + 1 or not is_cut
         assert (rows[-1] == 0.0) == is_cut
@@ -176,8 +192,7 @@ def test_slots_are_judged_by_what_they_are_filled_with(made, monkeypatch):
     monkeypatch.setattr(test_decoding, "V", len(SPECIAL) + 6)
     names = Names([Name("dog", "dogs", "animal", "count", (0,)), Name("cat", "cats", "animal", "count", (1,))])
     vocabulary = Vocabulary((*SPECIAL, *names.slots, "a", "runs", "fast", "slow"))
-    judged = []
-    monkeypatch.setattr(metrics.CiderD, "score", lambda self, picture, said: judged.append((picture, said)) or 0.0)
+    judged = judged_by(monkeypatch)
     made(vocabulary=vocabulary, names=names, favoured={FIRST_WORD: 3.0}).batch([0, 1, 2], [0])
     said = {index: {word for picture, words in judged if picture == index for word in words} for index in range(3)}
     assert "dog" in said[0]
@@ -253,7 +268,7 @@ def test_a_caption_drawn_for_several_pictures_loses_what_is_asked_for(made, monk
     )
     assert rewards._others(two).tolist() == [[1, 0], [1, 1]]
     assert rewards._others(three).tolist() == [[0, 1], [1, 0]]
-    monkeypatch.setattr(metrics.CiderD, "score", lambda self, picture, said: 1.0)
+    monkeypatch.setattr(metrics.Cider, "scores", lambda self, matches: np.ones(len(matches.pictures)))
     critic = made()
     critic._sharing = 0.25
     monkeypatch.setattr(rewards, "_others", lambda ids: np.tile(np.arange(ids.shape[1]), (len(ids), 1)))

@@ -8,16 +8,17 @@ from collections.abc import Sequence
 import numpy as np
 
 from capgen.metrics.bleu import bleu, bleu_counts, bleu_of
-from capgen.metrics.cider import CiderD, cider, cider_d
+from capgen.metrics.cider import Cider, cider, cider_d
 from capgen.metrics.java import java_scores
+from capgen.metrics.ngrams import References
 from capgen.metrics.rouge import rouge_l
 from capgen.metrics.scored import Difference, Scored
 from capgen.metrics.tokenizer import tokenize
 from capgen.metrics.variety import variety
 
 __all__ = [
-    "CiderD", "Difference", "Scored", "bleu", "bleu_counts", "bleu_of", "cider", "cider_d", "compare", "java_scores",
-    "rouge_l", "score", "tokenize", "variety",
+    "Cider", "Difference", "References", "Scored", "bleu", "bleu_counts", "bleu_of", "cider", "cider_d", "compare",
+    "java_scores", "rouge_l", "score", "tokenize", "variety",
 ]  # fmt: skip
 
 
@@ -28,10 +29,10 @@ def compare(candidates: Sequence[Sequence[str]], references: Sequence[Sequence[S
         candidates: Tokens of one caption a picture.
         references: Tokens of the human captions of each picture, in the same order.
     """
-    _, rouge = rouge_l(candidates, references)
-    _, with_d = cider_d(candidates, references)
-    _, without = cider(candidates, references)
-    return Scored(bleu_counts(candidates, references), np.array(rouge), np.array(with_d), np.array(without))
+    known = References(references)
+    matches = known.matches(candidates)
+    with_d, without = Cider(known).scores(matches), Cider(known, plain=True).scores(matches)
+    return Scored(bleu_counts(known, matches), np.array(rouge_l(candidates, references)[1]), with_d, without)
 
 
 def score(candidates: Sequence[str], references: Sequence[Sequence[str]]) -> dict[str, float]:

@@ -1,19 +1,13 @@
 """BLEU-1 to BLEU-4 over a whole corpus (Papineni et al. 2002), with the closest reference length."""
 
-from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
 
-ORDERS = 4
+from capgen.metrics.ngrams import ORDERS, Matches, References
 
 _TINY, _SMALL = 1e-15, 1e-9
 """coco-caption's guards: an order without a match counts as almost nothing instead of making the score undefined."""
-
-
-def ngrams(tokens: Sequence[str], orders: int = ORDERS) -> Counter[tuple[str, ...]]:
-    """Count the n-grams of every order from 1 to ``orders``."""
-    return Counter(tuple(tokens[i : i + n]) for n in range(1, orders + 1) for i in range(len(tokens) - n + 1))
 
 
 def bleu(candidates: Sequence[Sequence[str]], references: Sequence[Sequence[Sequence[str]]]) -> list[float]:
@@ -26,31 +20,35 @@ def bleu(candidates: Sequence[Sequence[str]], references: Sequence[Sequence[Sequ
     Returns:
         BLEU-1 to BLEU-4, 0 to 1.
     """
-    return bleu_of(bleu_counts(candidates, references).sum(axis=0)).tolist()
+    known = References(references)
+    return bleu_of(bleu_counts(known, known.matches(candidates)).sum(axis=0)).tolist()
 
 
-def bleu_counts(candidates: Sequence[Sequence[str]], references: Sequence[Sequence[Sequence[str]]]) -> np.ndarray:
+def bleu_counts(references: References, matches: Matches) -> np.ndarray:
     """Count what BLEU is made of, so that the counts of any pictures can be added.
 
     Args:
-        candidates: Tokens of one caption a picture.
-        references: Tokens of the human captions of each.
+        references: The human captions of N pictures.
+        matches: Of one caption a picture.
 
     Returns:
         (N, 10): the matched and the possible n-grams of each order, the length of the caption and of the closest reference.
     """
-    rows = []
-    for candidate, truths in zip(candidates, references, strict=True):
-        most: Counter[tuple[str, ...]] = Counter()
-        for truth in truths:
-            most |= ngrams(truth)
-        matched = [0] * ORDERS
-        for gram, count in ngrams(candidate).items():
-            matched[len(gram) - 1] += min(count, most[gram])
-        possible = [max(0, len(candidate) - n) for n in range(ORDERS)]
-        closest = min((abs(len(t) - len(candidate)), len(t)) for t in truths)[1]
-        rows.append([*matched, *possible, len(candidate), closest])
-    return np.array(rows, np.int64)
+    lengths = matches.lengths
+    columns = []
+    for found in matches.orders:
+        most = np.zeros(len(found.counts.gram), int)
+        np.maximum.at(most, found.entry, found.count)
+        columns.append(np.bincount(found.counts.caption, np.minimum(found.counts.count, most), len(lengths)))
+    columns += [np.maximum(0, lengths - order) for order in range(ORDERS)]
+    apart = np.abs(references.lengths - np.repeat(lengths, np.diff(references.first)))
+    # the closest, of equally close ones the shorter: the least of both in one number
+    closest = np.minimum.reduceat(apart * _LONGEST + references.lengths, references.first[:-1]) % _LONGEST
+    return np.stack([*columns, lengths, closest], axis=1).astype(np.int64)
+
+
+_LONGEST = 1 << 20
+"""More words than a caption has."""
 
 
 def bleu_of(counts: np.ndarray) -> np.ndarray:

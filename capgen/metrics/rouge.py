@@ -26,10 +26,15 @@ def rouge_l(candidates: Sequence[Sequence[str]], references: Sequence[Sequence[S
 
 
 def longest_common_subsequence(first: Sequence[str], second: Sequence[str]) -> int:
-    """Return its length; the words need not be adjacent."""
-    row = [0] * (len(second) + 1)
-    for word in first:
-        diagonal = 0
-        for j, other in enumerate(second, 1):
-            diagonal, row[j] = row[j], diagonal + 1 if word == other else max(row[j], row[j - 1])
-    return row[-1]
+    """Return its length; the words need not be adjacent.
+
+    A column of the table in one whole number, whose bit i is off where the length grows with word i (Hyyrö 2004).
+    """
+    places: dict[str, int] = {}
+    for place, word in enumerate(first):
+        places[word] = places.get(word, 0) | 1 << place
+    whole = row = (1 << len(first)) - 1
+    for word in second:
+        same = row & places.get(word, 0)
+        row = row + same | row - same
+    return len(first) - (row & whole).bit_count()

@@ -69,7 +69,8 @@ class SelfCritical:
         """Count the n-grams of the human captions."""
         self.pictures, self._sharing = pictures, sharing
         self._features, self._wording, self._steps, self._options = features, wording, steps, options
-        self._scorer = metrics.CiderD([[[*metrics.tokenize(c), CLOSING] for c in p.captions] for p in pictures])
+        self._human = metrics.References([[[*metrics.tokenize(c), CLOSING] for c in p.captions] for p in pictures])
+        self._scorer = metrics.Cider(self._human)
 
     def batch(
         self, chosen: Sequence[int], seed: Sequence[int]
@@ -91,14 +92,14 @@ class SelfCritical:
         ids, _ = draw(steps, features.astype(np.float32), self._options, lots)
         captions = [[until_end(row) for row in rows] for rows in ids]
         longest = ids.shape[2]
-        rewards = np.array(
-            [
-                [self._reward(index, said, guess, closed=len(said) < longest) for said in texts]
-                for index, texts, guess in zip(chosen, captions, guesses, strict=True)
-            ]
-        )  # (N, K)
+        said = [
+            self._tokens(each, guess, closed=len(each) < longest)
+            for texts, guess in zip(captions, guesses, strict=True)
+            for each in texts
+        ]
+        count = ids.shape[1]
+        rewards = self._scorer.scores(self._human.matches(said, np.repeat(chosen, count))).reshape(-1, count)  # (N, K)
         rewards = rewards - self._sharing * _others(ids)
-        count = rewards.shape[1]
         advantages = (rewards - rewards.mean(axis=1, keepdims=True)) * count / (count - 1)
         inputs, targets = teacher_forced(captions, count, longest + 1)
         rows, places = np.divmod(inputs["places"], longest + 1)
@@ -106,9 +107,9 @@ class SelfCritical:
         weights[places == longest] = 0.0  # that a caption of the greatest length ends is no choice
         return {"features": features, **inputs}, targets, weights.astype(np.float32), float(rewards.mean())
 
-    def _reward(self, picture: int, ids: Sequence[int], guess: Guess | None, *, closed: bool) -> float:
+    def _tokens(self, ids: Sequence[int], guess: Guess | None, *, closed: bool) -> list[str]:
         said = metrics.tokenize(self._wording.text(ids, guess))
-        return self._scorer.score(picture, [*said, CLOSING] if closed else said)
+        return [*said, CLOSING] if closed else said
 
     def round(
         self,
