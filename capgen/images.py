@@ -227,7 +227,9 @@ def _file_bytes(path: Path) -> bytes:
     except OSError as error:
         if error.errno in {errno.EIO, errno.ESTALE}:
             raise ImageError("unreadable", f"the disk cannot read it ({error.strerror})") from error
-        raise ImageError("vanished", f"there is no such file ({error.strerror})") from error
+        raise ImageError(
+            "vanished", "there is no such file" if error.errno == errno.ENOENT else str(error.strerror)
+        ) from error
     except ValueError as error:  # a name that no file can have, such as one with a zero byte
         raise ImageError("vanished", f"there is no such file ({_one_line(error)})") from error
     except MemoryError as error:

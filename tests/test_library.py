@@ -767,6 +767,7 @@ def test_a_file_that_is_still_being_written_is_left_until_it_is_whole(shelf, kno
     rows = [json.loads(line) for line in (shelf.place / "report.jsonl").read_text().splitlines()]
     assert [(Path(row["path"]).name, row["status"]) for row in rows] == [("a.png", "captioned"), ("b.png", "captioned")]
     assert shelf.texts() == {"a": f"{known['a.png']}\n", "b": f"{known['b.png']}\n"}
+    assert said.splitlines()[0] == "watching for pictures; Ctrl-C ends it"
     assert said.splitlines()[-1].startswith("2 captioned in ")
 
 

@@ -238,6 +238,7 @@ def _watch(library: Library, wanted: Wanted, teller: "_Teller", *, fail_fast: bo
     """Caption what arrives until it is interrupted, which is how a watch ends well."""
     selection = replace(wanted.selection, lenient=True)
     arrivals = Arrivals(lambda: selection.find(wanted.arguments, wanted.listed))
+    teller.mention("watching for pictures; Ctrl-C ends it")
     try:
         for found in arrivals.for_ever():
             _go(_settling(library.run(_free(library, found, teller)), arrivals), teller, fail_fast=fail_fast)
@@ -324,6 +325,11 @@ class _Teller:
         """What did not go as usual, for the progress bar."""
         parts = ((self.failed, "failed"), (self._counts["skipped"], "skipped"), (self._counts["unsure"], "unsure"))
         return ", ".join(f"{count:,} {what}" for count, what in parts if count)
+
+    def mention(self, what: str) -> None:
+        """Say something that is no failure."""
+        if not self._quiet:
+            say(what)
 
     def take(self, result: Result) -> None:
         """Count a result, report it, and name it if something is wrong."""
