@@ -9,7 +9,7 @@ from capgen.names import Guess, Names, slot
 from capgen.vocabulary import SPECIAL, Vocabulary, words
 
 EAGER = 2.0
-"""What the classifier's certainty of a name adds to the log-probability of its slot, at most."""
+"""How much a search favours slots, see ``Wording.led``; chosen on dev."""
 
 AGAIN = -50.0
 """What is added to the log-probability of a word that is not said twice; finite, as there may be nothing else to say."""
@@ -45,7 +45,14 @@ class Wording:
         said = [self.vocabulary.entries[index] for index in ids]
         return self.names.placed(said, guess) if self.names and guess else [(word, place) for place, word in enumerate(said)]
 
-    def led(self, steps: StepFunction, guesses: Sequence[Guess | None], unsaid: Collection[str] = ()) -> StepFunction:
+    def led(
+        self,
+        steps: StepFunction,
+        guesses: Sequence[Guess | None],
+        unsaid: Collection[str] = (),
+        *,
+        eager: float = EAGER,
+    ) -> StepFunction:
         """Lead a search by what its pictures show.
 
         No mark of a style is said, no slot that cannot be filled, and no word again that people do not say again. Slots
@@ -55,6 +62,7 @@ class Wording:
             steps: The decoder.
             guesses: Of the N pictures that will be searched, if the captioner has names.
             unsaid: Words that no name may contain.
+            eager: What the classifier's certainty of a name adds to the log-probability of its slot, at most.
         """
         if not self._marks.any() and not self._once.any():
             return steps
@@ -63,7 +71,7 @@ class Wording:
             if not (self.names and guess):
                 continue
             for group in self.names.fillable(guess, unsaid):
-                row[self.vocabulary.ids(slot(group, plural=plural) for plural in (False, True))] = EAGER * guess.sure[group]
+                row[self.vocabulary.ids(slot(group, plural=plural) for plural in (False, True))] = eager * guess.sure[group]
         return _Led(steps, self._marks, self._once, favours)
 
 

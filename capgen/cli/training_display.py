@@ -39,8 +39,9 @@ class PlainLines:
 
     def on_epoch(self, epoch: "Epoch", *, best: bool) -> None:
         """Print the epoch."""
+        loss = f"loss {epoch.loss:.4f}" if epoch.number else "as it begins"
         say(
-            f"epoch {epoch.number}: loss {epoch.loss:.4f}, dev loss {epoch.dev_loss:.4f}, dev CIDEr-D {epoch.cider_d:.4f}, "
+            f"epoch {epoch.number}: {loss}, dev loss {epoch.dev_loss:.4f}, dev CIDEr-D {epoch.cider_d:.4f}, "
             f"dev BLEU-4 {epoch.bleu_4:.4f}, {epoch.seconds:.0f} s{', best so far' if best else ''}"
         )
         for path, caption in epoch.samples:
@@ -89,8 +90,11 @@ class LiveDisplay:
 
         table = Table("epoch", "loss", "dev loss", "dev CIDEr-D", "dev BLEU-4", "seconds", "")
         for epoch, best in self._rows:
-            numbers = (epoch.loss, epoch.dev_loss, epoch.cider_d, epoch.bleu_4)
-            table.add_row(str(epoch.number), *(f"{n:.4f}" for n in numbers), f"{epoch.seconds:.0f}", "best" if best else "")
+            loss = f"{epoch.loss:.4f}" if epoch.number else ""
+            numbers = (epoch.dev_loss, epoch.cider_d, epoch.bleu_4)
+            table.add_row(
+                str(epoch.number), loss, *(f"{n:.4f}" for n in numbers), f"{epoch.seconds:.0f}", "best" if best else ""
+            )
         samples = Table.grid(padding=(0, 2))
         for path, caption in self._rows[-1][0].samples if self._rows else ():
             samples.add_row(Path(path).name, caption)

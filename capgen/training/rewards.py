@@ -88,7 +88,8 @@ class SelfCritical:
         features = self._features.rows(keys)
         guesses = [self._features.guess(key) for key in keys]
         lots = np.random.default_rng(seed).integers(2**63, size=len(chosen)).tolist()
-        steps = self._wording.led(self._steps, guesses)
+        # slots are as likely as the policy has them, or it would be taught to make up for the favour they get in a search
+        steps = self._wording.led(self._steps, guesses, eager=0.0)
         ids, _ = draw(steps, features.astype(np.float32), self._options, lots)
         captions = [[until_end(row) for row in rows] for rows in ids]
         longest = ids.shape[2]
