@@ -35,7 +35,7 @@ def write(source: Path, page: Path) -> int:
         for key, text in captions.items()
     }
     system = evaluation.Predictions("1,000 pictures", captions, attention=attention)
-    (evaluated,) = evaluation.evaluate([system], evaluation.Split(references, []))
+    (evaluated,) = evaluation.evaluate([system], evaluation.Split("test", references, []))
     cards = pages.cards(system, references, evaluated)
     report.write(page, pages.describe(source.name, evaluated, cards))
     return len(cards)

@@ -1,8 +1,9 @@
 """Scoring captions: a captioner's on a split, or any system's from a file, against human captions."""
 
+import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -37,10 +38,12 @@ class Split:
     """What captions are compared with.
 
     Attributes:
+        name: Of the source and the split, e.g. ``"flickr8k-test"``; of a source without splits ``"captions.json-all"``.
         references: The pictures of the split.
         training: The human captions of the train split beside it; none if there is none, or it is the split itself.
     """
 
+    name: str
     references: list[Reference]
     training: list[str]
 
@@ -59,7 +62,7 @@ def from_dataset(name: str, split: str) -> Split:
     references = [
         Reference(_unique_id(Path(picture.path), counts), Path(picture.path), picture.captions) for picture in pictures
     ]
-    return Split(references, training)
+    return Split(f"{name}-{split}", references, training)
 
 
 def from_source(source: Path, split: str) -> Split:
@@ -84,7 +87,8 @@ def from_source(source: Path, split: str) -> Split:
     ]
     if not references:
         raise DataError(f"{source} has no captions in its {split} split; choose another with --split")
-    return Split(references, [c for row in reading.rows if row.split == TRAIN != split for c in row.captions])
+    training = [c for row in reading.rows if row.split == TRAIN != split for c in row.captions]
+    return Split(f"{source.resolve().name}-{wanted or 'all'}", references, training)
 
 
 TRAIN = "train"
@@ -99,14 +103,14 @@ class Predictions:
         captions: By the id of the reference.
         problems: What is wrong with them, a sentence each.
         attention: Where a captioner looked, by the id of the reference, if that is known.
-        likelihood: The mean log-probability that a captioner gives to a word of its captions, ends included.
+        log_probabilities: What a captioner gives to its captions, by the id of the reference.
     """
 
     name: str
     captions: Mapping[str, str]
     problems: Sequence[str] = ()
     attention: Mapping[str, Attention | None] = field(default_factory=dict)
-    likelihood: float | None = None
+    log_probabilities: Mapping[str, float] = field(default_factory=dict)
 
 
 def read_predictions(path: Path, references: Sequence[Reference], *, allow_missing: bool = False) -> Predictions:
@@ -185,7 +189,7 @@ class Evaluation:
         intervals: The 95 % interval of each score.
         by_java: See ``metrics.java_scores``; without intervals.
         variety: See ``metrics.variety``; also ``seen in training``, the share of captions that an image of the train split
-            has, and ``log-likelihood``, see ``Predictions``; where they are known.
+            has, and ``log-likelihood``, what the captioner gives to a word of its captions, ends included; where known.
         each: CIDEr-D of each caption, in the order of the references.
         missing: Images of the split that are not counted.
         uncomputed: By the name of a score the reason that it is missing.
@@ -202,20 +206,15 @@ class Evaluation:
     uncomputed: dict[str, str]
     compared: metrics.Scored
 
-    def flat(self) -> dict[str, float]:
-        """Return all of it by name, the ends of intervals as ``NAME low`` and ``NAME high``."""
+    def flat(self) -> dict[str, float | None]:
+        """Return all of it by name, the ends of intervals as ``NAME low`` and ``NAME high``; None is not computed."""
         ends = {
             f"{name} {end}": value
             for name, both in self.intervals.items()
             for end, value in zip(("low", "high"), both, strict=True)
         }
-        return {
-            **self.scores,
-            **self.by_java,
-            **({"images missing": self.missing} if self.missing else {}),
-            **ends,
-            **self.variety,
-        }
+        missing = {"images missing": self.missing} if self.missing else {}
+        return {**self.scores, **missing, **self.by_java, **dict.fromkeys(self.uncomputed), **ends, **self.variety}
 
 
 def covered(systems: Sequence[Predictions], references: Sequence[Reference]) -> list[Reference]:
@@ -247,8 +246,9 @@ def evaluate(systems: Sequence[Predictions], split: Split) -> list[Evaluation]:
         variety = metrics.variety(tokens)
         if seen:
             variety["seen in training"] = sum(tuple(each) in seen for each in tokens) / len(tokens)
-        if system.likelihood is not None:
-            variety["log-likelihood"] = system.likelihood
+        if system.log_probabilities:
+            spoken = sum(len(words(system.captions[reference.id])) + 1 for reference in common)  # with the ends
+            variety["log-likelihood"] = sum(system.log_probabilities[reference.id] for reference in common) / spoken
         evaluations.append(
             Evaluation(
                 name=system.name,
@@ -265,13 +265,10 @@ def evaluate(systems: Sequence[Predictions], split: Split) -> list[Evaluation]:
     return evaluations
 
 
-def told_apart(systems: Sequence[Predictions], given: Iterable[str]) -> list[Predictions]:
+def told_apart(names: Sequence[str], given: Sequence[str]) -> list[str]:
     """Name systems as they were given where several have one name."""
-    counts = Counter(system.name for system in systems)
-    return [
-        system if counts[system.name] == 1 else replace(system, name=name)
-        for system, name in zip(systems, given, strict=True)
-    ]
+    counts = Counter(names)
+    return [name if counts[name] == 1 else text for name, text in zip(names, given, strict=True)]
 
 
 def flat(evaluations: Sequence[Evaluation]) -> dict[str, Any]:
@@ -295,12 +292,18 @@ def flat(evaluations: Sequence[Evaluation]) -> dict[str, Any]:
     return found
 
 
+def system_name(captioner: Captioner, options: DecodingOptions) -> str:
+    """Call a captioner with a way of searching."""
+    return f"{captioner.bundle.description.name}-beam{options.beam}"
+
+
 def predict(
     captioner: Captioner,
     references: Sequence[Reference],
     options: DecodingOptions,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
     *,
+    name: str = "",
     looking: bool = False,
 ) -> Predictions:
     """Caption the pictures of references from their files, as ``capgen caption`` would.
@@ -309,6 +312,7 @@ def predict(
         captioner: Who captions.
         references: Of the split.
         options: How to search.
+        name: What the predictions are called; by default the captioner and its beam.
         on_progress: Told how many are done, and how many there are.
         looking: Say of each word where the captioner looked, if it knows.
 
@@ -326,18 +330,17 @@ def predict(
             raise DataError(f"{result.path} cannot be captioned: {result.reason}; mend it or prepare the data set again")
         found[reference.id] = result.captions[0]
         on_progress(done, len(references))
-    spoken = sum(len(words(caption.text)) + 1 for caption in found.values())
     return Predictions(
-        name=f"{captioner.bundle.description.name}-beam{options.beam}",
+        name=name or system_name(captioner, options),
         captions={key: caption.text for key, caption in found.items()},
         attention={key: caption.attention for key, caption in found.items()},
-        likelihood=sum(caption.log_probability for caption in found.values()) / spoken,
+        log_probabilities={key: caption.log_probability for key, caption in found.items()},
     )
 
 
 def save_predictions(name: str, predictions: Mapping[str, str]) -> Path:
     """Write predictions in COCO's result format to the data folder, and return the file."""
-    path = paths.data_dir() / "predictions" / f"{name}.json"
+    path = paths.data_dir() / "predictions" / f"{name.replace(os.sep, '-')}.json"
     rows = [{"image_id": int(key) if _is_number(key) else key, "caption": text} for key, text in predictions.items()]
     files.write_json(path, rows)
     return path

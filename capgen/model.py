@@ -191,9 +191,10 @@ class Model:
         return Caption(f"{options.opening} {said}".strip(), confidence, found.log_probability)
 
     def score(self, picture: Described, captions: Sequence[str]) -> list[Likelihood]:
-        """Say how likely captions of a described picture are."""
+        """Say how likely captions of a described picture are: as a search sees them, but words may be repeated."""
         ids = [self.wording.ids(caption, picture.guess) for caption in captions]
-        found = decoding.log_likelihoods(self._steps, picture.features[None], ids)
+        steps = self.wording.led(self._steps, [picture.guess], repeating=True)
+        found = decoding.log_likelihoods(steps, picture.features[None], ids)
         entries = self.bundle.vocabulary.entries
         return [
             Likelihood(caption, tuple(entries[index] for index in (*said, END)), tuple(scores.tolist()))

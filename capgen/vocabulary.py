@@ -70,7 +70,7 @@ class Vocabulary:
     def extended(self, other: "Vocabulary") -> "Vocabulary":
         """Return this one and after it what only ``other`` has, so that every id stays."""
         entries = (*self.entries, *(entry for entry in other.entries if entry not in self))
-        return Vocabulary(entries, self.repeated and self.repeated | (other.repeated or frozenset()))
+        return Vocabulary(entries, None if self.repeated is None else self.repeated | (other.repeated or frozenset()))
 
     @classmethod
     def from_plain(cls, values: Any) -> "Vocabulary":

@@ -52,6 +52,7 @@ class Wording:
         unsaid: Collection[str] = (),
         *,
         eager: float = EAGER,
+        repeating: bool = False,
     ) -> StepFunction:
         """Lead a search by what its pictures show.
 
@@ -63,8 +64,10 @@ class Wording:
             guesses: Of the N pictures that will be searched, if the captioner has names.
             unsaid: Words that no name may contain.
             eager: What the classifier's certainty of a name adds to the log-probability of its slot, at most.
+            repeating: Let any word be said again.
         """
-        if not self._marks.any() and not self._once.any():
+        once = np.zeros_like(self._once) if repeating else self._once
+        if not self._marks.any() and not once.any():
             return steps
         favours = np.full((len(guesses), len(self.vocabulary)), -np.inf, np.float32)
         for row, guess in zip(favours, guesses, strict=True):
@@ -72,7 +75,7 @@ class Wording:
                 continue
             for group in self.names.fillable(guess, unsaid):
                 row[self.vocabulary.ids(slot(group, plural=plural) for plural in (False, True))] = eager * guess.sure[group]
-        return _Led(steps, self._marks, self._once, favours)
+        return _Led(steps, self._marks, once, favours)
 
 
 class _Led:

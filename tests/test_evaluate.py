@@ -2,6 +2,7 @@
 
 import json
 
+import pytest
 from conftest import draw_dataset
 
 
@@ -124,6 +125,49 @@ def test_systems_are_compared_over_the_images_that_all_of_them_caption(captioner
     assert all(value == 0 for name, value in found["few.json"].items() if name.endswith("difference"))
     assert captioner.run(*request, "--report", tmp_path / "r.html").returncode == 2
     assert captioner.run("evaluate", tmp_path / "few.json", "--data", "shapes", "--beam", 2).returncode == 2
+    done = captioner.run(
+        "evaluate", tmp_path / "few.json", "--data", "shapes", "--allow-missing", "--json", tmp_path / "few.json"
+    )
+    assert done.returncode == 2
+    assert json.loads((tmp_path / "few.json").read_text()) == rows[:-2]
+
+
+def test_the_log_likelihood_is_of_the_images_that_are_scored_and_what_score_says(captioner, tmp_path):
+    captioner.run("evaluate", "shapes", "--data", "shapes", "--json", tmp_path / "all.json")
+    rows = json.loads((captioner.folder / "user/predictions/shapes-beam5-shapes-test.json").read_text())
+    (tmp_path / "one.json").write_text(json.dumps(rows[:1]))
+    request = ["evaluate", "shapes", tmp_path / "one.json", "--data", "shapes", "--allow-missing"]
+    done = captioner.run(*request, "--json", tmp_path / "some.json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads((tmp_path / "some.json").read_text())["shapes-beam5"]["log-likelihood"]
+    assert found != json.loads((tmp_path / "all.json").read_text())["log-likelihood"]
+    image = captioner.source / "images" / rows[0]["image_id"]
+    done = captioner.run("score", image, rows[0]["caption"], "--model", "shapes", "--format", "jsonl")
+    assert json.loads(done.stdout)["per_word"] == pytest.approx(found, abs=2e-4)
+
+
+def test_many_systems_of_any_name_lose_no_digit_and_their_signs_are_shown(captioner, tmp_path):
+    captioner.run("evaluate", "shapes", "--data", "shapes")
+    own = (captioner.folder / "user/predictions/shapes-beam5-shapes-test.json").read_bytes()
+    files = [tmp_path / f"system[{index}][/y].json" for index in range(6)]
+    for file in files:
+        file.parent.mkdir(exist_ok=True, parents=True)
+        file.write_bytes(own)
+    done = captioner.run("evaluate", *files, "--data", "shapes", "--json", tmp_path / "scores.json")
+    assert done.returncode == 0, done.stderr
+    score = f"{json.loads((tmp_path / 'scores.json').read_text())[str(files[0])]['BLEU-4']:.4f}"
+    assert done.stdout.count(score) >= 6
+    assert "…" not in done.stdout
+    assert captioner.run("evaluate", files[0], files[0], "--data", "shapes").returncode == 2
+
+
+def test_a_file_given_as_predictions_may_have_any_name(captioner, tmp_path):
+    captioner.run("evaluate", "shapes", "--data", "shapes")
+    own = (captioner.folder / "user/predictions/shapes-beam5-shapes-test.json").read_bytes()
+    (tmp_path / "captions").write_bytes(own)
+    done = captioner.run("evaluate", "--predictions", tmp_path / "captions", "--data", "shapes")
+    assert done.returncode == 0, done.stderr
+    assert captioner.run("evaluate", "shapes", tmp_path / "none.json", "--data", "shapes").stderr.count("predictions:") == 0
 
 
 def test_two_files_of_one_name_are_told_apart(captioner, tmp_path):

@@ -265,10 +265,20 @@ def test_without_java_its_scores_are_named_as_missing(monkeypatch):
     assert "capgen[java]" in metrics.java_scores([["a", "dog"]], [[["a", "dog"]]])[1]["METEOR"]
 
 
-def test_a_java_that_fails_is_told_and_costs_no_other_score(monkeypatch, tmp_path):
-    (tmp_path / "java").write_text("#!/bin/sh\nexit 3\n")
+@pytest.mark.parametrize("count", [1, 3000])
+@pytest.mark.parametrize(
+    ("script", "reason"), [("exit 3", "no reason"), ("echo 'out of memory' >&2; exit 1", "out of memory")]
+)
+def test_a_java_that_fails_is_told_and_costs_no_other_score(monkeypatch, tmp_path, count, script, reason):
+    (tmp_path / "java").write_text(f"#!/bin/sh\n{script}\n")
     (tmp_path / "java").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
-    scores, reasons = metrics.java_scores([["a", "dog"]], [[["a", "dog"]]])
+    scores, reasons = metrics.java_scores([["a", "dog"]] * count, [[["a", "dog"]]] * count)
     assert "METEOR" not in scores
-    assert reasons["METEOR"]
+    assert reason in reasons["METEOR"]
+
+
+def test_a_picture_without_references_is_refused():
+    for references in ([[["a"]], [], [["c"]]], [[["a"]], []], []):
+        with pytest.raises(ValueError, match="needs a reference"):
+            metrics.References(references)

@@ -30,7 +30,7 @@ def made(captions, **more):
     """Describe an evaluation of captions, by image id, against one reference each."""
     references = [Reference(key, more.get("paths", {}).get(key), (f"a {key} on snow", "it runs")) for key in captions]
     system = evaluation.Predictions("title", captions, attention=more.get("attention", {}))
-    (evaluated,) = evaluation.evaluate([system], evaluation.Split(references, []))
+    (evaluated,) = evaluation.evaluate([system], evaluation.Split("test", references, []))
     return pages.describe("subtitle", evaluated, pages.cards(system, references, evaluated))
 
 

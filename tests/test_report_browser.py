@@ -74,7 +74,7 @@ def folder(tmp_path_factory):
 
 def write(path, references, captions, attention):
     system = evaluation.Predictions("drawn", captions, attention=attention)
-    (evaluated,) = evaluation.evaluate([system], evaluation.Split(references, []))
+    (evaluated,) = evaluation.evaluate([system], evaluation.Split("test", references, []))
     report.write(path, pages.describe("for a test", evaluated, pages.cards(system, references, evaluated)))
 
 

@@ -124,6 +124,7 @@ def test_an_extended_vocabulary_repeats_what_either_does_if_that_was_known():
     old, new = Vocabulary(("a", "b"), frozenset("a")), Vocabulary(("b", "c"), frozenset("c"))
     assert old.extended(new) == Vocabulary(("a", "b", "c"), frozenset("ac"))
     assert Vocabulary(("a",)).extended(new).repeated is None
+    assert Vocabulary(("a",), frozenset()).extended(new).repeated == {"c"}
 
 
 @pytest.mark.parametrize("repeated", [None, frozenset(), frozenset(["a"])])

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from capgen.cli import app
-from capgen.cli.console import Quiet, Verbose, command, progress, say
+from capgen.cli.console import Quiet, Verbose, command, printable, progress, say
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,76 +48,93 @@ def evaluate_command(
     Scores a captioner on a split of a prepared data set, or a file of predictions of any system; of several, each is
     compared with the first.
     """
+    import dataclasses
+
     from capgen import evaluation, files, report
+    from capgen.captioner import Captioner
 
     given: list[str | None] = [*(models or []), *([str(predictions)] if predictions else [])] or [None]
+    captioners = [name for name in given if name is None or not (name == str(predictions) or _is_file(name))]
+    inputs = [name for name in given if name is not None and name not in captioners]
+    _check(given, captioners, data, references, beam, report_file)
+    for file, option in ((json_file, "--json"), (report_file, "--report")):
+        if file is not None and file.resolve() in {Path(name).resolve() for name in inputs}:
+            raise typer.BadParameter("it would replace captions that are scored; choose another file", param_hint=option)
+    if report_file is not None:
+        report.check_place(report_file)
+    truth = evaluation.from_source(references, split) if references else evaluation.from_dataset(str(data), split)
+    # all are opened before the first captions a picture, which may take an hour
+    opened = {name: Captioner.load(name) for name in captioners}
+    read: dict[str | None, Predictions] = {name: _read(Path(name), truth, allow_missing=allow_missing) for name in inputs}
+    ways = {name: dataclasses.replace(one.options, beam=beam or one.options.beam) for name, one in opened.items()}
+    usual = [read[name].name if name in read else evaluation.system_name(opened[name], ways[name]) for name in given]
+    systems = []
+    for name, called in zip(given, evaluation.told_apart(usual, list(map(str, given))), strict=True):
+        if name in read:
+            systems.append(dataclasses.replace(read[name], name=called))
+            continue
+        looking = report_file is not None
+        with progress("Captioning", shown=not quiet) as tell:
+            found = evaluation.predict(opened[name], truth.references, ways[name], tell, name=called, looking=looking)
+        saved = evaluation.save_predictions(f"{called}-{truth.name}", found.captions)
+        if not quiet:
+            say(f"predictions: {saved}")
+        systems.append(found)
+    evaluations = evaluation.evaluate(systems, truth)
+    where = f"{truth.name}, {_counted(evaluations[0])}"
+    if json_file is not None:
+        files.write_json(json_file, evaluation.flat(evaluations))
+    if report_file is not None:
+        _report(report_file, systems[0], evaluations[0], truth, where, quiet=quiet)
+    _show(evaluations, where)
+
+
+def _is_file(name: str) -> bool:
+    """Tell a file of captions from a captioner."""
+    return name.lower().endswith(".json")
+
+
+def _check(
+    given: "Sequence[str | None]",
+    captioners: "Sequence[str | None]",
+    data: str | None,
+    references: Path | None,
+    beam: int | None,
+    report_file: Path | None,
+) -> None:
+    """Make sure that what is asked for goes together."""
     if (data is None) == (references is None):
         raise typer.BadParameter(
             "give one of them: what the captions are compared with", param_hint="--data or --references"
         )
-    if beam is not None and all(map(_is_file, given)):
+    if beam is not None and not captioners:
         raise typer.BadParameter("there is no captioner among what is scored; leave it out", param_hint="--beam")
     if report_file is not None and len(given) > 1:
         raise typer.BadParameter("it shows the captions of one; leave the others out", param_hint="--report")
-    if report_file is not None:
-        report.check_place(report_file)
-    if references is not None:
-        truth, compared = evaluation.from_source(references, split), f"{references.name}-{split}"
-    else:
-        truth, compared = evaluation.from_dataset(str(data), split), f"{data}-{split}"
-    systems = [
-        _read(each, truth, allow_missing=allow_missing)
-        if _is_file(each)
-        else _predicted(each, truth, beam, compared, looking=report_file is not None, quiet=quiet)
-        for each in given
-    ]
-    evaluations = evaluation.evaluate(evaluation.told_apart(systems, map(str, given)), truth)
-    where = f"{compared.removesuffix(f'-{split}')}, {split}, {_counted(evaluations[0])}"
-    if json_file is not None:
-        files.write_json(json_file, evaluation.flat(evaluations))
-    if report_file is not None:
-        from capgen.report import evaluated as pages
-
-        cards = pages.cards(systems[0], truth.references, evaluations[0])
-        with progress("Shrinking images", shown=not quiet) as tell:
-            report.write(report_file, pages.describe(where, evaluations[0], cards, tell))
-        if not quiet:
-            say(f"report: {report_file}")
-    _show(evaluations, where)
+    if len(set(given)) < len(given):
+        raise typer.BadParameter("the same is given twice; leave one out", param_hint="MODEL")
 
 
-def _read(given: str | None, truth: "Split", *, allow_missing: bool) -> "Predictions":
+def _read(path: Path, truth: "Split", *, allow_missing: bool) -> "Predictions":
     """Read a file of captions, and say what of it is left out."""
     from capgen import evaluation
 
-    system = evaluation.read_predictions(Path(str(given)), truth.references, allow_missing=allow_missing)
+    system = evaluation.read_predictions(path, truth.references, allow_missing=allow_missing)
     for problem in system.problems:
-        say(f"{given}: {problem}; left out")
+        say(f"{path}: {problem}; left out")
     return system
 
 
-def _is_file(given: str | None) -> bool:
-    """Tell a file of captions from a captioner."""
-    return given is not None and given.endswith(".json")
+def _report(file: Path, system: "Predictions", evaluated: "Evaluation", truth: "Split", where: str, *, quiet: bool) -> None:
+    """Write the page."""
+    from capgen import report
+    from capgen.report import evaluated as pages
 
-
-def _predicted(
-    model: str | None, truth: "Split", beam: int | None, compared: str, *, looking: bool, quiet: bool
-) -> "Predictions":
-    """Caption the references' pictures, and keep the captions in a file."""
-    import dataclasses
-
-    from capgen import evaluation
-    from capgen.captioner import Captioner
-
-    captioner = Captioner.load(model)
-    options = dataclasses.replace(captioner.options, beam=beam or captioner.options.beam)
-    with progress("Captioning", shown=not quiet) as tell:
-        system = evaluation.predict(captioner, truth.references, options, tell, looking=looking)
-    saved = evaluation.save_predictions(f"{system.name}-{compared}", system.captions)
+    cards = pages.cards(system, truth.references, evaluated)
+    with progress("Shrinking images", shown=not quiet) as tell:
+        report.write(file, pages.describe(where, evaluated, cards, tell))
     if not quiet:
-        say(f"predictions: {saved}")
-    return system
+        say(f"report: {file}")
 
 
 def _counted(evaluated: "Evaluation") -> str:
@@ -128,29 +145,48 @@ def _counted(evaluated: "Evaluation") -> str:
 
 def _show(evaluations: "Sequence[Evaluation]", where: str) -> None:
     """Print the scores with their intervals, how varied the captions are, and how each system compares with the first."""
-    from rich.console import Console
     from rich.table import Table
 
-    console = Console()
     first, *others = evaluations
-    console.print(where, markup=False, highlight=False, soft_wrap=True)
     table = Table("")
     for evaluated in evaluations:
-        table.add_column(evaluated.name, justify="right")
-        table.add_column("95 %", justify="right")
+        _column(table, evaluated.name)
+        _column(table, "95 %")
     for name in first.intervals:
         cells = ((evaluated.scores[name], *evaluated.intervals[name]) for evaluated in evaluations)
         table.add_row(name, *(cell for value, low, high in cells for cell in (f"{value:.4f}", f"{low:.4f} to {high:.4f}")))
-    for name in first.by_java:
-        table.add_row(name, *(cell for evaluated in evaluations for cell in (f"{evaluated.by_java[name]:.4f}", "")))
+    for name in dict.fromkeys(name for evaluated in evaluations for name in (*evaluated.by_java, *evaluated.uncomputed)):
+        values = (evaluated.by_java.get(name) for evaluated in evaluations)
+        table.add_row(name, *(cell for value in values for cell in ("" if value is None else f"{value:.4f}", "")))
     table.add_section()
     for name in dict.fromkeys(name for evaluated in evaluations for name in evaluated.variety):
         table.add_row(name, *(cell for evaluated in evaluations for cell in (_value(evaluated.variety.get(name)), "")))
-    console.print(table)
-    for name, reason in first.uncomputed.items():
-        console.print(f"{name}: not computed ({reason})", markup=False, highlight=False, soft_wrap=True)
+    typer.echo(where)
+    _print(table)
+    reasons = {f"{name}: not computed ({why})" for evaluated in evaluations for name, why in evaluated.uncomputed.items()}
+    for reason in sorted(reasons):
+        typer.echo(reason)
     for other in others:
-        console.print(_differences(other.compared.differences(first.compared), f"{other.name} against {first.name}"))
+        typer.echo(printable(f"{other.name} against {first.name}, by a paired bootstrap over the images"))
+        _print(_differences(other.compared.differences(first.compared)))
+
+
+def _column(table: "Table", title: str) -> None:
+    from rich.text import Text
+
+    table.add_column(Text(printable(title)), justify="right", no_wrap=True)
+
+
+def _print(table: "Table") -> None:
+    """Print a table as wide as it is: no digit is left out, whatever the terminal."""
+    from rich.console import Console
+
+    needed = Console(width=_WIDEST).measure(table).maximum
+    Console(width=max(Console().width, needed)).print(table)
+
+
+_WIDEST = 10_000
+"""More columns than any table needs."""
 
 
 def _value(value: float | None) -> str:
@@ -159,12 +195,12 @@ def _value(value: float | None) -> str:
     return f"{value:,}" if isinstance(value, int) else f"{value:.3f}"
 
 
-def _differences(found: "dict[str, Difference]", title: str) -> "Table":
+def _differences(found: "dict[str, Difference]") -> "Table":
     from rich.table import Table
 
-    table = Table("", title=title, caption="paired bootstrap over the images")
+    table = Table("")
     for name in ("difference", "95 %", "p"):
-        table.add_column(name, justify="right")
+        _column(table, name)
     for name, difference in found.items():
         low, high = difference.interval
         table.add_row(name, f"{difference.value:+.4f}", f"{low:+.4f} to {high:+.4f}", f"{difference.p:.3f}")

@@ -244,7 +244,7 @@ def _described(opened: "Bundle", sizes: dict[str, int]) -> list[tuple[str, str]]
         ("trained on", _values({"": training.get("data", ""), **training}, leave=("data", "config"))),
     ]
     for split, values in said.scores.items():
-        ends = tuple(name for name in values if name.endswith((" low", " high")))  # of intervals: --json has them
+        ends = tuple(name for name in values if name.endswith((" low", " high"))) if isinstance(values, dict) else ()
         lines.append(("scores", f"{split}: {_values(values, leave=ends)}"))
     lines.append(("confidence", _values(reliability, leave=("bins",))))
     lines += [("file", f"{name}, {files.size_text(size)}") for name, size in sizes.items()]

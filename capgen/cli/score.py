@@ -76,7 +76,7 @@ def _pairs(source: str) -> Iterator[tuple[Path | None, list[str], str]]:
             return None, "", f'{place} has no "image" and "caption"'
 
     try:
-        given = numbered(sys.stdin.buffer.read().decode(), "stdin") if source == "-" else lines(Path(source))
+        given = numbered(sys.stdin.buffer.read().decode("utf-8-sig"), "stdin") if source == "-" else lines(Path(source))
     except UnicodeDecodeError as error:
         raise DataError(f"stdin is no UTF-8 text (byte {error.start}); convert it first") from error
     for (path, fault), group in itertools.groupby(map(read, given), key=lambda row: (row[0], row[2])):

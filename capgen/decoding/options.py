@@ -107,7 +107,7 @@ class Hypothesis:
 
     Attributes:
         ids: Its words, without start and end.
-        log_probability: What the decoder gives to them and the end mark, after the words that were given.
+        log_probability: What the step function gives to them and the end mark, after the words that were given.
         given: How many of the words the caption had to begin with.
     """
 

@@ -59,14 +59,21 @@ def _meteor(given: _Captions, truths: _Captions) -> float:
 
 @contextlib.contextmanager
 def _closed(program: Any) -> Iterator[Any]:
-    """End its process, and close the pipes that it leaves open."""
+    """End its process, close the pipes that it leaves open, and say why it failed in Java's words."""
+    process = program.meteor_p
     try:
         yield program
+    except (OSError, ValueError) as error:
+        process.kill()
+        said = process.stderr.read().decode(errors="replace").split("\n")
+        raise OSError(next((line for line in said if line.strip()), "java failed and gave no reason")) from error
     finally:
         program.lock = threading.Lock()  # after an error it still holds its own, and would wait for that when it is deleted
-        program.meteor_p.kill()
-        for pipe in (program.meteor_p.stdout, program.meteor_p.stderr):
-            pipe.close()
+        process.kill()
+        process.wait()
+        for pipe in (process.stdin, process.stdout, process.stderr):
+            with contextlib.suppress(OSError):
+                pipe.close()
 
 
 def _spice(given: _Captions, truths: _Captions) -> float:

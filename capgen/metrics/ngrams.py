@@ -74,10 +74,15 @@ class References:
         first: (N + 1,) the index of each picture's first caption among all, and how many there are.
         lengths: (R,) words of each.
         counts: By order, their n-grams.
+
+    Raises:
+        ValueError: A picture has none, or there is no picture.
     """
 
     def __init__(self, references: Sequence[Sequence[Sequence[str]]]) -> None:
         """Number and count their n-grams."""
+        if not len(references) or not all(map(len, references)):
+            raise ValueError("every picture needs a reference, and there must be one picture")
         self.first = np.cumsum([0, *map(len, references)])
         self._words: dict[str, int] = {}
         self._known: list[np.ndarray] = []

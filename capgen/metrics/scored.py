@@ -1,12 +1,14 @@
 """What each caption adds to the scores of all, and how far those would move on other pictures of the same kind."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from capgen.metrics.bleu import ORDERS, bleu_of
 
 RESAMPLES = 1000
+SEED = 0
 LEVEL = 0.95
 
 
@@ -46,26 +48,23 @@ class Scored:
         once = np.ones((1, len(self.rouge_l)), np.int64)
         return {**{name: float(values[0]) for name, values in self._over(once).items()}, "images": len(self.rouge_l)}
 
-    def drawn(self, seed: int = 0) -> dict[str, np.ndarray]:
-        """Return each score, (1000,), over pictures drawn with replacement (the bootstrap, Efron 1979).
-
-        Args:
-            seed: Decides which pictures are drawn; of equally many pictures the same.
-        """
+    @cached_property
+    def drawn(self) -> dict[str, np.ndarray]:
+        """Each score, (1000,), over pictures drawn with replacement (Efron 1979); of equally many pictures the same ones."""
         count = len(self.rouge_l)
-        return self._over(np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=RESAMPLES))
+        return self._over(np.random.default_rng(SEED).multinomial(count, np.full(count, 1 / count), size=RESAMPLES))
 
     def intervals(self) -> dict[str, tuple[float, float]]:
         """Return the 95 % interval of each score, from the percentiles of what is drawn."""
-        return {name: _interval(values) for name, values in self.drawn().items()}
+        return {name: _interval(values) for name, values in self.drawn.items()}
 
     def differences(self, other: "Scored") -> dict[str, Difference]:
         """Say how much higher each score is than that of other captions of the same pictures in the same order.
 
         By the paired bootstrap: both are scored over the same draws (Koehn 2004).
         """
-        ours, theirs, drawn = self.scores(), other.scores(), other.drawn()
-        apart = {name: values - drawn[name] for name, values in self.drawn().items()}
+        ours, theirs, drawn = self.scores(), other.scores(), other.drawn
+        apart = {name: values - drawn[name] for name, values in self.drawn.items()}
         return {
             name: Difference(ours[name] - theirs[name], _interval(values), _chance(values)) for name, values in apart.items()
         }

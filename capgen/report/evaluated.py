@@ -82,7 +82,8 @@ def describe(
         "facts": [
             (FACTS.get(name, name), f"{value:,}" if isinstance(value, int) else f"{value:.3f}")
             for name, value in {**evaluated.by_java, **evaluated.variety}.items()
-        ],
+        ]
+        + [(name, "not computed") for name in evaluated.uncomputed],
         "histograms": [_lengths(cards), _scores(cards)],
         "gallery": {"total": len(cards), "cards": list(_plain(chosen, longest, on_progress))},
     }
