@@ -8,8 +8,11 @@ from capgen.decoding import Arrays, StepFunction
 from capgen.names import Guess, Names, slot
 from capgen.vocabulary import SPECIAL, Vocabulary, words
 
-EAGER = 2.0
-"""How much a search favours slots, see ``Wording.led``; chosen on dev."""
+EAGER = 7.0
+"""How much a search favours slots, see ``Wording.led``; chosen on dev, with the power."""
+
+SURE = 3
+"""Power of the classifier's certainty: what it half believes is hardly favoured."""
 
 AGAIN = -50.0
 """What is added to the log-probability of a word that is not said twice; finite, as there may be nothing else to say."""
@@ -63,7 +66,7 @@ class Wording:
             steps: The decoder.
             guesses: Of the N pictures that will be searched, if the captioner has names.
             unsaid: Words that no name may contain.
-            eager: What the classifier's certainty of a name adds to the log-probability of its slot, at most.
+            eager: What is added to the log-probability of a slot, times how sure the classifier is of its name, cubed.
             repeating: Let any word be said again.
         """
         once = np.zeros_like(self._once) if repeating else self._once
@@ -74,7 +77,9 @@ class Wording:
             if not (self.names and guess):
                 continue
             for group in self.names.fillable(guess, unsaid):
-                row[self.vocabulary.ids(slot(group, plural=plural) for plural in (False, True))] = eager * guess.sure[group]
+                row[self.vocabulary.ids(slot(group, plural=plural) for plural in (False, True))] = (
+                    eager * guess.sure[group] ** SURE
+                )
         return _Led(steps, self._marks, once, favours)
 
 

@@ -7,7 +7,7 @@ from test_decoding import RandomDecoder, V, features_of
 from capgen.decoding import DecodingOptions, search
 from capgen.names import CLASSES, Name, Names
 from capgen.vocabulary import SPECIAL, Vocabulary
-from capgen.wording import EAGER, Wording
+from capgen.wording import EAGER, SURE, Wording
 
 NAMES = Names(
     [
@@ -101,7 +101,7 @@ def test_a_slot_is_favoured_by_its_chance_until_one_is_said_and_all_chances_stil
     first = outputs.pop("log_probabilities")[0]
     odds = (first - first[A]) - (before - before[A])
     for index, chance in {ANIMAL: 0.9, ANIMALS: 0.9, VEHICLE: 0.5, VEHICLES: 0.5}.items():
-        assert odds[index] == pytest.approx(EAGER * chance, abs=1e-5)
+        assert odds[index] == pytest.approx(EAGER * chance**SURE, abs=1e-5)
     assert odds[FIELD] == pytest.approx(0.0, abs=1e-5)
     assert np.exp(first[ANIMAL:ROOM]).sum() > np.exp(before[ANIMAL:ROOM]).sum()
     assert np.exp(first).sum() <= np.exp(before).sum() + 1e-5
