@@ -7,6 +7,7 @@ of people who said that the caption fits (tau-b). BLEU-4, ROUGE-L and CIDEr-D co
 captioner's score is the mean log-likelihood of a word, without any reference. In hundredths.
 """
 
+import re
 import sys
 from collections import defaultdict
 from collections.abc import Callable
@@ -20,6 +21,9 @@ Pair = tuple[str, str]
 """An image and the id of a caption, ``NAME#K``."""
 
 
+_CROWD = re.compile(r"^(\S+\.jpg)\t(\S+\.jpg#\d)\t([01](?:\.\d+)?)\t\d+\t\d+$", re.MULTILINE)
+
+
 def judgements(folder: Path) -> dict[str, tuple[list[tuple[Pair, float]], str]]:
     """Read both files: pairs with what people said, and the kind of tau that is usual for them."""
     expert, crowd = [], []
@@ -27,8 +31,9 @@ def judgements(folder: Path) -> dict[str, tuple[list[tuple[Pair, float]], str]]:
         image, caption, *marks = line.split("\t")
         if caption.partition("#")[0] != image:
             expert += [((image, caption), float(mark)) for mark in marks]
-    for line in (folder / "CrowdFlowerAnnotations.txt").read_text().splitlines():
-        image, caption, share, *_ = line.split("\t")
+    # some copies of the file are damaged further down: what is no judgement is passed over, and the pairs are counted
+    text = (folder / "CrowdFlowerAnnotations.txt").read_text(encoding="latin-1")
+    for image, caption, share in _CROWD.findall(text):
         if caption.partition("#")[0] != image:
             crowd.append(((image, caption), float(share)))
     return {"Expert": (expert, "c"), "CrowdFlower": (crowd, "b")}
@@ -61,6 +66,7 @@ def main(folder: Path, model: str | None) -> None:
         "CIDEr-D": lambda: metrics.cider_d(tokens, truths)[1],
         "the captioner's likelihood": lambda: [likely[pair] for pair in pairs],
     }
+    print("; ".join(f"{name}: {len(rows):,} judgements" for name, (rows, _) in judged.items()))
     print("| score | " + " | ".join(f"{name}, tau-{kind}" for name, (_, kind) in judged.items()) + " |")
     for name, compute in scores.items():
         of = dict(zip(pairs, compute(), strict=True))

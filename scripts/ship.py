@@ -54,10 +54,27 @@ EXAMPLES = """What it says of photographs that it was neither trained on nor cho
 - mediocre: "a group of people are sitting on top of a table" (at it), "a living room with a bed and a couch" (no bed), "a
   group of people are riding horses on a horse";
 - wrong: "a couch is sitting on top of a bed" (a living room), "a palace is parked in front of a building" (a building), "a
-  man in a blue uniform is playing with a football" (an astronaut with her helmet).
+  number of a paper that is on the side of the side of the document" (a printed page); and of NASA's portrait of an
+  astronaut in `examples/`: "a man in a red uniform is sitting on a black and white uniform".
 
-It prefers the general to the particular ("a group of people are ..."), says what a photograph of a room must have more than
-what it has, and names a thing that it is sure of even where it is not what the photograph is about.
+It prefers the general to the particular ("a group of people are ..."; on Flickr8k's test split 36 % of the images share their
+caption with another), says what a photograph of a room must have more than what it has, and names a thing that it is sure of
+even where the photograph is not about it.
+
+## How it judges captions
+
+How well the likelihood that it gives to a caption (`capgen score`, without any human caption of the photograph) agrees with
+people, beside scores that compare with five human captions: Kendall's tau, in hundredths, on Flickr8k's 16,992 expert
+judgements and 46,575 of CrowdFlower, by `python benchmarks/agreement.py FLICKR8K`:
+
+| score | expert, tau-c | CrowdFlower, tau-b |
+|---|---|---|
+| BLEU-4 | 30.8 | 14.6 |
+| ROUGE-L | 32.3 | 17.3 |
+| CIDEr-D | 43.7 | 22.2 |
+| this captioner's likelihood | 38.1 | 19.7 |
+
+All photographs judged are of Flickr8k's test split, which it was not trained on.
 """
 
 

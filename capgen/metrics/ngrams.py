@@ -100,7 +100,8 @@ class References:
         picture = np.repeat(np.arange(len(self)), np.diff(self.first))
         found = []
         for counts in self.counts:
-            once = np.unique(picture[counts.caption] * _APART + counts.gram)
+            keys = np.sort(picture[counts.caption] * _APART + counts.gram)  # several times faster than np.unique
+            once = keys[np.diff(keys, prepend=-1) > 0]
             found.append(np.bincount(once % _APART))
         return found
 
