@@ -57,9 +57,9 @@ EXAMPLES = """What it says of photographs that it was neither trained on nor cho
   number of a paper that is on the side of the side of the document" (a printed page); and of NASA's portrait of an
   astronaut in `examples/`: "a man in a red uniform is sitting on a black and white uniform".
 
-It prefers the general to the particular ("a group of people are ..."; on Flickr8k's test split 36 % of the images share their
-caption with another), says what a photograph of a room must have more than what it has, and names a thing that it is sure of
-even where the photograph is not about it.
+It prefers the general to the particular ("a group of people are ..."; on Flickr8k's test split 36 % of the images share
+their caption with another), says what a photograph of a room must have more than what it has, and names a thing that it is
+sure of even where the photograph is not about it.
 
 ## How it judges captions
 
