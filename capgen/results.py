@@ -48,7 +48,7 @@ class Caption:
     Attributes:
         text: Lower-case words.
         confidence: How often a caption of this score is close to a human one (see ``capgen.calibration``), 0 to 1.
-        log_probability: What the captioner gives to exactly these words, as a natural logarithm: their ``Likelihood.total``.
+        log_probability: What the captioner gives to the words and slots that these came from, as a natural logarithm.
         attention: Where it looked for each word, if that was asked for.
     """
 

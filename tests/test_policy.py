@@ -397,7 +397,7 @@ class Album:
         library = Library(None, Request(destinations=[destination], existing=existing, force=force), self.manifest)
         place = destination.place(self.picture, self.picture.parent)
         try:
-            return library._write(destination, place.with_suffix(".jpg"), place, caption)
+            return library._write(destination, place, caption)
         except Killed:
             return "killed"
 

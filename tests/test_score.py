@@ -27,7 +27,10 @@ def test_its_own_caption_has_the_probability_it_was_found_with(shipped):
     for photograph in sorted(EXAMPLES.glob("*.jpg")):
         caption = shipped.caption(photograph)
         (found,) = shipped.score(photograph, [caption.text])
-        assert found.total == pytest.approx(caption.log_probability, abs=0.05)
+        if any(word.startswith("<") and word != "<end>" for word in found.words):
+            assert found.total < caption.log_probability + 0.05  # "a <foods>" may have become "a cup of coffee", too
+        else:
+            assert found.total == pytest.approx(caption.log_probability, abs=0.05)
 
 
 def test_a_caption_scores_alike_alone_and_among_others(shipped):
