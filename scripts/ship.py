@@ -43,8 +43,9 @@ capgen train everyday --from everyday --config polish
 ```
 
 `everyday` was stopped after its encoder's eight epochs and went on with code in which a search favours names and says a word
-once; of the five self-critical rounds that it was given the second was best and the last two much worse, so that the recipe
-now has three.
+once; of the five self-critical rounds that it was given the second was best and the last two much worse, so that its recipe
+now has three. `polish` had four rounds, of which the second was best. The settings below, and the epochs above (its four
+rounds and a look at where it began), are those of the second command.
 """
 
 EXAMPLES = """What it says of photographs that it was neither trained on nor chosen by (`benchmarks/reading.txt`):
