@@ -4,6 +4,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -185,26 +186,30 @@ class Evaluation:
 
     Attributes:
         name: Of the system.
-        scores: See ``metrics.Scored.scores``.
-        intervals: The 95 % interval of each score.
+        compared: Each caption compared with the human ones, in the order of the references.
         by_java: See ``metrics.java_scores``; without intervals.
         variety: See ``metrics.variety``; also ``seen in training``, the share of captions that an image of the train split
             has, and ``log-likelihood``, what the captioner gives to a word of its captions, ends included; where known.
-        each: CIDEr-D of each caption, in the order of the references.
         missing: Images of the split that are not counted.
         uncomputed: By the name of a score the reason that it is missing.
-        compared: Each caption compared with the human ones.
     """
 
     name: str
-    scores: dict[str, float]
-    intervals: dict[str, tuple[float, float]]
+    compared: metrics.Scored
     by_java: dict[str, float]
     variety: dict[str, float]
-    each: list[float]
     missing: int
     uncomputed: dict[str, str]
-    compared: metrics.Scored
+
+    @cached_property
+    def scores(self) -> dict[str, float]:
+        """See ``metrics.Scored.scores``."""
+        return self.compared.scores()
+
+    @cached_property
+    def intervals(self) -> dict[str, tuple[float, float]]:
+        """The 95 % interval of each score."""
+        return self.compared.intervals()
 
     def flat(self) -> dict[str, float | None]:
         """Return all of it by name, the ends of intervals as ``NAME low`` and ``NAME high``; None is not computed."""
@@ -241,7 +246,6 @@ def evaluate(systems: Sequence[Predictions], split: Split) -> list[Evaluation]:
     evaluations = []
     for system in systems:
         tokens = [metrics.tokenize(system.captions[reference.id]) for reference in common]
-        compared = metrics.compare(tokens, truths)
         by_java, uncomputed = metrics.java_scores(tokens, truths)
         variety = metrics.variety(tokens)
         if seen:
@@ -252,14 +256,11 @@ def evaluate(systems: Sequence[Predictions], split: Split) -> list[Evaluation]:
         evaluations.append(
             Evaluation(
                 name=system.name,
-                scores=compared.scores(),
-                intervals=compared.intervals(),
+                compared=metrics.compare(tokens, truths),
                 by_java=by_java,
                 variety=variety,
-                each=compared.cider_d.tolist(),
                 missing=len(split.references) - len(common),
                 uncomputed=uncomputed,
-                compared=compared,
             )
         )
     return evaluations

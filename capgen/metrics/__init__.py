@@ -30,8 +30,8 @@ def compare(candidates: Sequence[Sequence[str]], references: Sequence[Sequence[S
         references: Tokens of the human captions of each picture, in the same order.
     """
     known = References(references)
-    matches = known.matches(candidates)
-    with_d, without = Cider(known).scores(matches), Cider(known, plain=True).scores(matches)
+    matches, scorer = known.matches(candidates), Cider(known)
+    with_d, without = scorer.scores(matches), scorer.scores(matches, plain=True)
     return Scored(bleu_counts(known, matches), np.array(rouge_l(candidates, references)[1]), with_d, without)
 
 

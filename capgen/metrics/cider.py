@@ -32,7 +32,7 @@ def cider_d(candidates: Sequence[Sequence[str]], references: Sequence[Sequence[S
 def cider(candidates: Sequence[Sequence[str]], references: Sequence[Sequence[Sequence[str]]]) -> tuple[float, list[float]]:
     """Score captions by CIDEr without D, equations 2 and 3 of the paper; arguments and results as of ``cider_d``."""
     known = References(references)
-    scores = Cider(known, plain=True).scores(known.matches(candidates))
+    scores = Cider(known).scores(known.matches(candidates), plain=True)
     return float(scores.mean()), scores.tolist()
 
 
@@ -41,15 +41,14 @@ class Cider:
 
     Args:
         references: Their human captions, from which the document frequencies come.
-        plain: CIDEr without D.
     """
 
-    def __init__(self, references: References, *, plain: bool = False) -> None:
+    def __init__(self, references: References) -> None:
         """Keep them."""
-        self._references, self._plain = references, plain
+        self._references = references
 
-    def scores(self, matches: Matches) -> np.ndarray:
-        """Score captions, 0 to 10 each: (N,)."""
+    def scores(self, matches: Matches, *, plain: bool = False) -> np.ndarray:
+        """Score captions by CIDEr-D or, if ``plain``, by CIDEr without D, 0 to 10 each: (N,)."""
         of, count, first = matches.pictures, len(matches.pictures), self._references.first
         each = first[of + 1] - first[of]  # (N,) references of its picture
         start = np.cumsum(each) - each
@@ -60,12 +59,12 @@ class Cider:
             caption, idf = found.counts.caption, self._idf(order, found.counts.gram)
             weight, human = (found.counts.count * idf)[found.entry], found.count * idf[found.entry]
             pair = (start - first[of])[caption[found.entry]] + found.reference
-            both = weight if self._plain else np.minimum(weight, human)
+            both = weight if plain else np.minimum(weight, human)
             similar = np.bincount(pair, both * human, len(total))
             norms = np.sqrt(np.bincount(caption, (found.counts.count * idf) ** 2, count))
             lengths = norms[ours] * self._norms[order][theirs]
             total += np.divide(similar, lengths, out=np.zeros(len(total)), where=lengths > 0)
-        if not self._plain:
+        if not plain:
             # coco-caption measures the length of a caption in its bigrams
             apart = np.maximum(0, matches.lengths - 1)[ours] - np.maximum(0, self._references.lengths - 1)[theirs]
             total *= np.exp(-(apart**2) / (2 * SIGMA**2))

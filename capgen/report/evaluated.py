@@ -99,7 +99,7 @@ def cards(predictions: Predictions, references: Sequence[Reference], evaluated: 
     """
     return [
         Card(reference, predictions.captions[reference.id], score, predictions.attention.get(reference.id))
-        for reference, score in zip(covered([predictions], references), evaluated.each, strict=True)
+        for reference, score in zip(covered([predictions], references), evaluated.compared.cider_d.tolist(), strict=True)
     ]
 
 
