@@ -242,6 +242,7 @@ def evaluate(systems: Sequence[Predictions], split: Split) -> list[Evaluation]:
     """
     common = covered(systems, split.references)
     truths = [[metrics.tokenize(caption) for caption in reference.captions] for reference in common]
+    known = metrics.References(truths)
     seen = {tuple(metrics.tokenize(caption)) for caption in split.training}
     evaluations = []
     for system in systems:
@@ -256,7 +257,7 @@ def evaluate(systems: Sequence[Predictions], split: Split) -> list[Evaluation]:
         evaluations.append(
             Evaluation(
                 name=system.name,
-                compared=metrics.compare(tokens, truths),
+                compared=metrics.compare(tokens, known),
                 by_java=by_java,
                 variety=variety,
                 missing=len(split.references) - len(common),

@@ -56,7 +56,8 @@ def exactly(value):
 
 
 def compared(captions, truths):
-    return metrics.compare([caption.split() for caption in captions], [[t.split() for t in human] for human in truths])
+    known = metrics.References([[truth.split() for truth in human] for human in truths])
+    return metrics.compare([caption.split() for caption in captions], known)
 
 
 def realistic_tokens():

@@ -4,14 +4,13 @@ Every metric takes tokenized ``candidates`` (one a picture) and ``references`` (
 """
 
 from collections.abc import Sequence
-
-import numpy as np
+from itertools import chain
 
 from capgen.metrics.bleu import bleu, bleu_counts, bleu_of
 from capgen.metrics.cider import Cider, cider, cider_d
 from capgen.metrics.java import java_scores
 from capgen.metrics.ngrams import References
-from capgen.metrics.rouge import rouge_l
+from capgen.metrics.rouge import rouge_l, rouge_l_scores
 from capgen.metrics.scored import Difference, Scored
 from capgen.metrics.tokenizer import tokenize
 from capgen.metrics.variety import variety
@@ -22,17 +21,16 @@ __all__ = [
 ]  # fmt: skip
 
 
-def compare(candidates: Sequence[Sequence[str]], references: Sequence[Sequence[Sequence[str]]]) -> Scored:
+def compare(candidates: Sequence[Sequence[str]], references: References) -> Scored:
     """Compare captions with human ones.
 
     Args:
         candidates: Tokens of one caption a picture.
-        references: Tokens of the human captions of each picture, in the same order.
+        references: The human captions of each picture, in the same order.
     """
-    known = References(references)
-    matches, scorer = known.matches(candidates), Cider(known)
+    matches, scorer = references.matches(candidates), Cider(references)
     with_d, without = scorer.scores(matches), scorer.scores(matches, plain=True)
-    return Scored(bleu_counts(known, matches), np.array(rouge_l(candidates, references)[1]), with_d, without)
+    return Scored(bleu_counts(references, matches), rouge_l_scores(references, matches), with_d, without)
 
 
 def score(candidates: Sequence[str], references: Sequence[Sequence[str]]) -> dict[str, float]:
@@ -42,5 +40,6 @@ def score(candidates: Sequence[str], references: Sequence[Sequence[str]]) -> dic
         candidates: One caption a picture, as text.
         references: The human captions of each picture, in the same order.
     """
-    tokens = [tokenize(caption) for caption in candidates]
-    return compare(tokens, [[tokenize(caption) for caption in captions] for captions in references]).scores()
+    tokens = {caption: tuple(tokenize(caption)) for caption in {*candidates, *chain.from_iterable(references)}}
+    known = References([[tokens[caption] for caption in captions] for captions in references])
+    return compare([tokens[caption] for caption in candidates], known).scores()

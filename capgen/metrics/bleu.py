@@ -41,9 +41,10 @@ def bleu_counts(references: References, matches: Matches) -> np.ndarray:
         np.maximum.at(most, found.entry, found.count)
         columns.append(np.bincount(found.counts.caption, np.minimum(found.counts.count, most), len(lengths)))
     columns += [np.maximum(0, lengths - order) for order in range(ORDERS)]
-    apart = np.abs(references.lengths - np.repeat(lengths, np.diff(references.first)))
+    theirs = references.lengths[references.different]
+    apart = np.abs(theirs - np.repeat(lengths, np.diff(references.first)))
     # the closest, of equally close ones the shorter: the least of both in one number
-    closest = np.minimum.reduceat(apart * _LONGEST + references.lengths, references.first[:-1]) % _LONGEST
+    closest = np.minimum.reduceat(apart * _LONGEST + theirs, references.first[:-1]) % _LONGEST
     return np.stack([*columns, lengths, closest], axis=1).astype(np.int64)
 
 

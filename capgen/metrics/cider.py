@@ -50,15 +50,16 @@ class Cider:
     def scores(self, matches: Matches, *, plain: bool = False) -> np.ndarray:
         """Score captions by CIDEr-D or, if ``plain``, by CIDEr without D, 0 to 10 each: (N,)."""
         of, count, first = matches.pictures, len(matches.pictures), self._references.first
-        each = first[of + 1] - first[of]  # (N,) references of its picture
-        start = np.cumsum(each) - each
-        ours = np.repeat(np.arange(count), each)  # (P,) by pair of a caption and a reference the caption
-        theirs = np.arange(len(ours)) - np.repeat(start - first[of], each)  # and the reference
+        each = np.diff(first)[of]  # (N,) references of its picture
+        start = np.cumsum(each) - each - first[of]
+        # (P,) of each pair of a caption and a reference of its picture
+        ours = np.repeat(np.arange(count), each)
+        theirs = self._references.different[np.arange(len(ours)) - np.repeat(start, each)]
         total = np.zeros(len(ours))
         for order, found in enumerate(matches.orders):
             caption, idf = found.counts.caption, self._idf(order, found.counts.gram)
             weight, human = (found.counts.count * idf)[found.entry], found.count * idf[found.entry]
-            pair = (start - first[of])[caption[found.entry]] + found.reference
+            pair = start[caption[found.entry]] + found.reference
             both = weight if plain else np.minimum(weight, human)
             similar = np.bincount(pair, both * human, len(total))
             norms = np.sqrt(np.bincount(caption, (found.counts.count * idf) ** 2, count))
@@ -72,17 +73,18 @@ class Cider:
 
     @cached_property
     def _norms(self) -> list[np.ndarray]:
-        """By order the length of each reference's vector: (R,)."""
+        """By order the length of each different reference's vector: (D,)."""
         squares = (
             (counts.caption, (counts.count * self._idf(order, counts.gram)) ** 2)
             for order, counts in enumerate(self._references.counts)
         )
         return [np.sqrt(np.bincount(caption, square, len(self._references.lengths))) for caption, square in squares]
 
+    @cached_property
+    def _weights(self) -> list[np.ndarray]:
+        """By order what each n-gram weighs, by how few pictures have it in their captions, and last any other: (G + 1,)."""
+        pictures = np.log(len(self._references))
+        return [pictures - np.log(np.append(frequencies, 1)) for frequencies in self._references.frequencies]
+
     def _idf(self, order: int, grams: np.ndarray) -> np.ndarray:
-        """Return what n-grams weigh, by how few pictures have them in their references."""
-        frequencies = self._references.frequencies[order]
-        known = grams < len(frequencies)
-        found = np.ones(len(grams))
-        found[known] = np.maximum(1, frequencies[grams[known]])
-        return np.log(len(self._references)) - np.log(found)
+        return self._weights[order][np.minimum(grams, len(self._weights[order]) - 1)]

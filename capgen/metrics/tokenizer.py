@@ -139,32 +139,44 @@ _WRITTEN = {
 }
 """How tokens are written where not as they stand."""
 
-_PLAIN = re.compile(
-    rf"""
-    \s*+ (?:[A-Za-z]++(?:-[A-Za-z]++)*+ ,?(?:\s++|$) | ,\s++)*+
-    (?: (?!{_any_case(_ABBREVIATIONS)}\.|(?:{_capitalised(_ABBREVIATED_NAMES)})\.) [A-Za-z]{{2,}}\.$ | \.$ )?
-    """,
-    re.VERBOSE,
-)
-"""A run of words, most captions from end to end. Of all rules only those for words can match in it, so none is tried."""
+_PLAIN = re.compile(r"\s*+(?:[A-Za-z]++(?:-[A-Za-z]++)*+,?(?:\s++|$)|,\s++)*+")
+"""A run of words. Of all rules only those for words can match in it, so none is tried."""
+
+_SENTENCE = re.compile(rf"{_PLAIN.pattern}(?:[A-Za-z]{{2,}}\.$|\.$)?")
+"""The same with a period that ends all and is no abbreviation's: most captions from end to end."""
+
+_WITH_PERIOD = frozenset([*_ABBREVIATIONS.split(), *_ABBREVIATED_NAMES.lower().split()])
 
 
 def tokenize(caption: str) -> list[str]:
     """Split a caption into the tokens that the scores count."""
     text = caption.replace("\xad", "").replace("&apos;", "'").replace("\n", " ").rstrip()
-    tokens: list[str] = []
-    place = 0
-    while place < len(text):
-        plain = _PLAIN.match(text, place)
-        if plain and plain[0]:
-            tokens += plain[0].lower().replace(",", " ").replace(".", " ").split()
-            place = plain.end()
-        else:
-            place, token = _next(text, place)
-            tokens += token
+    said, plain = text, _PLAIN
+    if text.endswith("."):
+        last = text[:-1].rsplit(None, 1)[-1:]
+        if not last or (len(last[0]) > 1 and last[0].isalpha() and last[0].lower() not in _WITH_PERIOD):
+            said, plain = text[:-1], _SENTENCE
+    said = said.replace(", ", " ")
+    # the shortest way where there is nothing but words
+    tokens = said.lower().split() if said.isascii() and said.replace(" ", "").isalpha() else _tokens(text, plain)
     if _WRITTEN.keys().isdisjoint(tokens):
         return tokens
     return [word for token in tokens for word in (_WRITTEN[token].split() if token in _WRITTEN else [token])]
+
+
+def _tokens(text: str, plain: re.Pattern[str]) -> list[str]:
+    """Split by the rules, and by the pattern of plain words where that matches."""
+    tokens: list[str] = []
+    place = 0
+    while place < len(text):
+        words = plain.match(text, place)
+        if words and words[0]:
+            tokens += words[0].lower().replace(",", " ").replace(".", " ").split()
+            place = words.end()
+        else:
+            place, token = _next(text, place)
+            tokens += token
+    return tokens
 
 
 def _next(text: str, place: int) -> tuple[int, list[str]]:
