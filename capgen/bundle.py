@@ -4,12 +4,16 @@
 """
 
 import hashlib
+import io
 import json
 import math
 import os
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from capgen import archive, files, paths
 from capgen.calibration import Calibration
@@ -26,8 +30,9 @@ ENCODER = "encoder.tflite"
 DECODER = "decoder.tflite"
 WEIGHTS = "weights.npz"
 NAMES = "names.json"
+AVERAGE = "average.npy"
 MODEL_CARD = "MODEL_CARD.md"
-FILES = (DESCRIPTION, VOCABULARY, ENCODER, DECODER, WEIGHTS, NAMES, MODEL_CARD)
+FILES = (DESCRIPTION, VOCABULARY, ENCODER, DECODER, WEIGHTS, NAMES, AVERAGE, MODEL_CARD)
 SUFFIX = ".capgen"
 
 SHIPPED = Path(__file__).parent / "models"
@@ -94,7 +99,7 @@ class Bundle:
                 training=values["training"],
                 scores=values["scores"],
             )
-            _check_kinds(self.description)
+            _check_kinds(self.description, self._hashes)
             self.vocabulary = Vocabulary.from_plain(self._json(VOCABULARY, self.read(VOCABULARY)))
             self.names = Names.from_plain(self._json(NAMES, self.read(NAMES))) if NAMES in self._hashes else None
         except KeyError as error:
@@ -109,6 +114,18 @@ class Bundle:
         data = self._source.read(name)
         self._check(name, hashlib.sha256(data).hexdigest())
         return data
+
+    @cached_property
+    def average(self) -> np.ndarray:
+        """The features of an average picture, (C, D) float32, which guidance needs.
+
+        Raises:
+            BundleError: There are none.
+        """
+        try:
+            return _table(self.read(AVERAGE))
+        except (ValueError, TypeError, EOFError) as error:
+            raise BundleError(f"{self.place} is damaged: {AVERAGE} holds no features; get the captioner anew") from error
 
     def graph(self, name: str) -> Path | bytes:
         """Return a checked graph as LiteRT takes it: a file that it can map, or the bytes of one inside a zip."""
@@ -253,6 +270,14 @@ def check_place(place: Path) -> None:
         raise BundleError(f"{place} exists and is no captioner; it would be lost: choose another place with --out")
 
 
+def _table(data: bytes) -> np.ndarray:
+    """Read an ``.npy`` file of finite numbers in rows and columns."""
+    found = np.load(io.BytesIO(data), allow_pickle=False)
+    if not (isinstance(found, np.ndarray) and found.shape[1:] and np.isfinite(found).all()):
+        raise ValueError("no table of numbers")
+    return found.astype(np.float32)
+
+
 def _seal(values: dict[str, Any]) -> str:
     """Hash what a description says, however it is laid out."""
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
@@ -267,7 +292,7 @@ def _checked_hashes(values: Any) -> dict[str, str]:
     return hashes
 
 
-def _check_kinds(description: Description) -> None:
+def _check_kinds(description: Description, hashes: dict[str, str]) -> None:
     """Make sure that what is shown and computed with is what it should be; the seal only says that nobody touched it."""
     calibration = description.calibration
     objects = (description.encoder, description.decoder, description.training, description.scores, calibration.reliability)
@@ -276,6 +301,8 @@ def _check_kinds(description: Description) -> None:
         raise TypeError("a value is of another kind")
     if not _is_shallow(objects, _LEVELS):
         raise ValueError("it goes too deep")
+    if description.decoding.guidance > 1 and AVERAGE not in hashes:
+        raise ValueError(f"there is guidance without {AVERAGE}")
 
 
 _LEVELS = 10

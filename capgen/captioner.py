@@ -176,6 +176,7 @@ class Captioner:
             beam=max(self.options.beam, count) if beam is None else beam,
             count=count,
             length_power=self.options.length_power,
+            guidance=self.options.guidance,
             maximum_words=maximum_words,
             minimum_words=minimum_words,
             start=given,

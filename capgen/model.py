@@ -193,7 +193,7 @@ class Model:
     def score(self, picture: Described, captions: Sequence[str]) -> list[Likelihood]:
         """Say how likely captions of a described picture are: as a search sees them, but words may be repeated."""
         ids = [self.wording.ids(caption, picture.guess) for caption in captions]
-        steps = self.wording.led(self._steps, [picture.guess], repeating=True)
+        steps = self.wording.led(self._guided(self.options), [picture.guess], repeating=True)
         found = decoding.log_likelihoods(steps, picture.features[None], ids)
         entries = self.bundle.vocabulary.entries
         return [
@@ -206,5 +206,8 @@ class Model:
     ) -> list[list[decoding.Hypothesis]]:
         """Do what ``write`` does, and return word ids and log-probabilities."""
         options = options or self.options
-        steps = self.wording.led(self._steps, [picture.guess for picture in pictures], options.unsaid)
+        steps = self.wording.led(self._guided(options), [picture.guess for picture in pictures], options.unsaid)
         return decoding.search(steps, np.stack([picture.features for picture in pictures]), options, keys)
+
+    def _guided(self, options: DecodingOptions) -> decoding.StepFunction:
+        return decoding.Guided(self._steps, self.bundle.average, options.guidance) if options.guidance > 1 else self._steps

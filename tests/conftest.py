@@ -21,7 +21,7 @@ COLOURS = {"red": (220, 40, 30), "green": (40, 170, 60), "blue": (40, 70, 210), 
 SHAPES = ("circle", "square", "triangle")
 SETTINGS = (
     "lstm_size=64", "embedding_size=64", "heads=4", "batch_size=4", "minimum_count=1", "dropout=0.2",
-    "learning_rate=0.005", "patience=20", "warmup_steps=2", "captions_per_image=2",
+    "learning_rate=0.005", "patience=20", "warmup_steps=2", "captions_per_image=2", "guidance=1.1",
 )  # fmt: skip
 """Settings of a captioner that learns the drawn data set in seconds."""
 

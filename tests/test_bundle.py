@@ -4,8 +4,10 @@ import hashlib
 import io
 import json
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from capgen import bundle
@@ -316,3 +318,44 @@ def test_a_vocabulary_whose_words_no_terminal_should_get_is_refused(tmp_path, wo
     bundle.write(tmp_path / "m", DESCRIPTION, {**CONTENTS, bundle.VOCABULARY: words})
     with pytest.raises(BundleError, match="not as capgen writes it"):
         Bundle(tmp_path / "m")
+
+
+GUIDED = replace(DESCRIPTION, decoding=replace(DESCRIPTION.decoding, guidance=1.2))
+
+
+def npy(array):
+    buffer = io.BytesIO()
+    np.save(buffer, array)
+    return buffer.getvalue()
+
+
+def test_the_average_picture_of_a_captioner_that_is_guided_is_read(tmp_path):
+    average = np.arange(6, dtype=np.float16).reshape(2, 3)
+    bundle.write(tmp_path / "tiny", GUIDED, {**CONTENTS, bundle.AVERAGE: npy(average)})
+    found = Bundle(tmp_path / "tiny")
+    assert found.description.decoding.guidance == 1.2
+    assert (found.average.dtype, found.average.tolist()) == (np.float32, average.tolist())
+
+
+def test_guidance_without_an_average_picture_is_refused(tmp_path):
+    bundle.write(tmp_path / "tiny", GUIDED, CONTENTS)
+    with pytest.raises(BundleError, match=r"guidance without average\.npy"):
+        Bundle(tmp_path / "tiny")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"no array", npy(np.zeros(3)), npy(np.full((2, 2), np.nan)), npy(np.array([["a"]])), npy(np.zeros((2, 2)))[:-3]],
+)
+def test_an_average_picture_that_is_none_says_so(tmp_path, data):
+    bundle.write(tmp_path / "tiny", GUIDED, {**CONTENTS, bundle.AVERAGE: data})
+    with pytest.raises(BundleError, match=r"average\.npy holds no features"):
+        _ = Bundle(tmp_path / "tiny").average
+
+
+def test_an_average_picture_that_would_have_to_be_unpickled_is_not_read(tmp_path):
+    buffer = io.BytesIO()
+    np.save(buffer, np.array([[print]], dtype=object), allow_pickle=True)
+    bundle.write(tmp_path / "tiny", GUIDED, {**CONTENTS, bundle.AVERAGE: buffer.getvalue()})
+    with pytest.raises(BundleError, match="holds no features"):
+        _ = Bundle(tmp_path / "tiny").average

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from capgen.decoding import DecodingOptions, search
+from capgen.decoding import DecodingOptions, Guided, search
 from capgen.errors import UsageError
 from capgen.vocabulary import END, PAD, START, UNKNOWN
 
@@ -209,6 +209,38 @@ def test_no_word_follows_itself_at_once(beam):
 def test_a_word_may_come_again_after_another():
     decoder = RandomDecoder(3, favoured={4: 20, 5: 10, END: -20})
     assert found_ids(decoder, DecodingOptions(beam=1, maximum_words=4), 0) == [[(4, 5, 4, 5)]]
+
+
+class PlainlyGuided(RandomDecoder):
+    """What a guided ``RandomDecoder`` gives, computed for each prefix by itself."""
+
+    def __init__(self, seed, average, guidance):
+        super().__init__(seed)
+        self._average, self._guidance = average, guidance
+
+    def _log_probabilities(self, image, code):
+        ours, usual = super()._log_probabilities(image, code), super()._log_probabilities(self._average, code)
+        weights = np.exp(ours) ** self._guidance / np.exp(usual) ** (self._guidance - 1)
+        return np.log(weights / weights.sum())
+
+
+@searches
+@given(seeds, st.integers(1, 4), st.sampled_from([1.0, 1.2, 3.0]))
+def test_guidance_takes_away_what_would_be_said_of_an_average_picture(seed, beam, guidance):
+    decoder, average = RandomDecoder(seed), 77
+    guided = Guided(decoder, features_of(average)[0], guidance)
+    options = DecodingOptions(beam=beam, count=beam, maximum_words=5)
+    expected = search(PlainlyGuided(seed, average, guidance), features_of(0, 1, 2), options)
+    found = search(guided, features_of(0, 1, 2), options)
+    assert [[one.ids for one in each] for each in found] == [[one.ids for one in each] for each in expected]
+    scores = [[one.log_probability for one in each] for each in found]
+    assert scores == [pytest.approx([one.log_probability for one in each]) for each in expected]
+
+
+def test_an_average_picture_leaves_nothing_to_be_guided_by():
+    decoder = RandomDecoder(5)
+    guided = Guided(decoder, features_of(3)[0], 2.0)
+    assert found_ids(guided, DecodingOptions(beam=3), 3) == found_ids(decoder, DecodingOptions(beam=3), 3)
 
 
 def test_a_higher_length_power_gives_longer_captions():

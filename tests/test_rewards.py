@@ -13,6 +13,7 @@ from capgen.datasets.prepared import PreparedPicture
 from capgen.decoding import DecodingOptions
 from capgen.decoding.sampling import draw
 from capgen.names import CLASSES, Name, Names
+from capgen.training import rewards
 from capgen.training.features import CachedFeatures, FeatureStore
 from capgen.training.rewards import CLOSING, PolicyLoss, SelfCritical
 from capgen.vocabulary import END, PAD, SPECIAL, START, Vocabulary
@@ -91,7 +92,7 @@ COUNT, LONGEST = 6, 4
 def made(tmp_path):
     """Make what draws for three pictures: how likely captions are to end, and its names, may be told."""
 
-    def make(ending=0.0, vocabulary=VOCABULARY, names=None, favoured=()):
+    def make(ending=0.0, vocabulary=VOCABULARY, names=None, favoured=(), distinct=0.0):
         store = FeatureStore(tmp_path / f"store{ending}{len(vocabulary)}")
         classes = np.zeros((3, 1, CLASSES))
         classes[[0, 1, 2], 0, [0, 1, 2]] = 1.0
@@ -102,7 +103,7 @@ def made(tmp_path):
         ]
         options = DecodingOptions(beam=1, count=COUNT, maximum_words=LONGEST, temperature=0.7)
         decoder = RandomDecoder(5, favoured={END: ending, **dict(favoured)})
-        return SelfCritical(pictures, features, Wording(vocabulary, names), decoder, options)
+        return SelfCritical(pictures, features, Wording(vocabulary, names), decoder, options, distinct)
 
     return make
 
@@ -259,18 +260,42 @@ def test_what_is_drawn_ends_once_and_has_its_own_log_probability():
     np.testing.assert_allclose(its_total, totals[1])
 
 
-def test_a_caption_drawn_for_several_pictures_loses_what_is_asked_for(made, monkeypatch):
-    from capgen.training import rewards
+# Captions that tell a picture from similar ones
 
-    two, three = (
-        np.array([[[4, END], [5, END]], [[4, END], [4, END]]]),
-        np.array([[[4, END], [5, END]], [[5, END], [6, END]]]),
+
+def test_a_caption_loses_a_share_of_what_it_is_worth_to_similar_pictures(made):
+    truths = [[[*text.split(), CLOSING] for text in texts] for texts in CAPTIONS]
+    inputs, targets, weights, mean = made(distinct=0.25).batch([1], [3])
+    rewards = []
+    for ids in drawn_captions(inputs, targets):
+        said = [VOCABULARY.entries[word] for word in ids]
+        said = said if len(said) == LONGEST else [*said, CLOSING]
+        known = [metrics.cider_d([said, said, said], truths)[1][picture] for picture in range(3)]
+        rewards.append(known[1] - 0.25 * (known[0] + known[2]) / 2)
+    assert mean == pytest.approx(np.mean(rewards))
+    assert [found[0] for found in advantages_of(inputs, weights)] == pytest.approx(
+        (np.array(rewards) - np.mean(rewards)) * COUNT / (COUNT - 1), abs=1e-6
     )
-    assert rewards._others(two).tolist() == [[1, 0], [1, 1]]
-    assert rewards._others(three).tolist() == [[0, 1], [1, 0]]
-    monkeypatch.setattr(metrics.Cider, "scores", lambda self, matches: np.ones(len(matches.pictures)))
-    critic = made()
-    critic._sharing = 0.25
-    monkeypatch.setattr(rewards, "_others", lambda ids: np.tile(np.arange(ids.shape[1]), (len(ids), 1)))
-    *_, reward = critic.batch([0, 1, 2], [0])
-    assert reward == pytest.approx(1 - 0.25 * np.arange(COUNT).mean())
+
+
+def test_a_picture_without_another_loses_nothing(made):
+    critic = made(distinct=0.25)
+    critic.pictures = critic.pictures[:1]
+    assert critic.batch([0], [3])[3] == made().batch([0], [3])[3]
+
+
+def test_similar_pictures_are_those_with_similar_features(tmp_path, monkeypatch):
+    monkeypatch.setattr(rewards, "SIMILAR", 2)
+    monkeypatch.setattr(rewards, "_ROWS", 4)
+    random = np.random.default_rng(0)
+    kinds = np.array([0, 1, 2, 0, 1, 2, 0, 1, 2])
+    grids = random.normal(size=(3, 1, 8))[kinds] + random.normal(size=(9, 4, 8)) / 5
+    store = FeatureStore(tmp_path)
+    store.write([f"p{index}" for index in range(9)], {"grid": grids})
+    pictures = [PreparedPicture(f"{index}.png", f"p{index}", "train", ("a dog",)) for index in range(9)]
+    options = DecodingOptions(beam=1, count=COUNT, temperature=0.7)
+    critic = SelfCritical(
+        pictures, CachedFeatures(store, "grid", None), Wording(VOCABULARY, None), RandomDecoder(5), options, 1.0
+    )
+    found = [sorted(row) for row in critic._similar.tolist()]
+    assert found == [[other for other in range(9) if kinds[other] == kinds[one] and other != one] for one in range(9)]

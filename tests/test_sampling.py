@@ -385,6 +385,8 @@ def test_no_images_give_no_captions(way):
         ({"minimum_words": 0}, "at least 1"),
         ({"length_power": -0.1}, "not negative"),
         ({"length_power": math.nan}, "not negative"),
+        ({"guidance": 0.9}, "guidance must be a number and at least 1"),
+        ({"guidance": math.inf}, "guidance must be a number and at least 1"),
         ({"temperature": -1.0}, "not negative"),
         ({"temperature": math.inf}, "not negative"),
         ({"temperature": math.nan}, "not negative"),

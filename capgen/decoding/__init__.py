@@ -9,11 +9,15 @@ import numpy as np
 
 from capgen.decoding.beam import beam_search
 from capgen.decoding.greedy import greedy
+from capgen.decoding.guidance import Guided
 from capgen.decoding.likelihood import attention, log_likelihoods
 from capgen.decoding.options import ATTENTION, Arrays, DecodingOptions, Hypothesis, StepFunction
 from capgen.decoding.sampling import sample
 
-__all__ = ["ATTENTION", "Arrays", "DecodingOptions", "Hypothesis", "StepFunction", "attention", "log_likelihoods", "search"]
+__all__ = [
+    "ATTENTION", "Arrays", "DecodingOptions", "Guided", "Hypothesis", "StepFunction", "attention", "log_likelihoods",
+    "search",
+]  # fmt: skip
 
 
 def search(

@@ -42,6 +42,7 @@ class DecodingOptions:
         count: Captions returned an image, at most ``beam`` unless sampling.
         length_power: Scores are divided by the number of words to this power, so that long captions stand a chance
             (Wu et al. 2016 without the constant).
+        guidance: How much more the image counts than what is said of any; 1 for no more, see ``Guided``.
         maximum_words: T, where a caption is cut.
         minimum_words: Fewest words of a caption.
         start: Ids of the words that every caption begins with; unknown ones may be among them.
@@ -56,6 +57,7 @@ class DecodingOptions:
     beam: int = 5
     count: int = 1
     length_power: float = 0.7
+    guidance: float = 1.0
     maximum_words: int = 20
     minimum_words: int = 1
     start: tuple[int, ...] = ()
@@ -74,6 +76,8 @@ class DecodingOptions:
             raise UsageError("beam, count and minimum_words must be at least 1")
         if not (0 <= self.length_power < math.inf and 0 <= self.temperature < math.inf and self.seed >= 0):
             raise UsageError("length_power, temperature and seed must be numbers that are not negative")
+        if not 1 <= self.guidance < math.inf:
+            raise UsageError("guidance must be a number and at least 1")
         if not 0 < self.top_p <= 1:
             raise UsageError("top_p must be more than 0 and at most 1")
         if self.maximum_words < max(self.minimum_words, len(self.start)):

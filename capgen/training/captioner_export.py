@@ -89,6 +89,8 @@ def export_captioner(trainer: Trainer, prepared: Prepared, place: Path) -> None:
     }
     if trainer.names:
         contents[bundle.NAMES] = files.json_text(trainer.names.plain()).encode()
+    if trainer.options.guidance > 1:
+        contents[bundle.AVERAGE] = _npy(trainer.average)
     with tempfile.TemporaryDirectory() as folder:
         exact, small = (_trial(Path(folder) / kind, description, contents, trainer, kind) for kind in ("float16", "int8"))
         _check_parity(trainer, exact)
@@ -153,6 +155,12 @@ def _rounded_weights(trainer: Trainer) -> bytes:
         arrays[variable.path] = rounded
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)
+    return buffer.getvalue()
+
+
+def _npy(array: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, array, allow_pickle=False)
     return buffer.getvalue()
 
 

@@ -65,12 +65,15 @@ class TrainingConfig:
     scst_temperature: float = _field(
         0.5, "softness of the policy in drawing and in the loss; at 1 the beam collapses", at_least=0.05
     )
-    scst_sharing: float = _field(
-        0.0, "CIDEr-D that a drawn caption loses for each other image of the batch it is drawn for, too", at_least=0
+    scst_distinct: float = _field(
+        0.0, "how much of its CIDEr-D with the captions of similar images a drawn caption loses", at_least=0
     )
     scst_learning_rate: float = _field(3e-5, "step size of Adam in self-critical training", at_least=0)
     beam: int = _field(5, "beam when dev is captioned, and the bundle's default", at_least=1)
     length_power: float = _field(0.7, "power of the length that scores are divided by", at_least=0)
+    guidance: float = _field(
+        1.0, "how much more the image counts in a search than what is said of any; 1 for no more", at_least=1, at_most=5
+    )
     seed: int = _field(0, "seed of weights, dropout and order", at_least=0)
 
     def __post_init__(self) -> None:

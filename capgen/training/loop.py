@@ -214,7 +214,19 @@ class Trainer:
         self, features: np.ndarray, guesses: list[Guess | None], options: decoding.DecodingOptions
     ) -> list[list[decoding.Hypothesis]]:
         """Search captions of described pictures, (N, C, D), with the present weights."""
-        return decoding.search(self.wording.led(self.steps, guesses), features, options)
+        return decoding.search(self.wording.led(self.guided(options.guidance), guesses), features, options)
+
+    def guided(self, guidance: float) -> decoding.StepFunction:
+        """Return the decoder, guided by how the image differs from an average one."""
+        if guidance == 1:
+            return self.steps
+        return decoding.Guided(self.steps, self.average.astype(np.float32), guidance)
+
+    @cached_property
+    def average(self) -> np.ndarray:
+        """The features of an average picture, over dev, which is always described: (C, D) float16."""
+        rows = (self.features.rows([picture.image_hash])[0].astype(np.float32) for picture in self.dev_pictures)
+        return (sum(rows) / len(self.dev_pictures)).astype(np.float16)
 
     def result(self) -> Begun:
         """Return what another run can go on from."""
@@ -224,7 +236,8 @@ class Trainer:
     @property
     def options(self) -> decoding.DecodingOptions:
         """How dev is captioned, and the bundle's default."""
-        return decoding.DecodingOptions(beam=self.config.beam, length_power=self.config.length_power)
+        guidance = 1.0 if self.seeing else self.config.guidance  # what an average picture is changes as the encoder learns
+        return decoding.DecodingOptions(beam=self.config.beam, length_power=self.config.length_power, guidance=guidance)
 
     def _sample(self, picture: PreparedPicture, said: list[list[str]]) -> Sample:
         return Sample(
@@ -339,7 +352,9 @@ class Trainer:
             maximum_words=config.maximum_words,
             temperature=config.scst_temperature,
         )
-        return SelfCritical(self.judged, self.features, self.wording, self.steps, options, config.scst_sharing)
+        return SelfCritical(
+            self.judged, self.features, self.wording, self.guided(config.guidance), options, config.scst_distinct
+        )
 
     def _dev_loss(self) -> float:
         """Mean cross-entropy of a dev word."""

@@ -1,13 +1,14 @@
 """Self-critical training: captions that the decoder draws are made likelier the better they score among their siblings.
 
 Source: S. Rennie et al., "Self-critical Sequence Training for Image Captioning", CVPR 2017, with CIDEr-D as the reward and
-the mean of the other samples as the baseline (R. Luo, "A Better Variant of Self-Critical Sequence Training", 2020). The
-policy is softened, in drawing and in the loss alike: at a temperature of 1 the samples are so far from what a search
-would say that beam search gets worse while greedy search gets better.
+the mean of the other samples as the baseline (R. Luo, "A Better Variant of Self-Critical Sequence Training", 2020). What
+would be as true of similar pictures can count for less (J. Wang et al., "Compare and Reweight: Distinctive Image Captioning
+Using Similar Images Sets", ECCV 2020). The policy is softened, in drawing and in the loss alike: at a temperature of 1 the
+samples are so far from what a search would say that beam search gets worse while greedy search gets better.
 """
 
-from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import cached_property
 
 import keras
 import numpy as np
@@ -22,6 +23,12 @@ from capgen.names import Guess
 from capgen.training.batches import teacher_forced
 from capgen.training.features import CachedFeatures
 from capgen.wording import Wording
+
+SIMILAR = 5
+"""Pictures that a distinct caption is told from."""
+
+_ROWS = 64
+"""Pictures whose features are in memory at once."""
 
 CLOSING = "<end>"
 """Counts as a word at the end of every caption that is not cut, so that captions which break off score less."""
@@ -53,8 +60,7 @@ class SelfCritical:
         wording: How the captioner speaks.
         steps: The decoder that is trained, with its present weights.
         options: Temperature, captions a picture, longest caption.
-        sharing: What a caption loses for each other picture of the batch that it is drawn for, too, so that it tells this
-            one from those.
+        distinct: How much of its mean CIDEr-D with the human captions of similar pictures a caption loses.
     """
 
     def __init__(
@@ -64,10 +70,10 @@ class SelfCritical:
         wording: Wording,
         steps: StepFunction,
         options: DecodingOptions,
-        sharing: float = 0.0,
+        distinct: float = 0.0,
     ) -> None:
         """Count the n-grams of the human captions."""
-        self.pictures, self._sharing = pictures, sharing
+        self.pictures, self._distinct = pictures, distinct
         self._features, self._wording, self._steps, self._options = features, wording, steps, options
         self._human = metrics.References([[[*metrics.tokenize(c), CLOSING] for c in p.captions] for p in pictures])
         self._scorer = metrics.Cider(self._human)
@@ -99,14 +105,38 @@ class SelfCritical:
             for each in texts
         ]
         count = ids.shape[1]
-        rewards = self._scorer.scores(self._human.matches(said, np.repeat(chosen, count))).reshape(-1, count)  # (N, K)
-        rewards = rewards - self._sharing * _others(ids)
+        rewards = self._judged(said, chosen)  # (N, K)
+        if self._distinct and len(self.pictures) > 1:
+            similar = self._similar[np.asarray(chosen)]  # (N, B)
+            rewards -= self._distinct * np.mean([self._judged(said, each) for each in similar.T], axis=0)
         advantages = (rewards - rewards.mean(axis=1, keepdims=True)) * count / (count - 1)
         inputs, targets = teacher_forced(captions, count, longest + 1)
         rows, places = np.divmod(inputs["places"], longest + 1)
         weights = advantages.reshape(-1)[rows]
         weights[places == longest] = 0.0  # that a caption of the greatest length ends is no choice
         return {"features": features, **inputs}, targets, weights.astype(np.float32), float(rewards.mean())
+
+    def _judged(self, said: list[list[str]], pictures: Sequence[int] | np.ndarray) -> np.ndarray:
+        """Score captions, equally many a picture, (N * K), by the human captions of pictures (N,): (N, K)."""
+        matches = self._human.matches(said, np.repeat(pictures, len(said) // len(pictures)))
+        return self._scorer.scores(matches).reshape(len(pictures), -1)
+
+    @cached_property
+    def _similar(self) -> np.ndarray:
+        """The most similar other pictures of each, by the cosine of their mean features: (N, B)."""
+        keys = [picture.image_hash for picture in self.pictures]
+        means = np.concatenate(
+            [self._features.rows(keys[at : at + _ROWS]).mean(axis=1, dtype=np.float32) for at in range(0, len(keys), _ROWS)]
+        )
+        means -= means.mean(axis=0)
+        means /= np.linalg.norm(means, axis=1, keepdims=True) + np.finfo(np.float32).tiny
+        count = min(SIMILAR, len(means) - 1)
+        found = []
+        for at in range(0, len(means), _ROWS):
+            alike = means[at : at + _ROWS] @ means.T
+            alike[np.arange(len(alike)), at + np.arange(len(alike))] = -np.inf  # itself
+            found.append(np.argpartition(-alike, count, axis=1)[:, :count])
+        return np.concatenate(found)
 
     def _tokens(self, ids: Sequence[int], guess: Guess | None, *, closed: bool) -> list[str]:
         said = metrics.tokenize(self._wording.text(ids, guess))
@@ -138,10 +168,3 @@ class SelfCritical:
             total += reward * len(part)
             on_step(step, len(starts), total / (start + len(part)))
         return total / len(chosen)
-
-
-def _others(ids: np.ndarray) -> np.ndarray:
-    """Count for each caption, (N, K, T), the other pictures that it was drawn for, too: (N, K)."""
-    captions = [[row.tobytes() for row in rows] for rows in ids]
-    pictures = Counter(caption for rows in captions for caption in set(rows))
-    return np.array([[pictures[caption] - 1 for caption in rows] for rows in captions])
