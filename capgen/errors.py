@@ -8,7 +8,8 @@ CapgenError                  base of all; the command prints its message and exi
 ├── ImageError               a file that cannot be captioned; carries a ``status``
 ├── BundleError              a captioner that is missing, incomplete, changed or of another version
 ├── StorageError             a file or folder that cannot be written (disk full, read-only, in use)
-└── TrainingError            a training run that cannot start, go on or be exported
+├── TrainingError            a training run that cannot start, go on or be exported
+└── EngineError              Ray cannot be reached, or cannot go on
 """
 
 from collections.abc import Iterable
@@ -78,3 +79,7 @@ class StorageError(CapgenError):
 
 class TrainingError(CapgenError):
     """A training run that cannot start, go on or be exported."""
+
+
+class EngineError(CapgenError):
+    """Ray cannot be reached, or cannot go on."""

@@ -7,11 +7,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from os import fsdecode, fsencode
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
 from capgen import policy
-from capgen.captioner import Captioner, Item
+from capgen.captioner import Item
 from capgen.decoding import DecodingOptions
 from capgen.errors import StorageError, UsageError
 from capgen.files import path_hash
@@ -46,6 +47,10 @@ class Listing:
     def __len__(self) -> int:
         """How many there are."""
         return self._count
+
+    def close(self) -> None:
+        """Let go of the disk."""
+        self._file.close()
 
     def __iter__(self) -> Iterator[Found]:
         """Give them out again, from the first; one iteration at a time."""
@@ -90,6 +95,14 @@ class Request:
         return replace(caption, text=f"{self.prefix}{before}{caption.text}{after}{self.suffix}")
 
 
+class CaptionsMany(Protocol):
+    """What captions pictures: a ``Captioner``, or one whose work is done elsewhere."""
+
+    def caption_many(self, sources: Iterable[Item], options: DecodingOptions | None = None) -> Iterator[Result]:
+        """See ``Captioner.caption_many``."""
+        ...
+
+
 class Library:
     """Captions the pictures that need it.
 
@@ -99,7 +112,7 @@ class Library:
         manifest: What capgen has written before.
     """
 
-    def __init__(self, captioner: Captioner, request: Request, manifest: Manifest) -> None:
+    def __init__(self, captioner: CaptionsMany, request: Request, manifest: Manifest) -> None:
         """Keep them."""
         self._captioner, self._request, self._manifest = captioner, request, manifest
         self._claims: dict[Path, Path] = {}

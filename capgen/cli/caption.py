@@ -7,6 +7,7 @@ import typer
 
 from capgen.cli import app
 from capgen.cli.console import Quiet, Verbose, command
+from capgen.cli.engine import Address, Engine, EngineName
 from capgen.outputs import FORMATS
 
 
@@ -94,6 +95,11 @@ def caption_command(
         Path | None,
         typer.Option(metavar="FILE.png", help="Draw where it looked for each word of one photograph."),
     ] = None,
+    engine: EngineName = "local",
+    address: Address = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="With ray, most workers, of one processor each; by default all there are.")
+    ] = None,
     watch: Annotated[bool, typer.Option("--watch", help="Go on captioning files as they arrive, until Ctrl-C.")] = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -119,7 +125,7 @@ def caption_command(
         elsewhere = (
             recursive, from_file, nul, include, exclude, hidden, follow_links, shard, output_format, output, sidecar, xmp,
             embed, output_dir, existing != "skip", force, prefix, suffix, min_confidence, dry_run, report, fail_fast, watch,
-            num > 1,
+            num > 1, engine != "local", address, workers,
         )  # fmt: skip
         captioning.explain(explain, paths or [], model, wishes, alone=not any(elsewhere))
         return
@@ -142,6 +148,7 @@ def caption_command(
         ),
         model,
         wishes,
+        Engine(engine, address, workers),
         dry_run=dry_run,
         fail_fast=fail_fast,
         watch=watch,

@@ -17,6 +17,8 @@ import typer
 from capgen import files, images, policy
 from capgen.captioner import Captioner
 from capgen.cli.console import SOME_FAILED, progress, say
+from capgen.cli.engine import Engine, clustered
+from capgen.clustered import ClusteredCaptioner
 from capgen.errors import ImageError, UsageError
 from capgen.library import Library, Listing, Request, check
 from capgen.manifest import Manifest
@@ -143,7 +145,15 @@ def explain(sheet: Path, paths: Sequence[str], model: str | None, wishes: dict[s
 
 
 def run(
-    wanted: Wanted, model: str | None, wishes: dict[str, Any], *, dry_run: bool, fail_fast: bool, watch: bool, quiet: bool
+    wanted: Wanted,
+    model: str | None,
+    wishes: dict[str, Any],
+    engine: Engine,
+    *,
+    dry_run: bool,
+    fail_fast: bool,
+    watch: bool,
+    quiet: bool,
 ) -> None:
     """Do what is wanted.
 
@@ -170,7 +180,9 @@ def run(
         options = captioner.wish(**wishes)
         unsharded = replace(wanted.selection, shard=None)  # two shards must not want one file either
         whole = Listing(() if watch else unsharded.find(wanted.arguments, wanted.listed))
+        stack.callback(whole.close)
         listing = Listing(filter(wanted.selection.holds, whole)) if wanted.selection.shard else whole
+        stack.callback(listing.close)
         several = (
             watch
             or wanted.selection.shard is not None
@@ -186,8 +198,9 @@ def run(
         stream = _stream(wanted, manifest, several=several, dry_run=dry_run)
         if stream is not None:
             stack.callback(stream.close)
+        cluster = None if dry_run else stack.enter_context(clustered(engine))
         library = Library(
-            captioner,
+            ClusteredCaptioner(captioner, cluster) if cluster else captioner,
             Request(
                 options, wanted.destinations, stream, wanted.existing, wanted.force, wanted.minimum_confidence,
                 wanted.prefix, wanted.suffix,

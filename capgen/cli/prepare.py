@@ -7,6 +7,7 @@ import typer
 
 from capgen.cli import app
 from capgen.cli.console import Quiet, Verbose, command, progress, say
+from capgen.cli.engine import RAY, Address, Engine, EngineName, clustered
 
 if TYPE_CHECKING:
     from capgen.datasets.layout import Reading
@@ -53,7 +54,11 @@ def prepare_command(
     ] = "efficientnet-lite2",
     encoder_weights: Annotated[Path | None, typer.Option(help="File of weights for it, used offline.")] = None,
     views: Annotated[list[str] | None, typer.Option(help="More views to describe: flip, the mirror image.")] = None,
-    workers: Annotated[int, typer.Option(min=1, max=64, help="Threads that decode images.")] = 2,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Threads that decode images, 2 by default; with ray, most workers.")
+    ] = None,
+    engine: EngineName = "local",
+    address: Address = None,
     strict: Annotated[bool, typer.Option("--strict", help="Make any problem an error.")] = False,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the split, where a source has none.")] = 0,
     quiet: Quiet = False,
@@ -82,7 +87,12 @@ def prepare_command(
     chosen = name or _default_name(sources[0])
     wanted = [Source(*row) for row in columns]
 
-    with progress("Checking images", shown=not quiet) as check, progress("Extracting features", shown=not quiet) as extract:
+    where = clustered(Engine(engine, address, workers if engine == RAY else None))
+    with (
+        where as cluster,
+        progress("Checking images", shown=not quiet) as check,
+        progress("Extracting features", shown=not quiet) as extract,
+    ):
 
         class Telling(Observer):
             def on_check(self, done: int, total: int) -> None:
@@ -112,7 +122,8 @@ def prepare_command(
                 encoder=encoder,
                 encoder_weights=encoder_weights,
                 views=views or (),
-                workers=workers,
+                workers=(None if cluster else workers) or 2,
+                cluster=cluster,
                 left_out=_names(leave_out) if leave_out else frozenset(),
                 strict=strict,
                 seed=seed,

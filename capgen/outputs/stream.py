@@ -53,7 +53,7 @@ class Standard:
 
     def __init__(self, form: Format, *, header: bool = True) -> None:
         """Write the header, if there is one."""
-        self._form = form
+        self._form, self._out = form, sys.stdout.buffer  # while Ray is at work, sys.stdout is something else
         if form.header and header:
             self._put([form.header])
 
@@ -68,10 +68,9 @@ class Standard:
     def close(self) -> None:
         """See ``Stream``."""
 
-    @staticmethod
-    def _put(lines: list[str]) -> None:
-        sys.stdout.buffer.write(b"".join(line.encode("utf-8", "surrogateescape") + b"\n" for line in lines))
-        sys.stdout.flush()
+    def _put(self, lines: list[str]) -> None:
+        self._out.write(b"".join(line.encode("utf-8", "surrogateescape") + b"\n" for line in lines))
+        self._out.flush()
 
 
 class OutputLook:

@@ -16,7 +16,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
@@ -29,6 +29,9 @@ from capgen.pipeline import map_ahead
 from capgen.training.backend import load_tensorflow
 from capgen.training.encoders import PROBABILITIES, Encoder
 from capgen.training.encoders import encoder as find_encoder
+
+if TYPE_CHECKING:
+    from capgen.cluster import Cluster
 
 SHARD_ROWS = 256
 """Rows a shard; what an interrupted run loses at most."""
@@ -259,6 +262,7 @@ def extract(
     *,
     workers: int,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
+    cluster: "Cluster | None" = None,
 ) -> dict[str, ImageError]:
     """Compute the features that the store lacks, decoding on ``workers`` threads beside the encoder's own.
 
@@ -269,6 +273,7 @@ def extract(
         views: Names of ``VIEWS``.
         workers: Decoding threads.
         on_progress: Called after each picture with how many are done and how many are to do.
+        cluster: Whose workers do it, instead of this machine.
 
     Returns:
         What could not be decoded: content hash to the reason.
@@ -281,7 +286,6 @@ def extract(
     failed: dict[str, ImageError] = {}
     if not missing:
         return failed
-    graph = Graph(prepared.graph, threads=os.cpu_count() or 1)
     keys: list[str] = []
     rows: dict[str, list[np.ndarray]] = {name: [] for name in prepared.encoder.outputs}
 
@@ -292,29 +296,75 @@ def extract(
             for parts in rows.values():
                 parts.clear()
 
-    def decode(entry: tuple[str, Path, list[str]]) -> np.ndarray | ImageError:
-        image_hash, path, _ = entry
-        try:
-            data = path.read_bytes()
-            if hashlib.sha256(data).hexdigest() != image_hash:
-                return ImageError("vanished", "it has changed since it was checked")
-            return images.read(data, prepared.encoder.preprocessing)
-        except ImageError as error:
-            return error
-        except OSError as error:
-            return ImageError("vanished", error.strerror or str(error))
-
-    for done, ((image_hash, _, wanted), pixels) in enumerate(map_ahead(decode, missing, workers), 1):
-        if isinstance(pixels, ImageError):
-            failed[image_hash] = pixels
+    outcomes = _by_cluster(cluster, prepared, missing) if cluster else _here(prepared, missing, workers)
+    for done, ((image_hash, _, wanted), outcome) in enumerate(zip(missing, outcomes, strict=True), 1):
+        if isinstance(outcome, ImageError):
+            failed[image_hash] = outcome
         else:
-            for view in wanted:
-                outputs = graph.run("encode", {"image": VIEWS[view](pixels)[None].astype(np.float32)})
+            for view, outputs in zip(wanted, outcome, strict=True):
                 keys.append(view_key(image_hash, view))
                 for name, parts in rows.items():
-                    parts.append(outputs[name].astype(np.float16))
+                    parts.append(outputs[name])
         if len(keys) >= SHARD_ROWS:
             flush()
         on_progress(done, len(missing))
     flush()
     return failed
+
+
+Wanted = tuple[str, Path, list[str]]
+"""Content hash and file of a picture, and the views that are wanted of it."""
+
+
+def _here(prepared: Prepared, pictures: Sequence[Wanted], workers: int) -> Iterator[Any]:
+    graph = Graph(prepared.graph, threads=os.cpu_count() or 1)
+    preprocessing = prepared.encoder.preprocessing
+    for (_, _, views), pixels in map_ahead(lambda one: _pixels(one, preprocessing), pictures, workers):
+        yield pixels if isinstance(pixels, ImageError) else _described(graph, pixels, views)
+
+
+def _by_cluster(cluster: "Cluster", prepared: Prepared, pictures: Sequence[Wanted]) -> Iterator[Any]:
+    items = [(image_hash, os.fsencode(path.absolute()), views) for image_hash, path, views in pictures]
+    arguments = (prepared.graph.read_bytes(), prepared.encoder.preprocessing)
+    return cluster.map(DescribeWork, arguments, items)
+
+
+class DescribeWork:
+    """What a worker of a cluster does: describes pictures on one processor.
+
+    Args:
+        graph: The encoder.
+        preprocessing: What it takes.
+    """
+
+    def __init__(self, graph: bytes, preprocessing: images.Preprocessing) -> None:
+        """Open the graph."""
+        self._graph, self._preprocessing = Graph(graph, threads=1), preprocessing
+
+    def __call__(self, items: Sequence[tuple[str, bytes, list[str]]]) -> list[Any]:
+        """Describe pictures, given as content hash, path and views; each gives a dictionary a view, or an ``ImageError``."""
+        found = []
+        for image_hash, path, views in items:
+            pixels = _pixels((image_hash, Path(os.fsdecode(path)), views), self._preprocessing)
+            found.append(pixels if isinstance(pixels, ImageError) else _described(self._graph, pixels, views))
+        return found
+
+
+def _pixels(picture: Wanted, preprocessing: images.Preprocessing) -> np.ndarray | ImageError:
+    """Decode a picture, if it is still what was checked."""
+    image_hash, path, _ = picture
+    try:
+        data = path.read_bytes()
+        if hashlib.sha256(data).hexdigest() != image_hash:
+            return ImageError("vanished", "it has changed since it was checked")
+        return images.read(data, preprocessing)
+    except ImageError as error:
+        return error
+    except OSError as error:
+        return ImageError("vanished", error.strerror or str(error))
+
+
+def _described(graph: Graph, pixels: np.ndarray, views: Sequence[str]) -> list[dict[str, np.ndarray]]:
+    """Return the outputs of an encoder for views of a picture, (1, ...) float16 each."""
+    described = (graph.run("encode", {"image": VIEWS[view](pixels)[None].astype(np.float32)}) for view in views)
+    return [{name: array.astype(np.float16) for name, array in outputs.items()} for outputs in described]

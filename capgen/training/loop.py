@@ -214,13 +214,10 @@ class Trainer:
         self, features: np.ndarray, guesses: list[Guess | None], options: decoding.DecodingOptions
     ) -> list[list[decoding.Hypothesis]]:
         """Search captions of described pictures, (N, C, D), with the present weights."""
-        return decoding.search(self.wording.led(self.guided(options.guidance), guesses), features, options)
-
-    def guided(self, guidance: float) -> decoding.StepFunction:
-        """Return the decoder, guided by how the image differs from an average one."""
-        if guidance == 1:
-            return self.steps
-        return decoding.Guided(self.steps, self.average.astype(np.float32), guidance)
+        steps: decoding.StepFunction = self.steps
+        if options.guidance > 1:
+            steps = decoding.Guided(steps, self.average.astype(np.float32), options.guidance)
+        return decoding.search(self.wording.led(steps, guesses), features, options)
 
     @cached_property
     def average(self) -> np.ndarray:
@@ -352,9 +349,7 @@ class Trainer:
             maximum_words=config.maximum_words,
             temperature=config.scst_temperature,
         )
-        return SelfCritical(
-            self.judged, self.features, self.wording, self.guided(config.guidance), options, config.scst_distinct
-        )
+        return SelfCritical(self.judged, self.features, self.wording, self.steps, options, config.scst_distinct)
 
     def _dev_loss(self) -> float:
         """Mean cross-entropy of a dev word."""

@@ -5,6 +5,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from capgen import datasets, paths
 from capgen.datasets.layout import Problem, Reading
@@ -14,6 +15,9 @@ from capgen.errors import DataError, UnknownNameError, UsageError
 from capgen.training.encoders import Encoder
 from capgen.training.encoders import encoder as find_encoder
 from capgen.training.features import VIEWS, FeatureStore, Prepared, extract, in_use
+
+if TYPE_CHECKING:
+    from capgen.cluster import Cluster
 
 _STYLE = re.compile(r"[a-z0-9-]*")
 
@@ -76,6 +80,7 @@ class Request:
         left_out: Names of pictures that are not used, whatever source they are in.
         strict: Any problem is an error.
         seed: Decides the split where there is none.
+        cluster: Whose workers describe the pictures, instead of this machine.
     """
 
     name: str
@@ -87,6 +92,7 @@ class Request:
     left_out: frozenset[str] = frozenset()
     strict: bool = False
     seed: int = 0
+    cluster: "Cluster | None" = None
     observer: Observer = field(default_factory=Observer)
 
 
@@ -140,7 +146,15 @@ def _described(request: Request, shares: Sequence[Share], views: tuple[str, ...]
             f"{len(validated.problems)} problems, and --strict; {_first(validated.problems)}; all are listed in {listed}"
         )
     pictures = [(picture.image_hash, Path(picture.path)) for picture in validated.pictures]
-    failed = extract(prepared, store, pictures, views, workers=request.workers, on_progress=observer.on_extract)
+    failed = extract(
+        prepared,
+        store,
+        pictures,
+        views,
+        workers=request.workers,
+        on_progress=observer.on_extract,
+        cluster=request.cluster,
+    )
     if failed:
         raise DataError(f"{len(failed)} images changed or vanished while they were read; run it again")
     dataset = PreparedDataset(

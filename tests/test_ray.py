@@ -1,0 +1,262 @@
+"""Captioning and describing on Ray: on this machine, and on a cluster of two nodes that loses a worker and then a node."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import COLOURS, capgen, draw, draw_dataset
+from typer.testing import CliRunner
+
+from capgen.cli import app
+
+PICTURES = 120
+MANY = 900
+"""Enough to be in the middle of them when something is killed."""
+
+RAY = Path(sys.executable).with_name("ray")
+SETTINGS = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled"}
+
+
+@pytest.fixture(scope="module")
+def photographs(tmp_path_factory):
+    """Drawn pictures in two folders, and three files that are none."""
+    folder = tmp_path_factory.mktemp("photographs")
+    for index in range(PICTURES):
+        place = folder / ("a", "b")[index % 2]
+        place.mkdir(exist_ok=True)
+        draw(place / f"{index:03} é.png", list(COLOURS)[index % 4], "circle", index)
+    (folder / "a/no picture.jpg").write_text("words")
+    (folder / "b/empty.png").touch()
+    whole = (folder / "a/000 é.png").read_bytes()
+    (folder / "b/cut.png").write_bytes(whole[: len(whole) // 2])
+    return folder
+
+
+@pytest.fixture
+def run(places):
+    """Run the command, by default on a Ray that it starts itself with two workers."""
+
+    def run(*arguments, engine=("--engine", "ray", "--workers", "2")):
+        return capgen(*arguments, *engine)
+
+    return run
+
+
+def test_captions_statuses_and_report_are_those_of_a_local_run_byte_for_byte(run, photographs, places):
+    here = run("caption", "-r", photographs, "-f", "jsonl", "--report", places / "here.jsonl", engine=())
+    there = run("caption", "-r", photographs, "-f", "jsonl", "--report", places / "there.jsonl")
+    assert (there.returncode, there.stdout) == (here.returncode, here.stdout)
+    assert here.returncode == 3
+    assert here.stdout.count("\n") == PICTURES + 3
+    assert (places / "there.jsonl").read_bytes() == (places / "here.jsonl").read_bytes()
+    failures = [[line for line in done.stderr.splitlines() if line.startswith("capgen:")] for done in (here, there)]
+    assert failures[0] == failures[1]
+    assert len(failures[0]) == 3
+    assert len(there.stderr.splitlines()) == 4
+
+
+def test_options_reach_the_workers_and_paths_may_be_relative(photographs, places, monkeypatch):
+    monkeypatch.chdir(photographs)
+    arguments = ("caption", "-r", "a", "b", "--num", "2", "--max-words", "6", "--avoid", "a", "--prefix", "seen:")
+    ray = capgen(*arguments, "--engine", "ray")
+    assert ray.stdout == capgen(*arguments).stdout
+    assert ray.stdout.startswith("a/000 é.png\t")
+
+
+def test_sidecars_that_are_there_stay_and_a_second_run_does_nothing(run, photographs, places):
+    folder = places / "library"
+    shutil.copytree(photographs / "b", folder)
+    (folder / "001 é.txt").write_text("by a person\n")
+    first = run("caption", "-r", folder, "--sidecar", "txt")
+    assert first.returncode == 3
+    assert f"{PICTURES // 2 - 1} captioned, 1 skipped, 1 unreadable, 1 unsupported" in first.stderr
+    assert (folder / "001 é.txt").read_text() == "by a person\n"
+    written = {path: path.stat().st_mtime_ns for path in folder.glob("*.txt")}
+    assert len(written) == PICTURES // 2
+    second = run("caption", "-r", folder, "--sidecar", "txt")
+    assert f"{PICTURES // 2} skipped, 1 unreadable, 1 unsupported" in second.stderr
+    assert {path: path.stat().st_mtime_ns for path in folder.glob("*.txt")} == written
+
+
+def paths_in(file):
+    return [json.loads(line)["path"] for line in file.read_text().splitlines()]
+
+
+def wait_for_lines(file, count, process, seconds=120):
+    """Wait until a growing file has so many lines."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end and process.poll() is None:
+        if file.exists() and file.read_bytes().count(b"\n") >= count:
+            return
+        time.sleep(0.05)
+    pytest.fail(f"it ended or came no further: {process.poll()}")
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory):
+    """Links to a few drawn pictures, under many names."""
+    folder = tmp_path_factory.mktemp("many")
+    source = folder / "source"
+    source.mkdir()
+    for index in range(20):
+        draw(source / f"{index}.png", "blue", "square", index)
+    (folder / "pictures").mkdir()
+    for index in range(MANY):
+        (folder / f"pictures/{index:04}.png").hardlink_to(source / f"{index % 20}.png")
+    return folder / "pictures"
+
+
+def begin(*arguments):
+    return subprocess.Popen(
+        [Path(sys.executable).with_name("capgen"), *map(str, arguments)],
+        env={**os.environ, **SETTINGS},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_what_ctrl_c_interrupts_goes_on(run, many, places):
+    output = places / "captions.jsonl"
+    running = begin("caption", "-r", many, "-o", output, "--engine", "ray", "--workers", "2")
+    wait_for_lines(output, 1, running)
+    running.send_signal(signal.SIGINT)
+    _, said = running.communicate(timeout=60)
+    assert running.returncode == 130, said
+    assert "interrupted; run it again, it goes on" in said
+    done = paths_in(output)
+    assert 0 < len(done) < MANY
+    again = run("caption", "-r", many, "-o", output)
+    assert again.returncode == 0
+    assert f"{len(done)} skipped" in again.stderr
+    assert sorted(paths_in(output)) == sorted(map(str, many.iterdir()))
+
+
+class Nodes:
+    """Two Ray nodes of one processor each on loopback, in a folder of their own."""
+
+    def __init__(self):
+        self.folder = Path(tempfile.mkdtemp(prefix="r"))  # a short path: sockets lie in it
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.address = f"127.0.0.1:{free.getsockname()[1]}"
+        port = self.address.rpartition(":")[2]
+        usual = ("--num-cpus=1", "--object-store-memory=100000000")
+        self.start("--head", "--node-ip-address=127.0.0.1", f"--port={port}", "--include-dashboard=false", *usual)
+        self.start(f"--address={self.address}", "--node-ip-address=127.0.0.2", *usual)
+
+    def start(self, *options):
+        temporary = [f"--temp-dir={self.folder}"] if "--head" in options else []
+        done = subprocess.run(
+            [RAY, "start", *options, *temporary], env={**os.environ, **SETTINGS}, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    def processes(self):
+        """Process id, parent and command line of all that belongs to the nodes."""
+        found = {}
+        for entry in Path("/proc").iterdir():
+            try:
+                words = (entry / "cmdline").read_bytes().decode(errors="replace")
+                parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+            except (OSError, ValueError):
+                continue
+            found[entry.name] = (parent, words)
+        own = {pid for pid, (_, words) in found.items() if str(self.folder) in words}
+        return {int(pid): each for pid, each in found.items() if pid in own or str(each[0]) in own}
+
+    def workers(self):
+        return [pid for pid, (_, words) in self.processes().items() if words.startswith("ray::MapWorker")]
+
+    def kill_second(self):
+        """Kill the second node at once, its workers first."""
+        everything = self.processes()
+        (raylet,) = [pid for pid, (_, words) in everything.items() if "raylet/raylet" in words and "127.0.0.2" in words]
+        for pid in [*(pid for pid, (parent, _) in everything.items() if parent == raylet), raylet]:
+            os.kill(pid, signal.SIGKILL)
+
+    def end(self):
+        for pid in self.processes():
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+@pytest.fixture
+def nodes():
+    made = Nodes()
+    yield made
+    made.end()
+
+
+def test_a_run_that_loses_a_worker_and_then_a_node_captions_every_file_once_as_a_local_run(nodes, many, places):
+    output, expected = places / "captions.jsonl", places / "expected.jsonl"
+    running = begin("caption", "-r", many, "-o", output, "--engine", "ray", "--address", nodes.address)
+    wait_for_lines(output, 1, running)
+    os.kill(nodes.workers()[0], signal.SIGKILL)
+    so_far = output.read_bytes().count(b"\n")
+    wait_for_lines(output, so_far + 1, running)
+    nodes.kill_second()
+    assert output.read_bytes().count(b"\n") < MANY
+    printed, said = running.communicate(timeout=180)
+    assert running.returncode == 0, said
+    assert (printed, len(said.splitlines())) == ("", 1), said
+    assert capgen("caption", "-r", many, "-o", expected).returncode == 0
+    assert output.read_bytes() == expected.read_bytes()
+
+
+def stored(cache):
+    """All features in a cache: key and output to the row."""
+    rows = {}
+    for listing in cache.glob("features/*/*.json"):
+        for output in listing.parent.glob(f"{listing.stem}.*.npy"):
+            rows |= dict(
+                zip(((key, output.suffixes[0]) for key in json.loads(listing.read_text())), np.load(output), strict=True)
+            )
+    return rows
+
+
+def test_prepare_describes_pictures_as_a_local_run_does(tmp_path):
+    source = draw_dataset(tmp_path / "shapes", 30)
+    caches = []
+    for name, engine in (("here", ()), ("there", ("--engine", "ray", "--workers", "2"))):
+        caches.append(tmp_path / name)
+        places = {"CAPGEN_CACHE_DIR": str(caches[-1]), "CAPGEN_DATA_DIR": str(tmp_path / f"{name}-data")}
+        done = capgen("prepare", source, "--encoder", "efficientnet-lite0", "--views", "flip", *engine, env=places)
+        assert done.returncode == 0, done.stderr
+    here, there = map(stored, caches)
+    assert here.keys() == there.keys()
+    assert len(here) >= 60
+    assert all(np.array_equal(here[key], there[key]) for key in here)
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "said"),
+    [
+        (["--address", "auto"], 2, "--address and --workers are about --engine ray; add it"),
+        (["--workers", "2"], 2, "--address and --workers are about --engine ray; add it"),
+        (["--engine", "rya"], 2, "there is no engine named 'rya'; did you mean ray?"),
+        (["--engine", "ray", "--address", "127.0.0.1:9"], 1, "nothing answers at 127.0.0.1:9"),
+    ],
+)
+def test_what_cannot_be_is_one_line(photographs, places, options, code, said):
+    done = CliRunner().invoke(app, ["caption", str(photographs / "a/000 é.png"), *options])
+    assert (done.exit_code, done.stdout) == (code, "")
+    assert said in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_without_ray_it_says_how_to_get_it(photographs, places, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    done = CliRunner().invoke(app, ["caption", str(photographs / "a/000 é.png"), "--engine", "ray"])
+    assert (done.exit_code, done.stderr) == (2, "capgen: --engine ray needs Ray: pip install 'capgen[ray]'\n")
