@@ -1,6 +1,7 @@
 """A photo library: which pictures need a caption, captioned, and written where it was asked for."""
 
 import tempfile
+import weakref
 from array import array
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -40,6 +41,7 @@ class Listing:
     def __init__(self, found: Iterable[Found]) -> None:
         """Go through all of them."""
         self._file = tempfile.SpooledTemporaryFile(max_size=1 << 22)  # noqa: SIM115 - lives as long as the listing
+        weakref.finalize(self, self._file.close)
         self._count = 0
         for one in found:
             self._file.write(fsencode(one.path) + b"\0" + fsencode(one.root) + b"\0")

@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PosixPath
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 from capgen import files
 from capgen.errors import CapgenError, ImageError, StorageError, UsageError
@@ -107,6 +107,9 @@ def contents(url: str, most: int) -> bytes:
         ImageError: It cannot be fetched, or is larger.
     """
     if url.endswith("/"):
+        with _told():
+            system, path = _system(url)
+            system.ls(path)  # says if it is not there
         raise ImageError("unsupported", "it is a folder; --recursive captions what is in it")
     with opened(url) as file:
         parts, left = [], most + 1
@@ -188,7 +191,7 @@ def write_with(place: str, write: Callable[[BinaryIO], object]) -> None:
     system, path = _system(place)
     with tempfile.NamedTemporaryFile(prefix="capgen.", suffix=".part") as file:
         try:
-            write(file.file)
+            write(cast(BinaryIO, file.file))
             file.flush()
         except OSError as error:
             raise files.storage_error(file.name, error) from error
@@ -250,15 +253,26 @@ def _told() -> Iterator[None]:
         raise
     except PermissionError as error:
         raise ImageError("denied", "permission denied") from error
-    except FileNotFoundError as error:
-        raise ImageError("vanished", "there is no such file or bucket") from error
     except Exception as error:  # these packages share no base class
-        kind = type(error)
-        if not isinstance(error, (OSError, ValueError)) and kind.__module__.partition(".")[0] not in _PACKAGES:
-            raise
-        if "Credentials" in kind.__name__ or getattr(error, "status", 0) in _REFUSED:
-            raise ImageError("denied", f"access is denied ({_line(error)})") from error
-        raise ImageError("unreadable", f"it cannot be fetched ({_line(error)})") from error
+        raise _fault(error) from error
+
+
+def _fault(error: Exception) -> Exception:
+    """Return what to raise for an error."""
+    cause = error.__cause__
+    if isinstance(error, FileNotFoundError) and not _package(cause).startswith("aiohttp"):  # which hides any fault in it
+        return ImageError("vanished", "there is no such file or bucket")
+    if isinstance(error, FileNotFoundError) and isinstance(cause, Exception):
+        error = cause
+    if not isinstance(error, (OSError, ValueError)) and _package(error) not in _PACKAGES:
+        return error
+    if "Credentials" in type(error).__name__ or getattr(error, "status", 0) in _REFUSED:
+        return ImageError("denied", f"access is denied ({_line(error)})")
+    return ImageError("unreadable", f"it cannot be fetched ({_line(error)})")
+
+
+def _package(error: BaseException | None) -> str:
+    return type(error).__module__.partition(".")[0]
 
 
 _PACKAGES = {"fsspec", "s3fs", "botocore", "aiobotocore", "aiohttp", "gcsfs", "google", "requests", "urllib3"}

@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+import weakref
 
 from capgen.errors import StorageError
 
@@ -20,6 +21,7 @@ class Hold:
         """Keep nothing yet."""
         self._free = memory
         self._file = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as what it holds
+        weakref.finalize(self, self._file.close)
         self._end = self._spilled = 0
 
     def keep(self, data: bytes) -> "Held":
