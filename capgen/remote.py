@@ -254,30 +254,30 @@ def _told() -> Iterator[None]:
     except PermissionError as error:
         raise ImageError("denied", "permission denied") from error
     except Exception as error:  # these packages share no base class
+        if not isinstance(error, (OSError, ValueError)) and _package(error) not in _PACKAGES:
+            raise
         raise _fault(error) from error
 
 
-def _fault(error: Exception) -> Exception:
-    """Return what to raise for an error."""
-    cause = error.__cause__
-    if isinstance(error, FileNotFoundError) and not _package(cause).startswith("aiohttp"):  # which hides any fault in it
+def _fault(error: Exception) -> ImageError:
+    hidden = error.__cause__  # fsspec says of any fault on the web that there is no such file
+    if isinstance(error, FileNotFoundError) and isinstance(hidden, Exception) and _package(hidden) == "aiohttp":
+        error = hidden
+    status = getattr(error, "status", 0)
+    if isinstance(error, FileNotFoundError) or status in _MISSING:
         return ImageError("vanished", "there is no such file or bucket")
-    if isinstance(error, FileNotFoundError) and isinstance(cause, Exception):
-        error = cause
-    if not isinstance(error, (OSError, ValueError)) and _package(error) not in _PACKAGES:
-        return error
-    if "Credentials" in type(error).__name__ or getattr(error, "status", 0) in _REFUSED:
+    if "Credentials" in type(error).__name__ or status in _REFUSED:
         return ImageError("denied", f"access is denied ({_line(error)})")
     return ImageError("unreadable", f"it cannot be fetched ({_line(error)})")
 
 
-def _package(error: BaseException | None) -> str:
+def _package(error: Exception) -> str:
     return type(error).__module__.partition(".")[0]
 
 
 _PACKAGES = {"fsspec", "s3fs", "botocore", "aiobotocore", "aiohttp", "gcsfs", "google", "requests", "urllib3"}
-_REFUSED = (401, 403)
-"""Answers of web servers to those who may not."""
+_MISSING, _REFUSED = (404, 410), (401, 403)
+"""Answers of web servers."""
 
 
 def _line(error: BaseException) -> str:
