@@ -100,5 +100,5 @@ def _say_plan(plan: Plan, target: Target) -> None:
     for shard in plan.done:
         typer.echo(f"{target.place(shard)}: left as it is: it is done")
     for task in plan:
-        source = task.archive or f"{len(task.files):,} pictures from {task.files[0]} on"
+        source = task.archive or f"{len(task.files):,} pictures, the first {task.files[0]}"
         typer.echo(f"{target.place(task.shard)}: would be written from {source}".encode("utf-8", "surrogateescape"))

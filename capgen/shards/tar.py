@@ -187,7 +187,7 @@ def _extension(kind: bytes, data: bytes) -> dict[str, str]:
         # "LENGTH KEY=VALUE\n", the length of all of it (POSIX.1-2001)
         digits, space, _ = data[place : place + 20].partition(b" ")
         end = place + int(digits) if digits.isdigit() and space else 0
-        if end <= place + len(digits):
+        if not place + len(digits) < end <= len(data):
             raise ImageError("unreadable", "the archive is damaged (an extended header); what comes before was read")
         key, _, value = data[place + len(digits) + 1 : end - 1].partition(b"=")
         found[key.decode("utf-8", "replace")] = value.decode("utf-8", "surrogateescape")

@@ -182,7 +182,7 @@ class Plan:
         if finished:
             known = Digests()
             for path in (path for shard in sorted(finished) for path in target.paths(shard)):
-                known.add(digest(path))
+                known.add(digest(utf8(path)))
             everything = len(self._files)
             self._files = Listing(one for one in self._files if known.add(digest(utf8(str(one.path)))))
             self.settled = everything - len(self._files)
