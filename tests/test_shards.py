@@ -246,6 +246,16 @@ def test_a_shard_without_statistics_is_made_anew(caption, photos, tmp_path):
     assert {path.name: path.read_bytes() for path in (tmp_path / "out").glob("*.jsonl")} == before
 
 
+def test_parts_that_are_done_at_once_use_numbers_of_their_own(caption, photos, tmp_path):
+    for part in ("2/2", "1/2"):
+        done = caption("-r", photos, "-o", f"{tmp_path}/out/", "--shard-size", 1, "--shard", part, "--dry-run")
+        numbers = {int(Path(line.split(":")[0]).stem) % 2 for line in done.stdout.splitlines()}
+        assert numbers == {int(part[0]) - 1}
+        assert caption("-r", photos, "-o", f"{tmp_path}/out/", "--shard-size", 1, "--shard", part).exit_code == 0
+    paths = [path for shard in (tmp_path / "out").glob("*.jsonl") for path in read(shard)]
+    assert len(paths) == len(set(paths)) == 6
+
+
 def test_a_dry_run_says_which_shards_would_be_written(caption, photos, archive, tmp_path):
     done = caption(archive, photos / "a.png", "-o", f"{tmp_path}/out/", "--dry-run")
     assert done.stdout.splitlines() == [

@@ -68,7 +68,8 @@ def run(
         )  # fmt: skip
         target = Target.of(captioner, place, wanted.form or "jsonl", request)
         found = wanted.selection.find(wanted.arguments, wanted.listed)
-        plan = Plan(found, target, size, overwrite=wanted.existing == "overwrite")
+        overwrite = wanted.existing == "overwrite"
+        plan = Plan(found, target, size, overwrite=overwrite, part=wanted.selection.shard or (1, 1))
         if dry_run:
             _say_plan(plan, target)
             return

@@ -154,6 +154,7 @@ class Plan:
         target: Where the shards go.
         size: Pictures of a numbered shard.
         overwrite: Do all of them, whatever is there.
+        part: (i, n) if ``found`` is the i-th of n parts, so that no two of them, done at once, use one number.
 
     Attributes:
         done: Names of the archives' shards that are there.
@@ -164,8 +165,11 @@ class Plan:
         StorageError: The folder cannot be read.
     """
 
-    def __init__(self, found: Iterable[Found], target: Target, size: int, *, overwrite: bool) -> None:
+    def __init__(
+        self, found: Iterable[Found], target: Target, size: int, *, overwrite: bool, part: tuple[int, int] = (1, 1)
+    ) -> None:
         """Find out what is there."""
+        self._part = part
         self._size, self._archives = size, dict[str, Path]()
         self.done: list[str] = []
         self.settled = 0
@@ -196,7 +200,8 @@ class Plan:
         for shard, archive in self._archives.items():
             yield Task(shard, archive=str(archive))
         files = iter(self._files)
-        numbers = (shard for shard in (f"{number:05}" for number in count()) if shard not in self._taken)
+        all_numbers = (f"{number:05}" for number in count(self._part[0] - 1, self._part[1]))
+        numbers = (shard for shard in all_numbers if shard not in self._taken)
         while names := tuple(str(one.path) for one in islice(files, self._size)):
             yield Task(next(numbers), files=names)
 
