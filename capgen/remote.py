@@ -202,6 +202,26 @@ def write_with(place: str, write: Callable[[BinaryIO], object]) -> None:
             raise StorageError(f"cannot write {place}: {error}") from error
 
 
+def remove(place: str) -> None:
+    """Remove a file, local or elsewhere, if it is there.
+
+    Raises:
+        StorageError: It cannot be removed.
+    """
+    try:
+        if not is_url(place):
+            Path(place).unlink(missing_ok=True)
+            return
+        with _told():
+            system, path = _system(place)
+            system.rm_file(path)
+    except OSError as error:
+        raise StorageError(f"cannot remove {place}: {error.strerror}") from error
+    except ImageError as error:
+        if error.status != "vanished":
+            raise StorageError(f"cannot remove {place}: {error}") from error
+
+
 def check_writable(folder: str) -> None:
     """Make sure that files can be put into a folder, as far as its name tells.
 

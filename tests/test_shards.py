@@ -236,13 +236,14 @@ def test_shards_made_in_another_way_are_left_and_named(caption, photos, archive,
     assert {path: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
 
 
-def test_a_shard_without_statistics_is_made_anew(caption, photos, tmp_path):
+def test_a_shard_that_was_not_finished_is_made_anew(caption, photos, tmp_path):
     wanted = ("-r", photos, "-o", f"{tmp_path}/out/", "--shard-size", 2)
     caption(*wanted)
     before = {path.name: path.read_bytes() for path in (tmp_path / "out").glob("*.jsonl")}
-    (tmp_path / "out/00001_stats.json").unlink()
+    (tmp_path / "out/00001_stats.json").rename(tmp_path / "out/00001_unfinished")
     done = caption(*wanted)
     assert "2 captioned, 4 skipped" in done.stderr
+    assert not (tmp_path / "out/00001_unfinished").exists()
     assert {path.name: path.read_bytes() for path in (tmp_path / "out").glob("*.jsonl")} == before
 
 
@@ -324,6 +325,25 @@ def test_formats_of_shards_need_a_folder(caption, photos, form):
     done = caption(photos / "a.png", "-f", form)
     assert done.exit_code == 2
     assert "--output" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["00000.tar", "data-000.tar"])
+def test_a_file_that_is_no_shard_of_capgens_is_not_replaced(caption, photos, archive, tmp_path, name):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / name).write_bytes(b"precious")
+    done = caption(archive, photos / "a.png", "-o", tmp_path / "out", "-f", "tar")
+    assert done.exit_code == 2
+    assert "may be somebody's" in done.stderr
+    assert [path.read_bytes() for path in (tmp_path / "out").iterdir()] == [b"precious"]
+
+
+@pytest.mark.parametrize("existing", ["skip", "overwrite"])
+def test_an_archive_is_not_replaced_by_its_own_captions(caption, archive, tmp_path, existing):
+    before = archive.read_bytes()
+    done = caption(archive, "-o", tmp_path, "-f", "tar", "--existing", existing)
+    assert done.exit_code == 2
+    assert "would be lost" in done.stderr
+    assert archive.read_bytes() == before
 
 
 def test_two_archives_of_one_name_are_wrong_usage(caption, photos, archive, tmp_path):

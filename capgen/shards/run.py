@@ -21,7 +21,8 @@ def caption_shard(
 ) -> Stats:
     """Do a task: the same on any machine that sees the same files, and the same again if it is done twice.
 
-    The shard appears whole or not at all, and after it its statistics, which say that it is done. Of an archive that cannot
+    The shard appears whole or not at all, and after it its statistics, which say that it is done; until then there is a mark
+    beside it. Of an archive that cannot
     be read at all nothing appears; of one that ends early, what comes before does, and statistics that it is not ``whole``.
 
     Args:
@@ -65,10 +66,12 @@ def caption_shard(
     if first is not None and _is_fault(task, first[1]):
         count(first[1])
         return stats()
+    remote.write_with(target.mark_place(task.shard), lambda _: None)
     remote.write_with(target.place(task.shard), fill)
     done = stats()
     text = files.json_text(done.plain(), indent=1) + "\n"
     remote.write_with(target.stats_place(task.shard), lambda file: file.write(text.encode()))
+    remote.remove(target.mark_place(task.shard))
     return done
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
@@ -20,6 +21,10 @@ from capgen.shards.sources import Task, is_archive
 
 STATS = "_stats.json"
 """What follows a shard's name in the name of its statistics, which say that it is done."""
+
+MARK = "_unfinished"
+"""What follows it in the name of an empty file that is there while the shard is written: a shard that has neither this nor
+statistics is somebody else's file."""
 
 FAILED = 1000
 """Failures that the statistics of a shard name, at most."""
@@ -99,6 +104,10 @@ class Target:
         """Return the path or URL of its statistics."""
         return remote.place_in(self.folder, shard + STATS)
 
+    def mark_place(self, shard: str) -> str:
+        """Return the path or URL of the mark that it is being written."""
+        return remote.place_in(self.folder, shard + MARK)
+
     def done(self, shard: str, present: Iterable[str] | None = None) -> bool:
         """Tell whether a shard is there, whole, and made in this way.
 
@@ -161,7 +170,7 @@ class Plan:
         settled: Pictures that are in finished numbered shards.
 
     Raises:
-        UsageError: Two archives want the same shard, or what is there was made in another way.
+        UsageError: Two archives want the same shard, or what is there was made in another way or is no shard of capgen's.
         StorageError: The folder cannot be read.
     """
 
@@ -175,6 +184,7 @@ class Plan:
         self.settled = 0
         self._files = Listing(self._split(found))
         present = set() if overwrite else remote.names(target.folder)
+        self._check(target, present)
         finished = set[str]()
         if len(self._files):
             numbered = (name.removesuffix(STATS) for name in present if re.fullmatch(rf"[0-9]{{5,}}{STATS}", name))
@@ -205,6 +215,20 @@ class Plan:
         while names := tuple(str(one.path) for one in islice(files, self._size)):
             yield Task(next(numbers), files=names)
 
+    def _check(self, target: Target, present: set[str]) -> None:
+        """Make sure that no file is lost."""
+        for shard, archive in self._archives.items():
+            if _real(target.place(shard)) == _real(str(archive)):
+                raise UsageError(f"{archive} would be lost, as its captions would take its place; choose another folder")
+        ending = FORMATS[target.form].ending
+        for shard in sorted(name.removesuffix(ending) for name in present if name.endswith(ending)):
+            wanted = shard in self._archives or (len(self._files) and re.fullmatch(r"[0-9]{5,}", shard))
+            if wanted and not present & {shard + STATS, shard + MARK}:
+                raise UsageError(
+                    f"{target.place(shard)} is there without {shard}{STATS}, so it may be somebody's; choose another folder,"
+                    " or replace it with --existing overwrite"
+                )
+
     def _split(self, found: Iterable[Found]) -> Iterator[Found]:
         """Put archives aside and pass on other files."""
         for one in found:
@@ -216,3 +240,7 @@ class Plan:
                 raise UsageError(
                     f"{other} and {one.path} would share the shard {one.path.stem}; caption them into two folders"
                 )
+
+
+def _real(place: str) -> str:
+    return place if remote.is_url(place) else os.path.realpath(place)
