@@ -92,7 +92,8 @@ def run(
                     break
         if plan.done:
             teller.mention(f"{len(plan.done):,} of {len(plan.done) + len(plan):,} shards were there before")
-        teller.summarise()
+        if teller.done or not plan.done:
+            teller.summarise()
     if teller.failed:
         raise typer.Exit(SOME_FAILED)
 
