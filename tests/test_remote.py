@@ -276,4 +276,6 @@ def test_what_is_not_on_s3_has_vanished(caption, store, url):
 def test_a_bucket_that_is_not_there_cannot_be_written_to(caption, store, photos):
     done = caption(photos / "a.png", "-o", "s3://no-such-bucket/out/")
     assert done.exit_code == 1
-    assert done.stderr == ("capgen: cannot write s3://no-such-bucket/out/00000_unfinished: there is no such file or bucket\n")
+    assert done.stderr == (
+        "capgen: cannot write s3://no-such-bucket/out/00000_unfinished: there is no such file or bucket\n"
+    )

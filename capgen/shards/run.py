@@ -22,8 +22,8 @@ def caption_shard(
     """Do a task: the same on any machine that sees the same files, and the same again if it is done twice.
 
     The shard appears whole or not at all, and after it its statistics, which say that it is done; until then there is a mark
-    beside it. Of an archive that cannot
-    be read at all nothing appears; of one that ends early, what comes before does, and statistics that it is not ``whole``.
+    beside it. Of an archive that cannot be read at all nothing appears; of one that ends early, what comes before does, and
+    statistics that it is not ``whole``.
 
     Args:
         captioner: Writes the captions.
@@ -37,7 +37,6 @@ def caption_shard(
     """
     started = time.monotonic()
     counts, failed = Counter[str](), list[dict[str, str]]()
-
     whole = True
 
     def count(result: Result) -> None:
