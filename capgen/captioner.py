@@ -17,6 +17,7 @@ from capgen.errors import ImageError
 from capgen.images import Source
 from capgen.model import Described, Model
 from capgen.pipeline import map_ahead
+from capgen.remote import located
 from capgen.results import Caption, Likelihood, Result
 from capgen.vocabulary import words
 
@@ -237,7 +238,7 @@ def _captioned(model: Model, sources: Sequence[Item], writing: "_Writing") -> li
         if isinstance(entry, Result):
             results.append(entry)
             continue
-        path = Path(source) if isinstance(source, (str, os.PathLike)) else None
+        path = located(os.fspath(source)) if isinstance(source, (str, os.PathLike)) else None
         if isinstance(entry, ImageError):
             results.append(Result(path, entry.status, reason=str(entry)))
         else:

@@ -14,11 +14,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol
 
-from capgen.errors import EngineError, UsageError
+from capgen.errors import CapgenError, EngineError, UsageError
 from capgen.litert import without_lines
 
 BLOCK = 64
-"""Items that a worker does between two answers, and does again if it is lost meanwhile."""
+"""Pictures are handed out in such numbers."""
 
 _PATIENCE = 10
 """Seconds."""
@@ -74,7 +74,7 @@ class Cluster:
                 )
         except (ConnectionError, RuntimeError, ValueError, OSError) as error:
             where = f"there is no Ray at {self._address}" if self._address else "Ray does not start"
-            raise EngineError(_unreachable(f"{where} ({_first_line(error)})")) from error
+            raise EngineError(_unreachable(f"{where} ({_last_line(error)})")) from error
         finally:
             signal.signal(signal.SIGTERM, handler)  # Ray sets its own
         self._stack.callback(ray.shutdown)
@@ -88,13 +88,14 @@ class Cluster:
         """End the connection, and the Ray that was started here."""
         self._stack.close()
 
-    def map(self, work: type[Work], arguments: tuple[Any, ...], items: Sequence[Any]) -> Iterator[Any]:
+    def map(self, work: type[Work], arguments: tuple[Any, ...], items: Sequence[Any], block: int = BLOCK) -> Iterator[Any]:
         """Let workers do something with every item.
 
         Args:
             work: Made once in each worker.
             arguments: For making it; sent once to each machine.
             items: Anything that Ray can send.
+            block: Items that a worker does between two answers, and does again if it is lost meanwhile.
 
         Yields:
             The results, in the order of the items.
@@ -112,7 +113,7 @@ class Cluster:
         for name in ("ray", "ray.data"):
             logging.getLogger(name).setLevel(logging.CRITICAL)
         held = ray.put((work, arguments))
-        found = ray.data.from_items(list(items), override_num_blocks=max(1, -(-len(items) // BLOCK))).map_batches(
+        found = ray.data.from_items(list(items), override_num_blocks=max(1, -(-len(items) // block))).map_batches(
             _Worker,
             fn_constructor_args=([held],),  # in a list it stays a reference, which a worker that is made anew can follow
             batch_size=None,
@@ -123,8 +124,9 @@ class Cluster:
         try:
             for batch in found.iter_batches(batch_size=None, batch_format="numpy"):
                 yield from batch["item"]
-        except (ray.exceptions.RayError, ray.exceptions.RaySystemError) as error:
-            raise EngineError(f"Ray could not go on ({_first_line(error)}); run it again, it goes on") from error
+        except ray.exceptions.RayError as error:
+            cause = _own(error)
+            raise cause or EngineError(f"Ray could not go on ({_last_line(error)}); run it again, it goes on") from error
 
 
 class _Worker:
@@ -160,6 +162,13 @@ def _unreachable(what: str) -> str:
     return f"{what}; start Ray with ray start --head, or leave --address out to start it on this machine"
 
 
-def _first_line(error: BaseException) -> str:
+def _own(error: BaseException | None) -> CapgenError | None:
+    """Find what capgen raised in a worker, in the errors that Ray puts around it."""
+    while error is not None and not isinstance(error, CapgenError):
+        error = getattr(error, "cause", None) or error.__cause__
+    return error
+
+
+def _last_line(error: BaseException) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[-1] if lines else type(error).__name__

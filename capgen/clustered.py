@@ -1,9 +1,12 @@
-"""``ClusteredCaptioner``: a captioner whose pictures are captioned by the workers of a cluster."""
+"""``ClusteredCaptioner``: a captioner whose pictures, or whole shards, are captioned by the workers of a cluster."""
 
+import atexit
 import io
 import os
+import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -11,9 +14,13 @@ from pathlib import Path
 from capgen import archive, bundle
 from capgen.bundle import Bundle
 from capgen.captioner import Captioner, Item
-from capgen.cluster import Cluster
+from capgen.cluster import BLOCK, Cluster
 from capgen.decoding import DecodingOptions
+from capgen.remote import Url, located
 from capgen.results import Result
+from capgen.shards.run import caption_shard
+from capgen.shards.sources import Task
+from capgen.shards.target import Target
 
 WINDOW = 100_000
 """Pictures handed to Ray at once, so that any number of them takes the same memory."""
@@ -43,7 +50,7 @@ class ClusteredCaptioner:
         iterator = iter(sources)
         while window := list(islice(iterator, WINDOW)):
             paths = [source for source in window if isinstance(source, (str, os.PathLike))]
-            places = [os.fsencode(os.path.abspath(path)) for path in paths]  # noqa: PTH100 - workers run elsewhere
+            places = [os.fsencode(path if isinstance(path, Url) else os.path.abspath(path)) for path in paths]  # noqa: PTH100
             found = self._cluster.map(CaptionWork, (self._packed, options or self._options), places) if places else iter(())
             for source in window:
                 if isinstance(source, Result):
@@ -51,12 +58,30 @@ class ClusteredCaptioner:
                 else:
                     yield replace(next(found), path=source)
 
+    def caption_shards(self, tasks: Iterable[Task], target: Target) -> Iterator[list[Result]]:
+        """Do what ``caption_shard`` does; every worker writes its shards itself.
+
+        Args:
+            tasks: What to caption; relative paths are those of the present folder, which the workers must have, too.
+            target: Where the shards go.
+
+        Yields:
+            The results of each shard, in order.
+
+        Raises:
+            EngineError: Ray cannot go on.
+            StorageError: A shard cannot be written.
+        """
+        iterator = iter(tasks)
+        while window := list(islice(iterator, WINDOW // BLOCK)):
+            yield from self._cluster.map(ShardWork, (self._packed, target, os.getcwd()), window, block=1)  # noqa: PTH109
+
 
 _NOT_NEEDED = (bundle.WEIGHTS, bundle.MODEL_CARD)
 
 
 class CaptionWork:
-    """What a worker does: captions files on one processor.
+    """What a worker does with files: captions them on one processor.
 
     Args:
         packed: The captioner, as ``archive.pack`` packs it.
@@ -65,11 +90,42 @@ class CaptionWork:
 
     def __init__(self, packed: bytes, options: DecodingOptions) -> None:
         """Open the captioner."""
-        self._folder = tempfile.TemporaryDirectory(prefix="capgen-")
-        place = Path(self._folder.name) / f"captioner{bundle.SUFFIX}"
-        place.write_bytes(packed)
-        self._captioner, self._options = Captioner(Bundle(place), threads=1), options
+        self._captioner, self._options = _unpacked(packed), options
 
     def __call__(self, items: Sequence[bytes]) -> list[Result]:
         """Caption files, given as bytes of their paths."""
-        return list(self._captioner.caption_many(map(os.fsdecode, items), self._options))
+        return list(self._captioner.caption_many((located(os.fsdecode(item)) for item in items), self._options))
+
+
+class ShardWork:
+    """What a worker does with tasks: captions and writes shards on one processor.
+
+    Args:
+        packed: The captioner, as ``archive.pack`` packs it.
+        target: Where the shards go.
+        folder: Where relative paths begin.
+    """
+
+    def __init__(self, packed: bytes, target: Target, folder: str) -> None:
+        """Open the captioner."""
+        self._captioner, self._target = _unpacked(packed), target
+        with suppress(OSError):  # it matters only for relative paths, which will then not be found
+            os.chdir(folder)
+
+    def __call__(self, items: Sequence[Task]) -> list[list[Result]]:
+        """Do tasks."""
+        done: list[list[Result]] = []
+        for task in items:
+            results: list[Result] = []
+            caption_shard(self._captioner, task, self._target, results.append)
+            done.append(results)
+        return done
+
+
+def _unpacked(packed: bytes) -> Captioner:
+    """Open a packed captioner; its file is kept until the process ends, as its graphs are read late."""
+    folder = tempfile.mkdtemp(prefix="capgen-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    place = Path(folder) / f"captioner{bundle.SUFFIX}"
+    place.write_bytes(packed)
+    return Captioner(Bundle(place), threads=1)

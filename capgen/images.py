@@ -13,10 +13,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, BinaryIO, Protocol, TypeAlias
 
 import numpy as np
 
+from capgen import remote
 from capgen.errors import ImageError
 
 if TYPE_CHECKING:
@@ -192,10 +193,20 @@ def _bytes_of(source: "str | os.PathLike[str] | bytes | bytearray | memoryview |
     if isinstance(source, (bytes, bytearray, memoryview)):
         return bytes(source)
     if isinstance(source, (str, os.PathLike)):
-        return _file_bytes(Path(source))
+        return contents(source)
     if hasattr(source, "read"):
         return _stream_bytes(source)
     raise TypeError(f"a path, bytes, binary file, Pillow image or array can be a picture, not {type(source).__name__}")
+
+
+def contents(path: str | os.PathLike[str]) -> bytes:
+    """Read a whole picture file, local or at a URL.
+
+    Raises:
+        ImageError: Why it cannot be read, with its status.
+    """
+    text = os.fspath(path)
+    return remote.contents(text, MAX_BYTES) if remote.is_url(text) else _file_bytes(Path(text))
 
 
 def _stream_bytes(stream: Readable) -> bytes:
@@ -209,19 +220,30 @@ def _stream_bytes(stream: Readable) -> bytes:
 
 
 def _file_bytes(path: Path) -> bytes:
-    """Read a regular file; a pipe or device could go on for ever."""
+    with opened(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        if size > MAX_BYTES:
+            raise ImageError("too-large", f"it has {size:,} bytes, more than is safe to read at once")
+        return file.read()
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[BinaryIO]:
+    """Open a regular file; a pipe or device could go on for ever.
+
+    Raises:
+        ImageError: It cannot be read, on opening or later, with its status.
+    """
     try:
-        status = path.stat()
-        mode = status.st_mode
+        mode = path.stat().st_mode
         if stat.S_ISDIR(mode) and not os.access(path, os.R_OK | os.X_OK):
             raise ImageError("denied", "permission denied")
         if stat.S_ISDIR(mode):
             raise ImageError("unsupported", "it is a folder; --recursive captions what is in it")
         if not stat.S_ISREG(mode):
             raise ImageError("unsupported", "it is no regular file")
-        if status.st_size > MAX_BYTES:
-            raise ImageError("too-large", f"it has {status.st_size:,} bytes, more than is safe to read at once")
-        return path.read_bytes()
+        with path.open("rb") as file:
+            yield file
     except PermissionError as error:
         raise ImageError("denied", "permission denied") from error
     except OSError as error:
@@ -301,6 +323,19 @@ def looks_like_picture(head: bytes) -> bool:
         or (head.startswith(b"BM") and head[6:10] == bytes(4))  # reserved bytes, which tell it from a word
         or _container(head) is not None
     )
+
+
+def ending(data: bytes) -> str:
+    """Return the ending of a picture's name that says what it is, by how it begins; ``.jpg`` if that tells nothing."""
+    container = _container(data[:HEAD_BYTES])
+    if container:
+        return {"AVIF": ".avif", "HEIF": ".heic"}[container]
+    return next((name for start, name in _ENDINGS.items() if data.startswith(start)), ".jpg")
+
+
+_ENDINGS = {
+    b"\x89PNG": ".png", b"GIF8": ".gif", b"RIFF": ".webp", b"BM": ".bmp", b"II": ".tif", b"MM": ".tif",
+}  # fmt: skip
 
 
 def _container(head: bytes) -> str | None:

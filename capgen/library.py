@@ -1,6 +1,7 @@
 """A photo library: which pictures need a caption, captioned, and written where it was asked for."""
 
 import tempfile
+import weakref
 from array import array
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -19,8 +20,10 @@ from capgen.files import path_hash
 from capgen.manifest import Manifest, Record, digest, key, whose
 from capgen.outputs.destination import Destination
 from capgen.outputs.stream import Stream
+from capgen.remote import located
 from capgen.results import Caption, Result
 from capgen.selection import Found
+from capgen.shards.sources import Picture, pictures
 
 _CLOSING = ",.;:!?)]}'\"…"
 """What follows a word without a space."""
@@ -39,6 +42,7 @@ class Listing:
     def __init__(self, found: Iterable[Found]) -> None:
         """Go through all of them."""
         self._file = tempfile.SpooledTemporaryFile(max_size=1 << 22)  # noqa: SIM115 - lives as long as the listing
+        weakref.finalize(self, self._file.close)
         self._count = 0
         for one in found:
             self._file.write(fsencode(one.path) + b"\0" + fsencode(one.root) + b"\0")
@@ -48,10 +52,6 @@ class Listing:
         """How many there are."""
         return self._count
 
-    def close(self) -> None:
-        """Let go of the disk."""
-        self._file.close()
-
     def __iter__(self) -> Iterator[Found]:
         """Give them out again, from the first; one iteration at a time."""
         self._file.seek(0)
@@ -60,7 +60,7 @@ class Listing:
             *whole, rest = (rest + block).split(b"\0")
             names += whole
             for path, root in zip(names[0::2], names[1::2], strict=False):
-                yield Found(Path(fsdecode(path)), Path(fsdecode(root)))
+                yield Found(located(fsdecode(path)), located(fsdecode(root)))
             names = names[len(names) // 2 * 2 :]
 
 
@@ -93,6 +93,14 @@ class Request:
         before = " " if self.prefix and not self.prefix[-1].isspace() else ""
         after = "" if not self.suffix or self.suffix[0].isspace() or self.suffix[0] in _CLOSING else " "
         return replace(caption, text=f"{self.prefix}{before}{caption.text}{after}{self.suffix}")
+
+    def judged(self, result: Result) -> Result:
+        """Word a result's captions as asked for, and say if it is not sure enough."""
+        result = replace(result, captions=tuple(map(self.worded, result.captions)))
+        if result.status == "captioned" and (result.confidence or 0.0) < self.minimum_confidence:
+            reason = f"the caption's confidence is {result.confidence:.2f}, less than {self.minimum_confidence:g}"
+            return replace(result, status="unsure", reason=reason)
+        return result
 
 
 class CaptionsMany(Protocol):
@@ -153,16 +161,18 @@ class Library:
 
     def run(self, found: Iterable[Found]) -> Iterator[Result]:
         """Caption pictures and write what is asked for; yield what became of each, in order."""
-        waiting: deque[Found] = deque()
+        waiting: deque[tuple[Found, Item]] = deque()
 
         def sources() -> Iterator[Item]:
-            for one in found:
-                waiting.append(one)
-                yield self._needless(one) or one.path
+            for one, item in pictures(found):
+                waiting.append((one, item))
+                yield self._needless(one) or item
 
         for result in self._captioner.caption_many(sources(), self._request.options):
-            one = waiting.popleft()
-            yield self._put(one, replace(result, captions=tuple(map(self._request.worded, result.captions))))
+            one, item = waiting.popleft()
+            if isinstance(item, Picture):
+                item.release()
+            yield self._put(one, self._request.judged(replace(result, path=one.path)))
 
     def _needless(self, found: Found) -> Result | None:
         """Return the result of a picture that has its captions, or whose captions cannot be written."""
@@ -193,9 +203,6 @@ class Library:
 
     def _put(self, found: Found, result: Result) -> Result:
         """Write a result where it was asked for, and return what became of it."""
-        if result.status == "captioned" and (result.confidence or 0.0) < self._request.minimum_confidence:
-            reason = f"the caption's confidence is {result.confidence:.2f}, less than {self._request.minimum_confidence:g}"
-            result = replace(result, status="unsure", reason=reason)
         if result.status == "captioned" and self._request.destinations:
             result = self._written(found, result)
         stream = self._request.stream

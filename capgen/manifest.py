@@ -16,6 +16,7 @@ from pathlib import Path
 
 from capgen import files, paths
 from capgen.errors import StorageError
+from capgen.remote import Url
 
 NAME = "manifest.sqlite3"
 
@@ -118,5 +119,7 @@ class Manifest:
 
 def key(place: Path, item: Path | None = None) -> bytes:
     """Name a place: a file, by whatever link it is reached, or the line of ``item`` in a file."""
-    parts = [os.fsencode(os.path.realpath(part)) for part in (place, item) if part is not None]
+    parts = [
+        os.fsencode(part if isinstance(part, Url) else os.path.realpath(part)) for part in (place, item) if part is not None
+    ]
     return b"\0".join(parts)

@@ -17,11 +17,19 @@ from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
 
-from capgen import images
-from capgen.errors import UsageError
+from capgen import images, remote
+from capgen.braces import expanded
+from capgen.errors import ImageError, UsageError
+from capgen.remote import Url
 
 _CHUNK = 65536
 """Bytes of a list read at once, at most."""
+
+ARCHIVES = frozenset({".tar", ".parquet"})
+"""Endings of files that hold pictures."""
+
+NAMED = images.SUFFIXES | ARCHIVES
+"""Endings that tell a file at a URL from a folder."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +47,8 @@ class Found:
     @property
     def place(self) -> str:
         """The path from ``root``, with ``/`` on every system."""
+        if isinstance(self.path, Url):
+            return str(self.path).removeprefix(str(self.root)).lstrip("/")
         return self.path.relative_to(self.root).as_posix()
 
 
@@ -70,8 +80,9 @@ class Selection:
         """Find files, reading folders only as far as files are asked for.
 
         Args:
-            arguments: Files and folders, and patterns where there is no file of that name. What does not exist is given out
-                too, as are a folder without ``recursive`` and one that cannot be listed: reading them says why they fail.
+            arguments: Files and folders, and patterns where there is no file of that name; and URLs, of which those that do
+                not end like a picture are folders if ``recursive``. What does not exist is given out too, as are a folder
+                without ``recursive`` and one that cannot be listed: reading them says why they fail.
             listed: More files and folders, whose names are no patterns.
 
         Yields:
@@ -80,17 +91,23 @@ class Selection:
         Raises:
             UsageError: A pattern finds nothing, or an argument is empty.
         """
-        seen = _Digests()
-        named = chain(((argument, True) for argument in arguments), ((entry, False) for entry in listed))
+        seen = Digests()
+        named = chain(
+            ((part, True) for argument in arguments for part in _parts(argument)), ((one, False) for one in listed)
+        )
         for argument, pattern in named:
             for found in self._named_by(argument, pattern=pattern):
-                path = os.path.abspath(found.path)  # noqa: PTH100 - resolving links takes a call of the system a part
-                if seen.add(_digest(path)) and self.holds(found):
+                # not resolved, as links take a call of the system a part
+                path = str(found.path) if isinstance(found.path, Url) else os.path.abspath(found.path)  # noqa: PTH100
+                if seen.add(digest(path)) and self.holds(found):
                     yield found
 
     def _named_by(self, argument: str, *, pattern: bool) -> Iterator[Found]:
         if not argument:
             raise UsageError("an argument is empty, where a file or folder was expected")
+        if remote.is_url(argument):
+            yield from self._remote(Url(argument))
+            return
         path = Path(argument)
         if os.path.isdir(argument):  # noqa: PTH112 - Path.is_dir raises where one may not look
             yield from self._pictures(path) if self.recursive else [Found(path, path)]
@@ -98,6 +115,23 @@ class Selection:
             yield Found(path, _root_of(path))
         else:
             yield from self._expanded(argument)
+
+    def _remote(self, url: Url) -> Iterator[Found]:
+        if not self.recursive or url.suffix.lower() in NAMED:
+            yield Found(url, url.parent)
+            return
+        try:
+            places = list(remote.listing(str(url)))
+        except ImageError:  # reading it says why
+            yield Found(url, url.parent)
+            return
+        for place in places:
+            names = place.split("/")
+            folders = ("/".join(names[:end]) for end in range(1, len(names) + 1))
+            shown = self.hidden or not any(name.startswith(".") for name in names)
+            wanted = Path(place).suffix.lower() in images.SUFFIXES and self._is_taken(place, None)
+            if shown and wanted and not any(_matches_any(self.exclude, folder) for folder in folders):
+                yield Found(Url(remote.place_in(str(url), place)), url)
 
     def _expanded(self, pattern: str) -> Iterator[Found]:
         """Find the pictures that match a pattern, looked for as in a folder, from its last part without wildcards on."""
@@ -180,7 +214,7 @@ class Selection:
         if self.shard is None:
             return True
         number, count = self.shard
-        return _digest(found.place) % count == number - 1
+        return digest(found.place) % count == number - 1
 
 
 def read_list(stream: BinaryIO, *, nul: bool) -> Iterator[str]:
@@ -237,19 +271,26 @@ def _is_new(folder: Path, entered: set[tuple[int, int]]) -> bool:
     return is_new
 
 
+def _parts(argument: str) -> Iterator[str]:
+    """Write out what braces in an argument stand for, unless there is a file of that very name."""
+    return iter([argument]) if os.path.lexists(argument) else expanded(argument)
+
+
 def _root_of(path: Path) -> Path:
     return path.parent if path.is_absolute() or ".." in path.parts else Path()
 
 
-def _digest(text: str) -> int:
+def digest(text: str) -> int:
+    """Stand for a text in 8 bytes."""
     encoded = text.encode(errors="surrogatepass")  # what is no UTF-8 is lone surrogates in a path
     return int.from_bytes(blake2b(encoded, digest_size=8).digest(), "big")
 
 
-class _Digests:
+class Digests:
     """A set of 8-byte digests that takes 12 to 24 bytes for each of millions, where Python's own takes a hundred."""
 
     def __init__(self) -> None:
+        """Hold none."""
         self._slots = array("Q", bytes(8 * 1024))  # a power of two of them; zero is a free one
         self._count = 0
 

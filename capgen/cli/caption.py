@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from capgen import shards
 from capgen.cli import app
 from capgen.cli.console import Quiet, Verbose, command
 from capgen.cli.engine import Address, Engine, EngineName
@@ -23,7 +24,8 @@ def caption_command(
     paths: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="PATH", help="Photographs, folders with --recursive, quoted patterns; - reads paths from stdin."
+            metavar="PATH",
+            help="Photographs, folders with --recursive, quoted patterns, URLs, .tar, .parquet; - reads paths from stdin.",
         ),
     ] = None,
     recursive: Annotated[bool, typer.Option("--recursive", "-r", help="Look into folders.")] = False,
@@ -47,13 +49,20 @@ def caption_command(
         typer.Option(
             "--format",
             "-f",
-            help="Lines written to stdout or FILE: text, jsonl or csv.",
-            autocompletion=lambda: list(FORMATS),
+            help="Lines written to stdout or FILE: text, jsonl or csv; shards: jsonl, parquet or tar.",
+            autocompletion=lambda: list(dict.fromkeys((*FORMATS, *shards.FORMATS))),
         ),
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Add lines to FILE instead of stdout.")
+        str | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="Add lines to FILE instead of stdout; write shards into a FOLDER/ or URL/.",
+        ),
     ] = None,
+    shard_size: Annotated[int, typer.Option(min=1, help="Pictures of a shard, of those that come in no archive.")] = 10_000,
     sidecar: Annotated[
         str | None,
         typer.Option(metavar="ENDING", help="Write each caption beside its photograph, as .txt or another ending."),
@@ -108,7 +117,7 @@ def caption_command(
 
     One photograph prints its caption; several print path, tab, caption. What cannot be captioned is named on stderr.
     """
-    from capgen.cli import captioning
+    from capgen.cli import captioning, sharding
 
     wishes = {
         "beam": beam,
@@ -129,28 +138,36 @@ def caption_command(
         )  # fmt: skip
         captioning.explain(explain, paths or [], model, wishes, alone=not any(elsewhere))
         return
-    captioning.run(
-        captioning.Wanted(
-            selection=captioning.selection(
-                recursive=recursive, include=include, exclude=exclude, hidden=hidden, follow_links=follow_links, shard=shard
-            ),
-            arguments=[path for path in paths or [] if path != "-"],
-            listed=captioning.listed(paths or [], from_file, nul=nul, watch=watch),
-            form=output_format,
-            output=output,
-            destinations=captioning.destinations(sidecar, output_dir, xmp=xmp, embed=embed),
-            existing=existing,
-            force=force,
-            prefix=prefix,
-            suffix=suffix,
-            minimum_confidence=min_confidence,
-            report=report,
+    where = Engine(engine, address, workers)
+    folder = sharding.folder(output, output_format)
+    wanted = captioning.Wanted(
+        selection=captioning.selection(
+            recursive=recursive, include=include, exclude=exclude, hidden=hidden, follow_links=follow_links, shard=shard
         ),
-        model,
-        wishes,
-        Engine(engine, address, workers),
-        dry_run=dry_run,
-        fail_fast=fail_fast,
-        watch=watch,
-        quiet=quiet,
+        arguments=[path for path in paths or [] if path != "-"],
+        listed=captioning.listed(paths or [], from_file, nul=nul, watch=watch),
+        form=output_format,
+        output=Path(output) if output is not None and folder is None else None,
+        destinations=captioning.destinations(sidecar, output_dir, xmp=xmp, embed=embed),
+        existing=existing,
+        force=force,
+        prefix=prefix,
+        suffix=suffix,
+        minimum_confidence=min_confidence,
+        report=report,
     )
+    if folder is not None:
+        sharding.run(
+            wanted,
+            folder,
+            shard_size,
+            model,
+            wishes,
+            where,
+            dry_run=dry_run,
+            fail_fast=fail_fast,
+            watch=watch,
+            quiet=quiet,
+        )
+        return
+    captioning.run(wanted, model, wishes, where, dry_run=dry_run, fail_fast=fail_fast, watch=watch, quiet=quiet)

@@ -16,8 +16,8 @@ import typer
 
 from capgen import files, images, policy
 from capgen.captioner import Captioner
-from capgen.cli.console import SOME_FAILED, progress, say
-from capgen.cli.engine import Engine, clustered
+from capgen.cli.console import SOME_FAILED, printable, progress, say
+from capgen.cli.engine import LOCAL, Engine, clustered
 from capgen.clustered import ClusteredCaptioner
 from capgen.errors import ImageError, UsageError
 from capgen.library import Library, Listing, Request, check
@@ -26,8 +26,10 @@ from capgen.outputs import FORMATS, format_of
 from capgen.outputs.destination import Destination
 from capgen.outputs.jsonl import JsonLinesFormat
 from capgen.outputs.stream import OutputFile, OutputLook, Standard, Stream
+from capgen.remote import Url, is_url
 from capgen.results import STATUSES, Result
 from capgen.selection import Found, Selection, has_wildcard, parse_shard, read_list
+from capgen.shards.sources import is_archive
 from capgen.watch import Arrivals
 
 
@@ -128,6 +130,8 @@ def explain(sheet: Path, paths: Sequence[str], model: str | None, wishes: dict[s
         raise UsageError(f"{sheet}: the sheet is a PNG file; let its name end in .png")
     if len(paths) != 1 or not alone:
         raise UsageError("--explain draws one photograph; give one path, and no options of folders, lists or outputs")
+    if is_url(paths[0]) or is_archive(Path(paths[0])):
+        raise UsageError(f"--explain draws a photograph in a folder here, and {paths[0]} is none; fetch it first")
     if sheet.exists() and sheet.samefile(paths[0]):
         raise UsageError(f"{sheet} is the photograph itself; name another file to draw into")
     captioner = Captioner.load(model)
@@ -160,16 +164,15 @@ def run(
     Raises:
         Exit: With code 3, if some files failed.
     """
-    policy.check(wanted.existing)
-    drawn = wishes["temperature"] > 0 or wishes["top_p"] < 1
-    if wishes["seed"] and not drawn:
-        raise UsageError("--seed is about drawn words; add --temperature 1 or --top-p 0.9")
+    check_wishes(wanted.existing, wishes)
     if watch:
-        missing = [path for path in wanted.arguments if not (os.path.lexists(path) or has_wildcard(path))]
-        if missing:
-            raise UsageError(f"there is no {missing[0]} to watch; make it first")
-    if watch and dry_run:
-        raise UsageError("--watch goes on for ever and --dry-run does nothing; choose one")
+        _check_watch(wanted, dry_run=dry_run)
+    named = [*wanted.arguments, *wanted.listed]
+    archives = any(is_archive(Path(name)) for name in named)
+    if wanted.destinations and (afar := [name for name in named if is_url(name) or is_archive(Path(name))]):
+        raise UsageError(f"captions cannot be put beside or into the pictures of {afar[0]}; use --output")
+    if archives and engine.name != LOCAL:
+        raise UsageError("with --engine ray archives are captioned into shards: give --output a folder, ending in /")
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends like Ctrl-C, so that what was begun is finished
     with ExitStack() as stack:
         for destination in wanted.destinations:
@@ -180,14 +183,14 @@ def run(
         options = captioner.wish(**wishes)
         unsharded = replace(wanted.selection, shard=None)  # two shards must not want one file either
         whole = Listing(() if watch else unsharded.find(wanted.arguments, wanted.listed))
-        stack.callback(whole.close)
         listing = Listing(filter(wanted.selection.holds, whole)) if wanted.selection.shard else whole
-        stack.callback(listing.close)
         several = (
             watch
             or wanted.selection.shard is not None
             or len(listing) != 1
             or len(wanted.arguments) != 1
+            or archives
+            or (is_url(wanted.arguments[0]) and wanted.arguments[0].endswith("/"))
             or os.path.isdir(wanted.arguments[0])  # noqa: PTH112 - Path.is_dir raises for a name that is too long
         )
         outputs = [path for path in (wanted.output, wanted.report) if path is not None]
@@ -210,8 +213,8 @@ def run(
         if dry_run:
             _say_plan(library, listing)
             return
-        report = stack.enter_context(_Report(wanted.report)) if wanted.report else None
-        teller = _Teller(several=several, quiet=quiet, report=report)
+        report = stack.enter_context(Report(wanted.report)) if wanted.report else None
+        teller = Teller(several=several, quiet=quiet, report=report)
         if watch:
             _watch(library, wanted, teller, fail_fast=fail_fast)
         else:
@@ -221,11 +224,33 @@ def run(
                     library.run(listing),
                     teller,
                     fail_fast=fail_fast,
-                    tell=lambda: tell(teller.done, len(listing), teller.note),
+                    tell=lambda: tell(teller.done, 0 if archives else len(listing), teller.note),
                 )
         teller.summarise()
     if teller.failed:
         raise typer.Exit(SOME_FAILED)
+
+
+def check_wishes(existing: str, wishes: dict[str, Any]) -> None:
+    """Make sure that options fit together.
+
+    Raises:
+        UsageError: They do not.
+    """
+    policy.check(existing)
+    if wishes["seed"] and not (wishes["temperature"] > 0 or wishes["top_p"] < 1):
+        raise UsageError("--seed is about drawn words; add --temperature 1 or --top-p 0.9")
+
+
+def _check_watch(wanted: Wanted, *, dry_run: bool) -> None:
+    for path in (*wanted.arguments, *wanted.listed):
+        if is_url(path):
+            raise UsageError(f"--watch looks into folders here, and {path} is elsewhere; caption it without")
+    missing = [path for path in wanted.arguments if not (os.path.lexists(path) or has_wildcard(path))]
+    if missing:
+        raise UsageError(f"there is no {missing[0]} to watch; make it first")
+    if dry_run:
+        raise UsageError("--watch goes on for ever and --dry-run does nothing; choose one")
 
 
 def _stream(wanted: Wanted, manifest: Manifest, *, several: bool, dry_run: bool) -> Stream | None:
@@ -239,7 +264,7 @@ def _stream(wanted: Wanted, manifest: Manifest, *, several: bool, dry_run: bool)
     return Standard(FORMATS[wanted.form or "text"](several=several), header=wanted.header)
 
 
-def _go(results: Iterator[Result], teller: "_Teller", *, fail_fast: bool, tell: Any = lambda: None) -> None:
+def _go(results: Iterator[Result], teller: "Teller", *, fail_fast: bool, tell: Any = lambda: None) -> None:
     for result in results:
         teller.take(result)
         tell()
@@ -247,7 +272,7 @@ def _go(results: Iterator[Result], teller: "_Teller", *, fail_fast: bool, tell: 
             break
 
 
-def _watch(library: Library, wanted: Wanted, teller: "_Teller", *, fail_fast: bool) -> None:
+def _watch(library: Library, wanted: Wanted, teller: "Teller", *, fail_fast: bool) -> None:
     """Caption what arrives until it is interrupted, which is how a watch ends well."""
     selection = replace(wanted.selection, lenient=True)
     arrivals = Arrivals(lambda: selection.find(wanted.arguments, wanted.listed))
@@ -269,7 +294,7 @@ def _settling(results: Iterator[Result], arrivals: Arrivals) -> Iterator[Result]
         yield result
 
 
-def _free(library: Library, found: list[Found], teller: "_Teller") -> Iterable[Found]:
+def _free(library: Library, found: list[Found], teller: "Teller") -> Iterable[Found]:
     """Leave out pictures that want the file of another: of a watch they cannot all be known before."""
     for one in found:
         reason = library.claimed(one)
@@ -283,12 +308,12 @@ def _say_plan(library: Library, listing: Listing) -> None:
     for found, places, reasons in library.plan(listing):
         what = f"would write {', '.join(map(str, places))}" if places else "" if reasons else "would be captioned"
         left = f"left as it is: {reasons}" if reasons else ""
-        if not os.path.isfile(found.path):  # noqa: PTH113 - Path.is_file raises for a name that is too long
+        if not isinstance(found.path, Url) and not os.path.isfile(found.path):  # noqa: PTH113 - Path.is_file raises for a name that is too long
             what, left = "would fail: it is no file, or there is none", ""
         typer.echo(f"{found.path}: {'; '.join(filter(None, (what, left)))}".encode("utf-8", "surrogateescape"))
 
 
-class _Report:
+class Report:
     """What became of each file, as JSON lines, each written at once.
 
     Args:
@@ -296,9 +321,10 @@ class _Report:
     """
 
     def __init__(self, path: Path) -> None:
+        """Know where it is to be."""
         self._path, self._form = path, JsonLinesFormat(several=True)
 
-    def __enter__(self) -> "_Report":
+    def __enter__(self) -> "Report":
         try:
             files.make_folder(self._path.absolute().parent)
             self._file: BinaryIO = self._path.open("wb", buffering=0)
@@ -310,6 +336,11 @@ class _Report:
         self._file.close()
 
     def put(self, result: Result) -> None:
+        """Write a line.
+
+        Raises:
+            StorageError: It cannot be written.
+        """
         try:
             for line in self._form.lines(result):
                 data = line.encode("utf-8", "surrogateescape") + b"\n"
@@ -319,10 +350,11 @@ class _Report:
             raise files.storage_error(self._path, error) from error
 
 
-class _Teller:
+class Teller:
     """Counts what became of files, and says on stderr what failed and, of several, what it comes to."""
 
-    def __init__(self, *, several: bool, quiet: bool, report: _Report | None) -> None:
+    def __init__(self, *, several: bool, quiet: bool, report: Report | None) -> None:
+        """Begin the clock."""
         self._several, self._quiet, self._report = several, quiet, report
         self._counts: Counter[str] = Counter()
         self._started = time.monotonic()
@@ -351,8 +383,12 @@ class _Teller:
         if self._report is not None:
             self._report.put(result)
         if result.failed or (result.reason and not self._several):
-            path = os.fsencode(str(result.path)).decode("utf-8", "replace").replace("\n", "\\n")
+            path = printable(os.fsencode(str(result.path)).decode("utf-8", "replace"))
             say(f"capgen: {path}: {result.status}: {result.reason}")
+
+    def skip(self, count: int) -> None:
+        """Count pictures that an earlier run has captioned."""
+        self._counts["skipped"] += count
 
     def summarise(self) -> None:
         """Say how many files came to what."""

@@ -13,6 +13,7 @@ from capgen import files, policy
 from capgen.errors import StorageError
 from capgen.manifest import Manifest, Record, digest, key, whose
 from capgen.outputs import Format
+from capgen.remote import located
 from capgen.results import Result
 
 Known = tuple[str, str, int]
@@ -128,13 +129,13 @@ class OutputLook:
             parsed = self._form.parse(record)
             if not parsed:
                 continue
-            short, caption = files.path_hash(Path(parsed[0])), parsed[1]
+            short, caption = files.path_hash(located(parsed[0])), parsed[1]
             found = digest(caption) if caption else ""
             known = self._known.get(short)
             if known is None:
                 self._known[short] = (found, self._kept(caption), 1)
                 continue
-            about = self._manifest.get(key(self._path, Path(parsed[0])))
+            about = self._manifest.get(key(self._path, located(parsed[0])))
             if found != known[0] and about is not None and about.written == found:
                 self._replaced[short] = self._replaced.get(short, 0) + known[2]
                 self._known[short] = (found, self._kept(caption), 1)
@@ -221,7 +222,7 @@ class OutputFile(OutputLook):
     def _copy(self, file: BinaryIO) -> None:
         for record in self._records():
             parsed = self._form.parse(record)
-            short = files.path_hash(Path(parsed[0])) if parsed else b""
+            short = files.path_hash(located(parsed[0])) if parsed else b""
             if self._replaced.get(short):
                 self._replaced[short] -= 1
             else:

@@ -1,0 +1,128 @@
+"""What ``capgen caption`` does when its output is a folder: shards, each whole or absent, until all are there."""
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from capgen import shards
+from capgen.captioner import Captioner
+from capgen.cli.captioning import Report, Teller, Wanted, check_wishes
+from capgen.cli.console import SOME_FAILED, progress
+from capgen.cli.engine import Engine, clustered
+from capgen.clustered import ClusteredCaptioner
+from capgen.errors import UsageError
+from capgen.library import Request
+from capgen.outputs import FORMATS
+from capgen.remote import is_url
+from capgen.results import Result
+from capgen.shards.run import caption_shard
+from capgen.shards.target import Plan, Target
+
+if TYPE_CHECKING:
+    from capgen.cluster import Cluster
+
+
+def folder(output: str | None, form: str | None) -> str | None:
+    """Return the folder or URL that shards are written to, ``None`` if lines are written instead.
+
+    Raises:
+        UsageError: It is a URL but no folder, or the format is one of shards and this is none.
+    """
+    if output is not None and (output.endswith("/") or (not is_url(output) and os.path.isdir(output))):  # noqa: PTH112
+        return output
+    if output is not None and is_url(output):
+        raise UsageError(f"lines cannot be added to {output}; end it in / to write shards into it, or name a file here")
+    if form is not None and form in set(shards.FORMATS) - set(FORMATS):
+        raise UsageError(f"{form} is written in shards: give --output a folder, ending in /")
+    return None
+
+
+def run(
+    wanted: Wanted,
+    place: str,
+    size: int,
+    model: str | None,
+    wishes: dict[str, Any],
+    engine: Engine,
+    *,
+    dry_run: bool,
+    fail_fast: bool,
+    watch: bool,
+    quiet: bool,
+) -> None:
+    """Write the shards that are not there yet.
+
+    Raises:
+        Exit: With code 3, if some files failed.
+    """
+    check_wishes(wanted.existing, wishes)
+    if wanted.destinations or watch or wanted.force:
+        raise UsageError(
+            "shards go into a folder of their own, so no --sidecar, --xmp, --embed, --watch or --force with them"
+        )
+    if wanted.existing not in {"skip", "overwrite"}:
+        raise UsageError(f"nothing is added to captions in shards; --existing {wanted.existing} is for other outputs")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with ExitStack() as stack:
+        captioner = Captioner.load(model)
+        request = Request(
+            captioner.wish(**wishes), existing=wanted.existing, minimum_confidence=wanted.minimum_confidence,
+            prefix=wanted.prefix, suffix=wanted.suffix,
+        )  # fmt: skip
+        target = Target.of(captioner, place, wanted.form or "jsonl", request)
+        found = wanted.selection.find(wanted.arguments, wanted.listed)
+        overwrite = wanted.existing == "overwrite"
+        plan = Plan(found, target, size, overwrite=overwrite, part=wanted.selection.shard or (1, 1))
+        if dry_run:
+            _say_plan(plan, target)
+            return
+        cluster = stack.enter_context(clustered(engine))
+        report = stack.enter_context(Report(wanted.report)) if wanted.report else None
+        teller = Teller(several=True, quiet=quiet, report=report)
+        teller.skip(plan.settled)
+        finished = 0
+        with progress("Shards", shown=not quiet) as show:
+
+            def tell(result: Result | None = None) -> None:
+                if result is not None:
+                    teller.take(result)
+                show(finished, len(plan), ", ".join(filter(None, (f"{teller.done:,} pictures", teller.note))))
+
+            for _ in _shards(captioner, plan, target, cluster, tell):
+                finished += 1
+                tell()
+                if fail_fast and teller.failed:
+                    break
+        if plan.done:
+            teller.mention(f"{len(plan.done):,} of {len(plan.done) + len(plan):,} shards were there before")
+        if teller.done or not plan.done:
+            teller.summarise()
+    if teller.failed:
+        raise typer.Exit(SOME_FAILED)
+
+
+def _shards(
+    captioner: Captioner, plan: Plan, target: Target, cluster: "Cluster | None", tell: Callable[[Result], object]
+) -> Iterator[None]:
+    """Do the tasks of a plan, here or by the workers of a cluster, and come back after each."""
+    if cluster is None:
+        for task in plan:
+            caption_shard(captioner, task, target, tell)
+            yield
+        return
+    for results in ClusteredCaptioner(captioner, cluster).caption_shards(plan, target):
+        for result in results:
+            tell(result)
+        yield
+
+
+def _say_plan(plan: Plan, target: Target) -> None:
+    for shard in plan.done:
+        typer.echo(f"{target.place(shard)}: left as it is: it is done")
+    for task in plan:
+        source = task.archive or f"{len(task.files):,} pictures, the first {task.files[0]}"
+        typer.echo(f"{target.place(task.shard)}: would be written from {source}".encode("utf-8", "surrogateescape"))
