@@ -125,9 +125,8 @@ def joined(group: Group) -> Iterator[Group]:
             held.enter_context(_connected(group))
         import keras
 
-        devices = [
-            device for device in jax.devices() if device.local_hardware_id < group.devices or device.platform == "cpu"
-        ]
+        own = [jax.local_devices(process)[: group.devices] for process in range(group.processes)]
+        devices = [device for each in own for device in each]
         if len(devices) < group.devices * group.processes:
             raise UsageError(f"there are {len(devices)} devices in all, not {group.devices} for each process; set --devices")
         names = [f"{device.platform}:{device.id}" for device in devices]
@@ -152,9 +151,7 @@ def _connected(group: Group) -> Iterator[None]:
             # else JAX, at the end of Python, waits for the others to end as well
             atexit.register(os._exit, 130 if isinstance(error, KeyboardInterrupt) else getattr(error, "exit_code", 1))
             if not isinstance(error, CapgenError | KeyboardInterrupt):
-                time.sleep(
-                    2 * HEARTBEAT
-                )  # what breaks a step is a process that has ended, as JAX finds out by then
+                time.sleep(2 * HEARTBEAT)  # what breaks a step is a process that has ended, as JAX finds out by then
             raise
 
 
