@@ -157,29 +157,36 @@ def _connected(group: Group) -> Iterator[None]:
 
 @contextmanager
 def _ending_cleanly() -> Iterator[None]:
-    """Keep what JAX's C++ says off standard error, and turn its abort of a broken group into a line.
+    """Keep what JAX's C++ says off standard output and error, and turn its abort of a broken group into a line.
 
-    That abort is JAX's only way: its callback for Python cannot be called (jaxlib 0.10 ends with ``std::bad_cast``).
+    That abort is JAX's only way: its callback for Python cannot be called (jaxlib 0.10 ends with ``std::bad_cast``). After
+    an error all stays so until the process ends, for the abort may come late.
     """
-    with tempfile.TemporaryFile() as noise:
-        before, original = sys.stderr, os.dup(2)
-        sys.stderr = os.fdopen(original, "w", buffering=1, encoding=before.encoding, errors=before.errors)
-        os.dup2(noise.fileno(), 2)
+    before, originals = sys.stderr, [os.dup(number) for number in (1, 2)]
+    noise = tempfile.TemporaryFile()  # noqa: SIM115 - open until the end
+    sys.stderr = os.fdopen(originals[1], "w", buffering=1, encoding=before.encoding, errors=before.errors, closefd=False)
+    for number in (1, 2):
+        os.dup2(noise.fileno(), number)
 
-        def aborted(_: int) -> None:
-            noise.seek(0)
-            said = noise.read()
-            if _BROKEN in said:
-                os.write(original, f"capgen: {LOST}\n".encode())
-                os._exit(1)
-            os.write(original, said)  # and the abort goes on
+    def aborted(_: int) -> None:
+        noise.seek(0)
+        said = noise.read()
+        if _BROKEN in said:
+            os.write(originals[1], f"capgen: {LOST}\n".encode())
+            os._exit(1)
+        os.write(originals[1], said)  # and the abort goes on
 
-        handler = ctypes.CFUNCTYPE(None, ctypes.c_int)(aborted)
-        set_handler: Any = ctypes.CDLL(None).signal  # Python's own would be called when C++ returns, which it does not
-        set_handler(signal.SIGABRT, handler)
-        try:
-            yield
-        finally:
-            set_handler(signal.SIGABRT, None)
-            os.dup2(original, 2)
-            sys.stderr = before
+    handler = ctypes.CFUNCTYPE(None, ctypes.c_int)(aborted)
+    _kept.append(handler)
+    set_handler: Any = ctypes.CDLL(None).signal  # Python's own would be called when C++ returns, which it does not
+    set_handler(signal.SIGABRT, handler)
+    yield
+    set_handler(signal.SIGABRT, None)
+    for number, original in zip((1, 2), originals, strict=True):
+        os.dup2(original, number)
+        os.close(original)
+    sys.stderr = before
+
+
+_kept: list[Any] = []
+"""What C++ may call."""
