@@ -32,7 +32,10 @@ if TYPE_CHECKING:
 HEARTBEAT = 10
 """Seconds after which a process that is not heard of has ended."""
 
-LOST = "another process of the run has ended; start all of them again with --resume, of any number"
+MEETING = 300
+"""Seconds in which all processes are to start."""
+
+LOST = "another process of the run has ended; go on with any number of processes, all of them with --resume"
 
 _BROKEN = b"JAX distributed service detected fatal errors"
 """What JAX writes before it aborts a process whose group is broken."""
@@ -140,11 +143,22 @@ def _connected(group: Group) -> Iterator[None]:
     import jax
 
     jax.config.update("jax_enable_preemption_service", False)  # it would keep SIGTERM from ending the process
-    with _ending_cleanly():
+    with _ending_cleanly() as meanings:
         try:
-            jax.distributed.initialize(
-                group.coordinator, group.processes, group.process, heartbeat_timeout_seconds=HEARTBEAT
+            meanings.append(
+                f"not all of {group.processes} processes met at {group.coordinator}; start them within {MEETING} s"
             )
+            try:
+                jax.distributed.initialize(
+                    group.coordinator,
+                    group.processes,
+                    group.process,
+                    initialization_timeout=MEETING,
+                    heartbeat_timeout_seconds=HEARTBEAT,
+                )
+            except RuntimeError as error:
+                raise UsageError(f"the processes cannot meet at {group.coordinator}: {error}") from error
+            meanings.append(LOST)
             yield
             jax.distributed.shutdown()
         except BaseException as error:
@@ -156,15 +170,22 @@ def _connected(group: Group) -> Iterator[None]:
 
 
 @contextmanager
-def _ending_cleanly() -> Iterator[None]:
+def _ending_cleanly() -> Iterator[list[str]]:
     """Keep what JAX's C++ says off standard output and error, and turn its abort of a broken group into a line.
 
     That abort is JAX's only way: its callback for Python cannot be called (jaxlib 0.10 ends with ``std::bad_cast``). After
     an error all stays so until the process ends, for the abort may come late.
+
+    Yields:
+        A list that the caller puts in what an abort means from then on.
     """
-    before, originals = sys.stderr, [os.dup(number) for number in (1, 2)]
+    meanings: list[str] = []
+    before, originals = (sys.stdout, sys.stderr), [os.dup(number) for number in (1, 2)]
     noise = tempfile.TemporaryFile()  # noqa: SIM115 - open until the end
-    sys.stderr = os.fdopen(originals[1], "w", buffering=1, encoding=before.encoding, errors=before.errors, closefd=False)
+    sys.stdout, sys.stderr = (
+        os.fdopen(number, "w", buffering=1, encoding=shown.encoding, errors=shown.errors, closefd=False)
+        for number, shown in zip(originals, before, strict=True)
+    )
     for number in (1, 2):
         os.dup2(noise.fileno(), number)
 
@@ -172,7 +193,7 @@ def _ending_cleanly() -> Iterator[None]:
         noise.seek(0)
         said = noise.read()
         if _BROKEN in said:
-            os.write(originals[1], f"capgen: {LOST}\n".encode())
+            os.write(originals[1], f"capgen: {meanings[-1]}\n".encode())
             os._exit(1)
         os.write(originals[1], said)  # and the abort goes on
 
@@ -180,12 +201,12 @@ def _ending_cleanly() -> Iterator[None]:
     _kept.append(handler)
     set_handler: Any = ctypes.CDLL(None).signal  # Python's own would be called when C++ returns, which it does not
     set_handler(signal.SIGABRT, handler)
-    yield
+    yield meanings
     set_handler(signal.SIGABRT, None)
     for number, original in zip((1, 2), originals, strict=True):
         os.dup2(original, number)
         os.close(original)
-    sys.stderr = before
+    sys.stdout, sys.stderr = before
 
 
 _kept: list[Any] = []
