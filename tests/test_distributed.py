@@ -21,6 +21,9 @@ from capgen.training import run
 from capgen.training.batches import filled, teacher_forced
 from capgen.training.group import Group
 
+QUICK = {"XLA_FLAGS": "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"}
+"""Half of the time would be spent on compiling programs that run a few times."""
+
 DRIVER = """
 import json, os, sys
 from pathlib import Path
@@ -91,6 +94,7 @@ def recorded(folder, last, *members):
     started = [
         subprocess.Popen(
             [sys.executable, "-c", DRIVER, folder, str(last), json.dumps(member)],
+            env={**os.environ, **QUICK},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -136,7 +140,9 @@ def test_a_killed_process_ends_the_run_with_a_line_and_one_process_goes_on(toget
     command = [Path(sys.executable).with_name("capgen"), "train", "together", "--out", str(out), *settings]
     command += ["--coordinator", address, "--processes", "2", "--process-id"]
     first, second = (
-        subprocess.Popen([*command, str(index)], env={**os.environ, **together.env}, stderr=subprocess.PIPE, text=True)
+        subprocess.Popen(
+            [*command, str(index)], env={**os.environ, **together.env, **QUICK}, stderr=subprocess.PIPE, text=True
+        )
         for index in range(2)
     )
     for line in first.stderr:
@@ -150,7 +156,7 @@ def test_a_killed_process_ends_the_run_with_a_line_and_one_process_goes_on(toget
     assert said.splitlines()[-1] == f"capgen: {groups.LOST}"
     assert "Traceback" not in said
     assert not second.communicate()[1].count("Traceback")
-    done = together.run("train", "together", "--resume", "--devices", "1")
+    done = together.run("train", "together", "--resume", "--devices", "1", **QUICK)
     assert done.returncode == 0, done.stderr
     assert "epoch 1:" not in done.stderr
     assert "epoch 3:" in done.stderr
