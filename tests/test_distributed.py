@@ -204,3 +204,12 @@ def test_a_filled_batch_has_the_means_that_it_had():
     given = np.arange(9, dtype=np.float32)
     *_, weights = filled(inputs, targets, 4, given)
     assert (values * weights).mean() == pytest.approx((values[:9] * given).mean())
+
+
+def test_a_port_that_is_taken_is_one_line(together):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        done = together.run("train", "together", "--coordinator", address, "--processes", "2", "--process-id", "0")
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].startswith(f"capgen: cannot listen at {address}")
+    assert "Traceback" not in done.stderr

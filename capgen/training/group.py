@@ -11,6 +11,7 @@ import importlib.util
 import os
 import pickle
 import signal
+import socket
 import sys
 import tempfile
 import time
@@ -145,6 +146,8 @@ def _connected(group: Group) -> Iterator[None]:
     jax.config.update("jax_enable_preemption_service", False)  # it would keep SIGTERM from ending the process
     with _ending_cleanly() as meanings:
         try:
+            if group.first:
+                _check_port(group.coordinator)
             meanings.append(
                 f"not all of {group.processes} processes met at {group.coordinator}; start them within {MEETING} s"
             )
@@ -167,6 +170,20 @@ def _connected(group: Group) -> Iterator[None]:
             if not isinstance(error, CapgenError | KeyboardInterrupt):
                 time.sleep(2 * HEARTBEAT)  # what breaks a step is a process that has ended, as JAX finds out by then
             raise
+
+
+def _check_port(coordinator: str) -> None:
+    """Check that process 0 can listen: where something else does, JAX ends with a segmentation fault.
+
+    Raises:
+        UsageError: It cannot.
+    """
+    both = socket.has_dualstack_ipv6()
+    family = socket.AF_INET6 if both else socket.AF_INET
+    try:
+        socket.create_server(("", int(coordinator.rpartition(":")[2])), family=family, dualstack_ipv6=both).close()
+    except (OSError, OverflowError) as error:
+        raise UsageError(f"cannot listen at {coordinator} ({error}); choose another port") from error
 
 
 @contextmanager
