@@ -205,11 +205,10 @@ def test_slots_are_judged_by_what_they_are_filled_with(made, monkeypatch):
 def test_a_round_goes_through_the_pictures_and_tells_the_mean_reward(made):
     critic, told, trained = made(), [], []
 
-    class Model:
-        def train_on_batch(self, inputs, targets, sample_weight):
-            trained.append((len(inputs["features"]), len(targets), len(sample_weight)))
+    def train(inputs, targets, weights):
+        trained.append((len(inputs["features"]), len(targets), len(weights)))
 
-    mean = critic.round(Model(), [2, 0, 1], 2, [1, 5], lambda *step: told.append(step))
+    mean = critic.round(train, [2, 0, 1], 2, [1, 5], lambda *step: told.append(step))
     assert [count for count, *_ in trained] == [2, 1]
     assert all(targets == weights for _, targets, weights in trained)
     rewards = [critic.batch([2, 0], [1, 5, 1])[3], critic.batch([1], [1, 5, 2])[3]]

@@ -11,6 +11,7 @@ from capgen.cli.console import Quiet, Verbose, command, is_terminal, say
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
+    from capgen.training.group import Group
     from capgen.training.history import Observer
 
 
@@ -31,6 +32,16 @@ def train_command(
     seed: Annotated[int | None, typer.Option(help="Seed of weights, dropout and order.")] = None,
     out: Annotated[Path | None, typer.Option(help="Where the captioner goes: a folder, or a file.capgen.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the unfinished run on this data set.")] = False,
+    devices: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Devices of this process to train on, with JAX.")
+    ] = None,
+    coordinator: Annotated[
+        str | None, typer.Option(metavar="HOST:PORT", help="Where process 0 is reached, for training with several.")
+    ] = None,
+    processes: Annotated[int | None, typer.Option(min=1, metavar="N", help="How many processes train together.")] = None,
+    process_id: Annotated[
+        int | None, typer.Option(min=0, metavar="I", help="The number of this process, from 0; 0 writes the captioner.")
+    ] = None,
     show_settings: Annotated[bool, typer.Option("--show-settings", help="Print the settings and exit.")] = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -54,15 +65,56 @@ def train_command(
     from capgen.report.trained import REPORT
     from capgen.training import run
 
-    folder = run.unfinished(data) if resume else run.begin(data, chosen, out, begun)
-    if not quiet:
-        say(f"run folder: {folder}")
-    with _observer(quiet=quiet) as observer:
-        place = run.go(folder, observer)
+    group = _group(devices, coordinator, processes, process_id)
+    if group and not resume:
+        group.check(chosen)
+
+    def found() -> Path:
+        folder = run.unfinished(data) if resume else run.begin(data, chosen, out, begun)
+        if not quiet:
+            say(f"run folder: {folder}")
+        return folder
+
+    if group:
+        from capgen.training.group import joined
+
+        if group.processes > 1 and not quiet:
+            say(f"process {group.process} of {group.processes}: waiting for the others at {group.coordinator}")
+        with joined(group), _observer(quiet=quiet or not group.first) as observer:
+            folder = group.shared(found)
+            run.go_together(folder, observer, group)
+        if not group.first:
+            return
+        place = run.finish(folder)
+    else:
+        folder = found()
+        with _observer(quiet=quiet) as observer:
+            place = run.go(folder, observer)
     if not quiet:
         model = place.name if place == models_dir() / place.name else place
         say(f"the run's report: {folder / REPORT}")
         say(f"the captioner is at {place}; caption with it: capgen caption --model {model} photo.jpg")
+
+
+def _group(devices: int | None, coordinator: str | None, processes: int | None, process_id: int | None) -> "Group | None":
+    """Return the group that the options ask for, if they ask for one.
+
+    Raises:
+        BadParameter: They do not fit together.
+    """
+    from capgen.training.group import Group
+
+    several = (coordinator, processes, process_id)
+    if any(value is not None for value in several):
+        if coordinator is None or processes is None or process_id is None:
+            raise typer.BadParameter("several processes need all of --coordinator, --processes and --process-id")
+        host, _, port = coordinator.rpartition(":")
+        if not host or not port.isdigit():
+            raise typer.BadParameter(f"{coordinator} is not of the form HOST:PORT", param_hint="--coordinator")
+        if process_id >= processes:
+            raise typer.BadParameter(f"{processes} processes are numbered 0 to {processes - 1}", param_hint="--process-id")
+        return Group(devices or 1, coordinator, processes, process_id)
+    return Group(devices) if devices else None
 
 
 def _observer(*, quiet: bool) -> "AbstractContextManager[Observer]":

@@ -5,10 +5,16 @@ import os
 from capgen.litert import without_lines
 
 
-def load_tensorflow() -> None:
-    """Import TensorFlow and let it look for devices, which prints a dozen lines that no setting turns off."""
+def load_tensorflow(*, gpus: bool = True) -> None:
+    """Import TensorFlow and let it look for devices, which prints a dozen lines that no setting turns off.
+
+    Args:
+        gpus: Whether it may take them.
+    """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with without_lines((b"",)):
         import tensorflow as tf
 
+        if not gpus:
+            tf.config.set_visible_devices([], "GPU")
         tf.constant(0)

@@ -136,3 +136,27 @@ def teacher_forced(
             targets[image, row, : len(said) - 1] = said[1:]
     places = np.flatnonzero(targets != PAD)
     return {"words": words, "places": places.astype(np.int32)}, targets.reshape(-1)[places]
+
+
+def filled(
+    inputs: dict[str, np.ndarray], targets: np.ndarray, images: int, weights: np.ndarray | None = None
+) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
+    """Fill a batch up, so that JAX compiles few shapes and any number of devices that divides ``images`` divides them.
+
+    Args:
+        inputs: Of at most so many images.
+        targets: The next word (P,) of each place.
+        images: N of the filled batch. What is added repeats the last image; its words have no places.
+        weights: Of the targets; 1 by default.
+
+    Returns:
+        Inputs, targets and weights, P a multiple of N*K. Places that are added weigh nothing and the others as much more, so
+        that means over P stay what they were.
+    """
+    more = images - len(inputs["words"])
+    rows = {name: np.concatenate([inputs[name], *[inputs[name][-1:]] * more]) for name in ("features", "words")}
+    count = len(targets)
+    added = (0, -count % (images * rows["words"].shape[1]))
+    weights = np.ones(count, np.float32) if weights is None else weights
+    weights = np.pad(weights * np.float32((count + added[1]) / count), added)
+    return {**rows, "places": np.pad(inputs["places"], added)}, np.pad(targets, added), weights

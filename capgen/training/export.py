@@ -25,10 +25,12 @@ def to_litert(models: Mapping[str, keras.Model], path: Path, weights: Weights = 
             column, multiplied with rows that are rounded to int8 as they come (LiteRT's dynamic-range quantisation).
 
     Raises:
-        TrainingError: The converter left weights out.
+        TrainingError: The converter left weights out, or Keras does not run on TensorFlow.
     """
     import tensorflow as tf
 
+    if keras.backend.backend() != "tensorflow":
+        raise TrainingError("the encoder's graph is gone from the cache; run capgen prepare again, it goes on")
     archive = keras.export.ExportArchive()
     for name, model in models.items():
         archive.track(model)

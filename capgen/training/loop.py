@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import keras
 import numpy as np
@@ -17,15 +17,16 @@ from capgen.datasets.prepared import PreparedDataset, PreparedPicture
 from capgen.errors import TrainingError
 from capgen.names import Guess, Names
 from capgen.training import checkpoints
-from capgen.training.batches import CaptionBatches, Sample
+from capgen.training.batches import CaptionBatches, Sample, filled
 from capgen.training.config import TrainingConfig
 from capgen.training.decoders import DECODERS
 from capgen.training.decoders.decoder import Decoder, Shape
 from capgen.training.encoders import MIDDLE, Encoder
 from capgen.training.features import CachedFeatures, FeatureStore
+from capgen.training.group import Group
 from capgen.training.history import BEGUN, CROSS_ENTROPY, SELF_CRITICAL, Epoch, Observer
 from capgen.training.rewards import PolicyLoss, SelfCritical
-from capgen.training.steps import KerasSteps
+from capgen.training.steps import KerasSteps, runner
 from capgen.training.tuning import SharedRate, seeing
 from capgen.vocabulary import SPECIAL, START, Vocabulary, words
 from capgen.wording import Wording
@@ -41,6 +42,8 @@ SLOW_START = 5
 SAMPLES = 3
 """Dev captions shown after each epoch."""
 
+T = TypeVar("T")
+
 
 class CaptionLoss(keras.losses.Loss):
     """Sparse cross-entropy over the words of whole captions, with label smoothing.
@@ -51,16 +54,16 @@ class CaptionLoss(keras.losses.Loss):
 
     def __init__(self, smoothing: float) -> None:
         """Keep the share."""
-        super().__init__(name="caption_loss", reduction=None)
+        super().__init__(name="caption_loss", reduction="sum_over_batch_size")
         self.smoothing = smoothing
 
     def call(self, y_true, y_pred):
-        """Return the mean over words: targets (P,), logits (P, V) to a scalar."""
+        """Return the loss of each word: targets (P,), logits (P, V) to (P,)."""
         loss = ops.sparse_categorical_crossentropy(y_true, y_pred, from_logits=True)  # (P,)
         if self.smoothing:
             uniform = ops.logsumexp(y_pred, axis=-1) - ops.mean(y_pred, axis=-1)  # cross-entropy with all words alike
             loss = (1 - self.smoothing) * loss + self.smoothing * uniform
-        return ops.mean(loss)
+        return loss
 
 
 @dataclass(frozen=True)
@@ -89,6 +92,7 @@ class Trainer:
         folder: Where checkpoints go.
         begun: What to go on from, instead of from nothing.
         last_blocks: The part of the encoder that is trained along, from (N, C, D) of ``middle`` to the grid.
+        group: The devices and processes to train on, which has been joined; by default TensorFlow has what there is.
 
     Raises:
         TrainingError: The vocabulary would be empty.
@@ -105,11 +109,12 @@ class Trainer:
         *,
         begun: Begun | None = None,
         last_blocks: keras.Model | None = None,
+        group: Group | None = None,
     ) -> None:
         """Build vocabulary and decoder."""
         keras.utils.set_random_seed(config.seed)
         self.config, self.data, self.folder = config, data, folder
-        self.begun, self.last_blocks = begun, last_blocks
+        self.begun, self.last_blocks, self.group = begun, last_blocks, group
         self.epochs: list[Epoch] = []
         self.train_pictures, self.dev_pictures = data.split("train"), data.split("dev")
         config.check(encoder, self.train_pictures, begun=begun is not None)
@@ -168,13 +173,20 @@ class Trainer:
             epoch = self._epoch(phase, observer)
             best = self._merit(epoch) > max(map(self._merit, self.epochs), default=-math.inf)
             self.epochs.append(epoch)
-            progress = {"epochs": [e.plain() for e in self.epochs]}
-            if best:
-                checkpoints.save(best_file, self.model, progress)
-            checkpoints.save(checkpoint, self.model, progress)
+            self._shared(lambda: self._save(best=best))  # noqa: B023 - which calls it at once
             observer.on_epoch(epoch, best=best)
             yield epoch
         checkpoints.load(best_file, self.model, optimizer=False)
+
+    def _save(self, *, best: bool) -> None:
+        progress = {"epochs": [epoch.plain() for epoch in self.epochs]}
+        if best:
+            checkpoints.save(self.folder / BEST, self.model, progress)
+        checkpoints.save(self.folder / CHECKPOINT, self.model, progress)
+
+    def _shared(self, make: Callable[[], T]) -> T:
+        """Make something once, for the whole group."""
+        return self.group.shared(make) if self.group else make()
 
     def _phase(self) -> str:
         """Name what comes next: a look at where it starts, teacher forcing until that has stopped, drawing, nothing."""
@@ -275,7 +287,7 @@ class Trainer:
             for dropout in self.decoder.dropouts.values():  # what is drawn is drawn without it
                 dropout.rate = 0.0
             adam = keras.optimizers.Adam(config.scst_learning_rate, global_clipnorm=config.clip_norm)
-            self.model.compile(adam, PolicyLoss(config.scst_temperature), jit_compile=False)
+            self.model.compile(adam, PolicyLoss(config.scst_temperature), jit_compile=self.group is not None)
             self.model.optimizer.build(self.model.trainable_variables)
             return
         steps = config.epochs * len(self._batches(self.samples, seed=config.seed, epoch=1))
@@ -295,7 +307,7 @@ class Trainer:
             global_clipnorm=config.clip_norm,
         )
         optimizer.exclude_from_weight_decay(var_list=slow, var_names=["bias"])
-        self.model.compile(optimizer, CaptionLoss(config.label_smoothing), jit_compile=False)
+        self.model.compile(optimizer, CaptionLoss(config.label_smoothing), jit_compile=self.group is not None)
         self.model.optimizer.build(self.model.trainable_variables)
 
     def _epoch(self, phase: str, observer: Observer) -> Epoch:
@@ -307,6 +319,10 @@ class Trainer:
             loss = (self._teach if phase == CROSS_ENTROPY else self._draw)(number, observer)
         if not math.isfinite(loss):
             raise TrainingError(f"the loss of epoch {number} is not finite; train anew with a smaller learning_rate")
+        return self._shared(lambda: self._judge(number, phase, loss, started))
+
+    def _judge(self, number: int, phase: str, loss: float, started: float) -> Epoch:
+        """See what an epoch achieved."""
         captions = self.write_captions(self.dev_pictures, self.options)
         scores = metrics.score(captions, [picture.captions for picture in self.dev_pictures])
         shown = np.linspace(0, len(captions) - 1, min(SAMPLES, len(captions))).astype(int)
@@ -324,20 +340,40 @@ class Trainer:
     def _teach(self, number: int, observer: Observer) -> float:
         """Go through the training images once, and return the mean loss."""
         batches = self._batches(self.samples, views=self.data.views, seed=self.config.seed, epoch=number)
+        if self.group:
+            return self._teach_together(batches, lambda step, loss: observer.on_step(number, step, len(batches), loss))
         telling = _Telling(lambda step, loss: observer.on_step(number, step, len(batches), loss))
         history = self.model.fit(batches, epochs=1, shuffle=False, verbose=0, callbacks=[telling])
         return float(history.history["loss"][-1])
+
+    def _teach_together(self, batches: CaptionBatches, tell: Callable[[int, float], None]) -> float:
+        """Do on the group's devices what ``fit`` does."""
+        total, seen = 0.0, 0
+        for index in range(len(batches)):
+            inputs, targets = batches[index]
+            images = len(inputs["words"])
+            total += self._step(inputs, targets) * images
+            seen += images
+            tell(index + 1, total / seen)
+        return total / seen
+
+    def _step(self, inputs: dict[str, np.ndarray], targets: np.ndarray, weights: np.ndarray | None = None) -> float:
+        """Take one step of training on a batch, and return its loss."""
+        if not self.group:
+            return self.model.train_on_batch(inputs, targets, sample_weight=weights)
+        return self.group.train(self.model, *filled(inputs, targets, self.config.batch_size, weights))
 
     def _draw(self, number: int, observer: Observer) -> float:
         """Train on captions drawn for some of the training images, and return the negative mean reward."""
         config = self.config
         order = np.random.default_rng([config.seed, number]).permutation(len(self.judged))[: config.scst_images]
         return -self._critic.round(
-            self.model,
+            self._step,
             order.tolist(),
             config.batch_size,
             [config.seed, number],
             lambda step, steps, reward: observer.on_step(number, step, steps, -reward),
+            self._shared,
         )
 
     @cached_property
@@ -355,11 +391,23 @@ class Trainer:
         """Mean cross-entropy of a dev word."""
         loss, total, count = CaptionLoss(0.0), 0.0, 0
         batches = self._batches(self.dev_samples)
+        predict = self._predict if self.group else self.model.predict_on_batch
         for index in range(len(batches)):
             inputs, targets = batches[index]
-            total += float(loss.call(ops.convert_to_tensor(targets), self.model.predict_on_batch(inputs))) * len(targets)
+            words = loss.call(ops.convert_to_tensor(targets), predict(inputs))
+            total += float(ops.mean(words)) * len(targets)
             count += len(targets)
         return total / count
+
+    def _predict(self, inputs: dict[str, np.ndarray]) -> np.ndarray:
+        """Do what ``predict_on_batch`` does, in this process alone."""
+        count = len(inputs["places"])
+        whole, *_ = filled(inputs, inputs["places"], self.config.batch_size)
+        return np.asarray(self._runner(whole))[:count]
+
+    @cached_property
+    def _runner(self) -> Callable[[Any], Any]:
+        return runner(self.model)
 
 
 def _take(model: keras.Model, weights: Mapping[str, np.ndarray], grown: tuple[int, int]) -> None:

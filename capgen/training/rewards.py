@@ -9,6 +9,7 @@ samples are so far from what a search would say that beam search gets worse whil
 
 from collections.abc import Callable, Sequence
 from functools import cached_property
+from typing import TypeAlias
 
 import keras
 import numpy as np
@@ -32,6 +33,9 @@ _ROWS = 64
 
 CLOSING = "<end>"
 """Counts as a word at the end of every caption that is not cut, so that captions which break off score less."""
+
+Drawn: TypeAlias = tuple[dict[str, np.ndarray], np.ndarray, np.ndarray, float]
+"""A batch of drawn captions: inputs, targets, the advantage of each target and the mean reward."""
 
 
 class PolicyLoss(keras.losses.Loss):
@@ -78,9 +82,7 @@ class SelfCritical:
         self._human = metrics.References([[[*metrics.tokenize(c), CLOSING] for c in p.captions] for p in pictures])
         self._scorer = metrics.Cider(self._human)
 
-    def batch(
-        self, chosen: Sequence[int], seed: Sequence[int]
-    ) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray, float]:
+    def batch(self, chosen: Sequence[int], seed: Sequence[int]) -> Drawn:
         """Draw captions of some pictures and judge them.
 
         Args:
@@ -144,27 +146,29 @@ class SelfCritical:
 
     def round(
         self,
-        model: keras.Model,
+        train: Callable[[dict[str, np.ndarray], np.ndarray, np.ndarray], object],
         chosen: Sequence[int],
         batch_size: int,
         seed: Sequence[int],
         on_step: Callable[[int, int, float], None],
+        shared: Callable[[Callable[[], Drawn]], Drawn] = lambda make: make(),
     ) -> float:
         """Train on some pictures once, and return the mean reward.
 
         Args:
-            model: The training model, compiled with ``PolicyLoss``.
+            train: Takes one step with ``PolicyLoss``: inputs, targets and their weights.
             chosen: Indices of the pictures.
             batch_size: Pictures a step.
             seed: Decides what is drawn.
             on_step: Called with the step from 1, the number of steps and the mean reward so far.
+            shared: Draws a batch once for all processes that train.
         """
         total = 0.0
         starts = range(0, len(chosen), batch_size)
         for step, start in enumerate(starts, 1):
             part = chosen[start : start + batch_size]
-            inputs, targets, weights, reward = self.batch(part, [*seed, step])
-            model.train_on_batch(inputs, targets, sample_weight=weights)
+            inputs, targets, weights, reward = shared(lambda: self.batch(part, [*seed, step]))  # noqa: B023 - at once
+            train(inputs, targets, weights)
             total += reward * len(part)
             on_step(step, len(starts), total / (start + len(part)))
         return total / len(chosen)

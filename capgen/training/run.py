@@ -9,8 +9,11 @@ import dataclasses
 import hashlib
 import io
 import json
+import os
+import subprocess
+import sys
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +40,7 @@ from capgen.training.features import (
     prepare_encoder,
     view_key,
 )
+from capgen.training.group import Group
 from capgen.training.history import History, Observer
 
 if TYPE_CHECKING:
@@ -136,41 +140,99 @@ def go(folder: Path, observer: Observer) -> Path:
         UsageError: The data set, or the captioner to go on from, has changed since the run began.
     """
     with files.lock(folder / ".lock"), ExitStack() as held:
-        values = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-        config = configs.from_mapping(values["config"])
-        data = prepared.load(values["data"])
-        begun = Bundle(Path(values["from"])) if values.get("from") else None
-        ready = identify(*_encoder(data)) if begun else held.enter_context(in_use(*_encoder(data)))
-        if _seen(data, ready, begun) != values["seen"]:
-            raise UsageError(
-                f"data set {data.name!r}{f' or the captioner {begun.place}' if begun else ''} is not what it was when this"
-                " run began; leave --resume out to begin anew"
-            )
-        if not begun:
-            _must_have_features(data, FeatureStore(ready.store_folder))
         load_tensorflow()
         from capgen.training.captioner_export import export_captioner
-        from capgen.training.loop import BEST, CHECKPOINT, Begun, Trainer
+        from capgen.training.loop import BEST, CHECKPOINT
 
-        start = None
-        if begun:
-            ready = held.enter_context(own_encoder(begun))
-            start = Begun(begun.vocabulary, begun.names, _arrays(begun.read(bundle.WEIGHTS)))
-        elif config.encoder_epochs:
-            start = _tuned(folder / TUNING, config, data, ready, observer)
-            ready = held.enter_context(in_use(ready.encoder, folder / TUNING / ENCODER))
-        store = FeatureStore(ready.store_folder)
-        if start:
-            _describe(config, data, ready, store, observer)
-        trainer = Trainer(config, data, ready.encoder, store, folder, begun=start)
-        _recorded(trainer, observer)
-        place = Path(values["out"])
+        trainer, ready = _trained(folder, observer, held)
+        place = _place(folder)
         export_captioner(trainer, ready, place)
         files.write_text(folder / FINISHED, f"{place}\n")
         for leftover in (CHECKPOINT, BEST):
             (folder / leftover).unlink(missing_ok=True)
             (folder / TUNING / leftover).unlink(missing_ok=True)
     return place
+
+
+def go_together(folder: Path, observer: Observer, group: Group) -> None:
+    """Train a run to the end of its last epoch on several devices; ``finish`` then writes the captioner.
+
+    Args:
+        folder: What ``begin`` or ``unfinished`` returned, in each process.
+        observer: Who is told.
+        group: Which this process has joined.
+
+    Raises:
+        TrainingError: It cannot go on.
+        UsageError: The data set, or the captioner to go on from, has changed since the run began, or the run does not fit
+            the group.
+    """
+    with files.lock(folder / ".lock") if group.first else nullcontext(), ExitStack() as held:
+        _trained(folder, observer, held, group)
+
+
+def finish(folder: Path) -> Path:
+    """Write the captioner of a run that a group has trained, in a process that has TensorFlow.
+
+    Returns:
+        The place of the captioner.
+
+    Raises:
+        TrainingError: The export does not caption like the model.
+    """
+    command = [sys.executable, "-m", "capgen", "train", folder.parent.name, "--resume", "--quiet"]
+    # JAX still holds the memory of the accelerators
+    env = {**os.environ, "KERAS_BACKEND": "tensorflow", "CUDA_VISIBLE_DEVICES": "-1"}
+    done = subprocess.run(command, env=env, stderr=subprocess.PIPE, text=True, check=False)  # noqa: S603 - itself
+    if done.returncode:
+        raise TrainingError(done.stderr.strip().removeprefix("capgen: "))
+    return _place(folder)
+
+
+def _place(folder: Path) -> Path:
+    """Return where the captioner of a run goes."""
+    return Path(json.loads((folder / CONFIG).read_text(encoding="utf-8"))["out"])
+
+
+def _trained(folder: Path, observer: Observer, held: ExitStack, group: Group | None = None) -> tuple["Trainer", Prepared]:
+    """Train a run to its last epoch, and return it with its best weights, and its encoder.
+
+    Args:
+        folder: Of the run.
+        observer: Who is told.
+        held: Keeps the encoder in use.
+        group: Who trains it together.
+    """
+    values = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    config = configs.from_mapping(values["config"])
+    if group:
+        group.check(config)
+    data = prepared.load(values["data"])
+    begun = Bundle(Path(values["from"])) if values.get("from") else None
+    ready = identify(*_encoder(data)) if begun else held.enter_context(in_use(*_encoder(data)))
+    if _seen(data, ready, begun) != values["seen"]:
+        raise UsageError(
+            f"data set {data.name!r}{f' or the captioner {begun.place}' if begun else ''} is not what it was when this"
+            " run began; leave --resume out to begin anew"
+        )
+    if not begun:
+        _must_have_features(data, FeatureStore(ready.store_folder))
+    from capgen.training.loop import Begun, Trainer
+
+    start = None
+    if begun:
+        ready = held.enter_context(own_encoder(begun))
+        start = Begun(begun.vocabulary, begun.names, _arrays(begun.read(bundle.WEIGHTS)))
+    elif config.encoder_epochs:
+        start = _tuned(folder / TUNING, config, data, ready, observer)
+        ready = held.enter_context(in_use(ready.encoder, folder / TUNING / ENCODER))
+    if start:
+        share = group.shared if group else lambda make: make()
+        share(lambda: _describe(config, data, ready, FeatureStore(ready.store_folder), observer))
+    store = FeatureStore(ready.store_folder)
+    trainer = Trainer(config, data, ready.encoder, store, folder, begun=start, group=group)
+    _recorded(trainer, observer)
+    return trainer, ready
 
 
 def _tuned(folder: Path, config: TrainingConfig, data: PreparedDataset, ready: Prepared, observer: Observer) -> "Begun":
@@ -199,6 +261,10 @@ def _tuned(folder: Path, config: TrainingConfig, data: PreparedDataset, ready: P
 
 def _recorded(trainer: "Trainer", observer: Observer) -> None:
     """Train to the end, and write down each epoch."""
+    if trainer.group and not trainer.group.first:
+        for _ in trainer.run(observer):
+            pass
+        return
     history, page = History(trainer.folder), RunReport(trainer.folder, trainer.data, trainer.config)
     for _ in trainer.run(observer):
         history.write(trainer.epochs)
