@@ -245,9 +245,9 @@ def evaluate(systems: Sequence[Predictions], split: Split) -> list[Evaluation]:
     known = metrics.References(truths)
     seen = {tuple(metrics.tokenize(caption)) for caption in split.training}
     evaluations = []
-    for system in systems:
-        tokens = [metrics.tokenize(system.captions[reference.id]) for reference in common]
-        by_java, uncomputed = metrics.java_scores(tokens, truths)
+    said = [[metrics.tokenize(system.captions[reference.id]) for reference in common] for system in systems]
+    all_by_java, uncomputed = metrics.java_scores(said, truths)
+    for system, tokens, by_java in zip(systems, said, all_by_java, strict=True):
         variety = metrics.variety(tokens)
         if seen:
             variety["seen in training"] = sum(tuple(each) in seen for each in tokens) / len(tokens)

@@ -252,18 +252,18 @@ def test_meteor_is_the_original(shared, references):
     published = json.loads((shared / "metric_fixtures/published_scores.json").read_text())["flickr8k_merge_1"]["METEOR"]
     captions = evaluation.read_predictions(shared / "metric_fixtures/flickr8k_merge_1.json", references).captions
     tokens = [metrics.tokenize(captions[one.id]) for one in references]
-    scores, reasons = metrics.java_scores(tokens, [[metrics.tokenize(c) for c in one.captions] for one in references])
+    (scores,), reasons = metrics.java_scores([tokens], [[metrics.tokenize(c) for c in one.captions] for one in references])
     assert scores["METEOR"] == pytest.approx(published, abs=5e-4)
     assert scores.keys() | reasons.keys() == {"METEOR", "SPICE"}
 
 
 def test_without_java_its_scores_are_named_as_missing(monkeypatch):
     monkeypatch.setenv("PATH", "")
-    scores, reasons = metrics.java_scores([["a", "dog"]], [[["a", "dog"]]])
+    (scores,), reasons = metrics.java_scores([[["a", "dog"]]], [[["a", "dog"]]])
     assert scores == {}
     assert reasons == dict.fromkeys(("METEOR", "SPICE"), "there is no java")
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    assert "capgen[java]" in metrics.java_scores([["a", "dog"]], [[["a", "dog"]]])[1]["METEOR"]
+    assert "capgen[java]" in metrics.java_scores([[["a", "dog"]]], [[["a", "dog"]]])[1]["METEOR"]
 
 
 @pytest.mark.parametrize("count", [1, 3000])
@@ -274,7 +274,7 @@ def test_a_java_that_fails_is_told_and_costs_no_other_score(monkeypatch, tmp_pat
     (tmp_path / "java").write_text(f"#!/bin/sh\n{script}\n")
     (tmp_path / "java").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
-    scores, reasons = metrics.java_scores([["a", "dog"]] * count, [[["a", "dog"]]] * count)
+    (scores,), reasons = metrics.java_scores([[["a", "dog"]] * count], [[["a", "dog"]]] * count)
     assert "METEOR" not in scores
     assert reason in reasons["METEOR"]
 

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tarfile
 import tempfile
 import time
 from contextlib import suppress
@@ -14,13 +15,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import COLOURS, capgen, draw, draw_dataset
+from conftest import COLOURS, capgen, draw
 from typer.testing import CliRunner
 
 from capgen.cli import app
 
-PICTURES = 120
-MANY = 900
+PICTURES = 80
+MANY = 450
 """Enough to be in the middle of them when something is killed."""
 
 RAY = Path(sys.executable).with_name("ray")
@@ -52,25 +53,35 @@ def run(places):
     return run
 
 
-def test_captions_statuses_and_report_are_those_of_a_local_run_byte_for_byte(run, photographs, places):
-    here = run("caption", "-r", photographs, "-f", "jsonl", "--report", places / "here.jsonl", engine=())
-    there = run("caption", "-r", photographs, "-f", "jsonl", "--report", places / "there.jsonl")
+def test_captions_statuses_and_report_are_those_of_a_local_run_byte_for_byte(run, photographs, places, monkeypatch):
+    monkeypatch.chdir(photographs)  # so that paths are relative
+    arguments = (
+        "caption",
+        "-r",
+        "a",
+        "b",
+        "-f",
+        "jsonl",
+        "--num",
+        "2",
+        "--max-words",
+        "6",
+        "--avoid",
+        "a",
+        "--prefix",
+        "x:",
+    )
+    here = run(*arguments, "--report", places / "here.jsonl", engine=())
+    there = run(*arguments, "--report", places / "there.jsonl")
     assert (there.returncode, there.stdout) == (here.returncode, here.stdout)
     assert here.returncode == 3
     assert here.stdout.count("\n") == PICTURES + 3
+    assert here.stdout.startswith('{"path": "a/000 é.png"')
     assert (places / "there.jsonl").read_bytes() == (places / "here.jsonl").read_bytes()
     failures = [[line for line in done.stderr.splitlines() if line.startswith("capgen:")] for done in (here, there)]
     assert failures[0] == failures[1]
     assert len(failures[0]) == 3
     assert len(there.stderr.splitlines()) == 4
-
-
-def test_options_reach_the_workers_and_paths_may_be_relative(photographs, places, monkeypatch):
-    monkeypatch.chdir(photographs)
-    arguments = ("caption", "-r", "a", "b", "--num", "2", "--max-words", "6", "--avoid", "a", "--prefix", "seen:")
-    ray = capgen(*arguments, "--engine", "ray")
-    assert ray.stdout == capgen(*arguments).stdout
-    assert ray.stdout.startswith("a/000 é.png\t")
 
 
 def test_sidecars_that_are_there_stay_and_a_second_run_does_nothing(run, photographs, places):
@@ -136,7 +147,7 @@ def test_what_ctrl_c_interrupts_goes_on(run, many, places):
     assert "interrupted; run it again, it goes on" in said
     done = paths_in(output)
     assert 0 < len(done) < MANY
-    again = run("caption", "-r", many, "-o", output)
+    again = run("caption", "-r", many, "-o", output, engine=())
     assert again.returncode == 0
     assert f"{len(done)} skipped" in again.stderr
     assert sorted(paths_in(output)) == sorted(map(str, many.iterdir()))
@@ -215,6 +226,36 @@ def test_a_run_that_loses_a_worker_and_then_a_node_captions_every_file_once_as_a
     assert output.read_bytes() == expected.read_bytes()
 
 
+def test_shards_are_those_of_a_local_run(photographs, places, monkeypatch):
+    monkeypatch.chdir(places)
+    for name in ("a", "b"):
+        with tarfile.open(f"{name}.tar", "w") as archive:
+            for path in sorted((photographs / name).iterdir()):
+                archive.add(path, path.name)
+    for output, engine in (("here/", ()), ("there/", ("--engine", "ray", "--workers", "2"))):
+        done = capgen("caption", "{a,b}.tar", "-o", output, "--report", f"{output[:-1]}.jsonl", *engine)
+        assert done.returncode == 3, done.stderr
+    here, there = (sorted(Path(folder).iterdir()) for folder in ("here", "there"))
+    assert [path.name for path in there] == ["a.jsonl", "a_stats.json", "b.jsonl", "b_stats.json"]
+    for expected, found in zip(here, there, strict=True):
+        if found.suffix == ".json":
+            assert json.loads(found.read_text()) | {"seconds": 0} == json.loads(expected.read_text()) | {"seconds": 0}
+        else:
+            assert found.read_bytes() == expected.read_bytes()
+    assert Path("there.jsonl").read_bytes() == Path("here.jsonl").read_bytes()
+    again = capgen("caption", "{a,b}.tar", "-o", "there/", "--engine", "ray")
+    assert (again.returncode, again.stderr.strip()) == (0, "2 of 2 shards were there before")
+
+
+def test_a_shard_that_cannot_be_written_is_one_line(photographs, places):
+    (places / "out").mkdir()
+    (places / "out/00000.jsonl").mkdir()
+    done = capgen("caption", "-r", photographs / "a", "-o", places / "out", "--engine", "ray")
+    assert (done.returncode, done.stdout) == (1, ""), done.stderr
+    assert "00000.jsonl" in done.stderr
+    assert done.stderr.count("\n") == 1, done.stderr
+
+
 def stored(cache):
     """All features in a cache: key and output to the row."""
     rows = {}
@@ -226,18 +267,16 @@ def stored(cache):
     return rows
 
 
-def test_prepare_describes_pictures_as_a_local_run_does(tmp_path):
-    source = draw_dataset(tmp_path / "shapes", 30)
-    caches = []
-    for name, engine in (("here", ()), ("there", ("--engine", "ray", "--workers", "2"))):
-        caches.append(tmp_path / name)
-        places = {"CAPGEN_CACHE_DIR": str(caches[-1]), "CAPGEN_DATA_DIR": str(tmp_path / f"{name}-data")}
-        done = capgen("prepare", source, "--encoder", "efficientnet-lite0", "--views", "flip", *engine, env=places)
-        assert done.returncode == 0, done.stderr
-    here, there = map(stored, caches)
-    assert here.keys() == there.keys()
-    assert len(here) >= 60
-    assert all(np.array_equal(here[key], there[key]) for key in here)
+def test_prepare_describes_pictures_as_a_local_run_does(studio, tmp_path):
+    here, there = studio.folder / "cache", tmp_path / "cache"
+    shutil.copytree(here / "encoders", there / "encoders")  # which it would make again
+    places = {"CAPGEN_CACHE_DIR": str(there), "CAPGEN_DATA_DIR": str(tmp_path / "data")}
+    wanted = ("--encoder", "efficientnet-lite0", "--views", "flip", "--engine", "ray", "--workers", "2")
+    done = capgen("prepare", studio.source, *wanted, env=places)
+    assert done.returncode == 0, done.stderr
+    expected, found = stored(here), stored(there)
+    assert len(found) >= 120
+    assert all(np.array_equal(found[key], expected[key]) for key in found)
 
 
 @pytest.mark.parametrize(
@@ -245,6 +284,7 @@ def test_prepare_describes_pictures_as_a_local_run_does(tmp_path):
     [
         (["--address", "auto"], 2, "--address and --workers are about --engine ray; add it"),
         (["--workers", "2"], 2, "--address and --workers are about --engine ray; add it"),
+        (["--engine", "ray", "x.tar"], 2, "with --engine ray archives are captioned into shards: give --output a folder"),
         (["--engine", "rya"], 2, "there is no engine named 'rya'; did you mean ray?"),
         (["--engine", "ray", "--address", "127.0.0.1:9"], 1, "nothing answers at 127.0.0.1:9"),
     ],

@@ -80,7 +80,8 @@ def run(
         if dry_run:
             _say_plan(plan, target)
             return
-        cluster = stack.enter_context(clustered(engine))
+        where = clustered(engine)
+        cluster = stack.enter_context(where) if len(plan) else None
         report = stack.enter_context(Report(wanted.report)) if wanted.report else None
         teller = Teller(several=True, quiet=quiet, report=report)
         teller.skip(plan.settled)

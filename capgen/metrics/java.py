@@ -20,28 +20,29 @@ _MODELS = "lib/stanford-corenlp-3.6.0-models.jar"
 
 
 def java_scores(
-    candidates: Sequence[Sequence[str]], references: Sequence[Sequence[Sequence[str]]]
-) -> tuple[dict[str, float], dict[str, str]]:
-    """Compute what can be computed here.
+    systems: Sequence[Sequence[Sequence[str]]], references: Sequence[Sequence[Sequence[str]]]
+) -> tuple[list[dict[str, float]], dict[str, str]]:
+    """Compute what can be computed here; each program is started once for all systems.
 
     Args:
-        candidates: Tokens of one caption a picture.
-        references: Tokens of the human captions of each.
+        systems: Of each, tokens of one caption a picture.
+        references: Tokens of the human captions of each picture.
 
     Returns:
-        The scores, as fractions, and for each that is not computed the reason.
+        The scores of each system, as fractions, and for each score that is not computed the reason.
     """
+    scores: list[dict[str, float]] = [{} for _ in systems]
     if importlib.util.find_spec("pycocoevalcap") is None:
-        return {}, dict.fromkeys((METEOR, SPICE), "pip install 'capgen[java]'")
+        return scores, dict.fromkeys((METEOR, SPICE), "pip install 'capgen[java]'")
     if shutil.which("java") is None:
-        return {}, dict.fromkeys((METEOR, SPICE), "there is no java")
-    given = {number: [" ".join(tokens)] for number, tokens in enumerate(candidates)}
+        return scores, dict.fromkeys((METEOR, SPICE), "there is no java")
+    given = [{number: [" ".join(tokens)] for number, tokens in enumerate(candidates)} for candidates in systems]
     truths = {number: [" ".join(tokens) for tokens in each] for number, each in enumerate(references)}
-    scores: dict[str, float] = {}
     reasons: dict[str, str] = {}
     for name, program in _PROGRAMS.items():
         try:
-            scores[name] = program(given, truths)
+            for each, score in zip(scores, program(given, truths), strict=True):
+                each[name] = score
         except (OSError, ValueError, subprocess.SubprocessError) as error:
             reasons[name] = " ".join(str(error).split()) or type(error).__name__
     return scores, reasons
@@ -50,11 +51,11 @@ def java_scores(
 _Captions = dict[int, list[str]]
 
 
-def _meteor(given: _Captions, truths: _Captions) -> float:
+def _meteor(given: list[_Captions], truths: _Captions) -> list[float]:
     from pycocoevalcap.meteor.meteor import Meteor
 
     with _closed(Meteor()) as program:
-        return float(program.compute_score(truths, given)[0])
+        return [float(program.compute_score(truths, each)[0]) for each in given]
 
 
 @contextlib.contextmanager
@@ -76,12 +77,12 @@ def _closed(program: Any) -> Iterator[Any]:
                 pipe.close()
 
 
-def _spice(given: _Captions, truths: _Captions) -> float:
+def _spice(given: list[_Captions], truths: _Captions) -> list[float]:
     from pycocoevalcap.spice import spice
 
     if not (Path(spice.__file__).parent / _MODELS).is_file():
         raise OSError("its models are not here; get them with: python -m pycocoevalcap.spice.get_stanford_models")
-    return float(spice.Spice().compute_score(truths, given)[0])
+    return [float(spice.Spice().compute_score(truths, each)[0]) for each in given]
 
 
-_PROGRAMS: dict[str, Callable[[_Captions, _Captions], float]] = {METEOR: _meteor, SPICE: _spice}
+_PROGRAMS: dict[str, Callable[[list[_Captions], _Captions], list[float]]] = {METEOR: _meteor, SPICE: _spice}
