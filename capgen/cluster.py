@@ -4,6 +4,7 @@ Ray Data gives blocks of a list to workers that keep what they have loaded, and 
 Results come back in the order of the list, so that whoever asked can write them as if all had been done here.
 """
 
+import importlib.util
 import logging
 import os
 import signal
@@ -49,6 +50,8 @@ class Cluster:
 
     def __init__(self, address: str | None = None, workers: int | None = None) -> None:
         """Keep them."""
+        if importlib.util.find_spec("ray") is None:
+            raise UsageError("--engine ray needs Ray: pip install 'capgen[ray]'")
         self._address, self._workers = address, workers
         self._stack = ExitStack()
 
@@ -57,10 +60,8 @@ class Cluster:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent anywhere
         os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # what goes wrong is told by an exception, too
         _reach(self._address)
-        try:
-            import ray
-        except ImportError as error:
-            raise UsageError("--engine ray needs Ray: pip install 'capgen[ray]'") from error
+        import ray
+
         handler = signal.getsignal(signal.SIGTERM)
         here: dict[str, Any] = {} if self._address else {"num_cpus": self._workers, "object_store_memory": _STORE_BYTES}
         try:

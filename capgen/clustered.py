@@ -1,9 +1,7 @@
 """``ClusteredCaptioner``: a captioner whose pictures, or whole shards, are captioned by the workers of a cluster."""
 
-import atexit
 import io
 import os
-import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -11,11 +9,14 @@ from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
+import numpy as np
+
 from capgen import archive, bundle
 from capgen.bundle import Bundle
 from capgen.captioner import Captioner, Item
 from capgen.cluster import BLOCK, Cluster
 from capgen.decoding import DecodingOptions
+from capgen.errors import UsageError
 from capgen.remote import Url, located
 from capgen.results import Result
 from capgen.shards.run import caption_shard
@@ -49,7 +50,12 @@ class ClusteredCaptioner:
         """
         iterator = iter(sources)
         while window := list(islice(iterator, WINDOW)):
-            paths = [source for source in window if isinstance(source, (str, os.PathLike))]
+            paths: list[str | os.PathLike[str]] = []
+            for source in window:
+                if isinstance(source, (str, os.PathLike)):
+                    paths.append(source)
+                elif not isinstance(source, Result):
+                    raise UsageError("workers elsewhere can only be given files")
             places = [os.fsencode(path if isinstance(path, Url) else os.path.abspath(path)) for path in paths]  # noqa: PTH100
             found = self._cluster.map(CaptionWork, (self._packed, options or self._options), places) if places else iter(())
             for source in window:
@@ -123,9 +129,10 @@ class ShardWork:
 
 
 def _unpacked(packed: bytes) -> Captioner:
-    """Open a packed captioner; its file is kept until the process ends, as its graphs are read late."""
-    folder = tempfile.mkdtemp(prefix="capgen-")
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    place = Path(folder) / f"captioner{bundle.SUFFIX}"
-    place.write_bytes(packed)
-    return Captioner(Bundle(place), threads=1)
+    """Open a packed captioner; what it needs is read at once, so that no file stays if the worker is killed."""
+    with tempfile.TemporaryDirectory(prefix="capgen-") as folder:
+        place = Path(folder) / f"captioner{bundle.SUFFIX}"
+        place.write_bytes(packed)
+        captioner = Captioner(Bundle(place), threads=1)
+        captioner.caption(np.zeros((1, 1, 3), np.uint8))
+    return captioner

@@ -68,6 +68,10 @@ class ImageError(CapgenError):
         super().__init__(reason)
         self.status = status
 
+    def __reduce__(self) -> tuple[type["ImageError"], tuple[str, str]]:
+        """Make it again from both, where a worker sends it to another process."""
+        return ImageError, (self.status, str(self))
+
 
 class BundleError(CapgenError):
     """A captioner that is missing, incomplete, changed or of another version."""

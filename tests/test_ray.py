@@ -2,6 +2,7 @@
 
 import json
 import os
+import pickle
 import shutil
 import signal
 import socket
@@ -294,6 +295,20 @@ def test_what_cannot_be_is_one_line(photographs, places, options, code, said):
     assert (done.exit_code, done.stdout) == (code, "")
     assert said in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_an_unknown_engine_is_refused_in_a_dry_run_too_and_leaves_no_file(photographs, places):
+    picture, output = str(photographs / "a/000 é.png"), places / "captions.csv"
+    for more in (["--dry-run"], []):
+        done = CliRunner().invoke(app, ["caption", picture, "-o", str(output), "--engine", "rya", *more])
+        assert (done.exit_code, output.exists()) == (2, False)
+
+
+def test_a_picture_that_is_lost_while_it_is_described_is_told_as_in_a_local_run(photographs, places):
+    from capgen.errors import ImageError
+
+    told = pickle.loads(pickle.dumps(ImageError("vanished", "it has changed")))
+    assert (told.status, str(told)) == ("vanished", "it has changed")
 
 
 def test_without_ray_it_says_how_to_get_it(photographs, places, monkeypatch):

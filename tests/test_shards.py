@@ -618,3 +618,65 @@ def test_pictures_beyond_what_memory_may_hold_wait_in_a_file():
     kept[2].release()
     kept[3].release()
     assert hold.keep(b"0123456789").read() == b"0123456789"
+
+
+# What an earlier run left, and what a run must not touch
+
+
+def test_another_archive_of_the_same_name_is_not_taken_for_one_that_is_done(caption, photos, tmp_path):
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+        packed(photos, tmp_path / name / "00000.tar")
+    assert caption(tmp_path / "first/00000.tar", "-o", f"{tmp_path}/out/").exit_code == 0
+    done = caption(tmp_path / "second/00000.tar", "-o", f"{tmp_path}/out/")
+    assert done.exit_code == 2
+    assert "first/00000.tar" in done.stderr
+    assert "wants the same name; choose another folder" in done.stderr
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_pictures_that_got_no_caption_are_not_done_again_and_again(caption, photos, tmp_path, form):
+    (tmp_path / "broken.png").touch()
+    arguments = ("-r", photos, tmp_path / "broken.png", "-f", form, "--min-confidence", "0.99", "-o", f"{tmp_path}/out/")
+    assert caption(*arguments).exit_code == 3
+    before = listing(tmp_path / "out")
+    again = caption(*arguments)
+    assert again.exit_code == 0
+    assert "7 skipped" in again.stderr
+    assert listing(tmp_path / "out") == before
+
+
+def test_readers_of_webdataset_see_only_pictures_with_captions(caption, photos, tmp_path):
+    caption(photos / "a.png", photos / "nothing.png", "-f", "tar", "-o", f"{tmp_path}/out/")
+    with tarfile.open(tmp_path / "out/00000.tar") as tar:
+        assert tar.getnames() == ["a.png", "a.txt", "a.json", "__others__"]
+        assert json.loads(tar.extractfile("__others__").read())["status"] == "vanished"
+
+
+def test_shards_that_would_stay_beside_new_ones_with_the_same_pictures_are_named(caption, photos, tmp_path):
+    arguments = ("-r", photos, "-o", f"{tmp_path}/out/")
+    assert caption(*arguments, "--shard-size", "2").exit_code == 0
+    done = caption(*arguments, "--shard-size", "3", "--existing", "overwrite")
+    assert done.exit_code == 2
+    assert "00002.jsonl would stay as an earlier run left it" in done.stderr
+    assert caption(*arguments, "--shard-size", "2", "--existing", "overwrite").exit_code == 0
+
+
+def test_a_report_replaces_no_picture_archive_or_shard(caption, photos, archive, tmp_path):
+    copy = tmp_path / "photo.jpg"
+    shutil.copy(photos / "b.jpg", copy)
+    for report, said in ((copy, "is a picture"), (archive, "is one of the photographs")):
+        before = report.read_bytes()
+        done = caption(copy, archive, "-o", tmp_path / "out/", "--report", report)
+        assert (done.exit_code, report.read_bytes()) == (2, before)
+        assert said in done.stderr
+    (tmp_path / "out").mkdir(exist_ok=True)
+    done = caption(copy, "-o", tmp_path / "out/", "--report", tmp_path / "out/00000.jsonl")
+    assert "is among the shards" in done.stderr
+
+
+def test_the_size_of_shards_without_shards_is_refused(caption, photos, tmp_path):
+    done = caption(photos / "a.png", "-o", tmp_path / "captions.jsonl", "--shard-size", "5")
+    assert (done.exit_code, done.stderr) == (
+        2, "capgen: --shard-size is about shards: give --output a folder, ending in /\n",
+    )  # fmt: skip

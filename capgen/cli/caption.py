@@ -9,6 +9,7 @@ from capgen import shards
 from capgen.cli import app
 from capgen.cli.console import Quiet, Verbose, command
 from capgen.cli.engine import Address, Engine, EngineName
+from capgen.errors import UsageError
 from capgen.outputs import FORMATS
 
 
@@ -62,7 +63,9 @@ def caption_command(
             help="Add lines to FILE instead of stdout; write shards into a FOLDER/ or URL/.",
         ),
     ] = None,
-    shard_size: Annotated[int, typer.Option(min=1, help="Pictures of a shard, of those that come in no archive.")] = 10_000,
+    shard_size: Annotated[
+        int | None, typer.Option(min=1, help="Pictures of a shard, of those that come in no archive; 10,000 by default.")
+    ] = None,
     sidecar: Annotated[
         str | None,
         typer.Option(metavar="ENDING", help="Write each caption beside its photograph, as .txt or another ending."),
@@ -134,12 +137,14 @@ def caption_command(
         elsewhere = (
             recursive, from_file, nul, include, exclude, hidden, follow_links, shard, output_format, output, sidecar, xmp,
             embed, output_dir, existing != "skip", force, prefix, suffix, min_confidence, dry_run, report, fail_fast, watch,
-            num > 1, engine != "local", address, workers,
+            num > 1, engine != "local", address, workers, shard_size,
         )  # fmt: skip
         captioning.explain(explain, paths or [], model, wishes, alone=not any(elsewhere))
         return
     where = Engine(engine, address, workers)
     folder = sharding.folder(output, output_format)
+    if shard_size is not None and folder is None:
+        raise UsageError("--shard-size is about shards: give --output a folder, ending in /")
     wanted = captioning.Wanted(
         selection=captioning.selection(
             recursive=recursive, include=include, exclude=exclude, hidden=hidden, follow_links=follow_links, shard=shard

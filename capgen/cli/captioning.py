@@ -165,14 +165,12 @@ def run(
         Exit: With code 3, if some files failed.
     """
     check_wishes(wanted.existing, wishes)
+    where = clustered(engine)
     if watch:
         _check_watch(wanted, dry_run=dry_run)
     named = [*wanted.arguments, *wanted.listed]
-    archives = any(is_archive(Path(name)) for name in named)
     if wanted.destinations and (afar := [name for name in named if is_url(name) or is_archive(Path(name))]):
         raise UsageError(f"captions cannot be put beside or into the pictures of {afar[0]}; use --output")
-    if archives and engine.name != LOCAL:
-        raise UsageError("with --engine ray archives are captioned into shards: give --output a folder, ending in /")
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends like Ctrl-C, so that what was begun is finished
     with ExitStack() as stack:
         for destination in wanted.destinations:
@@ -183,6 +181,9 @@ def run(
         options = captioner.wish(**wishes)
         unsharded = replace(wanted.selection, shard=None)  # two shards must not want one file either
         whole = Listing(() if watch else unsharded.find(wanted.arguments, wanted.listed))
+        archives = any(is_archive(found.path) for found in whole)
+        if archives and engine.name != LOCAL:
+            raise UsageError("with --engine ray archives are captioned into shards: give --output a folder, ending in /")
         listing = Listing(filter(wanted.selection.holds, whole)) if wanted.selection.shard else whole
         several = (
             watch
@@ -201,7 +202,7 @@ def run(
         stream = _stream(wanted, manifest, several=several, dry_run=dry_run)
         if stream is not None:
             stack.callback(stream.close)
-        cluster = None if dry_run else stack.enter_context(clustered(engine))
+        cluster = None if dry_run else stack.enter_context(where)
         library = Library(
             ClusteredCaptioner(captioner, cluster) if cluster else captioner,
             Request(

@@ -4,18 +4,19 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from capgen import shards
+from capgen import images, shards
 from capgen.captioner import Captioner
 from capgen.cli.captioning import Report, Teller, Wanted, check_wishes
 from capgen.cli.console import SOME_FAILED, progress
 from capgen.cli.engine import Engine, clustered
 from capgen.clustered import ClusteredCaptioner
 from capgen.errors import UsageError
-from capgen.library import Request
+from capgen.library import Listing, Request, check
 from capgen.outputs import FORMATS
 from capgen.remote import is_url
 from capgen.results import Result
@@ -24,6 +25,10 @@ from capgen.shards.target import Plan, Target
 
 if TYPE_CHECKING:
     from capgen.cluster import Cluster
+
+
+SIZE = 10_000
+"""Pictures of a numbered shard."""
 
 
 def folder(output: str | None, form: str | None) -> str | None:
@@ -44,7 +49,7 @@ def folder(output: str | None, form: str | None) -> str | None:
 def run(
     wanted: Wanted,
     place: str,
-    size: int,
+    size: int | None,
     model: str | None,
     wishes: dict[str, Any],
     engine: Engine,
@@ -66,6 +71,7 @@ def run(
         )
     if wanted.existing not in {"skip", "overwrite"}:
         raise UsageError(f"nothing is added to captions in shards; --existing {wanted.existing} is for other outputs")
+    where = clustered(engine)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with ExitStack() as stack:
         captioner = Captioner.load(model)
@@ -74,13 +80,13 @@ def run(
             prefix=wanted.prefix, suffix=wanted.suffix,
         )  # fmt: skip
         target = Target.of(captioner, place, wanted.form or "jsonl", request)
-        found = wanted.selection.find(wanted.arguments, wanted.listed)
+        found = Listing(wanted.selection.find(wanted.arguments, wanted.listed))
+        _check_report(wanted.report, place, found)
         overwrite = wanted.existing == "overwrite"
-        plan = Plan(found, target, size, overwrite=overwrite, part=wanted.selection.shard or (1, 1))
+        plan = Plan(found, target, size or SIZE, overwrite=overwrite, part=wanted.selection.shard or (1, 1))
         if dry_run:
             _say_plan(plan, target)
             return
-        where = clustered(engine)
         cluster = stack.enter_context(where) if len(plan) else None
         report = stack.enter_context(Report(wanted.report)) if wanted.report else None
         teller = Teller(several=True, quiet=quiet, report=report)
@@ -104,6 +110,21 @@ def run(
             teller.summarise()
     if teller.failed:
         raise typer.Exit(SOME_FAILED)
+
+
+def _check_report(report: Path | None, place: str, found: Listing) -> None:
+    """Make sure that a report takes the place of nothing else.
+
+    Raises:
+        UsageError: It would.
+    """
+    if report is None:
+        return
+    if images.begins_like_picture(report):
+        raise UsageError(f"{report} is a picture, which would be lost; name another file to write to")
+    if not is_url(place) and report.absolute().parent.resolve() == Path(place).resolve():
+        raise UsageError(f"{report} is among the shards; name a file elsewhere for --report")
+    check(found, (), [report])
 
 
 def _shards(

@@ -13,7 +13,7 @@ from capgen.captioner import Captioner, Item
 from capgen.results import Result
 from capgen.shards import FORMATS
 from capgen.shards.sources import Picture, Task
-from capgen.shards.target import FAILED, Stats, Target
+from capgen.shards.target import FAILED, Stats, Target, real
 
 
 def caption_shard(
@@ -58,7 +58,8 @@ def caption_shard(
     def stats() -> Stats:
         seconds = round(time.monotonic() - started, 3)
         name = task.shard + FORMATS[target.form].ending
-        return Stats(name, dict(counts), seconds, tuple(failed), whole, target.captioner, target.options)
+        source = real(task.archive) if task.archive else ""
+        return Stats(name, dict(counts), seconds, tuple(failed), whole, target.captioner, target.options, source)
 
     results = _results(captioner, task, target)
     first = next(results, None)

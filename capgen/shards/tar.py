@@ -47,6 +47,8 @@ def pictures(file: BinaryIO) -> Iterator[Entry]:
 class TarShard:
     """Of each captioned picture its file, its caption as ``.txt`` and its record as ``.json``, under one key.
 
+    The records of the others are in a last member, which readers of WebDataset skip by its name.
+
     Args:
         file: Written to.
     """
@@ -56,24 +58,24 @@ class TarShard:
     def __init__(self, file: BinaryIO) -> None:
         """Begin."""
         self._tar = tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT)  # noqa: SIM115 - closed by ``close``
-        self._form, self._keys = JsonLinesFormat(several=True), set[str]()
+        self._form, self._keys, self._others = JsonLinesFormat(several=True), set[str](), list[str]()
 
     def put(self, result: Result, picture: Picture | None) -> None:
-        """Add a result, if it is a caption; a picture that has gone since is left out."""
-        if result.status != "captioned" or picture is None:
-            return
-        try:
-            data = picture.read()
-        except ImageError:
+        """Add a result; the caption of a picture that has gone since is only a record."""
+        [line] = self._form.lines(result)
+        data = _contents(picture) if result.status == "captioned" else None
+        if picture is None or data is None:
+            self._others.append(line)
             return
         key = self._key(picture.key)
-        [line] = self._form.lines(result)
         self._add(key + _ending(picture.key, data), data)
         self._add(f"{key}.txt", (result.caption or "").encode())
         self._add(f"{key}.json", line.encode())
 
     def close(self) -> None:
         """Finish."""
+        if self._others:
+            self._add(_OTHERS, "".join(f"{line}\n" for line in self._others).encode())
         self._tar.close()
 
     @staticmethod
@@ -81,7 +83,9 @@ class TarShard:
         """Read the paths of the pictures in a shard."""
         stream = _Stream(file)
         for name, size in _files(stream):
-            if name.endswith(".json") and size <= _LARGEST_HEADER:
+            if name == _OTHERS:
+                yield from (json.loads(line)["path"] for line in stream.read(size).splitlines())
+            elif name.endswith(".json") and size <= _LARGEST_HEADER:
                 yield json.loads(stream.read(size))["path"]
 
     def _key(self, name: str) -> str:
@@ -99,6 +103,17 @@ class TarShard:
         about = tarfile.TarInfo(name)
         about.size = len(data)
         self._tar.addfile(about, io.BytesIO(data))
+
+
+_OTHERS = "__others__"
+
+
+def _contents(picture: Picture | None) -> bytes | None:
+    """Read a picture again; ``None`` if it has gone."""
+    try:
+        return picture.read() if picture else None
+    except ImageError:
+        return None
 
 
 def _ending(name: str, data: bytes) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 from capgen import remote
 from capgen.captioner import Captioner
-from capgen.errors import StorageError, UsageError
+from capgen.errors import ImageError, StorageError, UsageError
 from capgen.library import Listing, Request
 from capgen.selection import Digests, Found, digest
 from capgen.shards import FORMATS
@@ -42,6 +42,7 @@ class Stats:
         whole: Whether the archive that they come from could be read to its end; else it will be done again.
         captioner: Name and SHA-256 of the description.
         options: What was asked for.
+        source: The archive that they come from, as a whole path or a URL; empty for other pictures.
     """
 
     shard: str
@@ -51,6 +52,7 @@ class Stats:
     whole: bool
     captioner: dict[str, str]
     options: dict[str, Any]
+    source: str
 
     def plain(self) -> dict[str, Any]:
         """Return it for JSON."""
@@ -108,16 +110,17 @@ class Target:
         """Return the path or URL of the mark that it is being written."""
         return remote.place_in(self.folder, shard + MARK)
 
-    def done(self, shard: str, present: Iterable[str] | None = None) -> bool:
+    def done(self, shard: str, present: Iterable[str] | None = None, source: str | None = None) -> bool:
         """Tell whether a shard is there, whole, and made in this way.
 
         Args:
             shard: Its name.
             present: Names of the files in the folder; looked up by default.
+            source: The archive that it must come from; any by default.
 
         Raises:
             StorageError: Its statistics cannot be read.
-            UsageError: It was made by another captioner or in another way.
+            UsageError: It was made by another captioner or in another way, or from something else.
         """
         present = remote.names(self.folder) if present is None else present
         if shard + STATS not in present:
@@ -127,6 +130,11 @@ class Target:
             raise UsageError(
                 f"{self.stats_place(shard)}: this shard was made by another captioner or with other options;"
                 " choose another folder, or do all again with --existing overwrite"
+            )
+        if source is not None and stats.get("source", "") != source:
+            raise UsageError(
+                f"{self.place(shard)} has the captions of {stats.get('source') or 'other pictures'}, and {source} wants the"
+                " same name; choose another folder"
             )
         return bool(stats.get("whole")) and shard + FORMATS[self.form].ending in present
 
@@ -150,9 +158,8 @@ class Target:
         with remote.reading(place) as file:
             try:
                 yield from FORMATS[self.form].paths(file)
-            except ValueError as error:  # pyarrow's errors are such, too
+            except (ValueError, KeyError, TypeError, ImageError) as error:  # pyarrow's errors are of the first kind
                 raise StorageError(f"{place} is damaged; remove it, and it is made anew") from error
-        yield from (failure["path"] for failure in self.stats(shard).get("failed", ()))
 
 
 class Plan:
@@ -190,7 +197,8 @@ class Plan:
             numbered = (name.removesuffix(STATS) for name in present if re.fullmatch(rf"[0-9]{{5,}}{STATS}", name))
             finished = {shard for shard in numbered if shard not in self._archives and target.done(shard, present)}
         self._taken = finished | set(self._archives)
-        for shard in [shard for shard in self._archives if target.done(shard, present)]:
+        sources = {shard: real(str(archive)) for shard, archive in self._archives.items()}
+        for shard in [shard for shard in self._archives if target.done(shard, present, sources[shard])]:
             del self._archives[shard]
             self.done.append(shard)
         if finished:
@@ -200,6 +208,8 @@ class Plan:
             everything = len(self._files)
             self._files = Listing(one for one in self._files if known.add(digest(utf8(str(one.path)))))
             self.settled = everything - len(self._files)
+        if len(self._files):
+            self._check_left(target, remote.names(target.folder))
 
     def __len__(self) -> int:
         """How many tasks there are."""
@@ -209,16 +219,30 @@ class Plan:
         """Yield them: archives as they were given, then numbered shards with the lowest numbers that are free."""
         for shard, archive in self._archives.items():
             yield Task(shard, archive=str(archive))
-        files = iter(self._files)
-        all_numbers = (f"{number:05}" for number in count(self._part[0] - 1, self._part[1]))
-        numbers = (shard for shard in all_numbers if shard not in self._taken)
+        files, numbers = iter(self._files), self._numbers()
         while names := tuple(str(one.path) for one in islice(files, self._size)):
             yield Task(next(numbers), files=names)
+
+    def _numbers(self) -> Iterator[str]:
+        """Yield the names of the numbered shards that come next."""
+        everything = (f"{number:05}" for number in count(self._part[0] - 1, self._part[1]))
+        return (shard for shard in everything if shard not in self._taken)
+
+    def _check_left(self, target: Target, present: set[str]) -> None:
+        """Make sure that no shard of an earlier run would stay beside those that are made anew, with the same pictures."""
+        anew = set(islice(self._numbers(), -(-len(self._files) // self._size)))
+        ours = {match[1] for name in present if (match := re.fullmatch(rf"([0-9]{{5,}})(?:{STATS}|{MARK})", name))}
+        left = {one for one in ours - anew - self._taken if int(one) % self._part[1] == self._part[0] - 1}
+        if left:
+            raise UsageError(
+                f"{target.place(min(left))} would stay as an earlier run left it, beside those of this one; remove it and"
+                " what belongs to it, or choose another folder"
+            )
 
     def _check(self, target: Target, present: set[str]) -> None:
         """Make sure that no file is lost."""
         for shard, archive in self._archives.items():
-            if _real(target.place(shard)) == _real(str(archive)):
+            if real(target.place(shard)) == real(str(archive)):
                 raise UsageError(f"{archive} would be lost, as its captions would take its place; choose another folder")
         ending = FORMATS[target.form].ending
         for shard in sorted(name.removesuffix(ending) for name in present if name.endswith(ending)):
@@ -242,5 +266,6 @@ class Plan:
                 )
 
 
-def _real(place: str) -> str:
+def real(place: str) -> str:
+    """Return a path whole and without links, or a URL as it is."""
     return place if remote.is_url(place) else os.path.realpath(place)
