@@ -248,15 +248,6 @@ def test_shards_are_those_of_a_local_run(photographs, places, monkeypatch):
     assert (again.returncode, again.stderr.strip()) == (0, "2 of 2 shards were there before")
 
 
-def test_a_shard_that_cannot_be_written_is_one_line(photographs, places):
-    (places / "out").mkdir()
-    (places / "out/00000.jsonl").mkdir()
-    done = capgen("caption", "-r", photographs / "a", "-o", places / "out", "--engine", "ray")
-    assert (done.returncode, done.stdout) == (1, ""), done.stderr
-    assert "00000.jsonl" in done.stderr
-    assert done.stderr.count("\n") == 1, done.stderr
-
-
 def stored(cache):
     """All features in a cache: key and output to the row."""
     rows = {}
