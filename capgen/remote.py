@@ -256,12 +256,23 @@ def _system(url: str) -> tuple[Any, str]:
     try:
         from fsspec.core import url_to_fs
 
-        system, path = url_to_fs(url)
+        system, path = url_to_fs(url, **(_patient() if _protocol(url) in _WEB else {}))
     except ImportError as error:
         raise UsageError(f"{url} takes more packages ({_line(error)}): pip install 'capgen[remote]'") from error
     except ValueError as error:
         raise UsageError(f"{url} cannot be used: {_line(error)}") from error
     return system, path
+
+
+def _patient() -> dict[str, Any]:
+    """Return options for the web: time for a whole archive, of which aiohttp gives five minutes, but not for silence."""
+    from aiohttp import ClientTimeout
+
+    return {"client_kwargs": {"timeout": ClientTimeout(total=None, sock_connect=_SILENCE, sock_read=_SILENCE)}}
+
+
+_SILENCE = 60
+"""Seconds without an answer after which a server is given up."""
 
 
 @contextmanager

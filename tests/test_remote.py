@@ -279,3 +279,9 @@ def test_a_bucket_that_is_not_there_cannot_be_written_to(caption, store, photos)
     assert done.stderr == (
         "capgen: cannot write s3://no-such-bucket/out/00000_unfinished: there is no such file or bucket\n"
     )
+
+
+def test_an_archive_on_the_web_may_take_longer_than_five_minutes_but_not_be_silent():
+    system, _ = remote._system("https://example.org/data.tar")
+    limits = system.client_kwargs["timeout"]
+    assert (limits.total, limits.sock_read) == (None, 60)
