@@ -22,7 +22,7 @@ from capgen import metrics
 
 COUNTS = (1_000, 40_000)
 REPEATS = 3
-"""Of the smaller count, whose times are short; the least counts."""
+"""Of each side; the least counts, as the machine's speed drifts."""
 
 
 def pairs(folder: Path) -> tuple[list[str], list[list[str]]]:
@@ -52,10 +52,10 @@ def ours(captions: list[str], truths: list[list[str]]) -> list[float]:
     return [found[name] for name in ("BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "ROUGE-L", "CIDEr-D")]
 
 
-def seconds(score: Callable[[], list[float]], times: int) -> tuple[float, list[float]]:
+def seconds(score: Callable[[], list[float]]) -> tuple[float, list[float]]:
     """Return the least time of a few runs, and the scores."""
     found = []
-    for _ in range(times):
+    for _ in range(REPEATS):
         began = time.perf_counter()
         scores = score()
         found.append(time.perf_counter() - began)
@@ -69,9 +69,8 @@ def main(folder: Path) -> None:
     cases.append((captions[::5], truths[::5]))
     for said, human in cases:
         count = len(said)
-        times = REPEATS if count == min(COUNTS) else 1
-        fast, found = seconds(lambda said=said, human=human: ours(said, human), times)
-        slow, expected = seconds(lambda said=said, human=human: theirs(said, human), times)
+        fast, found = seconds(lambda said=said, human=human: ours(said, human))
+        slow, expected = seconds(lambda said=said, human=human: theirs(said, human))
         apart = max(abs(a - b) for a, b in zip(found, expected, strict=True))
         print(
             f"{count:,} captions: capgen {fast:.2f} s, pycocoevalcap {slow:.1f} s, {slow / fast:.0f} times; "
