@@ -21,7 +21,7 @@ from capgen.training.decoders import DECODERS
 from capgen.training.decoders.attention import AttentionDecoder
 from capgen.training.decoders.decoder import Decoder, Shape
 from capgen.training.decoders.merge import MergeDecoder, image_vector
-from capgen.training.loop import CaptionLoss
+from capgen.training.losses import CaptionLoss
 from capgen.vocabulary import END, START
 
 IMAGES, CAPTIONS = 64, 5

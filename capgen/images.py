@@ -19,15 +19,13 @@ import numpy as np
 
 from capgen import remote
 from capgen.errors import ImageError
+from capgen.signatures import JPEG, container, looks_like_picture
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "HEIF")
 """Pillow's names of the formats that are read; its JPEG reader also takes MPO, which some cameras and phones write."""
-
-HEAD_BYTES = 64
-"""As much of a file's beginning as tells its format."""
 
 MAX_BYTES = 1 << 30
 """The largest file that is read."""
@@ -262,12 +260,12 @@ def _identified(data: bytes) -> "Image":
     """Open with Pillow's guard against decompression bombs, which only a baseline JPEG may pass: it decodes scaled down."""
     from PIL import Image, JpegImagePlugin
 
-    if _container(data) == "HEIF":
+    if container(data) == "HEIF":
         return _heif(data)
     try:
         return Image.open(io.BytesIO(data), formats=[name for name in FORMATS if name != "HEIF"])
     except Image.DecompressionBombError:
-        if not data.startswith(_JPEG):
+        if not data.startswith(JPEG):
             raise
         image = JpegImagePlugin.JpegImageFile(io.BytesIO(data))
         if "progressive" in image.info:  # its decoder holds all coefficients at full scale
@@ -288,65 +286,6 @@ def _heif(data: bytes) -> "Image":
     except ImportError as error:  # also raised late, if the package is there and its library is not
         reason = "it is a HEIF (HEIC) picture, which takes one more package: pip install pillow-heif"
         raise ImageError("unsupported", reason) from error
-
-
-_JPEG = b"\xff\xd8\xff"
-_SIGNATURES = (
-    _JPEG, b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a",
-    b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"II\0*", b"MM*\0",  # TIFF, BigTIFF, and a slip that Pillow forgives
-)  # fmt: skip
-_AVIF_BRANDS = frozenset({b"avif", b"avis"})
-_GENERAL_BRANDS = frozenset({b"mif1", b"msf1"})
-_HEIF_BRANDS = _GENERAL_BRANDS | {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"}
-
-
-def begins_like_picture(place: Path) -> bool:
-    """Tell whether a file looks like a picture; no if it cannot be read, or is no plain file: others might never answer."""
-    try:
-        if not place.is_file():
-            return False
-        with place.open("rb", buffering=0) as file:
-            return looks_like_picture(file.read(HEAD_BYTES))
-    except (OSError, ValueError):
-        return False
-
-
-def looks_like_picture(head: bytes) -> bool:
-    """Tell whether a file begins like one of the formats that are read; cheap, as it decodes nothing.
-
-    Args:
-        head: The first ``HEAD_BYTES`` bytes of the file, fewer if it is shorter; more are not looked at.
-    """
-    return (
-        head.startswith(_SIGNATURES)
-        or (head.startswith(b"RIFF") and head[8:12] == b"WEBP")
-        or (head.startswith(b"BM") and head[6:10] == bytes(4))  # reserved bytes, which tell it from a word
-        or _container(head) is not None
-    )
-
-
-def ending(data: bytes) -> str:
-    """Return the ending of a picture's name that says what it is, by how it begins; ``.jpg`` if that tells nothing."""
-    container = _container(data[:HEAD_BYTES])
-    if container:
-        return {"AVIF": ".avif", "HEIF": ".heic"}[container]
-    return next((name for start, name in _ENDINGS.items() if data.startswith(start)), ".jpg")
-
-
-_ENDINGS = {
-    b"\x89PNG": ".png", b"GIF8": ".gif", b"RIFF": ".webp", b"BM": ".bmp", b"II": ".tif", b"MM": ".tif",
-}  # fmt: skip
-
-
-def _container(head: bytes) -> str | None:
-    """Tell AVIF from HEIF, which share a container, by the brands that it names first (ISO/IEC 23008-12)."""
-    if head[4:8] != b"ftyp":
-        return None
-    end = min(int.from_bytes(head[:4], "big"), HEAD_BYTES)
-    major, others = head[8:12], {head[place : place + 4] for place in range(16, end, 4)}
-    if major in _AVIF_BRANDS or (major in _GENERAL_BRANDS and others & _AVIF_BRANDS):
-        return "AVIF"
-    return "HEIF" if major in _HEIF_BRANDS else None
 
 
 def _resized_rgb(image: "Image", size: tuple[int, int], filter_name: str) -> "Image":

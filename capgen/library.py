@@ -23,7 +23,8 @@ from capgen.outputs.stream import Stream
 from capgen.remote import located
 from capgen.results import Caption, Result
 from capgen.selection import Found
-from capgen.shards.sources import Picture, pictures
+from capgen.shards.sources import Picture, is_archive, pictures
+from capgen.signatures import begins_like_picture
 
 _CLOSING = ",.;:!?)]}'\"…"
 """What follows a word without a space."""
@@ -36,15 +37,19 @@ class Listing:
     """The pictures of a run, found once and kept on disk if there are many, so that their number is known.
 
     Args:
-        found: Pictures, in order.
+        found: Pictures and archives of them, in order.
+
+    Attributes:
+        archives: Whether there are any of these.
     """
 
     def __init__(self, found: Iterable[Found]) -> None:
         """Go through all of them."""
         self._file = tempfile.SpooledTemporaryFile(max_size=1 << 22)  # noqa: SIM115 - lives as long as the listing
         weakref.finalize(self, self._file.close)
-        self._count = 0
+        self._count, self.archives = 0, False
         for one in found:
+            self.archives = self.archives or is_archive(one.path)
             self._file.write(fsencode(one.path) + b"\0" + fsencode(one.root) + b"\0")
             self._count += 1
 
@@ -255,10 +260,13 @@ def check(listing: Listing, destinations: Sequence[Destination], outputs: Sequen
         outputs: Files of lines that are written, too.
 
     Raises:
-        UsageError: Names some that want the same place.
+        UsageError: Names some that want the same place, or a picture that is there.
     """
     if not destinations and not outputs:
         return
+    for path in outputs:
+        if begins_like_picture(path):
+            raise UsageError(f"{path} is a picture, which would be lost; name another file to write to")
     written = array("Q", map(_short, outputs))
     if len(set(written)) < len(outputs):
         raise UsageError(f"--output and --report name the same file, {outputs[0]}; choose two")

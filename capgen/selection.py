@@ -21,6 +21,7 @@ from capgen import images, remote
 from capgen.braces import expanded
 from capgen.errors import ImageError, UsageError
 from capgen.remote import Url
+from capgen.signatures import begins_like_picture
 
 _CHUNK = 65536
 """Bytes of a list read at once, at most."""
@@ -257,7 +258,7 @@ def parse_shard(text: str) -> tuple[int, int]:
 
 def _is_picture(path: Path, mode: int) -> bool:
     """Tell a picture by its name or, of a regular file, by how it begins."""
-    return path.suffix.lower() in images.SUFFIXES or (stat.S_ISREG(mode) and images.begins_like_picture(path))
+    return path.suffix.lower() in images.SUFFIXES or (stat.S_ISREG(mode) and begins_like_picture(path))
 
 
 def _is_new(folder: Path, entered: set[tuple[int, int]]) -> bool:

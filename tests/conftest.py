@@ -53,6 +53,14 @@ def draw(path, colour, shape, seed):
     picture.save(path)
 
 
+def draw_each(folder, *names):
+    """Draw a picture for each name, of another colour and shape than the one before; return the folder."""
+    for index, name in enumerate(names):
+        (folder / name).parent.mkdir(exist_ok=True)
+        draw(folder / name, list(COLOURS)[index % 4], SHAPES[index % 3], index)
+    return folder
+
+
 def draw_dataset(folder, count, first_seed=0):
     """Draw ``count`` pictures with two captions each and an official split; return the folder."""
     (folder / "images").mkdir(parents=True, exist_ok=True)
@@ -75,6 +83,18 @@ def places(tmp_path, monkeypatch):
     monkeypatch.setenv("CAPGEN_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.setenv("CAPGEN_DATA_DIR", str(tmp_path / "data"))
     return tmp_path
+
+
+@pytest.fixture
+def caption(places):
+    """``capgen caption``, greedy and in this process."""
+    from typer.testing import CliRunner
+
+    from capgen.cli import app
+
+    before = signal.getsignal(signal.SIGTERM)
+    yield lambda *arguments: CliRunner().invoke(app, ["caption", "--beam", "1", *map(str, arguments)])
+    signal.signal(signal.SIGTERM, before)
 
 
 def capgen(*arguments, env=None, cwd=None):

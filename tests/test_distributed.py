@@ -1,5 +1,6 @@
 """Training on several devices and in several processes, for real on one machine: the same losses, and a clean end."""
 
+import io
 import json
 import os
 import shutil
@@ -12,6 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import SETTINGS
+from hypothesis import given
+from hypothesis import strategies as st
 
 from capgen.bundle import Bundle
 from capgen.errors import ConfigError, UsageError
@@ -201,9 +204,34 @@ def test_a_filled_batch_has_the_means_that_it_had():
     assert len(whole["places"]) == len(labels) == len(weights) == 12  # a multiple of four rows that holds nine words
     values = np.random.default_rng(0).random(12)
     assert (values * weights).mean() == pytest.approx(values[:9].mean())
-    given = np.arange(9, dtype=np.float32)
-    *_, weights = filled(inputs, targets, 4, given)
-    assert (values * weights).mean() == pytest.approx((values[:9] * given).mean())
+    asked = np.arange(9, dtype=np.float32)
+    *_, weights = filled(inputs, targets, 4, asked)
+    assert (values * weights).mean() == pytest.approx((values[:9] * asked).mean())
+
+
+plain = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text().filter(lambda name: name != "<array>"), inner),
+)
+
+
+@given(plain)
+def test_what_process_0_tells_the_others_arrives_as_it_was(value):
+    assert groups._unpacked(groups._packed(value)) == value
+
+
+def test_arrays_that_process_0_tells_the_others_keep_their_types():
+    told = ({"a": np.arange(3, dtype=np.float16), "b": np.zeros((2, 0), np.int32)}, np.array([1.5]), 0.25)
+    inputs, targets, reward = groups._unpacked(groups._packed(told))
+    assert [(array.dtype, array.shape) for array in inputs.values()] == [(np.float16, (3,)), (np.int32, (2, 0))]
+    assert (targets.tolist(), reward) == ([1.5], 0.25)
+
+
+def test_nothing_that_is_told_is_unpickled():
+    buffer = io.BytesIO()
+    np.savez(buffer, np.array([print], dtype=object))
+    with pytest.raises(ValueError, match="pickle"):
+        groups._unpacked(buffer.getvalue())
 
 
 def test_a_port_that_is_taken_is_one_line(together):

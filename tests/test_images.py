@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from pillow_heif import register_heif_opener
 
-from capgen import images
+from capgen import images, signatures
 from capgen.errors import ImageError
 from capgen.images import Preprocessing
 
@@ -428,8 +428,8 @@ print("HEIF" in sys.modules["PIL.Image"].OPEN)
 @pytest.mark.parametrize("picture_format", FORMATS)
 def test_each_format_looks_like_a_picture(picture_format):
     data = encoded(noise(), picture_format)
-    assert images.looks_like_picture(data[: images.HEAD_BYTES])
-    assert images.looks_like_picture(data)
+    assert signatures.looks_like_picture(data[: signatures.HEAD_BYTES])
+    assert signatures.looks_like_picture(data)
 
 
 @pytest.mark.parametrize("head", [
@@ -437,7 +437,7 @@ def test_each_format_looks_like_a_picture(picture_format):
     b"\0\0\0\x18ftypheic", b"\0\0\0\x18ftypmsf1\0\0\0\0hevc", b"\xff\xff\xff\xffftypavis",
 ])  # fmt: skip
 def test_what_begins_like_a_picture_looks_like_one(head):
-    assert images.looks_like_picture(head)
+    assert signatures.looks_like_picture(head)
 
 
 @pytest.mark.parametrize("head", [
@@ -446,12 +446,12 @@ def test_what_begins_like_a_picture_looks_like_one(head):
     b"\0\0\0\x14ftypqt  \0\0\0\0qt  ", b"\0\0\0\x18ftyp", b"<svg xmlns=", b"PK\3\4", bytes(64),
 ])  # fmt: skip
 def test_what_begins_otherwise_does_not_look_like_a_picture(head):
-    assert not images.looks_like_picture(head)
+    assert not signatures.looks_like_picture(head)
 
 
 @given(st.binary(max_size=80))
 def test_any_beginning_can_be_told(head):
-    assert images.looks_like_picture(b"\0\0\0\x20ftyp" + head) in {True, False}
+    assert signatures.looks_like_picture(b"\0\0\0\x20ftyp" + head) in {True, False}
 
 
 # Modes

@@ -4,18 +4,15 @@ import functools
 import json
 import pickle
 import shutil
-import signal
 import threading
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from conftest import COLOURS, SHAPES, draw
-from typer.testing import CliRunner
+from conftest import draw_each
 
 from capgen import images, remote
 from capgen.braces import expanded
-from capgen.cli import app
 from capgen.errors import ImageError, UsageError
 from capgen.remote import Url, located
 from capgen.selection import Found, Selection
@@ -25,18 +22,7 @@ from capgen.selection import Found, Selection
 def photos(tmp_path_factory):
     """Four drawn pictures, one of them in a sub-folder, and one that is broken."""
     folder = tmp_path_factory.mktemp("photos")
-    (folder / "deep").mkdir()
-    for index, name in enumerate(("a.png", "b.jpg", "c.webp", "deep/d.png")):
-        draw(folder / name, list(COLOURS)[index], SHAPES[index % 3], index)
-    return folder
-
-
-@pytest.fixture
-def caption(places):
-    """The command, in this process."""
-    before = signal.getsignal(signal.SIGTERM)
-    yield lambda *arguments: CliRunner().invoke(app, ["caption", "--beam", "1", *map(str, arguments)])
-    signal.signal(signal.SIGTERM, before)
+    return draw_each(folder, "a.png", "b.jpg", "c.webp", "deep/d.png")
 
 
 class Handler(SimpleHTTPRequestHandler):

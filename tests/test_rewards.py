@@ -15,7 +15,8 @@ from capgen.decoding.sampling import draw
 from capgen.names import CLASSES, Name, Names
 from capgen.training import rewards
 from capgen.training.features import CachedFeatures, FeatureStore
-from capgen.training.rewards import CLOSING, PolicyLoss, SelfCritical
+from capgen.training.losses import PolicyLoss
+from capgen.training.rewards import CLOSING, SelfCritical
 from capgen.vocabulary import END, PAD, SPECIAL, START, Vocabulary
 from capgen.wording import Wording
 

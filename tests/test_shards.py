@@ -15,12 +15,10 @@ from pathlib import Path
 import pyarrow
 import pyarrow.parquet
 import pytest
-from conftest import COLOURS, SHAPES, draw
-from typer.testing import CliRunner
+from conftest import draw_each
 
 from capgen import images
 from capgen.captioner import Captioner
-from capgen.cli import app
 from capgen.decoding import DecodingOptions
 from capgen.errors import UsageError
 from capgen.library import Request
@@ -38,18 +36,7 @@ FORMS = ("jsonl", "parquet", "tar")
 def photos(tmp_path_factory):
     """Six drawn pictures; ``deep/a.png`` shares its name with ``a.png``."""
     folder = tmp_path_factory.mktemp("photos")
-    (folder / "deep").mkdir()
-    for index, name in enumerate(("a.png", "b.jpg", "c.v2.webp", "d.png", "deep/a.png", "deep/e.bmp")):
-        draw(folder / name, list(COLOURS)[index % 4], SHAPES[index % 3], index)
-    return folder
-
-
-@pytest.fixture
-def caption(places):
-    """The command, in this process."""
-    before = signal.getsignal(signal.SIGTERM)
-    yield lambda *arguments: CliRunner().invoke(app, ["caption", "--beam", "1", *map(str, arguments)])
-    signal.signal(signal.SIGTERM, before)
+    return draw_each(folder, "a.png", "b.jpg", "c.v2.webp", "d.png", "deep/a.png", "deep/e.bmp")
 
 
 @pytest.fixture(scope="module")

@@ -120,7 +120,7 @@ def caption_command(
 
     One photograph prints its caption; several print path, tab, caption. What cannot be captioned is named on stderr.
     """
-    from capgen.cli import captioning, sharding
+    from capgen.cli import captioning
 
     wishes = {
         "beam": beam,
@@ -141,8 +141,7 @@ def caption_command(
         )  # fmt: skip
         captioning.explain(explain, paths or [], model, wishes, alone=not any(elsewhere))
         return
-    where = Engine(engine, address, workers)
-    folder = sharding.folder(output, output_format)
+    folder = captioning.shard_folder(output, output_format)
     if shard_size is not None and folder is None:
         raise UsageError("--shard-size is about shards: give --output a folder, ending in /")
     wanted = captioning.Wanted(
@@ -160,19 +159,17 @@ def caption_command(
         suffix=suffix,
         minimum_confidence=min_confidence,
         report=report,
+        model=model,
+        wishes=wishes,
+        engine=Engine(engine, address, workers),
+        dry_run=dry_run,
+        fail_fast=fail_fast,
+        watch=watch,
+        quiet=quiet,
     )
-    if folder is not None:
-        sharding.run(
-            wanted,
-            folder,
-            shard_size,
-            model,
-            wishes,
-            where,
-            dry_run=dry_run,
-            fail_fast=fail_fast,
-            watch=watch,
-            quiet=quiet,
-        )
+    if folder is None:
+        captioning.run(wanted)
         return
-    captioning.run(wanted, model, wishes, where, dry_run=dry_run, fail_fast=fail_fast, watch=watch, quiet=quiet)
+    from capgen.cli import sharding
+
+    sharding.run(wanted, folder, shard_size)

@@ -1,36 +1,35 @@
 """What ``capgen caption`` does with its options: a run over files, a dry run, or a watch."""
 
-import errno
 import os
 import signal
 import sys
-import time
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from capgen import files, images, policy
+from capgen import files, images, policy, shards
 from capgen.captioner import Captioner
-from capgen.cli.console import SOME_FAILED, printable, progress, say
+from capgen.cli.console import SOME_FAILED, progress, say
 from capgen.cli.engine import LOCAL, Engine, clustered
-from capgen.clustered import ClusteredCaptioner
+from capgen.cli.telling import Report, Teller
 from capgen.errors import ImageError, UsageError
-from capgen.library import Library, Listing, Request, check
+from capgen.library import CaptionsMany, Library, Listing, Request, check
 from capgen.manifest import Manifest
 from capgen.outputs import FORMATS, format_of
 from capgen.outputs.destination import Destination
-from capgen.outputs.jsonl import JsonLinesFormat
 from capgen.outputs.stream import OutputFile, OutputLook, Standard, Stream
-from capgen.remote import Url, is_url
-from capgen.results import STATUSES, Result
+from capgen.remote import Url, is_url, located
+from capgen.results import Result
 from capgen.selection import Found, Selection, has_wildcard, parse_shard, read_list
 from capgen.shards.sources import is_archive
 from capgen.watch import Arrivals
+
+if TYPE_CHECKING:
+    from capgen.cluster import Cluster
 
 
 @dataclass(frozen=True)
@@ -49,6 +48,13 @@ class Wanted:
     suffix: str
     minimum_confidence: float
     report: Path | None
+    model: str | None
+    wishes: dict[str, Any]
+    engine: Engine
+    dry_run: bool
+    fail_fast: bool
+    watch: bool
+    quiet: bool
 
     @property
     def header(self) -> bool:
@@ -118,6 +124,21 @@ def destinations(sidecar: str | None, output_dir: Path | None, *, xmp: bool, emb
     return found
 
 
+def shard_folder(output: str | None, form: str | None) -> str | None:
+    """Return the folder or URL that shards are written to, ``None`` if lines are written instead.
+
+    Raises:
+        UsageError: It is a URL but no folder, or the format is one of shards and this is none.
+    """
+    if output is not None and (output.endswith("/") or (not is_url(output) and os.path.isdir(output))):  # noqa: PTH112
+        return output
+    if output is not None and is_url(output):
+        raise UsageError(f"lines cannot be added to {output}; end it in / to write shards into it, or name a file here")
+    if form is not None and form in set(shards.FORMATS) - set(FORMATS):
+        raise UsageError(f"{form} is written in shards: give --output a folder, ending in /")
+    return None
+
+
 def explain(sheet: Path, paths: Sequence[str], model: str | None, wishes: dict[str, Any], *, alone: bool) -> None:
     """Print the caption of one photograph, and draw where the captioner looked for each word.
 
@@ -148,124 +169,124 @@ def explain(sheet: Path, paths: Sequence[str], model: str | None, wishes: dict[s
     typer.echo(caption.text)
 
 
-def run(
-    wanted: Wanted,
-    model: str | None,
-    wishes: dict[str, Any],
-    engine: Engine,
-    *,
-    dry_run: bool,
-    fail_fast: bool,
-    watch: bool,
-    quiet: bool,
-) -> None:
+def run(wanted: Wanted) -> None:
     """Do what is wanted.
 
     Raises:
         Exit: With code 3, if some files failed.
     """
-    check_wishes(wanted.existing, wishes)
-    where = clustered(engine)
-    if watch:
-        _check_watch(wanted, dry_run=dry_run)
-    named = [*wanted.arguments, *wanted.listed]
-    if wanted.destinations and (afar := [name for name in named if is_url(name) or is_archive(Path(name))]):
-        raise UsageError(f"captions cannot be put beside or into the pictures of {afar[0]}; use --output")
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends like Ctrl-C, so that what was begun is finished
+    where = begin(wanted)
+    if wanted.watch:
+        _check_watch(wanted)
+    named = map(located, (*wanted.arguments, *wanted.listed))
     with ExitStack() as stack:
         for destination in wanted.destinations:
             stack.callback(destination.close)
         manifest = Manifest()
         stack.callback(manifest.close)
-        captioner = Captioner.load(model)
-        options = captioner.wish(**wishes)
+        captioner = Captioner.load(wanted.model)
+        options = captioner.wish(**wanted.wishes)
         unsharded = replace(wanted.selection, shard=None)  # two shards must not want one file either
-        whole = Listing(() if watch else unsharded.find(wanted.arguments, wanted.listed))
-        archives = any(is_archive(found.path) for found in whole)
-        if archives and engine.name != LOCAL:
+        whole = Listing(() if wanted.watch else unsharded.find(wanted.arguments, wanted.listed))
+        _check_places(wanted, named if wanted.watch else (found.path for found in whole))
+        if whole.archives and wanted.engine.name != LOCAL:
             raise UsageError("with --engine ray archives are captioned into shards: give --output a folder, ending in /")
         listing = Listing(filter(wanted.selection.holds, whole)) if wanted.selection.shard else whole
         several = (
-            watch
+            wanted.watch
             or wanted.selection.shard is not None
             or len(listing) != 1
             or len(wanted.arguments) != 1
-            or archives
+            or whole.archives
             or (is_url(wanted.arguments[0]) and wanted.arguments[0].endswith("/"))
             or os.path.isdir(wanted.arguments[0])  # noqa: PTH112 - Path.is_dir raises for a name that is too long
         )
-        outputs = [path for path in (wanted.output, wanted.report) if path is not None]
-        for path in outputs:
-            if images.begins_like_picture(path):
-                raise UsageError(f"{path} is a picture, which would be lost; name another file to write to")
-        check(whole, wanted.destinations, outputs)
-        stream = _stream(wanted, manifest, several=several, dry_run=dry_run)
+        check(whole, wanted.destinations, [path for path in (wanted.output, wanted.report) if path is not None])
+        stream = _stream(wanted, manifest, several=several)
         if stream is not None:
             stack.callback(stream.close)
-        cluster = None if dry_run else stack.enter_context(where)
+        cluster = None if wanted.dry_run else stack.enter_context(where)
         library = Library(
-            ClusteredCaptioner(captioner, cluster) if cluster else captioner,
+            _clustered(captioner, cluster) if cluster else captioner,
             Request(
                 options, wanted.destinations, stream, wanted.existing, wanted.force, wanted.minimum_confidence,
                 wanted.prefix, wanted.suffix,
             ),
             manifest,
         )  # fmt: skip
-        if dry_run:
+        if wanted.dry_run:
             _say_plan(library, listing)
             return
         report = stack.enter_context(Report(wanted.report)) if wanted.report else None
-        teller = Teller(several=several, quiet=quiet, report=report)
-        if watch:
-            _watch(library, wanted, teller, fail_fast=fail_fast)
+        teller = Teller(several=several, quiet=wanted.quiet, report=report)
+        if wanted.watch:
+            _watch(library, wanted, teller)
         else:
-            shown = several and not quiet and (wanted.output is not None or stream is None or not sys.stdout.isatty())
+            shown = several and not wanted.quiet and (wanted.output is not None or stream is None or not sys.stdout.isatty())
             with progress("Captioning", shown=shown) as tell:
                 _go(
                     library.run(listing),
                     teller,
-                    fail_fast=fail_fast,
-                    tell=lambda: tell(teller.done, 0 if archives else len(listing), teller.note),
+                    fail_fast=wanted.fail_fast,
+                    tell=lambda: tell(teller.done, 0 if whole.archives else len(listing), teller.note),
                 )
         teller.summarise()
     if teller.failed:
         raise typer.Exit(SOME_FAILED)
 
 
-def check_wishes(existing: str, wishes: dict[str, Any]) -> None:
-    """Make sure that options fit together.
+def begin(wanted: Wanted) -> "AbstractContextManager[Cluster | None]":
+    """Do what every run begins with: see that options fit together, and make sure that it can be ended.
+
+    Returns:
+        What connects to the cluster that is asked for, and gives ``None`` if the work is done here.
 
     Raises:
         UsageError: They do not.
     """
-    policy.check(existing)
-    if wishes["seed"] and not (wishes["temperature"] > 0 or wishes["top_p"] < 1):
+    policy.check(wanted.existing)
+    if wanted.wishes["seed"] and not (wanted.wishes["temperature"] > 0 or wanted.wishes["top_p"] < 1):
         raise UsageError("--seed is about drawn words; add --temperature 1 or --top-p 0.9")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends like Ctrl-C, so that what was begun is finished
+    return clustered(wanted.engine)
 
 
-def _check_watch(wanted: Wanted, *, dry_run: bool) -> None:
+def _check_watch(wanted: Wanted) -> None:
     for path in (*wanted.arguments, *wanted.listed):
         if is_url(path):
             raise UsageError(f"--watch looks into folders here, and {path} is elsewhere; caption it without")
     missing = [path for path in wanted.arguments if not (os.path.lexists(path) or has_wildcard(path))]
     if missing:
         raise UsageError(f"there is no {missing[0]} to watch; make it first")
-    if dry_run:
+    if wanted.dry_run:
         raise UsageError("--watch goes on for ever and --dry-run does nothing; choose one")
 
 
-def _stream(wanted: Wanted, manifest: Manifest, *, several: bool, dry_run: bool) -> Stream | None:
+def _check_places(wanted: Wanted, paths: Iterable[Path]) -> None:
+    """Make sure that captions which belong beside or into pictures can be put there."""
+    afar = (path for path in paths if isinstance(path, Url) or is_archive(path)) if wanted.destinations else iter(())
+    if (first := next(afar, None)) is not None:
+        raise UsageError(f"captions cannot be put beside or into the pictures of {first}; use --output")
+
+
+def _clustered(captioner: Captioner, cluster: "Cluster") -> CaptionsMany:
+    from capgen.clustered import ClusteredCaptioner  # what only it needs would slow down every start
+
+    return ClusteredCaptioner(captioner, cluster)
+
+
+def _stream(wanted: Wanted, manifest: Manifest, *, several: bool) -> Stream | None:
     """Make what takes lines: the file, or stdout unless captions go elsewhere and no format was asked for."""
     if wanted.output is not None:
         form = format_of(wanted.output, wanted.form)
-        kind = OutputLook if dry_run else OutputFile
+        kind = OutputLook if wanted.dry_run else OutputFile
         return kind(wanted.output, form, manifest, wanted.existing, force=wanted.force, header=wanted.header)
-    if dry_run or (wanted.form is None and wanted.destinations):
+    if wanted.dry_run or (wanted.form is None and wanted.destinations):
         return None
     return Standard(FORMATS[wanted.form or "text"](several=several), header=wanted.header)
 
 
-def _go(results: Iterator[Result], teller: "Teller", *, fail_fast: bool, tell: Any = lambda: None) -> None:
+def _go(results: Iterator[Result], teller: Teller, *, fail_fast: bool, tell: Any = lambda: None) -> None:
     for result in results:
         teller.take(result)
         tell()
@@ -273,15 +294,15 @@ def _go(results: Iterator[Result], teller: "Teller", *, fail_fast: bool, tell: A
             break
 
 
-def _watch(library: Library, wanted: Wanted, teller: "Teller", *, fail_fast: bool) -> None:
+def _watch(library: Library, wanted: Wanted, teller: Teller) -> None:
     """Caption what arrives until it is interrupted, which is how a watch ends well."""
     selection = replace(wanted.selection, lenient=True)
     arrivals = Arrivals(lambda: selection.find(wanted.arguments, wanted.listed))
     teller.mention("watching for pictures; Ctrl-C ends it")
     try:
         for found in arrivals.for_ever():
-            _go(_settling(library.run(_free(library, found, teller)), arrivals), teller, fail_fast=fail_fast)
-            if fail_fast and teller.failed:
+            _go(_settling(library.run(_free(library, found, teller)), arrivals), teller, fail_fast=wanted.fail_fast)
+            if wanted.fail_fast and teller.failed:
                 break
     except KeyboardInterrupt:
         say("")
@@ -295,7 +316,7 @@ def _settling(results: Iterator[Result], arrivals: Arrivals) -> Iterator[Result]
         yield result
 
 
-def _free(library: Library, found: list[Found], teller: "Teller") -> Iterable[Found]:
+def _free(library: Library, found: list[Found], teller: Teller) -> Iterable[Found]:
     """Leave out pictures that want the file of another: of a watch they cannot all be known before."""
     for one in found:
         reason = library.claimed(one)
@@ -312,89 +333,3 @@ def _say_plan(library: Library, listing: Listing) -> None:
         if not isinstance(found.path, Url) and not os.path.isfile(found.path):  # noqa: PTH113 - Path.is_file raises for a name that is too long
             what, left = "would fail: it is no file, or there is none", ""
         typer.echo(f"{found.path}: {'; '.join(filter(None, (what, left)))}".encode("utf-8", "surrogateescape"))
-
-
-class Report:
-    """What became of each file, as JSON lines, each written at once.
-
-    Args:
-        path: The file; an older one is replaced.
-    """
-
-    def __init__(self, path: Path) -> None:
-        """Know where it is to be."""
-        self._path, self._form = path, JsonLinesFormat(several=True)
-
-    def __enter__(self) -> "Report":
-        try:
-            files.make_folder(self._path.absolute().parent)
-            self._file: BinaryIO = self._path.open("wb", buffering=0)
-        except OSError as error:
-            raise files.storage_error(self._path, error) from error
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
-
-    def put(self, result: Result) -> None:
-        """Write a line.
-
-        Raises:
-            StorageError: It cannot be written.
-        """
-        try:
-            for line in self._form.lines(result):
-                data = line.encode("utf-8", "surrogateescape") + b"\n"
-                if self._file.write(data) != len(data):
-                    raise files.storage_error(self._path, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
-        except OSError as error:
-            raise files.storage_error(self._path, error) from error
-
-
-class Teller:
-    """Counts what became of files, and says on stderr what failed and, of several, what it comes to."""
-
-    def __init__(self, *, several: bool, quiet: bool, report: Report | None) -> None:
-        """Begin the clock."""
-        self._several, self._quiet, self._report = several, quiet, report
-        self._counts: Counter[str] = Counter()
-        self._started = time.monotonic()
-        self.failed = 0
-
-    @property
-    def done(self) -> int:
-        """How many files have been dealt with."""
-        return self._counts.total()
-
-    @property
-    def note(self) -> str:
-        """What did not go as usual, for the progress bar."""
-        parts = ((self.failed, "failed"), (self._counts["skipped"], "skipped"), (self._counts["unsure"], "unsure"))
-        return ", ".join(f"{count:,} {what}" for count, what in parts if count)
-
-    def mention(self, what: str) -> None:
-        """Say something that is no failure."""
-        if not self._quiet:
-            say(what)
-
-    def take(self, result: Result) -> None:
-        """Count a result, report it, and name it if something is wrong."""
-        self._counts[result.status] += 1
-        self.failed += result.failed
-        if self._report is not None:
-            self._report.put(result)
-        if result.failed or (result.reason and not self._several):
-            path = printable(os.fsencode(str(result.path)).decode("utf-8", "replace"))
-            say(f"capgen: {path}: {result.status}: {result.reason}")
-
-    def skip(self, count: int) -> None:
-        """Count pictures that an earlier run has captioned."""
-        self._counts["skipped"] += count
-
-    def summarise(self) -> None:
-        """Say how many files came to what."""
-        if not self._several or self._quiet:
-            return
-        seconds = time.monotonic() - self._started
-        counts = ", ".join(f"{self._counts[status]:,} {status}" for status in STATUSES if self._counts[status])
-        say(f"{counts or 'no photographs found'} in {seconds:,.1f} s")

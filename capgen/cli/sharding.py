@@ -1,23 +1,19 @@
 """What ``capgen caption`` does when its output is a folder: shards, each whole or absent, until all are there."""
 
-import os
-import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
-from capgen import images, shards
 from capgen.captioner import Captioner
-from capgen.cli.captioning import Report, Teller, Wanted, check_wishes
+from capgen.cli.captioning import Wanted, begin
 from capgen.cli.console import SOME_FAILED, progress
-from capgen.cli.engine import Engine, clustered
+from capgen.cli.telling import Report, Teller
 from capgen.clustered import ClusteredCaptioner
 from capgen.errors import UsageError
 from capgen.library import Listing, Request, check
-from capgen.outputs import FORMATS
 from capgen.remote import is_url
 from capgen.results import Result
 from capgen.shards.run import caption_shard
@@ -31,52 +27,28 @@ SIZE = 10_000
 """Pictures of a numbered shard."""
 
 
-def folder(output: str | None, form: str | None) -> str | None:
-    """Return the folder or URL that shards are written to, ``None`` if lines are written instead.
-
-    Raises:
-        UsageError: It is a URL but no folder, or the format is one of shards and this is none.
-    """
-    if output is not None and (output.endswith("/") or (not is_url(output) and os.path.isdir(output))):  # noqa: PTH112
-        return output
-    if output is not None and is_url(output):
-        raise UsageError(f"lines cannot be added to {output}; end it in / to write shards into it, or name a file here")
-    if form is not None and form in set(shards.FORMATS) - set(FORMATS):
-        raise UsageError(f"{form} is written in shards: give --output a folder, ending in /")
-    return None
-
-
-def run(
-    wanted: Wanted,
-    place: str,
-    size: int | None,
-    model: str | None,
-    wishes: dict[str, Any],
-    engine: Engine,
-    *,
-    dry_run: bool,
-    fail_fast: bool,
-    watch: bool,
-    quiet: bool,
-) -> None:
+def run(wanted: Wanted, place: str, size: int | None) -> None:
     """Write the shards that are not there yet.
+
+    Args:
+        wanted: What to caption.
+        place: Folder or URL.
+        size: Pictures of a numbered shard.
 
     Raises:
         Exit: With code 3, if some files failed.
     """
-    check_wishes(wanted.existing, wishes)
-    if wanted.destinations or watch or wanted.force:
+    where = begin(wanted)
+    if wanted.destinations or wanted.watch or wanted.force:
         raise UsageError(
             "shards go into a folder of their own, so no --sidecar, --xmp, --embed, --watch or --force with them"
         )
     if wanted.existing not in {"skip", "overwrite"}:
         raise UsageError(f"nothing is added to captions in shards; --existing {wanted.existing} is for other outputs")
-    where = clustered(engine)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with ExitStack() as stack:
-        captioner = Captioner.load(model)
+        captioner = Captioner.load(wanted.model)
         request = Request(
-            captioner.wish(**wishes), existing=wanted.existing, minimum_confidence=wanted.minimum_confidence,
+            captioner.wish(**wanted.wishes), existing=wanted.existing, minimum_confidence=wanted.minimum_confidence,
             prefix=wanted.prefix, suffix=wanted.suffix,
         )  # fmt: skip
         target = Target.of(captioner, place, wanted.form or "jsonl", request)
@@ -84,15 +56,15 @@ def run(
         _check_report(wanted.report, place, found)
         overwrite = wanted.existing == "overwrite"
         plan = Plan(found, target, size or SIZE, overwrite=overwrite, part=wanted.selection.shard or (1, 1))
-        if dry_run:
+        if wanted.dry_run:
             _say_plan(plan, target)
             return
         cluster = stack.enter_context(where) if len(plan) else None
         report = stack.enter_context(Report(wanted.report)) if wanted.report else None
-        teller = Teller(several=True, quiet=quiet, report=report)
+        teller = Teller(several=True, quiet=wanted.quiet, report=report)
         teller.skip(plan.settled)
         finished = 0
-        with progress("Shards", shown=not quiet) as show:
+        with progress("Shards", shown=not wanted.quiet) as show:
 
             def tell(result: Result | None = None) -> None:
                 if result is not None:
@@ -102,7 +74,7 @@ def run(
             for _ in _shards(captioner, plan, target, cluster, tell):
                 finished += 1
                 tell()
-                if fail_fast and teller.failed:
+                if wanted.fail_fast and teller.failed:
                     break
         if plan.done:
             teller.mention(f"{len(plan.done):,} of {len(plan.done) + len(plan):,} shards were there before")
@@ -120,8 +92,6 @@ def _check_report(report: Path | None, place: str, found: Listing) -> None:
     """
     if report is None:
         return
-    if images.begins_like_picture(report):
-        raise UsageError(f"{report} is a picture, which would be lost; name another file to write to")
     if not is_url(place) and report.absolute().parent.resolve() == Path(place).resolve():
         raise UsageError(f"{report} is among the shards; name a file elsewhere for --report")
     check(found, (), [report])

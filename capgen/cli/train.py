@@ -69,11 +69,11 @@ def train_command(
     if group and not resume:
         group.check(chosen)
 
-    def found() -> Path:
+    def found() -> str:
         folder = run.unfinished(data) if resume else run.begin(data, chosen, out, begun)
         if not quiet:
             say(f"run folder: {folder}")
-        return folder
+        return str(folder)
 
     if group:
         from capgen.training.group import joined
@@ -81,13 +81,13 @@ def train_command(
         if group.processes > 1 and not quiet:
             say(f"process {group.process} of {group.processes}: waiting for the others at {group.coordinator}")
         with joined(group), _observer(quiet=quiet or not group.first) as observer:
-            folder = group.shared(found)
+            folder = Path(group.shared(found))
             run.go_together(folder, observer, group)
         if not group.first:
             return
         place = run.finish(folder)
     else:
-        folder = found()
+        folder = Path(found())
         with _observer(quiet=quiet) as observer:
             place = run.go(folder, observer)
     if not quiet:

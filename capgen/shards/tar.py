@@ -17,6 +17,7 @@ from capgen.errors import ImageError
 from capgen.outputs.jsonl import JsonLinesFormat
 from capgen.results import Result
 from capgen.shards.sources import Entry, Picture
+from capgen.signatures import ending
 
 _LARGEST_HEADER = 1 << 20
 """Bytes of an extended header, which is a name and a few numbers."""
@@ -118,8 +119,8 @@ def _contents(picture: Picture | None) -> bytes | None:
 
 def _ending(name: str, data: bytes) -> str:
     """Return the ending of a picture's name, or the one of what it is."""
-    ending = PurePosixPath(name).suffix.lower()
-    return ending if ending in images.SUFFIXES else images.ending(data)
+    given = PurePosixPath(name).suffix.lower()
+    return given if given in images.SUFFIXES else ending(data) or ".jpg"
 
 
 class _Stream:

@@ -8,8 +8,9 @@ or what must not differ, process 0 does, and the others are told. Keras has no s
 import atexit
 import ctypes
 import importlib.util
+import io
+import json
 import os
-import pickle
 import signal
 import socket
 import sys
@@ -78,15 +79,18 @@ class Group:
             raise ConfigError("an encoder is trained along on one device only; set encoder_epochs=0, or leave --devices out")
 
     def shared(self, make: Callable[[], T]) -> T:
-        """Let process 0 make something, and return it in every process; all of them must call this."""
+        """Let process 0 make something, and return it in every process; all of them must call this.
+
+        It is made of what JSON knows and of arrays; a tuple may come as a list.
+        """
         if self.processes == 1:
             return make()
         from jax.experimental.multihost_utils import broadcast_one_to_all
 
-        data = np.frombuffer(pickle.dumps(make() if self.first else None), np.uint8)
+        data = np.frombuffer(_packed(make() if self.first else None), np.uint8)
         size = int(broadcast_one_to_all(np.int32(len(data))))
         told = broadcast_one_to_all(data if self.first else np.zeros(size, np.uint8))
-        return pickle.loads(told.tobytes())  # noqa: S301 - written by process 0 of this very run
+        return _unpacked(told.tobytes())
 
     def train(self, model: "keras.Model", inputs: dict[str, np.ndarray], targets: np.ndarray, weights: np.ndarray) -> float:
         """Take one step of training, and return its loss.
@@ -104,6 +108,30 @@ class Group:
         """Return the rows of this process's devices."""
         size = len(array) // self.processes
         return array[self.process * size : (self.process + 1) * size]
+
+
+def _packed(value: Any) -> bytes:
+    """Write a value as an ``.npz``: its JSON, in which an array is only a number, and the arrays."""
+    arrays: list[np.ndarray] = []
+
+    def numbered(array: np.ndarray) -> dict[str, int]:
+        arrays.append(array)
+        return {_ARRAY: len(arrays) - 1}
+
+    text = json.dumps(value, default=numbered)
+    buffer = io.BytesIO()
+    np.savez(buffer, np.frombuffer(text.encode(), np.uint8), *arrays, allow_pickle=False)
+    return buffer.getvalue()
+
+
+def _unpacked(data: bytes) -> Any:
+    with np.load(io.BytesIO(data), allow_pickle=False) as found:
+        arrays = [found[name] for name in found.files[1:]]
+        text = found[found.files[0]].tobytes()
+    return json.loads(text, object_hook=lambda plain: arrays[plain[_ARRAY]] if _ARRAY in plain else plain)
+
+
+_ARRAY = "<array>"
 
 
 @contextmanager

@@ -2,8 +2,8 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,6 +18,7 @@ from capgen.errors import TrainingError
 from capgen.names import Guess, Names
 from capgen.training import checkpoints
 from capgen.training.batches import CaptionBatches, Sample, filled
+from capgen.training.begun import Begun, take
 from capgen.training.config import TrainingConfig
 from capgen.training.decoders import DECODERS
 from capgen.training.decoders.decoder import Decoder, Shape
@@ -25,7 +26,8 @@ from capgen.training.encoders import MIDDLE, Encoder
 from capgen.training.features import CachedFeatures, FeatureStore
 from capgen.training.group import Group
 from capgen.training.history import BEGUN, CROSS_ENTROPY, SELF_CRITICAL, Epoch, Observer
-from capgen.training.rewards import PolicyLoss, SelfCritical
+from capgen.training.losses import CaptionLoss, PolicyLoss
+from capgen.training.rewards import SelfCritical
 from capgen.training.steps import KerasSteps, runner
 from capgen.training.tuning import SharedRate, seeing
 from capgen.vocabulary import SPECIAL, START, Vocabulary, words
@@ -43,42 +45,6 @@ SAMPLES = 3
 """Dev captions shown after each epoch."""
 
 T = TypeVar("T")
-
-
-class CaptionLoss(keras.losses.Loss):
-    """Sparse cross-entropy over the words of whole captions, with label smoothing.
-
-    Args:
-        smoothing: Share of each target spread over the vocabulary (Szegedy et al. 2016).
-    """
-
-    def __init__(self, smoothing: float) -> None:
-        """Keep the share."""
-        super().__init__(name="caption_loss", reduction="sum_over_batch_size")
-        self.smoothing = smoothing
-
-    def call(self, y_true, y_pred):
-        """Return the loss of each word: targets (P,), logits (P, V) to (P,)."""
-        loss = ops.sparse_categorical_crossentropy(y_true, y_pred, from_logits=True)  # (P,)
-        if self.smoothing:
-            uniform = ops.logsumexp(y_pred, axis=-1) - ops.mean(y_pred, axis=-1)  # cross-entropy with all words alike
-            loss = (1 - self.smoothing) * loss + self.smoothing * uniform
-        return loss
-
-
-@dataclass(frozen=True)
-class Begun:
-    """A captioner that training goes on from.
-
-    Attributes:
-        vocabulary: Its words, which keep their ids.
-        names: What fills its slots.
-        weights: Arrays of its decoder by the path of the variable.
-    """
-
-    vocabulary: Vocabulary
-    names: Names | None
-    weights: Mapping[str, np.ndarray]
 
 
 class Trainer:
@@ -143,7 +109,7 @@ class Trainer:
         self.decoder: Decoder = family(shape)
         self.model = self.decoder.training_model(config.maximum_words + 1, self.seeing)
         if begun:
-            _take(self.model, begun.weights, (len(begun.vocabulary), len(self.vocabulary)))
+            take(self.model, begun.weights, (len(begun.vocabulary), len(self.vocabulary)))
         self.steps = KerasSteps(self.decoder)
         self.samples = list(map(self._sample, taught, said))
         self.dev_samples = [self._sample(picture, self._words(picture)) for picture in self.dev_pictures]
@@ -319,7 +285,7 @@ class Trainer:
             loss = (self._teach if phase == CROSS_ENTROPY else self._draw)(number, observer)
         if not math.isfinite(loss):
             raise TrainingError(f"the loss of epoch {number} is not finite; train anew with a smaller learning_rate")
-        return self._shared(lambda: self._judge(number, phase, loss, started))
+        return Epoch(**self._shared(lambda: asdict(self._judge(number, phase, loss, started))))
 
     def _judge(self, number: int, phase: str, loss: float, started: float) -> Epoch:
         """See what an epoch achieved."""
@@ -408,32 +374,6 @@ class Trainer:
     @cached_property
     def _runner(self) -> Callable[[Any], Any]:
         return runner(self.model)
-
-
-def _take(model: keras.Model, weights: Mapping[str, np.ndarray], grown: tuple[int, int]) -> None:
-    """Set the variables of a model; where the vocabulary has grown, what is new stays as it was drawn.
-
-    Args:
-        model: Whose variables are set.
-        weights: By the path of the variable.
-        grown: Entries of the vocabulary, before and now.
-
-    Raises:
-        TrainingError: They are of another model.
-    """
-    for variable in model.weights:
-        if "seed_generator" in variable.path:
-            continue
-        given = weights.get(variable.path)
-        if given is None or not _fits(given.shape, tuple(variable.shape), grown):
-            raise TrainingError(f"the captioner to go on from has no {variable.path} that fits")
-        value = np.array(variable)
-        value[tuple(slice(0, size) for size in given.shape)] = given
-        variable.assign(value)
-
-
-def _fits(before: tuple[int, ...], now: tuple[int, ...], grown: tuple[int, int]) -> bool:
-    return len(before) == len(now) and all(a == b or (a, b) == grown for a, b in zip(before, now, strict=True))
 
 
 def _style_mark(style: str) -> str:

@@ -11,9 +11,7 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import TypeAlias
 
-import keras
 import numpy as np
-from keras import ops
 
 from capgen import metrics
 from capgen.datasets.prepared import PreparedPicture
@@ -36,23 +34,6 @@ CLOSING = "<end>"
 
 Drawn: TypeAlias = tuple[dict[str, np.ndarray], np.ndarray, np.ndarray, float]
 """A batch of drawn captions: inputs, targets, the advantage of each target and the mean reward."""
-
-
-class PolicyLoss(keras.losses.Loss):
-    """Cross-entropy of the softened policy; the advantage of a word's caption is its sample weight.
-
-    Args:
-        temperature: What logits are divided by.
-    """
-
-    def __init__(self, temperature: float) -> None:
-        """Keep the temperature."""
-        super().__init__(name="policy_loss", reduction="sum_over_batch_size")
-        self.temperature = temperature
-
-    def call(self, y_true, y_pred):
-        """Return the loss of each word: targets (P,), logits (P, V) to (P,)."""
-        return ops.sparse_categorical_crossentropy(y_true, y_pred / self.temperature, from_logits=True)
 
 
 class SelfCritical:

@@ -44,7 +44,8 @@ from capgen.training.group import Group
 from capgen.training.history import History, Observer
 
 if TYPE_CHECKING:
-    from capgen.training.loop import Begun, Trainer
+    from capgen.training.begun import Begun
+    from capgen.training.loop import Trainer
 
 CONFIG, FINISHED = "config.json", "finished"
 
@@ -186,6 +187,8 @@ def finish(folder: Path) -> Path:
     done = subprocess.run(command, env=env, stderr=subprocess.PIPE, text=True, check=False)  # noqa: S603 - itself
     if done.returncode:
         raise TrainingError(done.stderr.strip().removeprefix("capgen: "))
+    if not (folder / FINISHED).exists():  # --resume goes on with the latest
+        raise TrainingError(f"a newer run has begun meanwhile; move it away, then finish {folder.name} with --resume")
     return _place(folder)
 
 
@@ -217,7 +220,8 @@ def _trained(folder: Path, observer: Observer, held: ExitStack, group: Group | N
         )
     if not begun:
         _must_have_features(data, FeatureStore(ready.store_folder))
-    from capgen.training.loop import Begun, Trainer
+    from capgen.training.begun import Begun
+    from capgen.training.loop import Trainer
 
     start = None
     if begun:
