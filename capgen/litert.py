@@ -46,9 +46,12 @@ class Graph:
         """The names that ``run`` takes."""
         return tuple(self._interpreter.get_signature_list())
 
-    def outputs(self, signature: str) -> tuple[str, ...]:
-        """The names of what ``run`` returns."""
-        return tuple(self._interpreter.get_signature_list()[signature]["outputs"])
+    def outputs(self, signature: str) -> dict[str, tuple[int, ...]]:
+        """The names of what ``run`` returns, and the shape of each without its batch dimension."""
+        return {
+            name: tuple(int(size) for size in details["shape"][1:])
+            for name, details in self._runners[signature].get_output_details().items()
+        }
 
     def run(self, signature: str, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Call one signature; the size of every batch dimension is free from call to call."""

@@ -1,5 +1,7 @@
 """The encoders: what the shipped ones know of real photographs, and that the others fit their description."""
 
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
@@ -29,6 +31,17 @@ def test_an_encoder_gives_the_shapes_it_describes(name):
     model = encoder(name).build("random")
     found = {output: tensor.shape[1:] for output, tensor in model.output.items()}
     assert found == ENCODERS[name].outputs
+    keras.backend.clear_session()
+
+
+def test_sharpness_is_a_factor_of_the_logits():
+    plain = dataclasses.replace(encoder("efficientnet-lite0"), preprocessing=images.Preprocessing(size=64))
+    picture = np.random.default_rng(0).integers(0, 256, (1, 64, 64, 3)).astype(np.float32)
+    before, after = (
+        dataclasses.replace(plain, sharpness=sharpness).build().predict(picture, verbose=0)["probabilities"]
+        for sharpness in (1.0, 1.5)
+    )
+    np.testing.assert_allclose(after, before**1.5 / (before**1.5).sum(), rtol=1e-4)
     keras.backend.clear_session()
 
 

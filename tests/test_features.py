@@ -1,6 +1,8 @@
 """The feature cache: keyed by content, whole or not there, going on after a stop."""
 
+import dataclasses
 import hashlib
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from capgen import images
 from capgen.litert import Graph
 from capgen.training import features
 from capgen.training.encoders import encoder
+from capgen.training.export import to_litert
 
 
 @pytest.fixture
@@ -84,3 +87,19 @@ def test_other_weights_make_another_key(ready, tmp_path):
     other.write_bytes(b"other")
     assert features._key(ready.encoder, ready.encoder.weights_file) == ready.key
     assert features._key(ready.encoder, other) != ready.key
+
+
+def test_the_encoder_inside_a_captioner_takes_pictures_as_that_captioner_does(studio, pictures, tmp_path, monkeypatch):
+    monkeypatch.setenv("CAPGEN_CACHE_DIR", str(tmp_path / "cache"))
+    small = images.Preprocessing(size=96)
+    model = dataclasses.replace(encoder("efficientnet-lite0"), preprocessing=small).build()
+    to_litert({"encode": model}, tmp_path / "graph")
+    captioner = SimpleNamespace(
+        description=SimpleNamespace(encoder={"name": "efficientnet-lite0"}, preprocessing=small),
+        read=lambda name: (tmp_path / "graph").read_bytes(),
+    )
+    with features.own_encoder(captioner) as own:
+        assert own.encoder.outputs == {"grid": (9, 1280), "middle": (9, 192), "probabilities": (1, 1000)}
+        store = features.FeatureStore(own.store_folder)
+        assert features.extract(own, store, pictures[:1], ["plain"], workers=1) == {}
+        assert store.row(pictures[0][0], "grid").shape == (9, 1280)

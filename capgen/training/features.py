@@ -125,10 +125,11 @@ def own_encoder(captioner: Bundle) -> Iterator[Prepared]:
     described = captioner.description.encoder
     encoder = find_encoder(str(described.get("name")))
     graph = captioner.read(bundle.ENCODER)
-    given = Graph(graph, threads=1).outputs("encode")
+    shapes = Graph(graph, threads=1).outputs("encode")
     encoder = dataclasses.replace(
         encoder,
-        outputs={name: encoder.outputs[name] for name in encoder.outputs if name in given},
+        outputs={name: (shape[0], shape[-1]) for name, shape in shapes.items() if name in encoder.outputs},
+        preprocessing=captioner.description.preprocessing,
         origin=described.get("origin", encoder.origin),
     )
     key = hashlib.sha256(graph).hexdigest()[:16]  # not what the captioner says, which a stranger may have written

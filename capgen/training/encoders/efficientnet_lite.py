@@ -3,7 +3,7 @@
 Source: M. Tan and Q. Le, "EfficientNet", ICML 2019, and TensorFlow's EfficientNet-Lite (2020), which does not scale the
 stem and the head and does not repeat the first and last stage.
 
-The last blocks, those after the first that sees 7x7 cells, can be trained further. An encoder whose weights hold a second
+The last blocks, those after the last that halves the maps, can be trained further. An encoder whose weights hold a second
 version of them gives the grid of that version, and the probabilities of the first, whose head knows ImageNet's classes.
 """
 
@@ -46,8 +46,7 @@ def build(encoder: Encoder, weights: Path | str | None) -> keras.Model:
         weights: An ``.npz`` of plain arrays; ``None`` for the shipped one; ``"random"`` for untrained weights.
 
     Returns:
-        (N, 224, 224, 3) float32 in 0..255 to ``grid`` (N, 49, 1280), ``middle`` (N, 49, D) and ``probabilities``
-        (N, 1, 1000).
+        (N, S, S, 3) float32 in 0..255 to ``grid`` (N, C, 1280), ``middle`` (N, C, D) and ``probabilities`` (N, 1, 1000).
     """
     size = encoder.preprocessing.size
     path, tuned = _source(encoder, weights)
@@ -61,7 +60,8 @@ def build(encoder: Encoder, weights: Path | str | None) -> keras.Model:
     middle = layers.Reshape((-1, x.shape[-1]), name="middle")(x)
     grid = _last_blocks(x, blocks[split:], "")
     pooled = layers.GlobalAveragePooling1D(keepdims=True)(grid)
-    probabilities = layers.Dense(CLASSES, activation="softmax", name="fc")(pooled)
+    logits = layers.Rescaling(encoder.sharpness)(layers.Dense(CLASSES, name="fc")(pooled))
+    probabilities = layers.Softmax()(logits)
     if tuned:
         grid = _last_blocks(x, blocks[split:], TUNED)
     outputs = {"grid": layers.Identity(name="grid")(grid), "middle": middle, "probabilities": probabilities}
@@ -79,7 +79,7 @@ def build_last_blocks(encoder: Encoder, weights: Path | str | None) -> keras.Mod
         weights: As for ``build``.
 
     Returns:
-        (N, 49, D) to (N, 49, 1280).
+        (N, C, D) to (N, C, 1280).
     """
     cells, channels = encoder.outputs["middle"]
     side = math.isqrt(cells)
@@ -136,7 +136,7 @@ def _split(blocks: list[Block]) -> int:
 
 
 def _last_blocks(x: keras.KerasTensor, blocks: list[Block], prefix: str) -> keras.KerasTensor:
-    """Make the grid (N, 49, 1280) of the maps (N, 7, 7, D)."""
+    """Make the grid (N, C, 1280) of the maps (N, H, W, D)."""
     for name, *rest in blocks:
         x = _inverted_residual(x, f"{prefix}{name}", *rest)
     x = _convolution(x, HEAD, 1, 1, f"{prefix}conv_head", f"{prefix}bn1")
