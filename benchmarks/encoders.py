@@ -33,9 +33,7 @@ SHARPNESS = (0.8, 0.9, 1.0, 1.1, 1.2, 1.3, 1.4, 1.5, 1.6, 1.8, 2.0)
 
 def sized(name: str, size: int) -> Encoder:
     """Return an encoder that takes pictures of another size, its logits as they are."""
-    found, cells = encoder(name), (-(-size // 32)) ** 2
-    outputs = {key: (cells if key != PROBABILITIES else 1, width) for key, (_, width) in found.outputs.items()}
-    return dataclasses.replace(found, outputs=outputs, preprocessing=images.Preprocessing(size), sharpness=1.0)
+    return dataclasses.replace(encoder(name), preprocessing=images.Preprocessing(size), sharpness=1.0)
 
 
 def described(seen: Encoder, graph: Graph, paths: Sequence[Path]) -> tuple[np.ndarray, np.ndarray]:
