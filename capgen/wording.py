@@ -8,7 +8,7 @@ from capgen.decoding import Arrays, StepFunction
 from capgen.names import Guess, Names, slot
 from capgen.vocabulary import SPECIAL, Vocabulary, words
 
-EAGER = 7.0
+EAGER = 5.5
 """How much a search favours slots, see ``Wording.led``; chosen on dev, with the power."""
 
 SURE = 3
