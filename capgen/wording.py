@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 import numpy as np
 
 from capgen.decoding import Arrays, StepFunction
-from capgen.names import Guess, Names, slot
+from capgen.names import Guess, Name, Names, slot
 from capgen.vocabulary import SPECIAL, Vocabulary, words
 
 EAGER = 5.5
@@ -32,6 +32,11 @@ class Wording:
         self._marks = np.array([entry.startswith("<") and entry not in SPECIAL for entry in vocabulary.entries])
         repeated = vocabulary.entries if vocabulary.repeated is None else {*SPECIAL, *vocabulary.repeated}
         self._once = np.array([entry not in repeated for entry in vocabulary.entries])
+        self._noun = np.arange(len(vocabulary))  # the entry that stands for what each says: a thing in either number is one
+        for name in Names.imagenet().names if self._once.any() else ():
+            singular, plural = vocabulary.ids(_ends(name))
+            if self._once[[singular, plural]].all():
+                self._noun[plural] = singular
 
     def ids(self, caption: str, guess: Guess | None) -> list[int]:
         """Return the ids of a caption's words, with slots for the names that agree with what the picture shows."""
@@ -59,8 +64,9 @@ class Wording:
     ) -> StepFunction:
         """Lead a search by what its pictures show.
 
-        No mark of a style is said, no slot that cannot be filled, and no word again that people do not say again. Slots
-        that can be filled are favoured until one has been said, the more the surer the classifier is of the name.
+        No mark of a style is said, no slot that cannot be filled, and no word again that people do not say again, be it in
+        the other number or in what fills a slot. Slots that can be filled are favoured until one has been said, the more
+        the surer the classifier is of the name.
 
         Args:
             steps: The decoder.
@@ -73,14 +79,25 @@ class Wording:
         if not self._marks.any() and not once.any():
             return steps
         favours = np.full((len(guesses), len(self.vocabulary)), -np.inf, np.float32)
-        for row, guess in zip(favours, guesses, strict=True):
+        nouns = np.tile(self._noun, (len(guesses), 1))
+        for row, noun, guess in zip(favours, nouns, guesses, strict=True):
             if not (self.names and guess):
                 continue
-            for group in self.names.fillable(guess, unsaid):
-                row[self.vocabulary.ids(slot(group, plural=plural) for plural in (False, True))] = (
-                    eager * guess.sure[group] ** SURE
-                )
-        return _Led(steps, self._marks, once, favours)
+            for group, name in self.names.fillable(guess, unsaid).items():
+                slots = self.vocabulary.ids(slot(group, plural=plural) for plural in (False, True))
+                row[slots] = eager * guess.sure[group] ** SURE
+                noun[slots] = self._head(name, slots[0])
+        return _Led(steps, self._marks, once, favours, nouns)
+
+    def _head(self, name: Name, otherwise: int) -> int:
+        """Return the noun that a name says at its end, "engine" of "fire engine", if the vocabulary has it."""
+        known = (index for index in self.vocabulary.ids(_ends(name)) if self._once[index])
+        return next((int(self._noun[index]) for index in known), otherwise)
+
+
+def _ends(name: Name) -> tuple[str, str]:
+    """Return the last words of a name and of its plural."""
+    return words(name.singular)[-1], words(name.plural)[-1]
 
 
 class _Led:
@@ -91,24 +108,29 @@ class _Led:
         marks: Which entries are marks, (V,) bool.
         once: Which entries are not said twice, (V,) bool.
         favours: What is added to the log-probabilities of marks, (N, V), until one of them has been said.
+        nouns: The entry that stands for what each entry says, (N, V).
     """
 
-    def __init__(self, steps: StepFunction, marks: np.ndarray, once: np.ndarray, favours: np.ndarray) -> None:
+    def __init__(
+        self, steps: StepFunction, marks: np.ndarray, once: np.ndarray, favours: np.ndarray, nouns: np.ndarray
+    ) -> None:
         self._steps, self._is_mark, self._once = steps, marks, once
         self._marks = np.flatnonzero(marks)  # (M,)
-        self._favours = favours[:, self._marks]
+        self._favours, self._nouns = favours[:, self._marks], nouns
 
     def begin(self, features: np.ndarray) -> Arrays:
         count = len(features)
         said = {"state_slotted": np.zeros(count, bool), "state_said": np.zeros((count, len(self._once)), bool)}
-        return {**self._steps.begin(features), **said, "context_favours": self._favours}
+        return {**self._steps.begin(features), **said, "context_favours": self._favours, "context_nouns": self._nouns}
 
     def step(self, inputs: Arrays) -> Arrays:
         memory = dict(inputs)
-        words, favours = memory["words"], memory.pop("context_favours")
+        words, favours, nouns = memory["words"], memory.pop("context_favours"), memory.pop("context_nouns")
+        nouns = np.repeat(nouns, len(words) // len(nouns), axis=0)  # (R, V)
         slotted = memory.pop("state_slotted") | self._is_mark[words]
         said = memory.pop("state_said").copy()
-        said[np.arange(len(words)), words] = self._once[words]
+        rows = np.arange(len(words))
+        said[rows, nouns[rows, words]] |= self._once[words]
         outputs = self._steps.step(memory)
         scores = outputs["log_probabilities"]  # (R, V)
         favours = np.repeat(favours, len(words) // len(favours), axis=0)  # (R, M)
@@ -116,5 +138,5 @@ class _Led:
         more = np.exp(scores[:, self._marks]) * np.expm1(np.maximum(favours, 0.0))
         scores[:, self._marks] += favours
         scores -= np.log1p(more.sum(axis=1, keepdims=True))  # so that the chances add up to no more than one
-        scores[said] += AGAIN
+        scores[np.take_along_axis(said, nouns, axis=1)] += AGAIN
         return {**outputs, "state_slotted": slotted, "state_said": said}

@@ -44,12 +44,82 @@ def photographs(tmp_path_factory):
     return folder
 
 
-@pytest.fixture
-def run(places):
-    """Run the command, by default on a Ray that it starts itself with two workers."""
+class Nodes:
+    """Ray nodes on loopback, in a folder of their own.
 
-    def run(*arguments, engine=("--engine", "ray", "--workers", "2")):
-        return capgen(*arguments, *engine)
+    Args:
+        processors: How many each node has.
+    """
+
+    def __init__(self, *processors):
+        self.folder = Path(tempfile.mkdtemp(prefix="r"))  # a short path: sockets lie in it
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.address = f"127.0.0.1:{free.getsockname()[1]}"
+        head = ("--head", f"--port={self.address.rpartition(':')[2]}", "--include-dashboard=false")
+        for number, count in enumerate(processors, 1):
+            joining = (f"--address={self.address}",) if number > 1 else head
+            usual = (f"--num-cpus={count}", "--object-store-memory=100000000")
+            self.start(*joining, f"--node-ip-address=127.0.0.{number}", *usual)
+
+    def start(self, *options):
+        temporary = [f"--temp-dir={self.folder}"] if "--head" in options else []
+        done = subprocess.run(
+            [RAY, "start", *options, *temporary], env={**os.environ, **SETTINGS}, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    def processes(self):
+        """Process id, parent and command line of all that belongs to the nodes."""
+        found = {}
+        for entry in Path("/proc").iterdir():
+            try:
+                words = (entry / "cmdline").read_bytes().decode(errors="replace")
+                parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+            except (OSError, ValueError):
+                continue
+            found[entry.name] = (parent, words)
+        own = {pid for pid, (_, words) in found.items() if str(self.folder) in words}
+        return {int(pid): each for pid, each in found.items() if pid in own or str(each[0]) in own}
+
+    def workers(self):
+        return [pid for pid, (_, words) in self.processes().items() if words.startswith("ray::MapWorker")]
+
+    def kill_second(self):
+        """Kill the second node at once, its workers first."""
+        everything = self.processes()
+        (raylet,) = [pid for pid, (_, words) in everything.items() if "raylet/raylet" in words and "127.0.0.2" in words]
+        for pid in [*(pid for pid, (parent, _) in everything.items() if parent == raylet), raylet]:
+            os.kill(pid, signal.SIGKILL)
+
+    def end(self):
+        for pid in self.processes():
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+@pytest.fixture
+def nodes():
+    made = Nodes(1, 1)
+    yield made
+    made.end()
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """A Ray of two processors that is there already, as starting one takes longer than most of what is done on it."""
+    made = Nodes(2)
+    yield made
+    made.end()
+
+
+@pytest.fixture
+def run(places, cluster):
+    """Run the command, by default on that Ray."""
+
+    def run(*arguments, engine=("--engine", "ray", "--address", cluster.address)):
+        return capgen(*arguments, *engine, env=SETTINGS)
 
     return run
 
@@ -138,7 +208,7 @@ def begin(*arguments):
     )
 
 
-def test_what_ctrl_c_interrupts_goes_on(run, many, places):
+def test_what_ctrl_c_interrupts_goes_on_also_on_a_ray_of_its_own_beside_another(run, many, places):
     output = places / "captions.jsonl"
     running = begin("caption", "-r", many, "-o", output, "--engine", "ray", "--workers", "2")
     wait_for_lines(output, 1, running)
@@ -152,63 +222,6 @@ def test_what_ctrl_c_interrupts_goes_on(run, many, places):
     assert again.returncode == 0
     assert f"{len(done)} skipped" in again.stderr
     assert sorted(paths_in(output)) == sorted(map(str, many.iterdir()))
-
-
-class Nodes:
-    """Two Ray nodes of one processor each on loopback, in a folder of their own."""
-
-    def __init__(self):
-        self.folder = Path(tempfile.mkdtemp(prefix="r"))  # a short path: sockets lie in it
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.address = f"127.0.0.1:{free.getsockname()[1]}"
-        port = self.address.rpartition(":")[2]
-        usual = ("--num-cpus=1", "--object-store-memory=100000000")
-        self.start("--head", "--node-ip-address=127.0.0.1", f"--port={port}", "--include-dashboard=false", *usual)
-        self.start(f"--address={self.address}", "--node-ip-address=127.0.0.2", *usual)
-
-    def start(self, *options):
-        temporary = [f"--temp-dir={self.folder}"] if "--head" in options else []
-        done = subprocess.run(
-            [RAY, "start", *options, *temporary], env={**os.environ, **SETTINGS}, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-
-    def processes(self):
-        """Process id, parent and command line of all that belongs to the nodes."""
-        found = {}
-        for entry in Path("/proc").iterdir():
-            try:
-                words = (entry / "cmdline").read_bytes().decode(errors="replace")
-                parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-            except (OSError, ValueError):
-                continue
-            found[entry.name] = (parent, words)
-        own = {pid for pid, (_, words) in found.items() if str(self.folder) in words}
-        return {int(pid): each for pid, each in found.items() if pid in own or str(each[0]) in own}
-
-    def workers(self):
-        return [pid for pid, (_, words) in self.processes().items() if words.startswith("ray::MapWorker")]
-
-    def kill_second(self):
-        """Kill the second node at once, its workers first."""
-        everything = self.processes()
-        (raylet,) = [pid for pid, (_, words) in everything.items() if "raylet/raylet" in words and "127.0.0.2" in words]
-        for pid in [*(pid for pid, (parent, _) in everything.items() if parent == raylet), raylet]:
-            os.kill(pid, signal.SIGKILL)
-
-    def end(self):
-        for pid in self.processes():
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        shutil.rmtree(self.folder, ignore_errors=True)
-
-
-@pytest.fixture
-def nodes():
-    made = Nodes()
-    yield made
-    made.end()
 
 
 def test_a_run_that_loses_a_worker_and_then_a_node_captions_every_file_once_as_a_local_run(nodes, many, places):
@@ -227,14 +240,14 @@ def test_a_run_that_loses_a_worker_and_then_a_node_captions_every_file_once_as_a
     assert output.read_bytes() == expected.read_bytes()
 
 
-def test_shards_are_those_of_a_local_run(photographs, places, monkeypatch):
+def test_shards_are_those_of_a_local_run(run, photographs, places, monkeypatch):
     monkeypatch.chdir(places)
     for name in ("a", "b"):
         with tarfile.open(f"{name}.tar", "w") as archive:
             for path in sorted((photographs / name).iterdir()):
                 archive.add(path, path.name)
-    for output, engine in (("here/", ()), ("there/", ("--engine", "ray", "--workers", "2"))):
-        done = capgen("caption", "{a,b}.tar", "-o", output, "--report", f"{output[:-1]}.jsonl", *engine)
+    for output, engine in (("here/", {"engine": ()}), ("there/", {})):
+        done = run("caption", "{a,b}.tar", "-o", output, "--report", f"{output[:-1]}.jsonl", **engine)
         assert done.returncode == 3, done.stderr
     here, there = (sorted(Path(folder).iterdir()) for folder in ("here", "there"))
     assert [path.name for path in there] == ["a.jsonl", "a_stats.json", "b.jsonl", "b_stats.json"]
@@ -244,7 +257,7 @@ def test_shards_are_those_of_a_local_run(photographs, places, monkeypatch):
         else:
             assert found.read_bytes() == expected.read_bytes()
     assert Path("there.jsonl").read_bytes() == Path("here.jsonl").read_bytes()
-    again = capgen("caption", "{a,b}.tar", "-o", "there/", "--engine", "ray")
+    again = run("caption", "{a,b}.tar", "-o", "there/")
     assert (again.returncode, again.stderr.strip()) == (0, "2 of 2 shards were there before")
 
 
@@ -259,12 +272,12 @@ def stored(cache):
     return rows
 
 
-def test_prepare_describes_pictures_as_a_local_run_does(studio, tmp_path):
+def test_prepare_describes_pictures_as_a_local_run_does(cluster, studio, tmp_path):
     here, there = studio.folder / "cache", tmp_path / "cache"
     shutil.copytree(here / "encoders", there / "encoders")  # which it would make again
     places = {"CAPGEN_CACHE_DIR": str(there), "CAPGEN_DATA_DIR": str(tmp_path / "data")}
-    wanted = ("--encoder", "efficientnet-lite0", "--views", "flip", "--engine", "ray", "--workers", "2")
-    done = capgen("prepare", studio.source, *wanted, env=places)
+    wanted = ("--encoder", "efficientnet-lite0", "--views", "flip", "--engine", "ray", "--address", cluster.address)
+    done = capgen("prepare", studio.source, *wanted, env={**SETTINGS, **places})
     assert done.returncode == 0, done.stderr
     expected, found = stored(here), stored(there)
     assert len(found) >= 120

@@ -128,6 +128,31 @@ def test_a_word_that_people_do_not_repeat_is_said_once(monkeypatch, way, repeate
         assert any(ids.count(index) > 1 for ids in found) == (word in repeated)
 
 
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("boats", "boat"),
+        ("<animal>", "<animals>"),
+        ("<animals>", "elephant"),
+        ("elephants", "<animal>"),
+        ("engines", "<vehicle>"),
+    ],
+)
+@WAYS
+def test_a_thing_is_said_once_in_either_number_and_by_word_or_slot(monkeypatch, way, one, other):
+    import test_decoding
+
+    entries = (*SPECIAL, *NAMES.slots, *"abcdefghijkl", "horse", "horses", "elephant", "elephants", "engines")
+    ids = {entries.index(one), entries.index(other)}
+    monkeypatch.setattr(test_decoding, "V", len(entries))
+    decoder = RandomDecoder(3, favoured=dict.fromkeys(ids, 9.0))
+    options = DecodingOptions(maximum_words=6, minimum_words=4, **way)
+    for repeated, most in ((frozenset(), 1), (frozenset({one, other}), 2)):
+        steps = Wording(Vocabulary(entries, repeated), NAMES).led(decoder, [guess(0.9, 0.0, 0.9)])
+        (found,) = search(steps, features_of(0), options, [1])
+        assert max(len(ids.intersection(hypothesis.ids)) for hypothesis in found) == most
+
+
 def test_a_long_caption_of_few_words_says_them_again_rather_than_nothing(monkeypatch):
     import test_decoding
 
