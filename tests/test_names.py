@@ -27,6 +27,7 @@ ZOO = Names(
         Name("banana", "bananas", "food", "count", (13,)),
         Name("jeans", "jeans", "clothing", "pair", (14,)),
         Name("hat", "hats", "clothing", "count", (15,)),
+        Name("cup of coffee", "cups of coffee", "food", "count", (16,)),
     ]
 )
 ZOO_NAMES = {name.singular: name for name in ZOO.names}
@@ -213,6 +214,9 @@ def test_a_name_of_which_the_classifier_is_unsure_stays_a_word():
         ("jeans", "a man in a <clothing>", "a man in jeans"),
         ("hat", "a man in <clothings>", "a man in hats"),
         ("hat", "a big <clothing>", "a big hat"),
+        ("cup of coffee", "a <food> on a table", "a cup of coffee on a table"),
+        ("cup of coffee", "a mug of <foods>", "a mug of coffee"),
+        ("cup of coffee", "a picture of a <food>", "a picture of a cup of coffee"),
         ("elephant", "a <style room> and an ox", "a <style room> and an ox"),
     ],
 )

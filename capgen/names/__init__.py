@@ -190,7 +190,10 @@ class Names:
                 if name.kind == "count":
                     plural = False  # "a goldfish" taught "a <fishs>", which must not be "a sharks"
                     result.append((article(name.singular), before))
-            result += [(part, place) for part in (name.plural if plural else name.singular).split()]
+            parts = (name.plural if plural else name.singular).split()
+            if result and result[-1][0] == "of" and "of" in parts:  # "a mug of <food>" is no mug of cups of coffee
+                parts = parts[parts.index("of") + 1 :]
+            result += [(part, place) for part in parts]
         return result
 
     @cached_property
