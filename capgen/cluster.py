@@ -67,7 +67,7 @@ class Cluster:
         try:
             with without_lines((b"[",)):  # which tells of the setting above
                 ray.init(
-                    address=self._address or "local",  # without it Ray would join any cluster that runs on this machine
+                    address=self._address or "local",  # without it Ray would join the cluster of RAY_ADDRESS
                     include_dashboard=False if here else None,
                     log_to_driver=False,
                     logging_level=logging.CRITICAL,

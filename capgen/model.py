@@ -178,7 +178,7 @@ class Model:
         """Lay the shares (T, C) of the words of a hypothesis on the grid, and put the words as people read them."""
         opening = words(options.opening)[: found.given]  # one word an id, and as it was typed even if unknown
         said = list(zip(opening, range(len(opening)), strict=True))
-        said += [(word, found.given + place) for word, place in self.wording.placed(found.ids[found.given :], picture.guess)]
+        said += self.wording.placed(found.ids, picture.guess, found.given)
         grid = shares[:, :-1] if picture.guess else shares  # the last cell is that of the classes
         side = math.isqrt(grid.shape[1])
         maps = grid[[place for _, place in said]].reshape(-1, side, side).astype(np.float32)
@@ -186,12 +186,16 @@ class Model:
         return Attention(tuple(word for word, _ in said), maps / np.maximum(total, np.finfo(np.float32).tiny))
 
     def _caption(self, found: decoding.Hypothesis, picture: Described, options: DecodingOptions) -> Caption:
-        said = self.wording.text(found.ids[found.given :], picture.guess)
+        said = " ".join(word for word, _ in self.wording.placed(found.ids, picture.guess, found.given))
         confidence = self._calibration.confidence(found.score(options.length_power))
         return Caption(f"{options.opening} {said}".strip(), confidence, found.log_probability)
 
     def score(self, picture: Described, captions: Sequence[str]) -> list[Likelihood]:
-        """Say how likely captions of a described picture are: as a search sees them, but words may be repeated."""
+        """Say how likely captions of a described picture are: as a search sees them, but words may be repeated.
+
+        Each caption is read in one way, with slots for all names that agree with the picture. A search may have found the
+        same words in a likelier way.
+        """
         ids = [self.wording.ids(caption, picture.guess) for caption in captions]
         steps = self.wording.led(self._guided(self.options), [picture.guess], repeating=True)
         found = decoding.log_likelihoods(steps, picture.features[None], ids)

@@ -32,7 +32,9 @@ class Wording:
         self._marks = np.array([entry.startswith("<") and entry not in SPECIAL for entry in vocabulary.entries])
         repeated = vocabulary.entries if vocabulary.repeated is None else {*SPECIAL, *vocabulary.repeated}
         self._once = np.array([entry not in repeated for entry in vocabulary.entries])
-        self._noun = np.arange(len(vocabulary))  # the entry that stands for what each says: a thing in either number is one
+        # The entry that stands for what each says: a thing in either number is one. The plurals are the package's, so that
+        # captioners made by an earlier one heed them, too.
+        self._noun = np.arange(len(vocabulary))
         for name in Names.imagenet().names if self._once.any() else ():
             singular, plural = vocabulary.ids(_ends(name))
             if self._once[[singular, plural]].all():
@@ -48,10 +50,19 @@ class Wording:
         said = self.vocabulary.decode(ids)
         return " ".join(self.names.filled(said.split(), guess)) if self.names and guess else said
 
-    def placed(self, ids: Sequence[int], guess: Guess | None) -> list[tuple[str, int]]:
-        """Return the words of ``text``, each with the place in ``ids``, which have no end mark, that it comes from."""
+    def placed(self, ids: Sequence[int], guess: Guess | None, given: int = 0) -> list[tuple[str, int]]:
+        """Return the words of ``text``, each with the place in ``ids``, which have no end mark, that it comes from.
+
+        Args:
+            ids: Of a caption.
+            guess: Of the picture.
+            given: How many of the ids to leave out at the beginning, once they have had their say in how slots are filled.
+        """
         said = [self.vocabulary.entries[index] for index in ids]
-        return self.names.placed(said, guess) if self.names and guess else [(word, place) for place, word in enumerate(said)]
+        found = (
+            self.names.placed(said, guess) if self.names and guess else [(word, place) for place, word in enumerate(said)]
+        )
+        return [(word, place) for word, place in found if place >= given]
 
     def led(
         self,
@@ -117,6 +128,7 @@ class _Led:
         self._steps, self._is_mark, self._once = steps, marks, once
         self._marks = np.flatnonzero(marks)  # (M,)
         self._favours, self._nouns = favours[:, self._marks], nouns
+        self._tied = np.flatnonzero((nouns != np.arange(len(once))).any(axis=0))  # for which others may stand
 
     def begin(self, features: np.ndarray) -> Arrays:
         count = len(features)
@@ -126,17 +138,19 @@ class _Led:
     def step(self, inputs: Arrays) -> Arrays:
         memory = dict(inputs)
         words, favours, nouns = memory["words"], memory.pop("context_favours"), memory.pop("context_nouns")
-        nouns = np.repeat(nouns, len(words) // len(nouns), axis=0)  # (R, V)
+        rows = np.arange(len(words))
+        images = rows // (len(rows) // len(nouns))
         slotted = memory.pop("state_slotted") | self._is_mark[words]
         said = memory.pop("state_said").copy()
-        rows = np.arange(len(words))
-        said[rows, nouns[rows, words]] |= self._once[words]
+        said[rows, nouns[images, words]] |= self._once[words]
         outputs = self._steps.step(memory)
         scores = outputs["log_probabilities"]  # (R, V)
-        favours = np.repeat(favours, len(words) // len(favours), axis=0)  # (R, M)
+        favours = favours[images]  # (R, M)
         favours[slotted] = np.minimum(favours[slotted], 0.0)
         more = np.exp(scores[:, self._marks]) * np.expm1(np.maximum(favours, 0.0))
         scores[:, self._marks] += favours
         scores -= np.log1p(more.sum(axis=1, keepdims=True))  # so that the chances add up to no more than one
-        scores[np.take_along_axis(said, nouns, axis=1)] += AGAIN
+        again = said.copy()
+        again[:, self._tied] = said[rows[:, None], nouns[images[:, None], self._tied]]
+        scores[again] += AGAIN
         return {**outputs, "state_slotted": slotted, "state_said": said}

@@ -349,6 +349,11 @@ def test_a_caption_goes_on_from_the_text_that_it_begins_with(captioner, start, m
     assert 0 < found.confidence < 1
 
 
+def test_what_fills_a_slot_goes_by_the_given_words_before_it(captioner):
+    found = captioner.caption(ROOT / "examples/coffee.jpg", captioner.wish(start="a mug of"))
+    assert found.text.startswith("a mug of coffee")
+
+
 def test_a_long_beginning_leaves_room_to_go_on(captioner):
     start = " ".join(["word"] * 40)
     assert len(captioner.caption(CAT, captioner.wish(start=start, minimum_words=43)).text.split()) >= 43

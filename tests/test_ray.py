@@ -198,20 +198,22 @@ def many(tmp_path_factory):
     return folder / "pictures"
 
 
-def begin(*arguments):
+def begin(*arguments, **more):
     return subprocess.Popen(
         [Path(sys.executable).with_name("capgen"), *map(str, arguments)],
-        env={**os.environ, **SETTINGS},
+        env={**os.environ, **SETTINGS, **more},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
 
 
-def test_what_ctrl_c_interrupts_goes_on_also_on_a_ray_of_its_own_beside_another(run, many, places):
+def test_what_ctrl_c_interrupts_goes_on_also_on_a_ray_of_its_own_beside_another(run, cluster, many, places):
     output = places / "captions.jsonl"
-    running = begin("caption", "-r", many, "-o", output, "--engine", "ray", "--workers", "2")
+    wanted = ("-o", output, "--engine", "ray", "--workers", "2")
+    running = begin("caption", "-r", many, *wanted, RAY_ADDRESS=cluster.address)
     wait_for_lines(output, 1, running)
+    assert not cluster.workers()
     running.send_signal(signal.SIGINT)
     _, said = running.communicate(timeout=60)
     assert running.returncode == 130, said

@@ -153,6 +153,36 @@ def test_a_thing_is_said_once_in_either_number_and_by_word_or_slot(monkeypatch, 
         assert max(len(ids.intersection(hypothesis.ids)) for hypothesis in found) == most
 
 
+@pytest.mark.parametrize("beam", [1, 3])
+def test_what_fills_a_slot_is_that_of_its_own_picture_in_every_row(monkeypatch, beam):
+    import test_decoding
+
+    entries = (*SPECIAL, *NAMES.slots, *"abcdefghijkl", "elephant", "giraffe", "engine")
+    monkeypatch.setattr(test_decoding, "V", len(entries))
+    slots, words = [entries.index(slot) for slot in NAMES.slots], [entries.index(word) for word in entries[-3:]]
+    decoder = RandomDecoder(3, favoured=dict.fromkeys([*slots, *words], 9.0))
+    pictures = [guess(0.9), guess(0.0, 0.9), guess(0.0, 0.0, 0.9), guess(0.9, 0.0, 0.0)]
+    steps = Wording(Vocabulary(entries, frozenset()), NAMES).led(decoder, pictures)
+    options = DecodingOptions(beam=beam, count=beam, maximum_words=5, minimum_words=4)
+    for own, hypotheses in zip([0, 1, 2, 0], search(steps, features_of(*range(4)), options, list(range(4))), strict=True):
+        for ids in (hypothesis.ids for hypothesis in hypotheses):
+            assert len({*slots, words[own]}.intersection(ids)) == 1
+            assert {*words[:own], *words[own + 1 :]} <= set(ids)  # which are not those that fill its slots
+
+
+def test_a_thing_that_people_say_again_in_one_number_may_be_said_in_the_other(monkeypatch):
+    import test_decoding
+
+    entries = (*SPECIAL, *"abcdefghijkl", "horse", "horses")
+    monkeypatch.setattr(test_decoding, "V", len(entries))
+    ids = {entries.index("horse"), entries.index("horses")}
+    decoder = RandomDecoder(3, favoured=dict.fromkeys(ids, 9.0))
+    for repeated in (frozenset({"horse"}), frozenset({"horses"})):
+        steps = Wording(Vocabulary(entries, repeated), None).led(decoder, [None])
+        ((found,),) = search(steps, features_of(0), DecodingOptions(beam=1, maximum_words=6, minimum_words=4), [1])
+        assert ids <= set(found.ids)
+
+
 def test_a_long_caption_of_few_words_says_them_again_rather_than_nothing(monkeypatch):
     import test_decoding
 
@@ -188,4 +218,5 @@ def test_the_text_has_what_the_picture_shows_in_place_of_slots():
     assert wording.text(ids, guess(0.5, 0.0, 0.5)) == "an elephant a field fire engines"
     assert wording.text(ids, guess(0.0, 0.5, 0.5)) == "a giraffe a field fire engines"
     assert wording.text([A, FIELD], None) == "a field"
+    assert wording.placed([A, ANIMALS, FIELD], guess(0.9), given=1) == [("elephant", 1), ("field", 2)]
     assert Wording(VOCABULARY, None).text([A, FIELD], None) == "a field"
