@@ -32,7 +32,7 @@ leisure, dogs, sports and streets, mostly of North America and Europe; other pla
 RECIPE = """
 ## How it was made
 
-With the data sets in `$D`, on two processors in about an hour and a half:
+With the data sets in `$D`, on two processors in about an hour and a half (10 and 83 minutes):
 
 ```sh
 capgen prepare $D/flickr8k $D/coco_photographs $D/named_objects $D/rooms $D/web_captions --name everyday --views flip \\
@@ -47,7 +47,7 @@ was better than where they began, so that its weights are those of the third sel
 below, and the epochs above (two rounds and a look at where they began), are those of going on.
 """
 
-EXAMPLES = """What it says of photographs that it was neither trained on nor chosen by (`benchmarks/reading.txt`):
+EXAMPLES = """What it says of photographs that it was not trained on, read before and after each change (`benchmarks/reading.txt`):
 
 - good: "two skiers are skiing down a ski slope", "a bedroom with a bed and pillows", "a white dog is running on the grass",
   each of just that;
@@ -57,7 +57,7 @@ EXAMPLES = """What it says of photographs that it was neither trained on nor cho
   middle of a palace", "a red number of a document" (a printed page); and of NASA's portrait of an astronaut in `examples/`:
   "a man in a blue shirt is standing in front of a red fire".
 
-It prefers the general to the particular ("a group of people are ..."; on Flickr8k's test split 28 % of the images share
+It prefers the general to the particular ("a group of people are ..."; on Flickr8k's test split 28.5 % of the images share
 their caption with another), says what a photograph of a room must have more than what it has, and names a thing that it is
 sure of even where the photograph is not about it.
 
