@@ -11,7 +11,7 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from capgen.errors import DataError, StorageError
+from capgen.errors import DataError, StorageError, UsageError
 from capgen.manifest import Manifest, Record, key
 from capgen.outputs import FORMATS, format_of
 from capgen.outputs.merging import merge
@@ -212,7 +212,8 @@ def test_a_csv_header_is_no_record():
         ("a.CSV", None, "csv"),
         ("a.txt", None, "text"),
         ("a", None, "text"),
-        ("a.csv", "text", "text"),
+        ("a.csv", "csv", "csv"),
+        ("a.txt", "jsonl", "jsonl"),
     ],
 )
 def test_the_format_of_a_file_is_the_one_named_or_what_its_ending_says(path, name, kind):
@@ -837,3 +838,15 @@ def test_a_csv_that_a_spreadsheet_has_saved_merges_like_another(tmp_path):
     shards.sources[0].write_bytes(b"\xef\xbb\xbf" + data.replace(b"\n", b"\r\n"))
     shards.merge()
     assert shards.count == 2
+
+
+@pytest.mark.parametrize("place", ["/dev/full", "/dev/zero", "pipe"])
+def test_what_is_no_file_is_refused_without_reading_it(tmp_path, place):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(StorageError, match="is no file that lines can be added to"):
+        OutputFile(tmp_path / place, FORMATS["jsonl"](several=True), Manifest(tmp_path / "data"), "skip")
+
+
+def test_a_format_that_is_not_that_of_the_ending_is_refused():
+    with pytest.raises(UsageError, match="ends as csv does, and --format says jsonl"):
+        format_of(Path("a.csv"), "jsonl")

@@ -83,7 +83,7 @@ class DecodingOptions:
         if self.maximum_words < max(self.minimum_words, len(self.start)):
             raise UsageError(
                 f"a caption of at most {self.maximum_words} words cannot have {self.minimum_words} or more words"
-                f" and begin with {len(self.start)} given ones"
+                + (f" and begin with {len(self.start)} given ones" if self.start else "")
             )
         if self.count > self.beam and not self.sampling:
             raise UsageError(

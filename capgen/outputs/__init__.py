@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Protocol
 
+from capgen.errors import UsageError
 from capgen.registry import Registry
 from capgen.results import Result
 
@@ -40,8 +41,13 @@ def format_of(path: Path, name: str | None) -> Format:
 
     Raises:
         UnknownNameError: There is no such format.
+        UsageError: The name and the ending say different things.
     """
-    return FORMATS[name or _ENDINGS.get(path.suffix.lower(), "text")](several=True)
+    usual = _ENDINGS.get(path.suffix.lower())
+    form = FORMATS[name or usual or "text"]
+    if name and usual and name != usual:
+        raise UsageError(f"{path} ends as {usual} does, and --format says {name}; change one of the two")
+    return form(several=True)
 
 
 _ENDINGS = {".jsonl": "jsonl", ".csv": "csv"}

@@ -86,7 +86,7 @@ class OutputLook:
         header: Whether a new file begins with the format's header.
 
     Raises:
-        StorageError: It cannot be read, or its last record has no end.
+        StorageError: It cannot be read, is no regular file, or its last record has no end.
     """
 
     def __init__(
@@ -99,6 +99,8 @@ class OutputLook:
         self._known: dict[bytes, Known] = {}
         self._replaced: dict[bytes, int] = {}
         try:
+            if path.exists() and not (path.is_file() or path.is_dir()):  # a device may have no end
+                raise StorageError(f"{path} is no file that lines can be added to; leave --output out to print captions")
             self._open()
         except OSError as error:
             raise files.storage_error(path, error) from error
