@@ -360,8 +360,9 @@ def test_nothing_but_sidecars_has_appeared(tortured):
 
 
 @pytest.mark.parametrize("name", ROTATED)
-def test_a_turned_photograph_has_the_caption_and_the_pixels_of_the_upright_one(tortured, name):
-    assert tortured.rows[name]["caption"] == tortured.rows["upright.png"]["caption"]
+def test_a_turned_photograph_has_the_pixels_of_the_upright_one_and_is_captioned_as_surely(tortured, name):
+    sure, expected = (tortured.rows[path]["captions"][0]["log_probability"] for path in (name, "upright.png"))
+    assert sure == pytest.approx(expected, abs=0.3)  # of two captions as likely, the edges may choose
     turned, upright = (
         images.read(tortured.folder / path, images.Preprocessing()).astype(int) for path in (name, "upright.png")
     )
