@@ -12,7 +12,7 @@ Letters: G groups, W = 2G + 1 numbers of the cell.
 import csv
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -83,8 +83,9 @@ class Names:
         self.groups = tuple(sorted({name.group for name in self.names}))
 
     @classmethod
+    @cache
     def imagenet(cls) -> "Names":
-        """Read the table of ImageNet's classes."""
+        """Read the table of ImageNet's classes, once."""
         classes: dict[tuple[str, str, str, str], list[int]] = {}
         with TABLE.open(encoding="utf-8", newline="") as file:
             for row in csv.DictReader(file, delimiter="\t"):
