@@ -4,7 +4,8 @@ Source: M. Tan and Q. Le, "EfficientNet", ICML 2019, and TensorFlow's EfficientN
 stem and the head and does not repeat the first and last stage.
 
 The last blocks, those after the last that halves the maps, can be trained further. An encoder whose weights hold a second
-version of them gives the grid of that version, and the probabilities of the first, whose head knows ImageNet's classes.
+version of them gives the grid of that version, and the probabilities of the first, whose head knows ImageNet's classes. As
+it is trained on pictures and their mirror images, its grid is the mean of both: two looks tell more than one.
 """
 
 import math
@@ -14,7 +15,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
-from keras import layers
+from keras import layers, ops
 
 from capgen.errors import DataError
 from capgen.training.encoders import Encoder
@@ -52,18 +53,21 @@ def build(encoder: Encoder, weights: Path | str | None) -> keras.Model:
     path, tuned = _source(encoder, weights)
     image = keras.Input((size, size, 3), name="image")
     x = layers.Rescaling(1 / 128, offset=-127 / 128)(image)
+    if tuned:
+        x = _with_mirrored(x)
     x = _convolution(x, STEM, 3, 2, "conv_stem", "bn0")
     blocks = list(_blocks(encoder))
     split = _split(blocks)
     for block in blocks[:split]:
         x = _inverted_residual(x, *block)
-    middle = layers.Reshape((-1, x.shape[-1]), name="middle")(x)
-    grid = _last_blocks(x, blocks[split:], "")
+    plain = _plain(x) if tuned else x
+    middle = layers.Reshape((-1, x.shape[-1]), name="middle")(plain)
+    grid = _last_blocks(plain, blocks[split:], "")
     pooled = layers.GlobalAveragePooling1D(keepdims=True)(grid)
     logits = layers.Rescaling(encoder.sharpness)(layers.Dense(CLASSES, name="fc")(pooled))
     probabilities = layers.Softmax()(logits)
     if tuned:
-        grid = _last_blocks(x, blocks[split:], TUNED)
+        grid = _mean_grid(_last_blocks(x, blocks[split:], TUNED))
     outputs = {"grid": layers.Identity(name="grid")(grid), "middle": middle, "probabilities": probabilities}
     model = keras.Model(image, outputs, name=encoder.name.replace("-", "_"))
     if path:
@@ -141,6 +145,23 @@ def _last_blocks(x: keras.KerasTensor, blocks: list[Block], prefix: str) -> kera
         x = _inverted_residual(x, f"{prefix}{name}", *rest)
     x = _convolution(x, HEAD, 1, 1, f"{prefix}conv_head", f"{prefix}bn1")
     return layers.Reshape((-1, HEAD))(x)
+
+
+def _with_mirrored(x: keras.KerasTensor) -> keras.KerasTensor:
+    """Put the mirror image of each picture after it: (N, S, S, D) to (2N, S, S, D)."""
+    return ops.reshape(ops.stack([x, ops.flip(x, axis=2)], axis=1), (-1, *x.shape[1:]))
+
+
+def _plain(x: keras.KerasTensor) -> keras.KerasTensor:
+    """Leave the mirror images out again: (2N, H, W, D) to (N, H, W, D)."""
+    return ops.reshape(x, (-1, 2, *x.shape[1:]))[:, 0]
+
+
+def _mean_grid(grid: keras.KerasTensor) -> keras.KerasTensor:
+    """Return the mean of the grids of pictures and their mirror images, turned back: (2N, C, D) to (N, C, D)."""
+    side = math.isqrt(grid.shape[1])
+    both = ops.reshape(grid, (-1, 2, side, side, HEAD))
+    return ops.reshape((both[:, 0] + ops.flip(both[:, 1], axis=2)) / 2, (-1, side * side, HEAD))
 
 
 def _rounded(channels: float, divisor: int = 8) -> int:
