@@ -7,6 +7,9 @@ import sys
 
 import pytest
 from conftest import ROOT, capgen
+from typer.testing import CliRunner
+
+from capgen.cli import app
 
 EXAMPLES = ROOT / "examples"
 
@@ -166,3 +169,31 @@ def test_a_reader_that_goes_away_is_no_traceback(captioner):
 
 def test_no_arguments_is_a_usage_error():
     assert capgen("caption").returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named", "offered"),
+    [
+        (["caption", "--beam", "0", "cat.jpg"], "'--beam'", "caption --help"),
+        (["caption", "--bem", "3"], "--beam", "caption --help"),
+        (["caption", "--format"], "'--format'", "caption --help"),
+        (["captoin", "cat.jpg"], "'captoin'", "capgen --help"),
+        (["--beam", "3"], "--beam", "capgen --help"),
+        (["models", "show"], "'NAME'", "models show --help"),
+        (["models", "shwo"], "'shwo'", "models --help"),
+    ],
+)
+def test_wrong_usage_is_told_in_one_line(arguments, named, offered):
+    done = CliRunner().invoke(app, arguments, prog_name="capgen")
+    assert done.exit_code == 2
+    assert done.stdout == ""
+    assert len(done.stderr.splitlines()) == 1
+    assert done.stderr.startswith("capgen: ")
+    assert named in done.stderr
+    assert done.stderr.endswith(f"{offered} tells more\n")
+
+
+def test_the_name_of_a_group_alone_shows_its_help():
+    done = CliRunner().invoke(app, ["models"])
+    assert done.exit_code == 2
+    assert "export" in done.output

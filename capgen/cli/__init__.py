@@ -1,13 +1,43 @@
 """The command: one thin module a subcommand. Nothing heavy is imported before a subcommand runs."""
 
-from typing import Annotated
+from typing import Annotated, Any, NoReturn
 
 import typer
+from typer.core import TyperGroup
 
 import capgen
 
+_WrongUsage: Any = typer.BadParameter.__base__  # Click's UsageError, wherever Typer keeps its Click
+
+
+class _Briefly(TyperGroup):
+    """Tells of wrong usage in one line, as of any other fault, for Click's four."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(ctx, args)
+        except _WrongUsage as error:
+            _refuse(error, ctx)
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except _WrongUsage as error:
+            _refuse(error, ctx)
+
+
+def _refuse(error: Any, ctx: Any) -> NoReturn:
+    if type(error).show is not _WrongUsage.show:  # the help of a group whose name alone was typed
+        raise error
+    said = error.format_message().rstrip(".")
+    where = error.ctx.command_path if error.ctx else f"{ctx.command_path} {ctx.invoked_subcommand or ''}".rstrip()
+    typer.echo(f"capgen: {said[:1].lower()}{said[1:]}; {where} --help tells more", err=True)
+    raise typer.Exit(error.exit_code) from None
+
+
 app = typer.Typer(
     name="capgen",
+    cls=_Briefly,
     help="Prepare a captioned image data set, train an LSTM captioner on it, evaluate it, and caption photographs.",
     invoke_without_command=True,
     pretty_exceptions_enable=False,
