@@ -6,6 +6,9 @@ from capgen.manifest import Record, whose
 EXISTING = ("skip", "overwrite", "append", "prepend")
 """What can be done with a caption that exists."""
 
+CHANGED = "its caption was changed by hand since capgen wrote it (--force replaces it)"
+"""Why a caption that a person has edited is left as it is."""
+
 JOINT = ", "
 """Between an old caption and one added to it: what training sets of image generators put between tags."""
 
@@ -39,7 +42,7 @@ def decide(current: str | None, record: Record | None, existing: str, *, force: 
     if existing == "skip":
         return "it has a caption"
     if owner == "changed" and not force:
-        return "its caption was changed by hand since capgen wrote it (--force replaces it)"
+        return CHANGED
     if existing != "overwrite" and owner == "ours" and not force:
         return "it has capgen's caption already"
     return None

@@ -216,6 +216,7 @@ def test_a_caption_that_a_person_has_changed_is_never_replaced_whatever_the_poli
         done = shelf.run(*place.flags, "--existing", policy)
         assert done.returncode == 0, done.stderr
         assert place.read() == {**known, "b.png": "as a person says it"}
+        assert "(1 changed by hand)" in done.stderr or policy == "skip"  # which looks no further
 
 
 def test_with_force_a_changed_caption_is_treated_like_any_and_only_once(shelf, place, known):

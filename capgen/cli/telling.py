@@ -10,6 +10,7 @@ from typing import BinaryIO
 from capgen import files
 from capgen.cli.console import printable, say
 from capgen.outputs.jsonl import JsonLinesFormat
+from capgen.policy import CHANGED
 from capgen.results import STATUSES, Result
 
 
@@ -59,6 +60,7 @@ class Teller:
         self._counts: Counter[str] = Counter()
         self._started = time.monotonic()
         self.failed = 0
+        self._changed = 0  # skipped files whose caption a person has edited
 
     @property
     def done(self) -> int:
@@ -80,6 +82,7 @@ class Teller:
         """Count a result, report it, and name it if something is wrong."""
         self._counts[result.status] += 1
         self.failed += result.failed
+        self._changed += result.reason == CHANGED
         if self._report is not None:
             self._report.put(result)
         if result.failed or (result.reason and not self._several):
@@ -95,5 +98,8 @@ class Teller:
         if not self._several or self._quiet:
             return
         seconds = time.monotonic() - self._started
-        counts = ", ".join(f"{self._counts[status]:,} {status}" for status in STATUSES if self._counts[status])
+        counts = ", ".join(f"{self._counts[status]:,} {self._named(status)}" for status in STATUSES if self._counts[status])
         say(f"{counts or 'no photographs found'} in {seconds:,.1f} s")
+
+    def _named(self, status: str) -> str:
+        return f"{status} ({self._changed:,} changed by hand)" if status == "skipped" and self._changed else status
