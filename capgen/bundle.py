@@ -31,8 +31,9 @@ DECODER = "decoder.tflite"
 WEIGHTS = "weights.npz"
 NAMES = "names.json"
 AVERAGE = "average.npy"
+COMMON = "common.json"
 MODEL_CARD = "MODEL_CARD.md"
-FILES = (DESCRIPTION, VOCABULARY, ENCODER, DECODER, WEIGHTS, NAMES, AVERAGE, MODEL_CARD)
+FILES = (DESCRIPTION, VOCABULARY, ENCODER, DECODER, WEIGHTS, NAMES, AVERAGE, COMMON, MODEL_CARD)
 SUFFIX = ".capgen"
 
 SHIPPED = Path(__file__).parent / "models"
@@ -126,6 +127,18 @@ class Bundle:
             return _table(self.read(AVERAGE))
         except (ValueError, TypeError, EOFError) as error:
             raise BundleError(f"{self.place} is damaged: {AVERAGE} holds no features; get the captioner anew") from error
+
+    @cached_property
+    def common(self) -> dict[tuple[int, ...], int]:
+        """Ids of the captions that it says of several of its training images, and of how many, which variety needs.
+
+        Raises:
+            BundleError: There are none.
+        """
+        try:
+            return {tuple(map(int, ids)): _at_least_one(times) for times, *ids in self._json(COMMON, self.read(COMMON))}
+        except (ValueError, TypeError) as error:
+            raise BundleError(f"{self.place} is damaged: {COMMON} holds no captions; get the captioner anew") from error
 
     def graph(self, name: str) -> Path | bytes:
         """Return a checked graph as LiteRT takes it: a file that it can map, or the bytes of one inside a zip."""
@@ -278,6 +291,12 @@ def _table(data: bytes) -> np.ndarray:
     return found.astype(np.float32)
 
 
+def _at_least_one(times: Any) -> int:
+    if type(times) is not int or times < 1:
+        raise ValueError("no number of times")
+    return times
+
+
 def _seal(values: dict[str, Any]) -> str:
     """Hash what a description says, however it is laid out."""
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
@@ -303,6 +322,8 @@ def _check_kinds(description: Description, hashes: dict[str, str]) -> None:
         raise ValueError("it goes too deep")
     if description.decoding.guidance > 1 and AVERAGE not in hashes:
         raise ValueError(f"there is guidance without {AVERAGE}")
+    if description.decoding.variety and COMMON not in hashes:
+        raise ValueError(f"there is variety without {COMMON}")
 
 
 _LEVELS = 10

@@ -178,6 +178,7 @@ class Captioner:
             count=count,
             length_power=self.options.length_power,
             guidance=self.options.guidance,
+            variety=self.options.variety,
             maximum_words=maximum_words,
             minimum_words=minimum_words,
             start=given,

@@ -211,7 +211,8 @@ class Model:
         """Do what ``write`` does, and return word ids and log-probabilities."""
         options = options or self.options
         steps = self.wording.led(self._guided(options), [picture.guess for picture in pictures], options.unsaid)
-        return decoding.search(steps, np.stack([picture.features for picture in pictures]), options, keys)
+        common = self.bundle.common if options.variety else {}
+        return decoding.search(steps, np.stack([picture.features for picture in pictures]), options, keys, common)
 
     def _guided(self, options: DecodingOptions) -> decoding.StepFunction:
         return decoding.Guided(self._steps, self.bundle.average, options.guidance) if options.guidance > 1 else self._steps

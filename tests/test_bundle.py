@@ -353,6 +353,43 @@ def test_an_average_picture_that_is_none_says_so(tmp_path, data):
         _ = Bundle(tmp_path / "tiny").average
 
 
+VARIED = replace(DESCRIPTION, decoding=replace(DESCRIPTION.decoding, variety=0.1))
+
+
+def test_the_common_captions_of_a_captioner_with_variety_are_read(tmp_path):
+    bundle.write(tmp_path / "tiny", VARIED, {**CONTENTS, bundle.COMMON: b"[[7, 4, 5], [2, 5]]"})
+    found = Bundle(tmp_path / "tiny")
+    assert found.description.decoding.variety == 0.1
+    assert found.common == {(4, 5): 7, (5,): 2}
+
+
+def test_variety_without_common_captions_is_refused(tmp_path):
+    bundle.write(tmp_path / "tiny", VARIED, CONTENTS)
+    with pytest.raises(BundleError, match=r"variety without common\.json"):
+        Bundle(tmp_path / "tiny")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"{",
+        b"7",
+        b"[7]",
+        b"[[]]",
+        b"[[0, 4]]",
+        b"[[-1, 4]]",
+        b"[[1.5, 4]]",
+        b'[["a", 4]]',
+        b'[[2, "a"]]',
+        b"[[2, [4]]]",
+    ],
+)
+def test_common_captions_that_are_none_say_so(tmp_path, data):
+    bundle.write(tmp_path / "tiny", VARIED, {**CONTENTS, bundle.COMMON: data})
+    with pytest.raises(BundleError, match=r"common\.json"):
+        _ = Bundle(tmp_path / "tiny").common
+
+
 def test_an_average_picture_that_would_have_to_be_unpickled_is_not_read(tmp_path):
     buffer = io.BytesIO()
     np.save(buffer, np.array([[print]], dtype=object), allow_pickle=True)

@@ -243,6 +243,27 @@ def test_an_average_picture_leaves_nothing_to_be_guided_by():
     assert found_ids(guided, DecodingOptions(beam=3), 3) == found_ids(decoder, DecodingOptions(beam=3), 3)
 
 
+@searches
+@given(seeds, st.floats(0.01, 3), st.data())
+def test_with_variety_a_common_caption_gives_way_to_what_is_nearly_as_good_and_said_less_often(seed, variety, data):
+    decoder, longest = RandomDecoder(seed), 3
+    captions = all_captions(longest)
+    common = data.draw(st.dictionaries(st.sampled_from(captions), st.integers(1, 500), max_size=20))
+    options = DecodingOptions(beam=100, count=5, maximum_words=longest, length_power=0.7, variety=variety)
+    worth = {ids: score(decoder, 0, ids, options) - variety * np.log(common.get(ids, 1)) for ids in captions}
+    expected = sorted(captions, key=lambda ids: -worth[ids])[: options.count]
+    [found] = search(decoder, features_of(0), options, common=common)
+    assert [one.ids for one in found] == expected
+    assert [one.log_probability for one in found] == [pytest.approx(decoder.log_probability(0, ids)) for ids in expected]
+
+
+@pytest.mark.parametrize("options", [{"variety": 0.0, "beam": 3}, {"variety": 1.0, "beam": 1}])
+def test_common_captions_are_as_good_as_any_without_variety_or_a_beam(options):
+    decoder = RandomDecoder(2)
+    [[best]] = search(decoder, features_of(0), DecodingOptions(**options))
+    assert search(decoder, features_of(0), DecodingOptions(**options), common={best.ids: 100}) == [[best]]
+
+
 def test_a_higher_length_power_gives_longer_captions():
     decoder = RandomDecoder(5)
     short, long = (

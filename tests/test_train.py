@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -153,7 +154,7 @@ def test_an_empty_split_is_one_line(studio, tmp_path):
 
 def test_the_encoder_trains_along_and_captions_are_drawn_and_judged(studio, tmp_path):
     out = tmp_path / "tuned"
-    settings = ("encoder.epochs=2", "epochs=1", "scst.epochs=1", "scst.images=8", "captions_per_image=2")
+    settings = ("encoder.epochs=2", "epochs=1", "scst.epochs=1", "variety=0.1", "scst.images=8", "captions_per_image=2")
     flags = [part for setting in settings for part in ("--set", setting)]
     done = studio.run("train", "shapes", "--out", out, *FLAGS, *flags)
     assert done.returncode == 0, done.stderr
@@ -183,6 +184,32 @@ def test_training_goes_on_from_a_captioner_and_learns_new_words(captioner, tmp_p
     after = Bundle(out)
     assert after.vocabulary.entries[: len(before.vocabulary)] == before.vocabulary.entries
     assert after.description.decoder["state"] == before.description.decoder["state"]
+
+
+def test_a_captioner_with_variety_knows_what_it_says_of_many_training_images_and_says_it_less(captioner, tmp_path):
+    out, scores = tmp_path / "varied", tmp_path / "scores.json"
+    settings = ("epochs=0", "scst.epochs=1", "scst.images=4", "scst.learning_rate=0", "captions_per_image=2", "variety=5")
+    flags = [part for setting in settings for part in ("--set", setting)]
+    done = captioner.run("train", "shapes", "--from", "shapes", "--out", out, *flags)
+    assert done.returncode == 0, done.stderr
+    varied = Bundle(out)
+    plain = rewritten(out, tmp_path / "plain", decoding=dataclasses.replace(varied.description.decoding, variety=0.0))
+    rows = map(json.loads, (captioner.source / "captions.jsonl").read_text().splitlines())
+    train = [captioner.source / row["image"] for row in rows if row["split"] == "train"]
+    usual, other = (
+        [line.partition("\t")[2] for line in captioner.run("caption", "--model", place, *train).stdout.splitlines()]
+        for place in (plain, out)
+    )
+    several = {caption: times for caption, times in Counter(usual).items() if times > 1}
+    assert several
+    assert {varied.vocabulary.decode(ids): times for ids, times in varied.common.items()} == several
+    assert not set(other) & set(several)
+    done = captioner.run("evaluate", out, "--data", "shapes", "--split", "dev", "--json", scores)
+    assert done.returncode == 0, done.stderr
+    found, claimed = json.loads(scores.read_text()), varied.description.scores["dev"]
+    assert {name: found[name] for name in ("BLEU-4", "CIDEr-D")} == pytest.approx(
+        {name: claimed[name] for name in ("BLEU-4", "CIDEr-D")}
+    )
 
 
 def rewritten(source, place, **changes):

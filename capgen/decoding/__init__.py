@@ -3,7 +3,8 @@
 Letters: N images, K beams or samples, R = N*K rows, image by image, T words, V vocabulary.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 
@@ -21,7 +22,11 @@ __all__ = [
 
 
 def search(
-    decoder: StepFunction, features: np.ndarray, options: DecodingOptions, keys: Sequence[int] | None = None
+    decoder: StepFunction,
+    features: np.ndarray,
+    options: DecodingOptions,
+    keys: Sequence[int] | None = None,
+    common: Mapping[tuple[int, ...], int] = MappingProxyType({}),
 ) -> list[list[Hypothesis]]:
     """Find captions of a batch of images.
 
@@ -30,6 +35,9 @@ def search(
         features: (N, C, D).
         options: How to search.
         keys: A number for each image, which with the seed decides what is drawn; all alike by default.
+        common: Ids of captions that the decoder says of many images, and of how many; with ``options.variety`` a beam
+            search prefers what is nearly as good and said less often (the anti-language model of J. Li et al., "A
+            Diversity-Promoting Objective Function for Neural Conversation Models", NAACL 2016, for whole captions).
 
     Returns:
         For each image up to ``options.count`` different hypotheses, the best first.
@@ -41,4 +49,4 @@ def search(
         return []
     if options.sampling:
         return sample(decoder, features, options, keys or [0] * len(features))
-    return (greedy if options.beam == 1 else beam_search)(decoder, features, options)
+    return greedy(decoder, features, options) if options.beam == 1 else beam_search(decoder, features, options, common)

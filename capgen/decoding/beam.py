@@ -1,6 +1,7 @@
 """Beam search: the best few hypotheses are kept after each word."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -8,8 +9,10 @@ from capgen.decoding.options import Arrays, DecodingOptions, Hypothesis, StepFun
 from capgen.vocabulary import END, START
 
 
-def beam_search(decoder: StepFunction, features: np.ndarray, options: DecodingOptions) -> list[list[Hypothesis]]:
-    """Keep the best ``beam`` hypotheses an image, apart from those that have ended."""
+def beam_search(
+    decoder: StepFunction, features: np.ndarray, options: DecodingOptions, common: Mapping[tuple[int, ...], int]
+) -> list[list[Hypothesis]]:
+    """Keep the best ``beam`` hypotheses an image, apart from those that have ended; arguments as of ``search``."""
     beam, longest = options.beam, options.maximum_words
     memory = expanded(decoder.begin(features), beam)
     ended: list[list[tuple[float, Hypothesis]]] = [[] for _ in features]
@@ -24,7 +27,8 @@ def beam_search(decoder: StepFunction, features: np.ndarray, options: DecodingOp
         scores = scores.reshape(*words.shape, scores.shape[-1])  # (active, K, V)
         forbid(scores, words, position, options)
         for image, hypothesis in _endings(totals + scores[..., END], ids, len(options.start)):
-            ended[active[image]].append((hypothesis.score(options.length_power), hypothesis))
+            usual = options.variety * math.log(common.get(hypothesis.ids, 1))
+            ended[active[image]].append((hypothesis.score(options.length_power) - usual, hypothesis))
         if position == longest:
             break
         scores[..., END] = -np.inf

@@ -43,6 +43,8 @@ class DecodingOptions:
         length_power: Scores are divided by the number of words to this power, so that long captions stand a chance
             (Wu et al. 2016 without the constant).
         guidance: How much more the image counts than what is said of any; 1 for no more, see ``Guided``.
+        variety: What a caption loses of its score in a beam search, times the logarithm of how often it is said; see
+            ``search``.
         maximum_words: T, where a caption is cut.
         minimum_words: Fewest words of a caption.
         start: Ids of the words that every caption begins with; unknown ones may be among them.
@@ -58,6 +60,7 @@ class DecodingOptions:
     count: int = 1
     length_power: float = 0.7
     guidance: float = 1.0
+    variety: float = 0.0
     maximum_words: int = 20
     minimum_words: int = 1
     start: tuple[int, ...] = ()
@@ -74,8 +77,9 @@ class DecodingOptions:
             object.__setattr__(self, name, tuple(getattr(self, name)))
         if self.beam < 1 or self.count < 1 or self.minimum_words < 1:
             raise UsageError("beam, count and minimum_words must be at least 1")
-        if not (0 <= self.length_power < math.inf and 0 <= self.temperature < math.inf and self.seed >= 0):
-            raise UsageError("length_power, temperature and seed must be numbers that are not negative")
+        numbers = (self.length_power, self.variety, self.temperature, self.seed)
+        if not all(0 <= number < math.inf for number in numbers):
+            raise UsageError("length_power, variety, temperature and seed must be numbers that are not negative")
         if not 1 <= self.guidance < math.inf:
             raise UsageError("guidance must be a number and at least 1")
         if not 0 < self.top_p <= 1:

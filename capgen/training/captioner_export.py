@@ -10,6 +10,7 @@ import io
 import math
 import os
 import tempfile
+from collections import Counter
 from pathlib import Path
 
 import keras
@@ -91,12 +92,19 @@ def export_captioner(trainer: Trainer, prepared: Prepared, place: Path) -> None:
         contents[bundle.NAMES] = files.json_text(trainer.names.plain()).encode()
     if trainer.options.guidance > 1:
         contents[bundle.AVERAGE] = _npy(trainer.average)
+    if trainer.options.variety:
+        contents[bundle.COMMON] = b"[]"
     with tempfile.TemporaryDirectory() as folder:
         exact, small = (_trial(Path(folder) / kind, description, contents, trainer, kind) for kind in ("float16", "int8"))
         _check_parity(trainer, exact)
         chosen = max(
             (_DevCaptions(trainer, exact), _DevCaptions(trainer, small, head_start=MAXIMUM_LOSS)), key=_DevCaptions.rank
         )
+        if trainer.options.variety:
+            plain = chosen.model.bundle
+            contents[bundle.COMMON] = _common(trainer, chosen.model)
+            varied = {**contents, bundle.DECODER: plain.read(bundle.DECODER)}
+            chosen = _DevCaptions(trainer, _model(Path(folder) / "varied", plain.description, varied))
         description = dataclasses.replace(
             chosen.model.bundle.description, calibration=chosen.calibration(), scores={"dev": chosen.scores}
         )
@@ -109,8 +117,22 @@ def _trial(folder: Path, description: Description, contents: dict[str, bytes], t
     graph = folder.with_suffix(".tflite")
     to_litert({"begin": trainer.steps.begin_model, "step": trainer.steps.step_model}, graph, kind)
     described = dataclasses.replace(description, decoder={**description.decoder, "weights": kind})
-    bundle.write(folder, described, {**contents, bundle.DECODER: graph.read_bytes()})
+    return _model(folder, described, {**contents, bundle.DECODER: graph.read_bytes()})
+
+
+def _model(folder: Path, description: Description, contents: dict[str, bytes]) -> Model:
+    bundle.write(folder, description, contents)
     return Model(Bundle(folder), os.cpu_count() or 1)
+
+
+def _common(trainer: Trainer, model: Model) -> bytes:
+    """List the captions that a graph says of several training pictures, as how many and the ids, the commonest first."""
+    pictures = trainer.config.own(trainer.train_pictures)
+    said: Counter[tuple[int, ...]] = Counter()
+    for start in range(0, len(pictures), DEV_BATCH):
+        cached = [_cached(trainer, picture) for picture in pictures[start : start + DEV_BATCH]]
+        said.update(hypotheses[0].ids for hypotheses in model.search(cached) if hypotheses)
+    return files.json_text([[times, *ids] for ids, times in said.most_common() if times > 1]).encode()
 
 
 class _DevCaptions:

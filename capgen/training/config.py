@@ -74,6 +74,9 @@ class TrainingConfig:
     guidance: float = _field(
         1.0, "how much more the image counts in a search than what is said of any; 1 for no more", at_least=1, at_most=5
     )
+    variety: float = _field(
+        0.0, "what a caption loses in a search, times the logarithm of how many training images it is said of", at_least=0
+    )
     seed: int = _field(0, "seed of weights, dropout and order", at_least=0)
 
     def __post_init__(self) -> None:
@@ -89,9 +92,14 @@ class TrainingConfig:
         if not self.epochs + self.encoder_epochs + self.scst_epochs:
             raise ConfigError("epochs, encoder_epochs and scst_epochs are all 0; there is nothing to train")
 
+    @staticmethod
+    def own(pictures: Iterable["PreparedPicture"]) -> list["PreparedPicture"]:
+        """Choose the pictures whose captions are in the captioner's own style."""
+        return [picture for picture in pictures if not picture.style]
+
     def judged(self, pictures: Iterable["PreparedPicture"]) -> list["PreparedPicture"]:
         """Choose the pictures that captions are drawn for: with human ones enough, in the captioner's own style."""
-        return [p for p in pictures if len(p.captions) >= self.captions_per_image and not p.style]
+        return [picture for picture in self.own(pictures) if len(picture.captions) >= self.captions_per_image]
 
     def check(self, encoder: Encoder, pictures: Iterable["PreparedPicture"], *, begun: bool) -> None:
         """Make sure that a run can reach its end.

@@ -212,7 +212,10 @@ class Trainer:
     def options(self) -> decoding.DecodingOptions:
         """How dev is captioned, and the bundle's default."""
         guidance = 1.0 if self.seeing else self.config.guidance  # what an average picture is changes as the encoder learns
-        return decoding.DecodingOptions(beam=self.config.beam, length_power=self.config.length_power, guidance=guidance)
+        config = self.config
+        return decoding.DecodingOptions(
+            beam=config.beam, length_power=config.length_power, guidance=guidance, variety=config.variety
+        )
 
     def _sample(self, picture: PreparedPicture, said: list[list[str]]) -> Sample:
         return Sample(
@@ -232,7 +235,7 @@ class Trainer:
         """Choose the names that are said through slots: those that are rare in the style that the captioner writes in."""
         if not self.config.slots_below:
             return None
-        own = (caption for picture in self.train_pictures if not picture.style for caption in picture.captions)
+        own = (caption for picture in self.config.own(self.train_pictures) for caption in picture.captions)
         return Names.imagenet().rarer_than(self.config.slots_below, own)
 
     def _batches(self, samples: list[Sample], **order: Any) -> CaptionBatches:

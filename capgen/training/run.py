@@ -284,7 +284,12 @@ def _describe(
         TrainingError: A picture is not where it was.
     """
     train = data.split("train")
-    seen = train if config.epochs else config.judged(train) if config.scst_epochs else []
+    if config.epochs:
+        seen = train
+    elif config.variety:  # what is said of them is counted
+        seen = config.own(train)
+    else:
+        seen = config.judged(train) if config.scst_epochs else []
     wanted = [*seen, *data.split("dev")]
     pictures = [(picture.image_hash, Path(picture.path)) for picture in wanted]
     views = data.views if config.epochs else ("plain",)
