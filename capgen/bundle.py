@@ -135,10 +135,10 @@ class Bundle:
         Raises:
             BundleError: There are none.
         """
-        try:
-            return {tuple(map(int, ids)): _at_least_one(times) for times, *ids in self._json(COMMON, self.read(COMMON))}
-        except (ValueError, TypeError) as error:
-            raise BundleError(f"{self.place} is damaged: {COMMON} holds no captions; get the captioner anew") from error
+        rows = self._json(COMMON, self.read(COMMON))
+        if not (isinstance(rows, list) and all(_is_caption(row, len(self.vocabulary)) for row in rows)):
+            raise BundleError(f"{self.place} is damaged: {COMMON} holds no captions; get the captioner anew")
+        return {tuple(ids): times for times, *ids in rows}
 
     def graph(self, name: str) -> Path | bytes:
         """Return a checked graph as LiteRT takes it: a file that it can map, or the bytes of one inside a zip."""
@@ -291,10 +291,10 @@ def _table(data: bytes) -> np.ndarray:
     return found.astype(np.float32)
 
 
-def _at_least_one(times: Any) -> int:
-    if type(times) is not int or times < 1:
-        raise ValueError("no number of times")
-    return times
+def _is_caption(row: Any, entries: int) -> bool:
+    """Whether a row is a number of times and the ids of a caption."""
+    numbers = isinstance(row, list) and len(row) > 1 and all(type(number) is int for number in row)
+    return numbers and row[0] > 0 and all(0 <= index < entries for index in row[1:])
 
 
 def _seal(values: dict[str, Any]) -> str:

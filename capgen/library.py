@@ -196,7 +196,7 @@ class Library:
             if reason is None:
                 return None
             reasons.append(reason)
-        return Result(found.path, "skipped", reason=reasons[-1])
+        return Result(found.path, "skipped", reason=_foremost(reasons))
 
     def _settled(self, destination: Destination, place: Path) -> str | None:
         """Tell why a place stays as it is, or ``None``."""
@@ -231,7 +231,7 @@ class Library:
         if failures:
             return replace(result, status="write-failed", reason="; ".join(failures), written=tuple(places))
         if reasons and not places and self._request.stream is None:
-            return replace(result, status="skipped", captions=(), reason=reasons[-1])
+            return replace(result, status="skipped", captions=(), reason=_foremost(reasons))
         return replace(result, written=tuple(places))
 
     def _write(self, destination: Destination, place: Path, caption: str) -> str | None:
@@ -282,6 +282,11 @@ def check(listing: Listing, destinations: Sequence[Destination], outputs: Sequen
     twice = {*values[counts > 1].tolist(), *np.intersect1d(values, np.array(pictures, np.uint64)).tolist()}
     if twice:
         raise UsageError(_collisions(listing, destinations, twice))
+
+
+def _foremost(reasons: Sequence[str]) -> str:
+    """Return the reason why a picture was skipped that a person should know of several."""
+    return policy.CHANGED if policy.CHANGED in reasons else reasons[-1]
 
 
 def _short(place: Path) -> int:

@@ -211,7 +211,7 @@ class Model:
         """Do what ``write`` does, and return word ids and log-probabilities."""
         options = options or self.options
         steps = self.wording.led(self._guided(options), [picture.guess for picture in pictures], options.unsaid)
-        common = self.bundle.common if options.variety else {}
+        common = self.bundle.common if options.variety and options.beam > 1 and not options.sampling else {}
         return decoding.search(steps, np.stack([picture.features for picture in pictures]), options, keys, common)
 
     def _guided(self, options: DecodingOptions) -> decoding.StepFunction:

@@ -40,6 +40,10 @@ class Wording:
             if self._once[[singular, plural]].all():
                 self._noun[plural] = singular
 
+    def has_marks(self, ids: Sequence[int]) -> bool:
+        """Tell whether a caption has slots, so that it says different things of different pictures."""
+        return bool(self._marks[list(ids)].any())
+
     def ids(self, caption: str, guess: Guess | None) -> list[int]:
         """Return the ids of a caption's words, with slots for the names that agree with what the picture shows."""
         said = words(caption)

@@ -357,10 +357,11 @@ VARIED = replace(DESCRIPTION, decoding=replace(DESCRIPTION.decoding, variety=0.1
 
 
 def test_the_common_captions_of_a_captioner_with_variety_are_read(tmp_path):
-    bundle.write(tmp_path / "tiny", VARIED, {**CONTENTS, bundle.COMMON: b"[[7, 4, 5], [2, 5]]"})
-    found = Bundle(tmp_path / "tiny")
-    assert found.description.decoding.variety == 0.1
-    assert found.common == {(4, 5): 7, (5,): 2}
+    for place in (tmp_path / "tiny", tmp_path / "tiny.capgen"):
+        bundle.write(place, VARIED, {**CONTENTS, bundle.COMMON: b"[[7, 4, 3], [2, 4]]"})
+        found = Bundle(place)
+        assert found.description.decoding.variety == 0.1
+        assert found.common == {(4, 3): 7, (4,): 2}
 
 
 def test_variety_without_common_captions_is_refused(tmp_path):
@@ -382,6 +383,15 @@ def test_variety_without_common_captions_is_refused(tmp_path):
         b'[["a", 4]]',
         b'[[2, "a"]]',
         b"[[2, [4]]]",
+        b"{}",
+        b'""',
+        b"[[2]]",
+        b"[[2, 4.7]]",
+        b"[[2, true]]",
+        b"[[2, -5]]",
+        b"[[2, 1000000]]",
+        b"[[1e999, 4]]",
+        b"[[2, Infinity]]",
     ],
 )
 def test_common_captions_that_are_none_say_so(tmp_path, data):

@@ -181,6 +181,7 @@ def test_no_arguments_is_a_usage_error():
         (["--beam", "3"], "--beam", "capgen --help"),
         (["models", "show"], "'NAME'", "models show --help"),
         (["models", "shwo"], "'shwo'", "models --help"),
+        (["a\nb\x1b[31m"], "no such command", "capgen --help"),
     ],
 )
 def test_wrong_usage_is_told_in_one_line(arguments, named, offered):
@@ -190,6 +191,7 @@ def test_wrong_usage_is_told_in_one_line(arguments, named, offered):
     assert len(done.stderr.splitlines()) == 1
     assert done.stderr.startswith("capgen: ")
     assert named in done.stderr
+    assert "\x1b" not in done.stderr
     assert done.stderr.endswith(f"{offered} tells more\n")
 
 

@@ -144,7 +144,8 @@ def test_a_beam_wide_enough_finds_the_best_of_all_captions(seed, longest, power,
 @given(seeds, st.integers(2, 6), powers, st.integers(1, 6), st.data())
 def test_a_narrow_beam_finds_what_a_plain_one_finds(seed, beam, power, longest, data):
     decoder = RandomDecoder(seed)
-    options = DecodingOptions(beam, data.draw(st.integers(1, beam)), power, longest)
+    count = data.draw(st.integers(1, beam))
+    options = DecodingOptions(beam=beam, count=count, length_power=power, maximum_words=longest)
     assert found_ids(decoder, options, 0, 1) == [plain_beam(decoder, image, options) for image in (0, 1)]
 
 
@@ -255,9 +256,12 @@ def test_with_variety_a_common_caption_gives_way_to_what_is_nearly_as_good_and_s
     [found] = search(decoder, features_of(0), options, common=common)
     assert [one.ids for one in found] == expected
     assert [one.log_probability for one in found] == [pytest.approx(decoder.log_probability(0, ids)) for ids in expected]
+    assert [one.score(0.7) for one in found] == [pytest.approx(worth[ids]) for ids in expected]
 
 
-@pytest.mark.parametrize("options", [{"variety": 0.0, "beam": 3}, {"variety": 1.0, "beam": 1}])
+@pytest.mark.parametrize(
+    "options", [{"variety": 0.0, "beam": 3}, {"variety": 1.0, "beam": 1}, {"variety": 1.0, "beam": 3, "temperature": 0.5}]
+)
 def test_common_captions_are_as_good_as_any_without_variety_or_a_beam(options):
     decoder = RandomDecoder(2)
     [[best]] = search(decoder, features_of(0), DecodingOptions(**options))

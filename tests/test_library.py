@@ -216,7 +216,17 @@ def test_a_caption_that_a_person_has_changed_is_never_replaced_whatever_the_poli
         done = shelf.run(*place.flags, "--existing", policy)
         assert done.returncode == 0, done.stderr
         assert place.read() == {**known, "b.png": "as a person says it"}
-        assert "(1 changed by hand)" in done.stderr or policy == "skip"  # which looks no further
+        assert ("(1 changed by hand)" in done.stderr) == (policy != "skip")  # which looks no further
+
+
+def test_the_summary_names_a_changed_caption_also_where_another_place_has_capgens(shelf):
+    shelf.fill(NAMES[:2])
+    flags = ("--sidecar", ".txt", "--xmp")
+    assert shelf.run(*flags).returncode == 0
+    (shelf.folder / NAMES[0]).with_suffix(".txt").write_text("as a person says it\n")
+    done = shelf.run(*flags, "--existing", "append")
+    assert done.returncode == 0, done.stderr
+    assert "2 skipped (1 changed by hand)" in done.stderr
 
 
 def test_with_force_a_changed_caption_is_treated_like_any_and_only_once(shelf, place, known):

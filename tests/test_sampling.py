@@ -271,7 +271,7 @@ def test_greedy_takes_the_best_word_that_is_allowed(seed, constraints):
 @given(seeds, constraints(), st.integers(2, 6), st.sampled_from([0.0, 0.7, 2.0]), st.data())
 def test_a_beam_finds_what_a_plain_one_finds_of_what_is_allowed(seed, constraints, beam, power, data):
     decoder = RandomDecoder(seed)
-    options = DecodingOptions(beam, data.draw(st.integers(1, beam)), power, **constraints)
+    options = DecodingOptions(beam=beam, count=data.draw(st.integers(1, beam)), length_power=power, **constraints)
     found = search(decoder, features_of(0, 1), options)
     assert [[one.ids for one in captions] for captions in found] == [plain_beam(decoder, n, options) for n in (0, 1)]
 
@@ -385,6 +385,9 @@ def test_no_images_give_no_captions(way):
         ({"minimum_words": 0}, "at least 1"),
         ({"length_power": -0.1}, "not negative"),
         ({"length_power": math.nan}, "not negative"),
+        ({"variety": -0.1}, "not negative"),
+        ({"variety": math.inf}, "not negative"),
+        ({"variety": math.nan}, "not negative"),
         ({"guidance": 0.9}, "guidance must be a number and at least 1"),
         ({"guidance": math.inf}, "guidance must be a number and at least 1"),
         ({"temperature": -1.0}, "not negative"),

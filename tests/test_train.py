@@ -187,14 +187,21 @@ def test_training_goes_on_from_a_captioner_and_learns_new_words(captioner, tmp_p
 
 
 def test_a_captioner_with_variety_knows_what_it_says_of_many_training_images_and_says_it_less(captioner, tmp_path):
-    out, scores = tmp_path / "varied", tmp_path / "scores.json"
+    out, scores, source = tmp_path / "varied", tmp_path / "scores.json", tmp_path / "uneven"
+    rows = [json.loads(line) for line in (captioner.source / "captions.jsonl").read_text().splitlines()]
+    source.mkdir()
+    (source / "images").symlink_to(captioner.source / "images")
+    for row in rows[::3]:
+        row["captions"].pop()  # too few to be drawn for, but counted
+    (source / "captions.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    done = captioner.run("prepare", source, "--encoder", "efficientnet-lite0")
+    assert done.returncode == 0, done.stderr
     settings = ("epochs=0", "scst.epochs=1", "scst.images=4", "scst.learning_rate=0", "captions_per_image=2", "variety=5")
     flags = [part for setting in settings for part in ("--set", setting)]
-    done = captioner.run("train", "shapes", "--from", "shapes", "--out", out, *flags)
+    done = captioner.run("train", "uneven", "--from", "shapes", "--out", out, *flags)
     assert done.returncode == 0, done.stderr
     varied = Bundle(out)
     plain = rewritten(out, tmp_path / "plain", decoding=dataclasses.replace(varied.description.decoding, variety=0.0))
-    rows = map(json.loads, (captioner.source / "captions.jsonl").read_text().splitlines())
     train = [captioner.source / row["image"] for row in rows if row["split"] == "train"]
     usual, other = (
         [line.partition("\t")[2] for line in captioner.run("caption", "--model", place, *train).stdout.splitlines()]
@@ -204,7 +211,7 @@ def test_a_captioner_with_variety_knows_what_it_says_of_many_training_images_and
     assert several
     assert {varied.vocabulary.decode(ids): times for ids, times in varied.common.items()} == several
     assert not set(other) & set(several)
-    done = captioner.run("evaluate", out, "--data", "shapes", "--split", "dev", "--json", scores)
+    done = captioner.run("evaluate", out, "--data", "uneven", "--split", "dev", "--json", scores)
     assert done.returncode == 0, done.stderr
     found, claimed = json.loads(scores.read_text()), varied.description.scores["dev"]
     assert {name: found[name] for name in ("BLEU-4", "CIDEr-D")} == pytest.approx(

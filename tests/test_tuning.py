@@ -97,14 +97,16 @@ def test_without_a_cell_the_last_blocks_are_all_there_is():
 
 
 @pytest.fixture(scope="module")
-def picture(tmp_path_factory):
-    path = tmp_path_factory.mktemp("picture") / "0.png"
-    draw(path, "red", "circle", 0)
-    return images.read(path, LITE0.preprocessing)[None].astype(np.float32)
+def pictures(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pictures")
+    draw(folder / "0.png", "red", "circle", 0)
+    draw(folder / "1.png", "blue", "triangle", 1)
+    read = [images.read(path, LITE0.preprocessing) for path in sorted(folder.iterdir())]
+    return np.stack(read).astype(np.float32)
 
 
-def outputs(model, picture):
-    return {name: np.asarray(array) for name, array in model.predict(picture, verbose=0).items()}
+def outputs(model, pictures):
+    return {name: np.asarray(array) for name, array in model.predict(pictures, verbose=0).items()}
 
 
 def nudged(last_blocks, seed):
@@ -120,10 +122,10 @@ def saved(path, arrays):
 
 
 @pytest.fixture(scope="module")
-def tuned(picture, tmp_path_factory):
+def tuned(pictures, tmp_path_factory):
     """Last blocks that were trained twice, the second time from what came of the first, and the encoders with each."""
     folder = tmp_path_factory.mktemp("tuned")
-    shipped, mirrored = (outputs(LITE0.build(), pixels) for pixels in (picture, picture[:, :, ::-1]))
+    shipped, mirrored = (outputs(LITE0.build(), pixels) for pixels in (pictures, pictures[:, :, ::-1]))
     stages, weights = [], None
     for number in (1, 2):
         last_blocks = build_last_blocks(LITE0, weights)
@@ -132,7 +134,7 @@ def tuned(picture, tmp_path_factory):
         arrays = tuned_weights(LITE0, weights, last_blocks)
         looks = [last_blocks.predict(each[MIDDLE], verbose=0) for each in (shipped, mirrored)]
         weights = saved(folder / f"{number}.npz", arrays)
-        found = outputs(LITE0.build(weights), picture)
+        found = outputs(LITE0.build(weights), pictures)
         stages.append(SimpleNamespace(before=before, looks=looks, arrays=arrays, encoder=found))
     return SimpleNamespace(shipped=shipped, stages=stages)
 
@@ -140,7 +142,7 @@ def tuned(picture, tmp_path_factory):
 def turned(grid):
     """Turn the grid of a mirror image back."""
     side = math.isqrt(grid.shape[1])
-    return grid.reshape(1, side, side, -1)[:, :, ::-1].reshape(grid.shape)
+    return grid.reshape(len(grid), side, side, -1)[:, :, ::-1].reshape(grid.shape)
 
 
 def close(found, expected, share):

@@ -11,7 +11,7 @@ _WrongUsage: Any = typer.BadParameter.__base__  # Click's UsageError, wherever T
 
 
 class _Briefly(TyperGroup):
-    """Tells of wrong usage in one line, as of any other fault, for Click's four."""
+    """Tells of wrong usage in one line, as of any other fault; Click would take four."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         try:
@@ -29,9 +29,11 @@ class _Briefly(TyperGroup):
 def _refuse(error: Any, ctx: Any) -> NoReturn:
     if type(error).show is not _WrongUsage.show:  # the help of a group whose name alone was typed
         raise error
-    said = error.format_message().rstrip(".")
+    from capgen.cli.console import printable, say
+
+    said = printable(" ".join(error.format_message().split())).rstrip(".")
     where = error.ctx.command_path if error.ctx else f"{ctx.command_path} {ctx.invoked_subcommand or ''}".rstrip()
-    typer.echo(f"capgen: {said[:1].lower()}{said[1:]}; {where} --help tells more", err=True)
+    say(f"capgen: {said[:1].lower()}{said[1:]}{'' if said.endswith('?') else ';'} {where} --help tells more")
     raise typer.Exit(error.exit_code) from None
 
 

@@ -20,6 +20,9 @@ class Silence:
     def on_describe(self, done: int, total: int) -> None:
         """See ``Observer.on_describe``."""
 
+    def on_count(self, done: int, total: int) -> None:
+        """See ``Observer.on_count``."""
+
     def on_epoch(self, epoch: "Epoch", *, best: bool) -> None:
         """See ``Observer.on_epoch``."""
 
@@ -36,6 +39,11 @@ class PlainLines:
         """Say that it has begun."""
         if done == 1:
             say(f"describing {total:,} pictures with the captioner's own encoder")
+
+    def on_count(self, done: int, total: int) -> None:
+        """Say that it has begun."""
+        if not done:
+            say(f"counting how often the same is said of {total:,} training pictures")
 
     def on_epoch(self, epoch: "Epoch", *, best: bool) -> None:
         """Print the epoch."""
@@ -77,6 +85,10 @@ class LiveDisplay:
     def on_describe(self, done: int, total: int) -> None:
         """Move the bar."""
         self._bar.update(self._task, completed=done, total=total, description="describing pictures", loss="")
+
+    def on_count(self, done: int, total: int) -> None:
+        """Move the bar."""
+        self._bar.update(self._task, completed=done, total=total, description="counting captions", loss="")
 
     def on_epoch(self, epoch: "Epoch", *, best: bool) -> None:
         """Add the epoch to the table."""

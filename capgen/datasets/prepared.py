@@ -3,7 +3,7 @@
 import dataclasses
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -82,6 +82,11 @@ class PreparedDataset:
         path = _file(self.name)
         files.write_text(path, files.json_text({"schema": SCHEMA, **dataclasses.asdict(self)}) + "\n")
         return path
+
+
+def in_own_style(pictures: Iterable[PreparedPicture]) -> list[PreparedPicture]:
+    """Choose the pictures whose captions are in the captioner's own style."""
+    return [picture for picture in pictures if not picture.style]
 
 
 def load(name: str) -> PreparedDataset:

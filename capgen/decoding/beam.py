@@ -26,9 +26,8 @@ def beam_search(
         scores = outputs.pop("log_probabilities")
         scores = scores.reshape(*words.shape, scores.shape[-1])  # (active, K, V)
         forbid(scores, words, position, options)
-        for image, hypothesis in _endings(totals + scores[..., END], ids, len(options.start)):
-            usual = options.variety * math.log(common.get(hypothesis.ids, 1))
-            ended[active[image]].append((hypothesis.score(options.length_power) - usual, hypothesis))
+        for image, hypothesis in _endings(totals + scores[..., END], ids, options, common):
+            ended[active[image]].append((hypothesis.score(options.length_power), hypothesis))
         if position == longest:
             break
         scores[..., END] = -np.inf
@@ -52,13 +51,16 @@ def expanded(begun: Arrays, beam: int) -> Arrays:
     return {name: np.repeat(array, beam, axis=0) if name.startswith("state_") else array for name, array in begun.items()}
 
 
-def _endings(totals: np.ndarray, ids: np.ndarray, given: int) -> list[tuple[int, Hypothesis]]:
+def _endings(
+    totals: np.ndarray, ids: np.ndarray, options: DecodingOptions, common: Mapping[tuple[int, ...], int]
+) -> list[tuple[int, Hypothesis]]:
     """List the hypotheses that can end here: totals (N, K) with the end mark, ids (N, K, T)."""
-    images, beams = np.nonzero(np.isfinite(totals))
-    return [
-        (image, Hypothesis(tuple(ids[image, beam].tolist()), float(totals[image, beam]), given))
-        for image, beam in zip(images.tolist(), beams.tolist(), strict=True)
-    ]
+    found = []
+    for image, beam in zip(*map(np.ndarray.tolist, np.nonzero(np.isfinite(totals))), strict=True):
+        said = tuple(ids[image, beam].tolist())
+        penalty = options.variety * math.log(common.get(said, 1))
+        found.append((image, Hypothesis(said, float(totals[image, beam]), len(options.start), penalty)))
+    return found
 
 
 def _best(totals: np.ndarray, scores: np.ndarray, beam: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -33,7 +33,7 @@ class StepFunction(Protocol):
         ...
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class DecodingOptions:
     """How captions are searched.
 
@@ -43,8 +43,8 @@ class DecodingOptions:
         length_power: Scores are divided by the number of words to this power, so that long captions stand a chance
             (Wu et al. 2016 without the constant).
         guidance: How much more the image counts than what is said of any; 1 for no more, see ``Guided``.
-        variety: What a caption loses of its score in a beam search, times the logarithm of how often it is said; see
-            ``search``.
+        variety: What a caption loses of its score in a beam search, times the natural logarithm of the number of training
+            images that it is said of; see ``search``.
         maximum_words: T, where a caption is cut.
         minimum_words: Fewest words of a caption.
         start: Ids of the words that every caption begins with; unknown ones may be among them.
@@ -117,15 +117,17 @@ class Hypothesis:
         ids: Its words, without start and end.
         log_probability: What the step function gives to them and the end mark, after the words that were given.
         given: How many of the words the caption had to begin with.
+        penalty: What it loses of its score for being common.
     """
 
     ids: tuple[int, ...]
     log_probability: float
     given: int = 0
+    penalty: float = 0.0
 
     def score(self, length_power: float) -> float:
         """Return what hypotheses are ranked by: the log-probability over the number of words, end included, to a power."""
-        return self.log_probability / (len(self.ids) - self.given + 1) ** length_power
+        return self.log_probability / (len(self.ids) - self.given + 1) ** length_power - self.penalty
 
 
 def forbid(scores: np.ndarray, previous: np.ndarray, position: int, options: DecodingOptions) -> None:

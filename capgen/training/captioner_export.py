@@ -20,7 +20,7 @@ import capgen
 from capgen import bundle, decoding, files, images, metrics
 from capgen.bundle import Bundle, Description
 from capgen.calibration import Calibration
-from capgen.datasets.prepared import PreparedPicture
+from capgen.datasets.prepared import PreparedPicture, in_own_style
 from capgen.errors import ImageError, TrainingError
 from capgen.model import Described, Model
 from capgen.training import config as configs
@@ -28,6 +28,7 @@ from capgen.training.calibrating import calibrate, close
 from capgen.training.card import model_card
 from capgen.training.export import Weights, to_litert
 from capgen.training.features import Prepared
+from capgen.training.history import Observer
 from capgen.training.loop import DEV_BATCH, Trainer
 
 PARITY_IMAGES = 50
@@ -36,11 +37,14 @@ PARITY_IMAGES = 50
 TIE = 1e-3
 """Difference in score below which two captions are equally good, so that rounding may choose either."""
 
+MAXIMUM_COMMON = 10_000
+"""Captions at most that a captioner knows to be common."""
+
 MAXIMUM_LOSS = 0.003
 """CIDEr-D on dev that int8 weights may cost; a graph that loses more is kept with float16 weights."""
 
 
-def export_captioner(trainer: Trainer, prepared: Prepared, place: Path) -> None:
+def export_captioner(trainer: Trainer, prepared: Prepared, place: Path, observer: Observer) -> None:
     """Write the captioner that a run ends with.
 
     The weights are rounded to float16 first, so that what is scored here is exactly what is written.
@@ -49,6 +53,7 @@ def export_captioner(trainer: Trainer, prepared: Prepared, place: Path) -> None:
         trainer: Holds the best weights.
         prepared: The encoder.
         place: Where the bundle goes.
+        observer: Who is told.
 
     Raises:
         TrainingError: LiteRT does not write the same captions as Keras, or a number is not finite.
@@ -92,19 +97,15 @@ def export_captioner(trainer: Trainer, prepared: Prepared, place: Path) -> None:
         contents[bundle.NAMES] = files.json_text(trainer.names.plain()).encode()
     if trainer.options.guidance > 1:
         contents[bundle.AVERAGE] = _npy(trainer.average)
-    if trainer.options.variety:
-        contents[bundle.COMMON] = b"[]"
     with tempfile.TemporaryDirectory() as folder:
         exact, small = (_trial(Path(folder) / kind, description, contents, trainer, kind) for kind in ("float16", "int8"))
         _check_parity(trainer, exact)
         chosen = max(
             (_DevCaptions(trainer, exact), _DevCaptions(trainer, small, head_start=MAXIMUM_LOSS)), key=_DevCaptions.rank
         )
-        if trainer.options.variety:
-            plain = chosen.model.bundle
-            contents[bundle.COMMON] = _common(trainer, chosen.model)
-            varied = {**contents, bundle.DECODER: plain.read(bundle.DECODER)}
-            chosen = _DevCaptions(trainer, _model(Path(folder) / "varied", plain.description, varied))
+        if trainer.config.variety:
+            contents[bundle.COMMON] = _common(trainer, chosen.model, observer)
+            chosen = _DevCaptions(trainer, _varied(Path(folder) / "varied", trainer, chosen.model.bundle, contents))
         description = dataclasses.replace(
             chosen.model.bundle.description, calibration=chosen.calibration(), scores={"dev": chosen.scores}
         )
@@ -125,14 +126,26 @@ def _model(folder: Path, description: Description, contents: dict[str, bytes]) -
     return Model(Bundle(folder), os.cpu_count() or 1)
 
 
-def _common(trainer: Trainer, model: Model) -> bytes:
-    """List the captions that a graph says of several training pictures, as how many and the ids, the commonest first."""
-    pictures = trainer.config.own(trainer.train_pictures)
+def _common(trainer: Trainer, model: Model, observer: Observer) -> bytes:
+    """List the captions that a graph says of several training pictures, as how many and the ids, the commonest first.
+
+    Those with slots are left out: what fills them makes them different captions.
+    """
+    pictures = in_own_style(trainer.train_pictures)
     said: Counter[tuple[int, ...]] = Counter()
     for start in range(0, len(pictures), DEV_BATCH):
+        observer.on_count(start, len(pictures))
         cached = [_cached(trainer, picture) for picture in pictures[start : start + DEV_BATCH]]
         said.update(hypotheses[0].ids for hypotheses in model.search(cached) if hypotheses)
-    return files.json_text([[times, *ids] for ids, times in said.most_common() if times > 1]).encode()
+    common = Counter({ids: times for ids, times in said.items() if times > 1 and not model.wording.has_marks(ids)})
+    return files.json_text([[times, *ids] for ids, times in common.most_common(MAXIMUM_COMMON)]).encode()
+
+
+def _varied(folder: Path, trainer: Trainer, plain: Bundle, contents: dict[str, bytes]) -> Model:
+    """Make the captioner that says less often what is common."""
+    options = dataclasses.replace(plain.description.decoding, variety=trainer.config.variety)
+    description = dataclasses.replace(plain.description, decoding=options)
+    return _model(folder, description, {**contents, bundle.DECODER: plain.read(bundle.DECODER)})
 
 
 class _DevCaptions:

@@ -41,8 +41,8 @@ Data set `{training["data"]}` (fingerprint `{training["fingerprint"]}`): {traini
 ## Scores
 
 Beam {options.beam}, length power {options.length_power}, guidance {options.guidance}, variety {options.variety}; fractions,
-as the coco-caption tools define them. Dev is that of the training data set; the epoch was chosen by CIDEr-D there, so that
-its row is a little flattering.
+as the coco-caption tools define them. Dev is that of the training data set; the epoch was chosen by CIDEr-D there (without
+variety), so that its row is a little flattering.
 
 | split | images | {" | ".join(METRICS)} |
 |---|---|{"---|" * len(METRICS)}

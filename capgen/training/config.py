@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from capgen.datasets.prepared import in_own_style
 from capgen.errors import ConfigError, TrainingError
 from capgen.training.decoders import DECODERS
 from capgen.training.encoders import PROBABILITIES, Encoder
@@ -49,7 +50,7 @@ class TrainingConfig:
     batch_size: int = _field(64, "images a step", at_least=1)
     epochs: int = _field(7, "passes over the training images; the learning rate falls to zero over them", at_least=0)
     encoder_epochs: int = _field(
-        0, "passes before those in which the encoder's last blocks are trained along, with mirrored views", at_least=0
+        0, "passes before those in which the encoder's last blocks are trained along; prepare with --views flip", at_least=0
     )
     encoder_share: float = _field(0.1, "step size of the encoder as a share of the decoder's", at_least=0, at_most=1)
     learning_rate: float = _field(1e-3, "peak step size of Adam", at_least=0)
@@ -75,7 +76,7 @@ class TrainingConfig:
         1.0, "how much more the image counts in a search than what is said of any; 1 for no more", at_least=1, at_most=5
     )
     variety: float = _field(
-        0.0, "what a caption loses in a search, times the logarithm of how many training images it is said of", at_least=0
+        0.0, "what a caption loses in a beam search, times the log of how many training images it is said of", at_least=0
     )
     seed: int = _field(0, "seed of weights, dropout and order", at_least=0)
 
@@ -92,14 +93,9 @@ class TrainingConfig:
         if not self.epochs + self.encoder_epochs + self.scst_epochs:
             raise ConfigError("epochs, encoder_epochs and scst_epochs are all 0; there is nothing to train")
 
-    @staticmethod
-    def own(pictures: Iterable["PreparedPicture"]) -> list["PreparedPicture"]:
-        """Choose the pictures whose captions are in the captioner's own style."""
-        return [picture for picture in pictures if not picture.style]
-
     def judged(self, pictures: Iterable["PreparedPicture"]) -> list["PreparedPicture"]:
         """Choose the pictures that captions are drawn for: with human ones enough, in the captioner's own style."""
-        return [picture for picture in self.own(pictures) if len(picture.captions) >= self.captions_per_image]
+        return [picture for picture in in_own_style(pictures) if len(picture.captions) >= self.captions_per_image]
 
     def check(self, encoder: Encoder, pictures: Iterable["PreparedPicture"], *, begun: bool) -> None:
         """Make sure that a run can reach its end.

@@ -154,7 +154,10 @@ def prepare_encoder(encoder: Encoder, weights: Path | None = None) -> Prepared:
 def _key(encoder: Encoder, weights: Path | None) -> str:
     """Identify the numbers that an encoder gives: architecture, weights, preprocessing."""
     weights_hash = files.sha256(weights) if weights else encoder.origin
-    recipe = (encoder.name, weights_hash, repr(encoder.preprocessing), str(encoder.revision))
+    revision = str(encoder.revision)
+    if encoder.given_revision and weights != encoder.weights_file:
+        revision += f".{encoder.given_revision}"
+    recipe = (encoder.name, weights_hash, repr(encoder.preprocessing), revision)
     return hashlib.sha256("\n".join(recipe).encode()).hexdigest()[:16]
 
 

@@ -62,6 +62,9 @@ class Observer(Protocol):
     def on_describe(self, done: int, total: int) -> None:
         """Called for each picture described by an encoder that was trained along."""
 
+    def on_count(self, done: int, total: int) -> None:
+        """Called while what is said of the training pictures is counted, at the end."""
+
     def on_epoch(self, epoch: Epoch, *, best: bool) -> None:
         """Called after each epoch; ``best`` when its captions beat all before."""
 

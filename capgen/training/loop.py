@@ -13,7 +13,7 @@ import numpy as np
 from keras import ops
 
 from capgen import decoding, metrics
-from capgen.datasets.prepared import PreparedDataset, PreparedPicture
+from capgen.datasets.prepared import PreparedDataset, PreparedPicture, in_own_style
 from capgen.errors import TrainingError
 from capgen.names import Guess, Names
 from capgen.training import checkpoints
@@ -210,12 +210,9 @@ class Trainer:
 
     @property
     def options(self) -> decoding.DecodingOptions:
-        """How dev is captioned, and the bundle's default."""
+        """How dev is captioned, and the bundle's default but for variety: what is common is known at the end."""
         guidance = 1.0 if self.seeing else self.config.guidance  # what an average picture is changes as the encoder learns
-        config = self.config
-        return decoding.DecodingOptions(
-            beam=config.beam, length_power=config.length_power, guidance=guidance, variety=config.variety
-        )
+        return decoding.DecodingOptions(beam=self.config.beam, length_power=self.config.length_power, guidance=guidance)
 
     def _sample(self, picture: PreparedPicture, said: list[list[str]]) -> Sample:
         return Sample(
@@ -235,7 +232,7 @@ class Trainer:
         """Choose the names that are said through slots: those that are rare in the style that the captioner writes in."""
         if not self.config.slots_below:
             return None
-        own = (caption for picture in self.config.own(self.train_pictures) for caption in picture.captions)
+        own = (caption for picture in in_own_style(self.train_pictures) for caption in picture.captions)
         return Names.imagenet().rarer_than(self.config.slots_below, own)
 
     def _batches(self, samples: list[Sample], **order: Any) -> CaptionBatches:

@@ -22,7 +22,7 @@ import numpy as np
 from capgen import bundle, files, paths
 from capgen.bundle import Bundle
 from capgen.datasets import prepared
-from capgen.datasets.prepared import PreparedDataset
+from capgen.datasets.prepared import PreparedDataset, in_own_style
 from capgen.errors import ConfigError, TrainingError, UsageError
 from capgen.report.trained import RunReport
 from capgen.training import config as configs
@@ -147,7 +147,7 @@ def go(folder: Path, observer: Observer) -> Path:
 
         trainer, ready = _trained(folder, observer, held)
         place = _place(folder)
-        export_captioner(trainer, ready, place)
+        export_captioner(trainer, ready, place, observer)
         files.write_text(folder / FINISHED, f"{place}\n")
         for leftover in (CHECKPOINT, BEST):
             (folder / leftover).unlink(missing_ok=True)
@@ -287,7 +287,7 @@ def _describe(
     if config.epochs:
         seen = train
     elif config.variety:  # what is said of them is counted
-        seen = config.own(train)
+        seen = in_own_style(train)
     else:
         seen = config.judged(train) if config.scst_epochs else []
     wanted = [*seen, *data.split("dev")]

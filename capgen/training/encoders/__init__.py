@@ -37,6 +37,7 @@ class Encoder:
         sharpness: What the logits of its ImageNet head are multiplied by, as pictures larger than those that it was trained
             on make it less sure than it should be.
         revision: Raised whenever the code that builds it changes its numbers, so that cached features are not reused.
+        given_revision: The same for what changes only the numbers of other weights than its own.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Encoder:
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
     sharpness: float = 1.0
     revision: int = 1
+    given_revision: int = 0
 
     @property
     def weights_file(self) -> Path:
@@ -88,7 +90,7 @@ _LITE0 = {"grid": (49, 1280), "middle": (49, 192), PROBABILITIES: (1, 1000)}
 ENCODERS = {
     encoder.name: encoder
     for encoder in (
-        Encoder("efficientnet-lite0", "efficientnet_lite", _LITE0, _LITE, shipped=True, revision=3),
+        Encoder("efficientnet-lite0", "efficientnet_lite", _LITE0, _LITE, shipped=True, revision=3, given_revision=1),
         Encoder(
             "efficientnet-lite2",
             "efficientnet_lite",
@@ -98,6 +100,7 @@ ENCODERS = {
             preprocessing=Preprocessing(size=288),
             sharpness=1.5,
             revision=4,
+            given_revision=1,
         ),
         Encoder("vgg16", "applications", {"grid": (49, 512), "vector": (1, 4096)}, _KERAS),
         Encoder("resnet50", "applications", {"grid": (49, 2048)}, _KERAS),

@@ -4,8 +4,8 @@ Source: M. Tan and Q. Le, "EfficientNet", ICML 2019, and TensorFlow's EfficientN
 stem and the head and does not repeat the first and last stage.
 
 The last blocks, those after the last that halves the maps, can be trained further. An encoder whose weights hold a second
-version of them gives the grid of that version, and the probabilities of the first, whose head knows ImageNet's classes. As
-it is trained on pictures and their mirror images, its grid is the mean of both: two looks tell more than one.
+version of them gives the grid of that version, and the probabilities of the first, whose head knows ImageNet's classes. Its
+grid is the mean of those of the picture and of its mirror image, which tells more than one look.
 """
 
 import math
