@@ -1,20 +1,24 @@
-"""All scores of a captioner on a split, greedily and with its own beam: python benchmarks/quality.py SOURCE [MODEL] [SPLIT].
+"""All scores of a captioner on a split, greedily and with its own beam.
 
-SOURCE is what ``capgen evaluate --references`` takes.
+python benchmarks/quality.py SOURCE [MODEL] [SPLIT] [NAME=VALUE...]
+
+SOURCE is what ``capgen evaluate --references`` takes; NAME=VALUE changes the search, as in ``guidance=1.25 variety=0``.
 """
 
 import dataclasses
+import json
 import sys
 from pathlib import Path
 
 from capgen import Captioner, evaluation
 
 
-def main(source: Path, model: str | None, split: str) -> None:
+def main(source: Path, model: str | None, split: str, settings: list[str]) -> None:
     """Print a table in Markdown, in hundredths."""
     truth = evaluation.from_source(source, split)
     captioner = Captioner.load(model)
-    own = captioner.options
+    pairs = (setting.split("=", 1) for setting in settings)
+    own = dataclasses.replace(captioner.options, **{name: json.loads(value) for name, value in pairs})
     print(f"{source.name} {split}, {len(truth.references)} images")
     for options in (dataclasses.replace(own, beam=1), own):
         (found,) = evaluation.evaluate([evaluation.predict(captioner, truth.references, options)], truth)
@@ -28,4 +32,5 @@ def main(source: Path, model: str | None, split: str) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2] if len(sys.argv) > 2 else None, sys.argv[3] if len(sys.argv) > 3 else "dev")
+    model, split, *settings = [*sys.argv[2:], *(None, "dev")[len(sys.argv) - 2 :]]
+    main(Path(sys.argv[1]), model, split, settings)
