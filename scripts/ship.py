@@ -44,8 +44,9 @@ capgen train everyday --config everyday
 All but Flickr8k are selections, in whose place any captioned photographs can be taken.
 
 The run was stopped after the encoder's twelve epochs, by plan, and went on by `--resume` with code in which the encoder
-describes a picture and its mirror image, and with variety; of the three self-critical rounds the second was best ("4 epochs"
-above are a look at where they began and the three). How much a search is guided, how much it favours names and variety, and
+describes a picture and its mirror image, and with variety (the rounds at a length power of 0.9; what was chosen then was put
+into the run's `config.json`, and is in the recipe); of the three self-critical rounds the second was best ("4 epochs" above
+are a look at where they began and the three). How much a search is guided, how much it favours names and variety, and
 the length power were chosen on dev with what came of it: Flickr8k's dev split and 130 images of that of coco_photographs, so
 that their rows below are a little flattering, too.
 """
