@@ -337,12 +337,6 @@ def test_the_average_picture_of_a_captioner_that_is_guided_is_read(tmp_path):
     assert (found.average.dtype, found.average.tolist()) == (np.float32, average.tolist())
 
 
-def test_guidance_without_an_average_picture_is_refused(tmp_path):
-    bundle.write(tmp_path / "tiny", GUIDED, CONTENTS)
-    with pytest.raises(BundleError, match=r"guidance without average\.npy"):
-        Bundle(tmp_path / "tiny")
-
-
 @pytest.mark.parametrize(
     "data",
     [b"", b"no array", npy(np.zeros(3)), npy(np.full((2, 2), np.nan)), npy(np.array([["a"]])), npy(np.zeros((2, 2)))[:-3]],
@@ -364,9 +358,12 @@ def test_the_common_captions_of_a_captioner_with_variety_are_read(tmp_path):
         assert found.common == {(4, 3): 7, (4,): 2}
 
 
-def test_variety_without_common_captions_is_refused(tmp_path):
-    bundle.write(tmp_path / "tiny", VARIED, CONTENTS)
-    with pytest.raises(BundleError, match=r"variety without common\.json"):
+@pytest.mark.parametrize(
+    ("description", "missing"), [(GUIDED, r"guidance without average\.npy"), (VARIED, r"variety without common\.json")]
+)
+def test_a_search_without_the_file_that_it_needs_is_refused(tmp_path, description, missing):
+    bundle.write(tmp_path / "tiny", description, CONTENTS)
+    with pytest.raises(BundleError, match=missing):
         Bundle(tmp_path / "tiny")
 
 
