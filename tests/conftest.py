@@ -1,12 +1,15 @@
 """What the tests share: places of their own, a drawn data set, a small captioner trained on it, the command."""
 
+import fcntl
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from PIL import Image, ImageDraw
@@ -95,6 +98,12 @@ def places(tmp_path, monkeypatch):
 
 
 @pytest.fixture
+def without_java(monkeypatch):
+    """METEOR's Java would take most of the time; what it says is tested where it is computed."""
+    monkeypatch.setenv("PATH", str(Path(sys.executable).parent))
+
+
+@pytest.fixture
 def caption(places):
     """``capgen caption``, greedy and in this process."""
     from typer.testing import CliRunner
@@ -104,6 +113,20 @@ def caption(places):
     before = signal.getsignal(signal.SIGTERM)
     yield lambda *arguments: CliRunner().invoke(app, ["caption", "--beam", "1", *map(str, arguments)])
     signal.signal(signal.SIGTERM, before)
+
+
+def here(*arguments, env=None):
+    """Run the command in this process, which need not import all that it uses again."""
+    from typer.testing import CliRunner
+
+    from capgen.cli import app
+
+    before = signal.getsignal(signal.SIGTERM)
+    done = CliRunner().invoke(app, list(map(str, arguments)), env=env)
+    signal.signal(signal.SIGTERM, before)
+    if done.exception and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    return subprocess.CompletedProcess(arguments, done.exit_code, done.stdout, done.stderr)
 
 
 def capgen(*arguments, env=None, cwd=None):
@@ -119,31 +142,90 @@ def capgen(*arguments, env=None, cwd=None):
 
 
 class Studio:
-    """A session's places with a prepared data set named ``shapes``."""
+    """Places with a prepared data set named ``shapes``."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, source):
         self.folder = folder
         self.env = {"CAPGEN_CACHE_DIR": str(folder / "cache"), "CAPGEN_DATA_DIR": str(folder / "user")}
-        self.source = draw_dataset(folder / "shapes", 60)
+        self.source = source
 
     def run(self, *arguments, **more):
+        """Run the command in this process, with more in its environment."""
+        return here(*arguments, env={**self.env, **more})
+
+    def process(self, *arguments, **more):
+        """Run it as a user would."""
         return capgen(*arguments, env={**self.env, **more})
+
+    def copy(self, folder):
+        """The same in another folder; the pictures stay where they are."""
+        shutil.copytree(self.folder, folder, dirs_exist_ok=True)
+        return Studio(folder, self.source)
+
+
+def of_all_workers(tmp_path_factory, name, make):
+    """A folder that is filled once, by the worker that wants it first."""
+    place = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        place = place.parent
+    folder = place / name
+    with (place / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "made").exists():
+            made = make(folder)
+            (folder / "made").write_text(made)
+    return folder
 
 
 @pytest.fixture(scope="session")
-def studio(tmp_path_factory):
+def first_studio(tmp_path_factory):
     """The drawn data set, prepared with the smaller encoder and mirrored views."""
-    made = Studio(tmp_path_factory.mktemp("studio"))
-    done = made.run("prepare", made.source, "--encoder", "efficientnet-lite0", "--views", "flip")
-    assert done.returncode == 0, done.stderr
+
+    def make(folder):
+        made = Studio(folder / "studio", draw_dataset(folder / "shapes", 60))
+        done = made.process("prepare", made.source, "--encoder", "efficientnet-lite0", "--views", "flip")
+        assert done.returncode == 0, done.stderr
+        return done.stderr
+
+    folder = of_all_workers(tmp_path_factory, "prepared", make)
+    return Studio(folder / "studio", folder / "shapes")
+
+
+@pytest.fixture(scope="session")
+def first_captioner(first_studio, tmp_path_factory):
+    """That studio with a small attention captioner, named ``shapes``, trained on it."""
+
+    def make(folder):
+        made = first_studio.copy(folder / "studio")
+        settings = [part for setting in SETTINGS for part in ("--set", setting)]
+        done = made.process("train", "shapes", "--epochs", "20", *settings)
+        assert done.returncode == 0, done.stderr
+        return json.dumps({"stdout": done.stdout, "stderr": done.stderr})
+
+    folder = of_all_workers(tmp_path_factory, "trained", make)
+    made = Studio(folder / "studio", first_studio.source)
+    made.trained = SimpleNamespace(**json.loads((folder / "made").read_text()))
     return made
 
 
-@pytest.fixture(scope="session")
-def captioner(studio):
-    """The studio with a small attention captioner, named ``shapes``, trained on it."""
-    settings = [part for setting in SETTINGS for part in ("--set", setting)]
-    done = studio.run("train", "shapes", "--epochs", "20", *settings)
-    assert done.returncode == 0, done.stderr
-    studio.trained = done
-    return studio
+@pytest.fixture(scope="module")
+def studio(first_studio, tmp_path_factory):
+    """A file's own copy of the prepared data set: what its tests leave behind is not there for another file's."""
+    return first_studio.copy(tmp_path_factory.mktemp("studio"))
+
+
+@pytest.fixture(scope="module")
+def captioner(first_captioner, tmp_path_factory):
+    """A file's own copy of the captioner that was trained on it."""
+    made = first_captioner.copy(tmp_path_factory.mktemp("captioner"))
+    made.trained = first_captioner.trained
+    return made
+
+
+@pytest.fixture
+def small(places, first_captioner):
+    """That small captioner as the one to caption with, where what is said does not matter."""
+    (places / "data/models").mkdir(parents=True)
+    (places / "data/models/shapes").symlink_to(first_captioner.folder / "user/models/shapes")
+    (places / "data/default-captioner").write_text("shapes\n")
+    return places

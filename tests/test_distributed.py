@@ -159,7 +159,7 @@ def test_a_killed_process_ends_the_run_with_a_line_and_one_process_goes_on(toget
     assert said.splitlines()[-1] == f"capgen: {groups.LOST}"
     assert "Traceback" not in said
     assert not second.communicate()[1].count("Traceback")
-    done = together.run("train", "together", "--resume", "--devices", "1", **QUICK)
+    done = together.process("train", "together", "--resume", "--devices", "1", **QUICK)
     assert done.returncode == 0, done.stderr
     assert "epoch 1:" not in done.stderr
     assert "epoch 3:" in done.stderr
@@ -237,7 +237,7 @@ def test_nothing_that_is_told_is_unpickled():
 def test_a_port_that_is_taken_is_one_line(together):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
-        done = together.run("train", "together", "--coordinator", address, "--processes", "2", "--process-id", "0")
+        done = together.process("train", "together", "--coordinator", address, "--processes", "2", "--process-id", "0")
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1].startswith(f"capgen: cannot listen at {address}")
     assert "Traceback" not in done.stderr

@@ -1,17 +1,11 @@
 """``capgen evaluate``, as a command."""
 
 import json
-import sys
-from pathlib import Path
 
 import pytest
 from conftest import draw_dataset
 
-
-@pytest.fixture(autouse=True)
-def without_java(monkeypatch):
-    """METEOR's Java would take most of the time; what it says is tested where it is computed."""
-    monkeypatch.setenv("PATH", str(Path(sys.executable).parent))
+pytestmark = pytest.mark.usefixtures("without_java")
 
 
 def test_a_captioner_is_scored_on_a_split_and_its_predictions_are_kept(captioner, tmp_path):

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import capgen
+from conftest import capgen, here
 from PIL import Image, ImageDraw
 
 from capgen.captioner import Captioner
@@ -63,9 +63,9 @@ class Shelf:
             scrawl(self.folder / name, seed)
         return self
 
-    def run(self, *arguments, **options):
+    def run(self, *arguments):
         """Caption the folder."""
-        return capgen("caption", "--beam", "1", "-r", self.folder, *arguments, env=self.env, **options)
+        return here("caption", "--beam", "1", "-r", self.folder, *arguments, env=self.env)
 
     def told(self, *arguments):
         """Caption the folder; return what became of each file."""
@@ -194,7 +194,7 @@ def test_no_caption_is_ever_assigned_to_another_file(shelf, places):
     assert len(set(alone.values())) == len(alone)
 
     arguments = ("--temperature", "1.5", "--seed", "5", "--sidecar", ".txt", "--output", shelf.place / "o.jsonl")
-    capgen("caption", "--beam", "1", *paths, *arguments, env=shelf.env)
+    here("caption", "--beam", "1", *paths, *arguments, env=shelf.env)
     rows = [json.loads(line) for line in (shelf.place / "o.jsonl").read_text().splitlines()]
     assert [row["path"] for row in rows] == list(map(str, paths))
     assert {Path(row["path"]): row["caption"] for row in rows if row["caption"]} == alone
@@ -312,10 +312,11 @@ def test_a_picture_that_is_reached_by_two_names_has_its_caption_added_once(shelf
 
 
 @pytest.mark.parametrize("flags", [("--sidecar", ".txt"), ("--xmp",), ("--sidecar", "txt", "--output-dir", "out")])
-def test_two_pictures_that_want_the_same_file_are_named_before_anything_is_written(shelf, flags):
+def test_two_pictures_that_want_the_same_file_are_named_before_anything_is_written(shelf, flags, monkeypatch):
+    monkeypatch.chdir(shelf.place)
     shelf.fill(["a.png", "a.jpg", "b.png"])
     before = snapshot(shelf.place)
-    done = shelf.run(*flags, "--report", shelf.place / "report.jsonl", cwd=shelf.place)
+    done = shelf.run(*flags, "--report", shelf.place / "report.jsonl")
     assert done.returncode == 2
     assert f"{shelf.folder / 'a.jpg'} and {shelf.folder / 'a.png'} would share " in done.stderr
     assert "b.png" not in done.stderr
@@ -507,7 +508,7 @@ def test_paths_come_from_a_list(shelf):
     shelf.fill()
     listed = shelf.place / "list"
     listed.write_text(f"{shelf.folder}/c.png\r\n\n{shelf.folder}/a.png")
-    done = capgen("caption", "--beam", "1", "--from-file", listed, shelf.folder / "b.png", env=shelf.env)
+    done = here("caption", "--beam", "1", "--from-file", listed, shelf.folder / "b.png", env=shelf.env)
     assert [Path(line.split("\t")[0]).name for line in done.stdout.splitlines()] == ["b.png", "c.png", "a.png"]
 
 
@@ -559,7 +560,7 @@ def test_patterns_choose_among_the_files_of_a_folder(shelf):
 
 def test_a_file_that_is_named_by_two_arguments_is_captioned_once(shelf):
     shelf.fill(NAMES[:2])
-    done = capgen("caption", "--beam", "1", "-r", shelf.folder, shelf.folder / "a.png", env=shelf.env)
+    done = here("caption", "--beam", "1", "-r", shelf.folder, shelf.folder / "a.png", env=shelf.env)
     assert len(done.stdout.splitlines()) == 2
 
 
@@ -574,7 +575,7 @@ def test_shards_put_together_are_one_run(shelf, form):
     for number, part in enumerate(parts, 1):
         assert shelf.run("--output", part, "--format", form, "--shard", f"{number}/2").returncode == 0
     merged = shelf.place / "merged"
-    assert capgen("merge", *parts, "--output", merged, "--format", form).returncode == 0
+    assert here("merge", *parts, "--output", merged, "--format", form).returncode == 0
     lines = sorted((shelf.place / "one").read_text().splitlines())
     assert sorted("".join(part.read_text() for part in parts).splitlines()) == lines
     assert sorted(merged.read_text().splitlines()) == lines
@@ -852,7 +853,7 @@ def test_a_name_in_a_list_is_no_pattern(shelf):
     shelf.fill(NAMES[:1])
     names = shelf.place / "list"
     names.write_text(f"{shelf.folder}/gone[1].png\n{shelf.folder}/a.png\n")
-    done = capgen("caption", "--beam", "1", "--from-file", names, "--report", shelf.place / "r.jsonl", env=shelf.env)
+    done = here("caption", "--beam", "1", "--from-file", names, "--report", shelf.place / "r.jsonl", env=shelf.env)
     rows = map(json.loads, (shelf.place / "r.jsonl").read_text().splitlines())
     assert [row["status"] for row in rows] == ["vanished", "captioned"]
     assert done.returncode == 3
@@ -866,12 +867,12 @@ def test_a_dry_run_names_the_line_that_would_be_added_beside_a_sidecar_that_exis
 
 
 def test_what_cannot_be_captioned_is_not_promised_by_a_dry_run(shelf):
-    done = capgen("caption", shelf.folder, shelf.folder / "gone.png", "--dry-run", env=shelf.env)
+    done = here("caption", shelf.folder, shelf.folder / "gone.png", "--dry-run", env=shelf.env)
     assert done.stdout.count("would fail") == 2
 
 
 def test_a_folder_that_is_not_there_cannot_be_watched(shelf):
-    done = capgen("caption", "--watch", "-r", shelf.place / "typo", env=shelf.env)
+    done = here("caption", "--watch", "-r", shelf.place / "typo", env=shelf.env)
     assert done.returncode == 2
     assert "typo to watch" in done.stderr
 
@@ -902,7 +903,7 @@ def test_a_watched_pattern_that_matches_nothing_hides_no_other(shelf):
 @pytest.mark.parametrize("more", [["--prefix", "P "], ["--format", "jsonl"], ["--fail-fast"], ["--min-confidence", "0.5"]])
 def test_a_sheet_takes_no_options_that_it_would_not_heed(shelf, more):
     photograph = shelf.fill(NAMES[:1]).folder / NAMES[0]
-    done = capgen("caption", photograph, "--explain", shelf.place / "sheet.png", *more, env=shelf.env)
+    done = here("caption", photograph, "--explain", shelf.place / "sheet.png", *more, env=shelf.env)
     assert done.returncode == 2
     assert "one photograph" in done.stderr
     assert not (shelf.place / "sheet.png").exists()

@@ -171,17 +171,17 @@ def test_a_prepare_killed_in_the_middle_goes_on(studio, tmp_path):
     process = subprocess.Popen(
         [Path(sys.executable).with_name("capgen"), *arguments], env={**os.environ, **studio.env}, stderr=subprocess.DEVNULL
     )
-    store = next((studio.folder / "cache/features").iterdir())
-    before = set(store.glob("*.json"))
-    while not (set(store.glob("*.json")) - before) and process.poll() is None:
+    store = studio.folder / "cache/features"
+    before = set(store.rglob("*.json"))
+    while not (set(store.rglob("*.json")) - before) and process.poll() is None:
         time.sleep(0.01)
     process.kill()
     process.wait()
-    first = {path: path.stat().st_mtime_ns for path in store.iterdir() if path.suffix in {".json", ".npy"}}
+    first = {path: path.stat().st_mtime_ns for path in store.rglob("*") if path.suffix in {".json", ".npy"}}
     done = studio.run(*arguments)
     assert done.returncode == 0, done.stderr
     assert all(path.stat().st_mtime_ns == then for path, then in first.items())
-    rows = [len(json.loads(path.read_text())) for path in set(store.glob("*.json")) - before]
+    rows = [len(json.loads(path.read_text())) for path in set(store.rglob("*.json")) - before]
     assert sorted(rows) == [44, 256]
 
 

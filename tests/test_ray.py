@@ -29,6 +29,9 @@ RAY = Path(sys.executable).with_name("ray")
 SETTINGS = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled"}
 
 
+pytestmark = pytest.mark.usefixtures("small")
+
+
 @pytest.fixture(scope="module")
 def photographs(tmp_path_factory):
     """Drawn pictures in two folders, and three files that are none."""

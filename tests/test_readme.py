@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from conftest import COLOURS, ROOT, SHAPES, capgen, draw
+from conftest import COLOURS, ROOT, SHAPES, draw, here
 
 README = (ROOT / "README.md").read_text()
 
@@ -80,4 +80,4 @@ def test_the_whole_path_runs_on_a_small_data_set_in_flickr8ks_layout(environment
 
 def test_every_option_of_every_command_in_the_readme_exists():
     for command, flag in set(re.findall(r"capgen ((?:models )?\w+)[^`\n]*?(--[a-z-]+)", README)):
-        assert flag in capgen(*command.split(), "--help").stdout, (command, flag)
+        assert flag in here(*command.split(), "--help").stdout, (command, flag)

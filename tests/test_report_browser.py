@@ -66,9 +66,11 @@ def folder(tmp_path_factory):
         attention[name] = Attention(tuple(words), np.stack([blob(index + 9 * place) for place in range(len(words))]))
     captions["063.png"] = HOSTILE
     attention["063.png"] = None
-    write(folder / "report.html", references, captions, attention)
     absent = [Reference(reference.id, None, reference.captions) for reference in references[:5]]
-    write(folder / "absent.html", absent, {name: captions[name] for name in list(captions)[:5]}, {})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PATH", "")  # where METEOR's Java, which takes its time, is not found
+        write(folder / "report.html", references, captions, attention)
+        write(folder / "absent.html", absent, {name: captions[name] for name in list(captions)[:5]}, {})
     return folder
 
 

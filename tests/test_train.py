@@ -101,7 +101,7 @@ def test_a_stopped_run_goes_on_to_the_same_weights_bit_for_bit(studio, whole, tm
     assert "Traceback" not in said
     assert "capgen train shapes --resume" in said or how == signal.SIGKILL
     assert not stopped.exists()
-    done = studio.run("train", "shapes", "--resume", PYTHONHASHSEED="77")
+    done = studio.process("train", "shapes", "--resume", PYTHONHASHSEED="77")
     assert done.returncode == 0, done.stderr
     assert "epoch 1:" not in done.stderr
     expected, found = weights(whole), weights(stopped)
@@ -186,6 +186,7 @@ def test_training_goes_on_from_a_captioner_and_learns_new_words(captioner, tmp_p
     assert after.description.decoder["state"] == before.description.decoder["state"]
 
 
+@pytest.mark.usefixtures("without_java")
 def test_a_captioner_with_variety_knows_what_it_says_of_many_training_images_and_says_it_less(captioner, tmp_path):
     out, scores, source = tmp_path / "varied", tmp_path / "scores.json", tmp_path / "uneven"
     rows = [json.loads(line) for line in (captioner.source / "captions.jsonl").read_text().splitlines()]

@@ -78,14 +78,13 @@ def begin(data: str, config: TrainingConfig, out: Path | None, begun: str | None
     place = (out or paths.models_dir() / data).resolve()
     bundle.check_place(place)
     encoder, weights = _encoder(dataset)
-    origin = None
-    if begun is not None:
-        ready = identify(encoder, weights)  # its features are not looked at
+    ready, origin = identify(encoder, weights), None
+    if begun is not None:  # which has an encoder and will have features of its own
         origin = Bundle(bundle.find(begun).resolve())
         config = _shaped_like(origin, config)
     else:
-        ready = prepare_encoder(encoder, weights)
         _must_have_features(dataset, FeatureStore(ready.store_folder))
+        prepare_encoder(encoder, weights)
     config.check(encoder, dataset.split("train"), begun=begun is not None)
     if config.encoder_epochs and (begun or MIDDLE not in encoder.outputs):
         raise ConfigError(
