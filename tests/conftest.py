@@ -29,8 +29,12 @@ SETTINGS = (
 """Settings of a captioner that learns the drawn data set in seconds."""
 
 
-LONGEST = ("test_ray.py", "test_train.py", "test_distributed.py", "test_readme.py", "test_loop.py")
-"""Files that begin first, so that no worker is left with one at the end when the other has nothing to do any more."""
+LONGEST = (
+    "test_train.py", "test_readme.py", "test_distributed.py", "test_ray.py", "test_loop.py", "test_library.py",
+    "test_captioner.py", "test_shipped.py", "test_kills.py", "test_encoders.py",
+)  # fmt: skip
+"""Files that begin first, so that no worker is left with one at the end when the other has nothing to do any more; the first
+waits for no captioner that the other worker trains."""
 
 
 def pytest_collection_modifyitems(items):
@@ -103,27 +107,33 @@ def without_java(monkeypatch):
     monkeypatch.setenv("PATH", str(Path(sys.executable).parent))
 
 
+def invoked(*arguments):
+    """Run the command in this process, which is then as it was."""
+    from typer.testing import CliRunner
+
+    from capgen.cli import app
+
+    handler, environment = signal.getsignal(signal.SIGTERM), dict(os.environ)
+    try:
+        return CliRunner().invoke(app, list(map(str, arguments)))
+    finally:
+        signal.signal(signal.SIGTERM, handler)
+        os.environ.clear()
+        os.environ.update(environment)
+
+
 @pytest.fixture
 def caption(places):
     """``capgen caption``, greedy and in this process."""
-    from typer.testing import CliRunner
-
-    from capgen.cli import app
-
-    before = signal.getsignal(signal.SIGTERM)
-    yield lambda *arguments: CliRunner().invoke(app, ["caption", "--beam", "1", *map(str, arguments)])
-    signal.signal(signal.SIGTERM, before)
+    return lambda *arguments: invoked("caption", "--beam", "1", *arguments)
 
 
 def here(*arguments, env=None):
-    """Run the command in this process, which need not import all that it uses again."""
-    from typer.testing import CliRunner
-
-    from capgen.cli import app
-
-    before = signal.getsignal(signal.SIGTERM)
-    done = CliRunner().invoke(app, list(map(str, arguments)), env=env)
-    signal.signal(signal.SIGTERM, before)
+    """Run the command as ``capgen`` does, but in this process, which has imported already what it uses."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in (env or {}).items():
+            patch.setenv(name, value)
+        done = invoked(*arguments)
     if done.exception and not isinstance(done.exception, SystemExit):
         raise done.exception
     return subprocess.CompletedProcess(arguments, done.exit_code, done.stdout, done.stderr)
@@ -164,7 +174,7 @@ class Studio:
 
 
 def of_all_workers(tmp_path_factory, name, make):
-    """A folder that is filled once, by the worker that wants it first."""
+    """A folder that is filled once, by the worker that wants it first; what ``make`` returned lies in it as ``made``."""
     place = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         place = place.parent
@@ -172,8 +182,9 @@ def of_all_workers(tmp_path_factory, name, make):
     with (place / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (folder / "made").exists():
+            shutil.rmtree(folder, ignore_errors=True)  # what one that failed has left
             made = make(folder)
-            (folder / "made").write_text(made)
+            (folder / "made").write_text(json.dumps(made))
     return folder
 
 
@@ -185,7 +196,6 @@ def first_studio(tmp_path_factory):
         made = Studio(folder / "studio", draw_dataset(folder / "shapes", 60))
         done = made.process("prepare", made.source, "--encoder", "efficientnet-lite0", "--views", "flip")
         assert done.returncode == 0, done.stderr
-        return done.stderr
 
     folder = of_all_workers(tmp_path_factory, "prepared", make)
     return Studio(folder / "studio", folder / "shapes")
@@ -200,7 +210,7 @@ def first_captioner(first_studio, tmp_path_factory):
         settings = [part for setting in SETTINGS for part in ("--set", setting)]
         done = made.process("train", "shapes", "--epochs", "20", *settings)
         assert done.returncode == 0, done.stderr
-        return json.dumps({"stdout": done.stdout, "stderr": done.stderr})
+        return {"stdout": done.stdout, "stderr": done.stderr}
 
     folder = of_all_workers(tmp_path_factory, "trained", make)
     made = Studio(folder / "studio", first_studio.source)

@@ -25,7 +25,7 @@ def library(captioner, tmp_path):
 
 
 def test_one_photograph_prints_the_caption_alone(captioner):
-    done = captioner.run("caption", "--model", "shapes", captioner.source / "images/000.png")
+    done = captioner.process("caption", "--model", "shapes", captioner.source / "images/000.png")
     assert done.returncode == 0
     assert done.stderr == ""
     assert done.stdout.strip() in {"a red circle on a pale ground", "there is a red circle"}

@@ -5,12 +5,14 @@ import json
 import pytest
 from conftest import draw_dataset
 
+from capgen import metrics
+
 pytestmark = pytest.mark.usefixtures("without_java")
 
 
 def test_a_captioner_is_scored_on_a_split_and_its_predictions_are_kept(captioner, tmp_path):
     scores = tmp_path / "scores.json"
-    done = captioner.run("evaluate", "shapes", "--data", "shapes", "--split", "dev", "--json", scores)
+    done = captioner.process("evaluate", "shapes", "--data", "shapes", "--split", "dev", "--json", scores)
     assert done.returncode == 0, done.stderr
     values = json.loads(scores.read_text())
     assert list(values)[:8] == ["BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "ROUGE-L", "CIDEr-D", "CIDEr", "images"]
@@ -23,6 +25,21 @@ def test_a_captioner_is_scored_on_a_split_and_its_predictions_are_kept(captioner
     saved = json.loads((captioner.folder / "user/predictions/shapes-beam5-shapes-dev.json").read_text())
     assert len(saved) == 12
     assert saved[0].keys() == {"image_id", "caption"}
+
+
+def test_what_java_computes_is_shown_written_and_on_the_page_and_what_it_does_not_has_its_reason(
+    captioner, tmp_path, monkeypatch
+):
+    scores, page = tmp_path / "scores.json", tmp_path / "page.html"
+    computed = ([{"METEOR": 0.1234}], {"SPICE": "its models are not here"})
+    monkeypatch.setattr(metrics, "java_scores", lambda systems, references: computed)
+    done = captioner.run("evaluate", "shapes", "--data", "shapes", "--json", scores, "--report", page)
+    assert done.returncode == 0, done.stderr
+    values = json.loads(scores.read_text())
+    assert (values["METEOR"], values["SPICE"]) == (0.1234, None)
+    assert "0.1234" in done.stdout
+    assert "its models are not here" in done.stdout
+    assert '["METEOR","0.123"],' in page.read_text().replace(" ", "")
 
 
 def test_the_score_is_the_one_training_wrote_down(captioner, tmp_path):

@@ -29,9 +29,6 @@ RAY = Path(sys.executable).with_name("ray")
 SETTINGS = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled"}
 
 
-pytestmark = pytest.mark.usefixtures("small")
-
-
 @pytest.fixture(scope="module")
 def photographs(tmp_path_factory):
     """Drawn pictures in two folders, and three files that are none."""
@@ -158,6 +155,7 @@ def test_captions_statuses_and_report_are_those_of_a_local_run_byte_for_byte(run
     assert len(there.stderr.splitlines()) == 4
 
 
+@pytest.mark.usefixtures("small")
 def test_sidecars_that_are_there_stay_and_a_second_run_does_nothing(run, photographs, places):
     folder = places / "library"
     shutil.copytree(photographs / "b", folder)
@@ -245,6 +243,7 @@ def test_a_run_that_loses_a_worker_and_then_a_node_captions_every_file_once_as_a
     assert output.read_bytes() == expected.read_bytes()
 
 
+@pytest.mark.usefixtures("small")
 def test_shards_are_those_of_a_local_run(run, photographs, places, monkeypatch):
     monkeypatch.chdir(places)
     for name in ("a", "b"):

@@ -163,8 +163,9 @@ def test_a_report_that_cannot_be_written_is_one_line_before_anything_is_captione
 
 
 def test_a_run_leaves_a_page_with_curves_samples_settings_and_data(captioner):
-    [report] = [line for line in captioner.trained.stderr.splitlines() if line.endswith(REPORT)]
-    values = data_of(Path(report.removeprefix("the run's report: ")).read_text())
+    told = dict(line.split(": ", 1) for line in captioner.trained.stderr.splitlines() if ": " in line)
+    assert told["the run's report"] == str(Path(told["run folder"]) / REPORT)
+    values = data_of(Path(told["the run's report"]).read_text())
     losses, cider, _ = values["curves"]
     count = len(losses["series"][0]["points"])
     assert [number for number, _ in cider["series"][0]["points"]] == list(range(1, count + 1))
