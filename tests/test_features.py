@@ -19,7 +19,7 @@ from capgen.training.export import to_litert
 def ready(studio, monkeypatch):
     """The studio's converted encoder."""
     monkeypatch.setenv("CAPGEN_CACHE_DIR", str(studio.folder / "cache"))
-    return features.prepare_encoder(encoder("efficientnet-lite0"))
+    return features.identify(encoder("efficientnet-lite0"))
 
 
 @pytest.fixture

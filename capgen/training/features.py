@@ -140,17 +140,6 @@ def own_encoder(captioner: Bundle) -> Iterator[Prepared]:
         yield prepared
 
 
-def prepare_encoder(encoder: Encoder, weights: Path | None = None) -> Prepared:
-    """Convert an encoder as ``in_use`` does, for a look at its store that need not last.
-
-    Raises:
-        DataError: The weights are missing or do not fit.
-        StorageError: The cache cannot be written.
-    """
-    with in_use(encoder, weights) as prepared:
-        return prepared
-
-
 def _key(encoder: Encoder, weights: Path | None) -> str:
     """Identify the numbers that an encoder gives: architecture, weights, preprocessing."""
     weights_hash = files.sha256(weights) if weights else encoder.origin

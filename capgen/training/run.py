@@ -30,16 +30,7 @@ from capgen.training.backend import load_tensorflow
 from capgen.training.config import TrainingConfig
 from capgen.training.encoders import MIDDLE, Encoder
 from capgen.training.encoders import encoder as find_encoder
-from capgen.training.features import (
-    FeatureStore,
-    Prepared,
-    extract,
-    identify,
-    in_use,
-    own_encoder,
-    prepare_encoder,
-    view_key,
-)
+from capgen.training.features import FeatureStore, Prepared, extract, identify, in_use, own_encoder, view_key
 from capgen.training.group import Group
 from capgen.training.history import History, Observer
 
@@ -84,7 +75,8 @@ def begin(data: str, config: TrainingConfig, out: Path | None, begun: str | None
         config = _shaped_like(origin, config)
     else:
         _must_have_features(dataset, FeatureStore(ready.store_folder))
-        prepare_encoder(encoder, weights)
+        with in_use(encoder, weights):  # what cannot be converted is told before there is a folder
+            pass
     config.check(encoder, dataset.split("train"), begun=begun is not None)
     if config.encoder_epochs and (begun or MIDDLE not in encoder.outputs):
         raise ConfigError(
