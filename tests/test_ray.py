@@ -16,10 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import COLOURS, capgen, draw
-from typer.testing import CliRunner
-
-from capgen.cli import app
+from conftest import COLOURS, capgen, draw, here
 
 PICTURES = 80
 MANY = 900
@@ -301,17 +298,17 @@ def test_prepare_describes_pictures_as_a_local_run_does(cluster, studio, tmp_pat
     ],
 )
 def test_what_cannot_be_is_one_line(photographs, places, options, code, said):
-    done = CliRunner().invoke(app, ["caption", str(photographs / "a/000 é.png"), *options])
-    assert (done.exit_code, done.stdout) == (code, "")
+    done = here("caption", photographs / "a/000 é.png", *options)
+    assert (done.returncode, done.stdout) == (code, "")
     assert said in done.stderr
     assert done.stderr.count("\n") == 1
 
 
 def test_an_unknown_engine_is_refused_in_a_dry_run_too_and_leaves_no_file(photographs, places):
-    picture, output = str(photographs / "a/000 é.png"), places / "captions.csv"
+    output = places / "captions.csv"
     for more in (["--dry-run"], []):
-        done = CliRunner().invoke(app, ["caption", picture, "-o", str(output), "--engine", "rya", *more])
-        assert (done.exit_code, output.exists()) == (2, False)
+        done = here("caption", photographs / "a/000 é.png", "-o", output, "--engine", "rya", *more)
+        assert (done.returncode, output.exists()) == (2, False)
 
 
 def test_a_picture_that_is_lost_while_it_is_described_is_told_as_in_a_local_run(photographs, places):
@@ -323,5 +320,5 @@ def test_a_picture_that_is_lost_while_it_is_described_is_told_as_in_a_local_run(
 
 def test_without_ray_it_says_how_to_get_it(photographs, places, monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
-    done = CliRunner().invoke(app, ["caption", str(photographs / "a/000 é.png"), "--engine", "ray"])
-    assert (done.exit_code, done.stderr) == (2, "capgen: --engine ray needs Ray: pip install 'capgen[ray]'\n")
+    done = here("caption", photographs / "a/000 é.png", "--engine", "ray")
+    assert (done.returncode, done.stderr) == (2, "capgen: --engine ray needs Ray: pip install 'capgen[ray]'\n")
