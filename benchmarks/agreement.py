@@ -15,7 +15,8 @@ from pathlib import Path
 
 from scipy.stats import kendalltau
 
-from capgen import Captioner, metrics
+from capgen import Captioner
+from capgen.evaluation import metrics
 
 Pair = tuple[str, str]
 """An image and the id of a caption, ``NAME#K``."""

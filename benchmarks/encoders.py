@@ -18,13 +18,14 @@ from pathlib import Path
 import numpy as np
 from naming import accepted_names
 
-from capgen import evaluation, images
-from capgen.litert import Graph
-from capgen.metrics import tokenize
-from capgen.names import Names
-from capgen.pipeline import map_ahead
+from capgen import images
+from capgen.captioner.backends.litert import LiteRTSession
+from capgen.captioner.slots import VisualWords
+from capgen.evaluation import evaluate as evaluation
+from capgen.evaluation.metrics import tokenize
+from capgen.storage.pipeline import map_ahead
 from capgen.training.encoders import PROBABILITIES, Encoder, encoder
-from capgen.training.export import to_litert
+from capgen.training.litert_export import to_litert
 
 MOST_FREQUENT, WORDS = 20, 600
 RIDGES = (1000, 3000, 6000, 12000, 24000)
@@ -36,7 +37,7 @@ def sized(name: str, size: int) -> Encoder:
     return dataclasses.replace(encoder(name), preprocessing=images.Preprocessing(size), sharpness=1.0)
 
 
-def described(seen: Encoder, graph: Graph, paths: Sequence[Path]) -> tuple[np.ndarray, np.ndarray]:
+def described(seen: Encoder, graph: LiteRTSession, paths: Sequence[Path]) -> tuple[np.ndarray, np.ndarray]:
     """Return mean and maximum of the cells (N, 2 D) and the logarithms of the probabilities (N, 1000)."""
     pooled, classes = [], []
     for _, pixels in map_ahead(lambda path: images.read(path, seen.preprocessing), paths, 2):
@@ -47,7 +48,7 @@ def described(seen: Encoder, graph: Graph, paths: Sequence[Path]) -> tuple[np.nd
     return np.array(pooled), np.array(classes)
 
 
-def words_seen(graph: Graph, seen: Encoder, folder: Path) -> tuple[float, float]:
+def words_seen(graph: LiteRTSession, seen: Encoder, folder: Path) -> tuple[float, float]:
     """Return R² and mean average precision of the words on dev."""
     split = {name: evaluation.from_source(folder, name).references for name in ("train", "dev")}
     said = {name: [[set(tokenize(text)) for text in row.captions] for row in rows] for name, rows in split.items()}
@@ -77,11 +78,11 @@ def precision(scores: np.ndarray, relevant: np.ndarray) -> float:
     return float((np.cumsum(ranked) / np.arange(1, len(ranked) + 1))[ranked].mean()) if ranked.any() else float("nan")
 
 
-def classes_seen(graph: Graph, seen: Encoder, folder: Path) -> tuple[float, float, float, float]:
+def classes_seen(graph: LiteRTSession, seen: Encoder, folder: Path) -> tuple[float, float, float, float]:
     """Return the share that is named, the loss as it is, the best sharpness and the loss with it."""
     accepted = accepted_names()
     indices = {
-        label: [i for name in Names.imagenet().names if {name.singular, name.plural} & names for i in name.classes]
+        label: [i for name in VisualWords.imagenet().names if {name.singular, name.plural} & names for i in name.classes]
         for label, names in accepted.items()
     }
     rows = [json.loads(line) for line in (folder / "labels.jsonl").read_text().splitlines()]
@@ -105,7 +106,7 @@ def main(flickr8k: Path, named_objects: Path, name: str, sizes: Sequence[int]) -
         seen = sized(name, size)
         with tempfile.TemporaryDirectory() as folder:
             to_litert({"encode": seen.build()}, Path(folder) / "encoder.tflite")
-            graph = Graph(Path(folder) / "encoder.tflite", threads=2)
+            graph = LiteRTSession(Path(folder) / "encoder.tflite", threads=2)
             explained, ranked = words_seen(graph, seen, flickr8k)
             named, loss, sharpness, sharpened = classes_seen(graph, seen, named_objects)
         print(f"{size}  {explained:.4f}  {ranked:.4f}  {named:.3f}  {loss:.3f}  {sharpness}  {sharpened:.3f}", flush=True)

@@ -7,8 +7,8 @@ import resource
 import sys
 from pathlib import Path
 
-from capgen.captioner import Captioner
-from capgen.selection import Selection
+from capgen.captioner.captioner import Captioner
+from capgen.inputs.selection import Selection
 
 
 def peak_mb() -> float:

@@ -18,7 +18,7 @@ from pycocoevalcap.cider.cider import Cider
 from pycocoevalcap.rouge.rouge import Rouge
 from pycocoevalcap.tokenizer.ptbtokenizer import PTBTokenizer
 
-from capgen import metrics
+from capgen.evaluation import metrics
 
 COUNTS = (1_000, 40_000)
 REPEATS = 3

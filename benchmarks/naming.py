@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from capgen import Captioner
-from capgen.names import Names
+from capgen.captioner.slots import VisualWords
 
 ACCEPTED = Path(__file__).with_name("naming.tsv")
 
@@ -25,7 +25,7 @@ def accepted_names() -> dict[str, set[str]]:
 
 def phrases(accepted: dict[str, set[str]]) -> re.Pattern[str]:
     """Match every name there is, the longest first."""
-    known = {form for name in Names.imagenet().names for form in (name.singular, name.plural)}
+    known = {form for name in VisualWords.imagenet().names for form in (name.singular, name.plural)}
     every = sorted(known.union(*accepted.values()), key=len, reverse=True)
     return re.compile(rf"(?<![\w-])(?:{'|'.join(map(re.escape, every))})(?![\w-])")
 

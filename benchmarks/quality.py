@@ -10,7 +10,8 @@ import json
 import sys
 from pathlib import Path
 
-from capgen import Captioner, evaluation
+from capgen import Captioner
+from capgen.evaluation import evaluate as evaluation
 
 
 def main(source: Path, model: str | None, split: str, settings: list[str]) -> None:

@@ -17,10 +17,12 @@ import numpy as np
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 
-from capgen import evaluation, files, report
-from capgen.report import evaluated as pages
-from capgen.results import Attention
-from capgen.vocabulary import words
+from capgen.captioner.results import Attention
+from capgen.captioner.vocabulary import words
+from capgen.evaluation import evaluate as evaluation
+from capgen.evaluation import report
+from capgen.evaluation.report import evaluated as pages
+from capgen.storage import files
 
 COUNT, RUNS = 1000, 5
 

@@ -19,10 +19,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from capgen.captioner import Captioner
-from capgen.cluster import Cluster
-from capgen.clustered import ClusteredCaptioner
-from capgen.selection import Selection
+from capgen.batch.engines.clustered import ClusteredCaptioner
+from capgen.batch.engines.ray import Cluster
+from capgen.captioner.captioner import Captioner
+from capgen.inputs.selection import Selection
 
 SHARE = 2_000
 COUNTS = (1_000, 10_000, 100_000)

@@ -18,10 +18,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from capgen import bundle, images
-from capgen.captioner import Captioner
-from capgen.litert import Graph
-from capgen.selection import Selection
+from capgen import images
+from capgen.captioner import bundle
+from capgen.captioner.backends.litert import LiteRTSession
+from capgen.captioner.captioner import Captioner
+from capgen.inputs.selection import Selection
 
 THREADS = 2
 BATCHES = (1, 2, 4, 8)
@@ -31,7 +32,7 @@ CLASSIC = "tutorials' scheme"
 CLASSIC_WORDS, CLASSIC_LONGEST = 10, 34
 
 
-def bare_encoder(graph: Graph, pixels: np.ndarray, batch: int) -> None:
+def bare_encoder(graph: LiteRTSession, pixels: np.ndarray, batch: int) -> None:
     """Run the encoder alone, on pictures decoded before: (N, S, S, 3) float32."""
     for first in range(0, len(pixels), batch):
         graph.run("encode", {"image": pixels[first : first + batch]})
@@ -70,7 +71,7 @@ def classic() -> Callable[[list[Path]], None]:
 def main(folder: Path, count: int) -> None:
     """Let all sides take a share of the photographs in turn, so that a drifting machine slows them alike."""
     captioner = Captioner.load(threads=THREADS)
-    graph = Graph(captioner.bundle.graph(bundle.ENCODER), THREADS)
+    graph = LiteRTSession(captioner.bundle.graph(bundle.ENCODER), THREADS)
     paths = [found.path for found in Selection(recursive=True).find([str(folder)])][:count]
     preprocessing = captioner.bundle.description.preprocessing
     pixels = np.stack([images.read(path, preprocessing) for path in paths[:SHARE]]).astype(np.float32)
@@ -102,7 +103,7 @@ def main(folder: Path, count: int) -> None:
         print(f"{name:>22}: {rates[name]:6.1f} images/s, {ratios}")
 
 
-def _bare(graph: Graph, pixels: np.ndarray, batch: int, part: list[Path]) -> None:
+def _bare(graph: LiteRTSession, pixels: np.ndarray, batch: int, part: list[Path]) -> None:
     bare_encoder(graph, pixels[: len(part)], batch)
 
 

@@ -15,6 +15,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
+from capgen.captioner.vocabulary import END, START
 from capgen.training.batches import teacher_forced
 from capgen.training.config import TrainingConfig
 from capgen.training.decoders import DECODERS
@@ -22,7 +23,6 @@ from capgen.training.decoders.attention import AttentionDecoder
 from capgen.training.decoders.decoder import Decoder, Shape
 from capgen.training.decoders.merge import MergeDecoder, image_vector
 from capgen.training.losses import CaptionLoss
-from capgen.vocabulary import END, START
 
 IMAGES, CAPTIONS = 64, 5
 MEAN_WORDS, SPREAD = 10.8, 3.7

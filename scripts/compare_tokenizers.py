@@ -1,4 +1,4 @@
-"""Compare ``capgen.metrics.tokenize`` with the Java program that coco-caption runs. For development: it needs Java.
+"""Compare ``capgen.evaluation.metrics.tokenize`` with the Java program of coco-caption. For development: it needs Java.
 
 python scripts/compare_tokenizers.py DATA
 
@@ -16,7 +16,7 @@ from pathlib import Path
 
 from pycocoevalcap.tokenizer.ptbtokenizer import PTBTokenizer
 
-from capgen.metrics import tokenize
+from capgen.evaluation.metrics import tokenize
 
 TESTS = Path(__file__).resolve().parents[1] / "tests/test_tokenizer.py"
 SHOWN = 20

@@ -11,9 +11,9 @@ import json
 import sys
 from pathlib import Path
 
-from capgen import bundle
-from capgen.bundle import Bundle
-from capgen.training.card import model_card
+from capgen.captioner import bundle
+from capgen.captioner.bundle import Bundle
+from capgen.training.model_card import model_card
 
 SHIPPED = Path(__file__).resolve().parents[1] / "capgen/models" / bundle.DEFAULT
 

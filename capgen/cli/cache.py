@@ -10,7 +10,7 @@ from capgen.cli.console import SOME_FAILED, Verbose, command, confirm, say
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from capgen.cache import Waste
+    from capgen.training.cache import Waste
 
 cache_app = typer.Typer(
     help="Show and empty the cache of features and encoders.\n\nAll of it is computed again when it is needed.",
@@ -26,7 +26,7 @@ def dir_command(verbose: Verbose = False) -> None:
     """Print the folder of the cache."""
     import os
 
-    from capgen.paths import cache_dir
+    from capgen.storage.paths import cache_dir
 
     typer.echo(os.fsencode(cache_dir().absolute()))
 
@@ -35,7 +35,8 @@ def dir_command(verbose: Verbose = False) -> None:
 @command("run it again")
 def size_command(verbose: Verbose = False) -> None:
     """Print what the cache holds and which prepared data sets use it."""
-    from capgen import cache, files
+    from capgen.storage import files
+    from capgen.training import cache
 
     found = cache.usage()
     rows = [("store", "images", "size", "used by")]
@@ -58,7 +59,7 @@ def prune_command(
 
     What a running job uses is left alone, and named; the exit code is then 3.
     """
-    from capgen import cache
+    from capgen.training import cache
 
     _go_through(cache.unneeded(), dry_run=dry_run)
 
@@ -73,7 +74,8 @@ def clear_command(
 
     What a running job uses is left alone, and named; the exit code is then 3.
     """
-    from capgen import cache, paths
+    from capgen.storage import paths
+    from capgen.training import cache
 
     if not yes:
         confirm(
@@ -85,7 +87,8 @@ def clear_command(
 
 def _go_through(found: "Iterator[Waste]", *, dry_run: bool) -> None:
     """Remove what is found, or only name it, and say what that frees."""
-    from capgen import cache, files
+    from capgen.storage import files
+    from capgen.training import cache
 
     freed, left = 0, False
     for waste in found:

@@ -5,16 +5,15 @@ from typing import Annotated
 
 import typer
 
-from capgen import shards
 from capgen.cli import app
 from capgen.cli.console import Quiet, Verbose, command
 from capgen.cli.engine import Address, Engine, EngineName
 from capgen.errors import UsageError
-from capgen.outputs import FORMATS
+from capgen.outputs import FORMATS, shards
 
 
 def _existing() -> list[str]:
-    from capgen import policy
+    from capgen.outputs import policy
 
     return list(policy.EXISTING)
 

@@ -11,25 +11,27 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from capgen import files, images, policy, shards
-from capgen.captioner import Captioner
+from capgen import images
+from capgen.batch.library import CaptionsMany, Library, Request, check
+from capgen.captioner.captioner import Captioner
+from capgen.captioner.results import Result
 from capgen.cli.console import SOME_FAILED, progress, say
 from capgen.cli.engine import LOCAL, Engine, clustered
-from capgen.cli.telling import Report, Teller
+from capgen.cli.reporting import Report, Teller
 from capgen.errors import ImageError, UsageError
-from capgen.library import CaptionsMany, Library, Listing, Request, check
-from capgen.manifest import Manifest
-from capgen.outputs import FORMATS, format_of
+from capgen.inputs.archives import is_archive
+from capgen.inputs.listing import Listing
+from capgen.inputs.selection import Found, Selection, has_wildcard, parse_shard, read_list
+from capgen.inputs.watch import Arrivals
+from capgen.outputs import FORMATS, format_of, policy, shards
 from capgen.outputs.destination import Destination
+from capgen.outputs.manifest import Manifest
 from capgen.outputs.stream import OutputFile, OutputLook, Standard, Stream
-from capgen.remote import Url, is_url, located
-from capgen.results import Result
-from capgen.selection import Found, Selection, has_wildcard, parse_shard, read_list
-from capgen.shards.sources import is_archive
-from capgen.watch import Arrivals
+from capgen.storage import files
+from capgen.storage.locations import Url, is_url, located
 
 if TYPE_CHECKING:
-    from capgen.cluster import Cluster
+    from capgen.batch.engines.ray import Cluster
 
 
 @dataclass(frozen=True)
@@ -162,8 +164,8 @@ def explain(sheet: Path, paths: Sequence[str], model: str | None, wishes: dict[s
         raise ImageError(error.status, f"{paths[0]}: {error}") from error
     if caption.attention is None or not caption.attention.words:
         raise UsageError(f"{paths[0]}: its caption has no words to explain")
-    from capgen.explain import PHOTOGRAPH
-    from capgen.explain import sheet as drawn
+    from capgen.captioner.explain import PHOTOGRAPH
+    from capgen.captioner.explain import sheet as drawn
 
     files.write_bytes(sheet, drawn(images.shrunk(paths[0], PHOTOGRAPH), caption.attention))
     typer.echo(caption.text)
@@ -270,7 +272,7 @@ def _check_places(wanted: Wanted, paths: Iterable[Path]) -> None:
 
 
 def _clustered(captioner: Captioner, cluster: "Cluster") -> CaptionsMany:
-    from capgen.clustered import ClusteredCaptioner  # what only it needs would slow down every start
+    from capgen.batch.engines.clustered import ClusteredCaptioner  # what only it needs would slow down every start
 
     return ClusteredCaptioner(captioner, cluster)
 

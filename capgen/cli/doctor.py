@@ -13,10 +13,10 @@ def doctor_command(verbose: Verbose = False) -> None:
 
     The output suits a bug report; the exit code is 1 if something that is needed is broken.
     """
-    from capgen import doctor
+    from capgen.cli import diagnostics
 
     broken = 0
-    for title, lines in doctor.examine():
+    for title, lines in diagnostics.examine():
         typer.echo(title)
         for line in lines:
             typer.echo(f"{'!' if line.broken else ' '} {line.name:<18}  {line.text}".encode())

@@ -9,7 +9,7 @@ import typer
 from capgen.errors import UnknownNameError, UsageError
 
 if TYPE_CHECKING:
-    from capgen.cluster import Cluster
+    from capgen.batch.engines.ray import Cluster
 
 LOCAL, RAY = "local", "ray"
 ENGINES = (LOCAL, RAY)
@@ -40,7 +40,7 @@ def clustered(engine: Engine) -> "AbstractContextManager[Cluster | None]":
     if engine.name not in ENGINES:
         raise UnknownNameError("engine", engine.name, ENGINES)
     if engine.name == RAY:
-        from capgen.cluster import Cluster
+        from capgen.batch.engines.ray import Cluster
 
         return Cluster(engine.address, engine.workers)
     if engine.address is not None or engine.workers is not None:

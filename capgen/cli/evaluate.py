@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
     from rich.table import Table
 
-    from capgen.evaluation import Evaluation, Predictions, Split
-    from capgen.metrics import Difference
+    from capgen.evaluation.evaluate import Evaluation, Predictions, Split
+    from capgen.evaluation.metrics import Difference
 
 
 @app.command("evaluate")
@@ -50,8 +50,10 @@ def evaluate_command(
     """
     import dataclasses
 
-    from capgen import evaluation, files, report
-    from capgen.captioner import Captioner
+    from capgen.captioner.captioner import Captioner
+    from capgen.evaluation import evaluate as evaluation
+    from capgen.evaluation import report
+    from capgen.storage import files
 
     given: list[str | None] = [*(models or []), *([str(predictions)] if predictions else [])] or [None]
     captioners = [name for name in given if name is None or not (name == str(predictions) or _is_file(name))]
@@ -117,7 +119,7 @@ def _check(
 
 def _read(path: Path, truth: "Split", *, allow_missing: bool) -> "Predictions":
     """Read a file of captions, and say what of it is left out."""
-    from capgen import evaluation
+    from capgen.evaluation import evaluate as evaluation
 
     system = evaluation.read_predictions(path, truth.references, allow_missing=allow_missing)
     for problem in system.problems:
@@ -127,8 +129,8 @@ def _read(path: Path, truth: "Split", *, allow_missing: bool) -> "Predictions":
 
 def _report(file: Path, system: "Predictions", evaluated: "Evaluation", truth: "Split", where: str, *, quiet: bool) -> None:
     """Write the page."""
-    from capgen import report
-    from capgen.report import evaluated as pages
+    from capgen.evaluation import report
+    from capgen.evaluation.report import evaluated as pages
 
     cards = pages.cards(system, truth.references, evaluated)
     with progress("Shrinking images", shown=not quiet) as tell:

@@ -9,8 +9,8 @@ from capgen.cli import app
 from capgen.cli.console import Quiet, Verbose, command, confirm, printable, say
 
 if TYPE_CHECKING:
-    from capgen.bundle import Bundle
-    from capgen.collection import Entry
+    from capgen.captioner.bundle import Bundle
+    from capgen.captioner.collection import Entry
 
 models_app = typer.Typer(
     help="Show, pack, unpack, remove and choose captioners.\n\n"
@@ -22,13 +22,13 @@ app.add_typer(models_app, name="models")
 
 
 def _known() -> list[str]:
-    from capgen import bundle
+    from capgen.captioner import bundle
 
     return bundle.names()
 
 
 def _own() -> list[str]:
-    from capgen import collection
+    from capgen.captioner import collection
 
     return list(collection.yours())
 
@@ -44,8 +44,9 @@ def list_command(
     verbose: Verbose = False,
 ) -> None:
     """List the captioners at hand, after checking every file of them."""
-    from capgen import bundle, collection, files
+    from capgen.captioner import bundle, collection
     from capgen.errors import BundleError
+    from capgen.storage import files
 
     found = collection.entries()
     if as_json:
@@ -73,7 +74,8 @@ def show_command(
     """Say what a captioner is: how it was made and trained, what it scores, what it consists of."""
     import json
 
-    from capgen import bundle, files
+    from capgen.captioner import bundle
+    from capgen.storage import files
 
     if card and as_json:
         raise typer.BadParameter("choose one: the card is Markdown, the description JSON", param_hint="--card or --json")
@@ -95,7 +97,7 @@ def path_command(model: Model, verbose: Verbose = False) -> None:
     """Print where a captioner lies."""
     import os
 
-    from capgen import bundle
+    from capgen.captioner import bundle
 
     typer.echo(os.fsencode(bundle.find(model).absolute()))
 
@@ -110,7 +112,8 @@ def export_command(
     verbose: Verbose = False,
 ) -> None:
     """Check a captioner and pack it into one file."""
-    from capgen import collection, files
+    from capgen.captioner import collection
+    from capgen.storage import files
 
     collection.export(model, file, overwrite=overwrite)
     if not quiet:
@@ -127,7 +130,7 @@ def import_command(
     verbose: Verbose = False,
 ) -> None:
     """Check a captioner and put it into the data folder, whole or not at all."""
-    from capgen import collection
+    from capgen.captioner import collection
 
     place = collection.take(source, name, overwrite=overwrite)
     if not quiet:
@@ -143,7 +146,8 @@ def remove_command(
     verbose: Verbose = False,
 ) -> None:
     """Remove a captioner from the data folder; those that ship stay."""
-    from capgen import bundle, collection, files
+    from capgen.captioner import bundle, collection
+    from capgen.storage import files
 
     place = collection.own(name)
     if not yes:
@@ -163,14 +167,15 @@ def remove_command(
 @command("run it again")
 def default_command(
     name: Annotated[
-        str | None, typer.Argument(metavar="[NAME]", help="Name of the captioner to use from now on.", autocompletion=_known)
+        str | None,
+        typer.Argument(metavar="[NAME]", help="Name of the captioner to use from now on.", autocompletion=_known),
     ] = None,
     reset: Annotated[bool, typer.Option("--reset", help="Use the captioner that ships again.")] = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
     """Print or choose the captioner that is used when none is named."""
-    from capgen import bundle, collection
+    from capgen.captioner import bundle, collection
 
     if name is not None and reset:
         raise typer.BadParameter("it needs no NAME; leave one of them out", param_hint="--reset")
@@ -191,7 +196,7 @@ def default_command(
 
 
 def _row(entry: "Entry") -> tuple[str, ...]:
-    from capgen import files
+    from capgen.storage import files
 
     name = f"{entry.name} (default)" if entry.default else entry.name
     origin = ("ships, hidden by yours" if entry.hidden else "ships") if entry.ships else "yours"
@@ -226,7 +231,8 @@ def _show_table(rows: list[tuple[str, ...]]) -> None:
 
 def _described(opened: "Bundle", sizes: dict[str, int]) -> list[tuple[str, str]]:
     """Return what there is to say of a captioner, a title and a line each."""
-    from capgen import bundle, files
+    from capgen.captioner import bundle
+    from capgen.storage import files
 
     said, place = opened.description, opened.place.absolute()
     training, decoder, reliability = said.training, said.decoder, said.calibration.reliability

@@ -10,7 +10,7 @@ from capgen.cli import app
 from capgen.cli.console import SOME_FAILED, Quiet, Verbose, command, progress, say
 
 if TYPE_CHECKING:
-    from capgen.results import Likelihood
+    from capgen.captioner.results import Likelihood
 
 
 @app.command("score")
@@ -31,7 +31,7 @@ def score_command(
 
     The nearer to 0, the better the caption fits the photograph, to this captioner. Prints number, tab, caption.
     """
-    from capgen.captioner import Captioner
+    from capgen.captioner.captioner import Captioner
     from capgen.errors import ImageError
 
     if (from_file is None) == (image is None) or (image is not None and not captions):
@@ -88,7 +88,7 @@ def _line(path: Path, found: "Likelihood", output_format: str) -> str:
         from capgen.outputs.text import ESCAPES
 
         return f"{found.per_word:.3f}\t{found.caption.translate(ESCAPES)}"
-    from capgen.files import json_text
+    from capgen.storage.files import json_text
 
     words = [[word, round(value, 4)] for word, value in zip(found.words, found.log_probabilities, strict=True)]
     row = {

@@ -7,20 +7,21 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from capgen.captioner import Captioner
+from capgen.batch.engines.clustered import ClusteredCaptioner
+from capgen.batch.library import Request, check
+from capgen.batch.shards.run import caption_shard
+from capgen.batch.shards.target import Plan, Target
+from capgen.captioner.captioner import Captioner
+from capgen.captioner.results import Result
 from capgen.cli.captioning import Wanted, begin
 from capgen.cli.console import SOME_FAILED, progress
-from capgen.cli.telling import Report, Teller
-from capgen.clustered import ClusteredCaptioner
+from capgen.cli.reporting import Report, Teller
 from capgen.errors import UsageError
-from capgen.library import Listing, Request, check
-from capgen.remote import is_url
-from capgen.results import Result
-from capgen.shards.run import caption_shard
-from capgen.shards.target import Plan, Target
+from capgen.inputs.listing import Listing
+from capgen.storage.locations import is_url
 
 if TYPE_CHECKING:
-    from capgen.cluster import Cluster
+    from capgen.batch.engines.ray import Cluster
 
 
 SIZE = 10_000

@@ -11,8 +11,8 @@ from capgen.cli.console import Quiet, Verbose, command, is_terminal, say
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    from capgen.training.group import Group
     from capgen.training.history import Observer
+    from capgen.training.process_group import Group
 
 
 @app.command("train")
@@ -61,9 +61,9 @@ def train_command(
         raise typer.BadParameter(
             "it goes on with the settings the run began with; leave the others out", param_hint="--resume"
         )
-    from capgen.paths import models_dir
-    from capgen.report.trained import REPORT
+    from capgen.storage.paths import models_dir
     from capgen.training import run
+    from capgen.training.report import REPORT
 
     group = _group(devices, coordinator, processes, process_id)
     if group and not resume:
@@ -76,7 +76,7 @@ def train_command(
         return str(folder)
 
     if group:
-        from capgen.training.group import joined
+        from capgen.training.process_group import joined
 
         if group.processes > 1 and not quiet:
             say(f"process {group.process} of {group.processes}: waiting for the others at {group.coordinator}")
@@ -102,7 +102,7 @@ def _group(devices: int | None, coordinator: str | None, processes: int | None, 
     Raises:
         BadParameter: They do not fit together.
     """
-    from capgen.training.group import Group
+    from capgen.training.process_group import Group
 
     several = (coordinator, processes, process_id)
     if any(value is not None for value in several):

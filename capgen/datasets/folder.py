@@ -4,7 +4,7 @@ from pathlib import Path
 
 from capgen.datasets.layout import Layout, Reading, Row, lines
 from capgen.errors import DataError
-from capgen.images import SUFFIXES
+from capgen.images.formats import SUFFIXES
 
 
 def recognise(source: Path) -> str | None:

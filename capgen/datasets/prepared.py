@@ -9,9 +9,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from capgen import files, paths
 from capgen.datasets.layout import Problem
 from capgen.errors import DataError, UnknownNameError
+from capgen.storage import files, paths
 
 SPLITS = ("train", "dev", "test")
 SCHEMA = 1

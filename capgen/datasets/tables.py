@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from capgen.captioner.vocabulary import article, words
 from capgen.datasets.layout import SPLIT_NAMES, Layout, Problem, Reading, Row, image_folders, lines, read_text
 from capgen.errors import DataError
-from capgen.vocabulary import article, words
 
 IMAGE_COLUMNS = ("image", "file_name", "filename", "image_name", "image_path", "file", "path", "filepath")
 CAPTION_COLUMNS = ("captions", "caption", "text", "comment", "sentence", "description")

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from capgen import images
+from capgen.captioner.vocabulary import words
 from capgen.datasets.layout import Problem, Reading, Row
 from capgen.datasets.prepared import SPLITS, PreparedPicture
 from capgen.errors import ImageError
-from capgen.pipeline import map_ahead
-from capgen.vocabulary import words
+from capgen.storage.pipeline import map_ahead
 
 HELD_OUT = 0.1
 """Share of the pictures in each of dev and test when the source has no splits."""

@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Protocol
 
+from capgen.captioner.results import Result
 from capgen.errors import UsageError
 from capgen.registry import Registry
-from capgen.results import Result
 
 FORMATS = Registry(
     "format",

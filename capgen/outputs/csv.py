@@ -4,7 +4,7 @@ import csv
 import io
 import os
 
-from capgen.results import Result
+from capgen.captioner.results import Result
 
 COLUMNS = ("path", "caption", "confidence")
 

@@ -5,8 +5,7 @@ from pathlib import Path
 from typing import Protocol
 
 from capgen.errors import StorageError
-from capgen.images import SUFFIXES
-from capgen.signatures import HEAD_BYTES, looks_like_picture
+from capgen.images.formats import HEAD_BYTES, SUFFIXES, looks_like_picture
 
 
 class Destination(Protocol):

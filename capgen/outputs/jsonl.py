@@ -3,8 +3,8 @@
 import json
 from os import fsencode
 
-from capgen.files import json_text
-from capgen.results import Result
+from capgen.captioner.results import Result
+from capgen.storage.files import json_text
 
 
 class JsonLinesFormat:

@@ -6,10 +6,11 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import BinaryIO
 
-from capgen import files
 from capgen.errors import DataError, UsageError
 from capgen.outputs import Format
 from capgen.outputs.stream import locked
+from capgen.storage import files
+from capgen.storage.hashing import hash64
 
 
 def merge(sources: Sequence[Path], target: Path, form: Format) -> int:
@@ -35,9 +36,9 @@ def merge(sources: Sequence[Path], target: Path, form: Format) -> int:
 
 
 def _merge(sources: Sequence[Path], target: Path, form: Format) -> int:
-    chosen: dict[bytes, tuple[int, bool]] = {}
+    chosen: dict[int, tuple[int, bool]] = {}
     for group, path, caption in _groups(sources, form):
-        short = files.path_hash(path)
+        short = hash64(path)
         if caption is not None or not chosen.get(short, (0, False))[1]:
             chosen[short] = (group, caption is not None)
 
@@ -45,7 +46,7 @@ def _merge(sources: Sequence[Path], target: Path, form: Format) -> int:
         if form.header and chosen:
             file.write(form.header.encode() + b"\n")
         for group, path, _, record in _numbered(sources, form):
-            if chosen[files.path_hash(path)][0] == group:
+            if chosen[hash64(path)][0] == group:
                 file.write(record)
 
     files.write_with(target, write)

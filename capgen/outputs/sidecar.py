@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from capgen import files
 from capgen.errors import StorageError, UsageError
-from capgen.images import SUFFIXES
+from capgen.images.formats import SUFFIXES
 from capgen.outputs.destination import check_folder, contents, sibling, target
+from capgen.storage import files
 
 
 class Sidecar:

@@ -9,12 +9,13 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-from capgen import files, policy
+from capgen.captioner.results import Result
 from capgen.errors import StorageError
-from capgen.manifest import Manifest, Record, digest, key, whose
-from capgen.outputs import Format
-from capgen.remote import located
-from capgen.results import Result
+from capgen.outputs import Format, policy
+from capgen.outputs.manifest import Manifest, Record, key, whose
+from capgen.storage import files
+from capgen.storage.hashing import caption_hash, hash64
+from capgen.storage.locations import located
 
 Known = tuple[str, str, int]
 """Hash of a caption in a file, the caption itself if it may be added to, and the number of its records."""
@@ -96,8 +97,8 @@ class OutputLook:
         self._path, self._form, self._manifest = path, form, manifest
         self.place: Path | None = path
         self._existing, self._force, self._header = existing, force, header
-        self._known: dict[bytes, Known] = {}
-        self._replaced: dict[bytes, int] = {}
+        self._known: dict[int, Known] = {}
+        self._replaced: dict[int, int] = {}
         try:
             if path.exists() and not (path.is_file() or path.is_dir()):  # a device may have no end
                 raise StorageError(f"{path} is no file that lines can be added to; leave --output out to print captions")
@@ -111,7 +112,7 @@ class OutputLook:
 
     def settled(self, path: Path) -> str | None:
         """See ``Stream``."""
-        known = self._known.get(files.path_hash(path))
+        known = self._known.get(hash64(path))
         current = known[0] if known else None
         return policy.decide(current or None, self._manifest.get(key(self._path, path)), self._existing, force=self._force)
 
@@ -131,8 +132,8 @@ class OutputLook:
             parsed = self._form.parse(record)
             if not parsed:
                 continue
-            short, caption = files.path_hash(located(parsed[0])), parsed[1]
-            found = digest(caption) if caption else ""
+            short, caption = hash64(located(parsed[0])), parsed[1]
+            found = caption_hash(caption) if caption else ""
             known = self._known.get(short)
             if known is None:
                 self._known[short] = (found, self._kept(caption), 1)
@@ -189,7 +190,7 @@ class OutputFile(OutputLook):
             StorageError: It cannot be written; the file ends with the line before.
         """
         assert result.path is not None
-        short = files.path_hash(result.path)
+        short = hash64(result.path)
         known = self._known.get(short)
         if result.captions and known and known[1]:
             result = _joined(result, known[1], self._existing)
@@ -199,16 +200,16 @@ class OutputFile(OutputLook):
         place, text = key(self._path, result.path), result.caption
         if text is not None:
             before = known[0] if known else ""
-            self._manifest.put(place, Record(digest(text), before, whose(self._manifest.get(place), before)))
+            self._manifest.put(place, Record(caption_hash(text), before, whose(self._manifest.get(place), before)))
         try:
             self._append(b"".join(line.encode("utf-8", "surrogateescape") + b"\n" for line in lines))
         except OSError as error:
             raise files.storage_error(self._path, error) from error
         if text is not None:
-            self._manifest.put(place, Record(digest(text)))
+            self._manifest.put(place, Record(caption_hash(text)))
         if known:
             self._replaced[short] = self._replaced.get(short, 0) + known[2]
-        self._known[short] = (digest(text) if text else "", self._kept(text), len(lines))
+        self._known[short] = (caption_hash(text) if text else "", self._kept(text), len(lines))
 
     def close(self) -> None:
         """Take out what has been replaced, and let go of the file.
@@ -224,8 +225,8 @@ class OutputFile(OutputLook):
     def _copy(self, file: BinaryIO) -> None:
         for record in self._records():
             parsed = self._form.parse(record)
-            short = files.path_hash(located(parsed[0])) if parsed else b""
-            if self._replaced.get(short):
+            short = hash64(located(parsed[0])) if parsed else None
+            if short is not None and self._replaced.get(short):
                 self._replaced[short] -= 1
             else:
                 file.write(record)

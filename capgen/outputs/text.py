@@ -2,7 +2,7 @@
 
 import os
 
-from capgen.results import Result
+from capgen.captioner.results import Result
 
 ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 _MEANINGS = {"\\\\": "\\", "\\t": "\t", "\\n": "\n", "\\r": "\r"}

@@ -11,9 +11,9 @@ from xml.dom.minidom import CDATASection, Document, Element, Node, Text, parseSt
 from xml.parsers import expat
 from xml.sax.saxutils import escape
 
-from capgen import files
 from capgen.errors import StorageError
 from capgen.outputs.destination import both, check_folder, contents, sibling, target
+from capgen.storage import files
 
 _FIELDS = ("dc:description", "Iptc4xmpCore:AltTextAccessibility")
 _NAMESPACES = {

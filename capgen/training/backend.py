@@ -2,7 +2,7 @@
 
 import os
 
-from capgen.litert import without_lines
+from capgen.storage.stderr import suppress_lines
 
 
 def load_tensorflow(*, gpus: bool = True) -> None:
@@ -12,7 +12,7 @@ def load_tensorflow(*, gpus: bool = True) -> None:
         gpus: Whether it may take them.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with without_lines((b"",)):
+    with suppress_lines((b"",)):
         import tensorflow as tf
 
         if not gpus:

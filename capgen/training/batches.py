@@ -7,8 +7,8 @@ from typing import TypeAlias
 import keras
 import numpy as np
 
+from capgen.captioner.vocabulary import END, PAD, START
 from capgen.training.features import CachedFeatures, view_key
-from capgen.vocabulary import END, PAD, START
 
 
 @dataclass(frozen=True)

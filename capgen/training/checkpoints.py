@@ -14,8 +14,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from capgen import files
 from capgen.errors import TrainingError
+from capgen.storage import files
 
 
 def save(path: Path, model: keras.Model, progress: dict[str, Any]) -> None:

@@ -3,7 +3,7 @@
 A store is a folder of shards. A shard is a float16 array (rows, C, D) an output, memory-mapped when read, and a list of
 its rows' keys, which is written last: a shard without it does not exist. A key is the SHA-256 of the image file's bytes
 and the view; the folder's name covers the encoder's weights and preprocessing. Names and times of files play no part.
-Whoever uses a store holds its lock together with others; ``capgen.cache`` removes files only while nobody does.
+Whoever uses a store holds its lock together with others; ``capgen.training.cache`` removes files only while nobody does.
 """
 
 import contextlib
@@ -20,18 +20,20 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
-from capgen import bundle, files, images, paths
-from capgen.bundle import Bundle
+from capgen import images
+from capgen.captioner import bundle
+from capgen.captioner.backends.litert import LiteRTSession
+from capgen.captioner.bundle import Bundle
+from capgen.captioner.slots import ClassScores, VisualWords, with_class_token
 from capgen.errors import DataError, ImageError
-from capgen.litert import Graph
-from capgen.names import Guess, Names, with_cell
-from capgen.pipeline import map_ahead
+from capgen.storage import files, paths
+from capgen.storage.pipeline import map_ahead
 from capgen.training.backend import load_tensorflow
 from capgen.training.encoders import PROBABILITIES, Encoder
 from capgen.training.encoders import encoder as find_encoder
 
 if TYPE_CHECKING:
-    from capgen.cluster import Cluster
+    from capgen.batch.engines.ray import Cluster
 
 SHARD_ROWS = 256
 """Rows a shard; what an interrupted run loses at most."""
@@ -102,7 +104,7 @@ def in_use(
         if not prepared.graph.exists():
             on_convert()
             load_tensorflow()
-            from capgen.training.export import to_litert
+            from capgen.training.litert_export import to_litert
 
             with contextlib.redirect_stdout(sys.stderr):  # where Keras shows a download
                 model = encoder.build(weights)
@@ -125,7 +127,7 @@ def own_encoder(captioner: Bundle) -> Iterator[Prepared]:
     described = captioner.description.encoder
     encoder = find_encoder(str(described.get("name")))
     graph = captioner.read(bundle.ENCODER)
-    shapes = Graph(graph, threads=1).outputs("encode")
+    shapes = LiteRTSession(graph, threads=1).outputs("encode")
     encoder = dataclasses.replace(
         encoder,
         outputs={name: (shape[0], shape[-1]) for name, shape in shapes.items() if name in encoder.outputs},
@@ -213,20 +215,25 @@ class CachedFeatures:
         names: What the encoder's own classes are called, if the decoder sees how sure it is of them.
     """
 
-    def __init__(self, store: FeatureStore, output: str, names: Names | None = None) -> None:
+    def __init__(self, store: FeatureStore, output: str, names: VisualWords | None = None) -> None:
         """Keep them."""
-        self.names = names
+        self.visual_words = names
         self._store, self._output = store, output
 
     def rows(self, keys: Sequence[str]) -> np.ndarray:
         """Return the features of several keys: (N, C, D) float16."""
         grids = self._store.rows(keys, self._output)
-        guesses = [self.guess(key) for key in keys]
-        return np.stack([with_cell(g, guess.cell()) if guess else g for g, guess in zip(grids, guesses, strict=True)])
+        class_scores_list = [self.class_scores(key) for key in keys]
+        return np.stack(
+            [
+                with_class_token(g, class_scores.cell()) if class_scores else g
+                for g, class_scores in zip(grids, class_scores_list, strict=True)
+            ]
+        )
 
-    def guess(self, key: str) -> Guess | None:
+    def class_scores(self, key: str) -> ClassScores | None:
         """Return what the encoder guesses that ``key`` shows; ``None`` without names."""
-        return self.names.guess(self._store.row(key, PROBABILITIES)[0]) if self.names else None
+        return self.visual_words.class_scores(self._store.row(key, PROBABILITIES)[0]) if self.visual_words else None
 
 
 def shard_keys(listing: Path) -> list[str]:
@@ -310,7 +317,7 @@ Wanted = tuple[str, Path, list[str]]
 
 
 def _here(prepared: Prepared, pictures: Sequence[Wanted], workers: int) -> Iterator[Any]:
-    graph = Graph(prepared.graph, threads=os.cpu_count() or 1)
+    graph = LiteRTSession(prepared.graph, threads=os.cpu_count() or 1)
     preprocessing = prepared.encoder.preprocessing
     for (_, _, views), pixels in map_ahead(lambda one: _pixels(one, preprocessing), pictures, workers):
         yield pixels if isinstance(pixels, ImageError) else _described(graph, pixels, views)
@@ -332,7 +339,7 @@ class DescribeWork:
 
     def __init__(self, graph: bytes, preprocessing: images.Preprocessing) -> None:
         """Open the graph."""
-        self._graph, self._preprocessing = Graph(graph, threads=1), preprocessing
+        self._graph, self._preprocessing = LiteRTSession(graph, threads=1), preprocessing
 
     def __call__(self, items: Sequence[tuple[str, bytes, list[str]]]) -> list[Any]:
         """Describe pictures, given as content hash, path and views; each gives a dictionary a view, or an ``ImageError``."""
@@ -357,7 +364,7 @@ def _pixels(picture: Wanted, preprocessing: images.Preprocessing) -> np.ndarray 
         return ImageError("vanished", error.strerror or str(error))
 
 
-def _described(graph: Graph, pixels: np.ndarray, views: Sequence[str]) -> list[dict[str, np.ndarray]]:
+def _described(graph: LiteRTSession, pixels: np.ndarray, views: Sequence[str]) -> list[dict[str, np.ndarray]]:
     """Return the outputs of an encoder for views of a picture, (1, ...) float16 each."""
     described = (graph.run("encode", {"image": VIEWS[view](pixels)[None].astype(np.float32)}) for view in views)
     return [{name: array.astype(np.float16) for name, array in outputs.items()} for outputs in described]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Protocol
 
-from capgen import files
+from capgen.storage import files
 from capgen.training import curves
 
 HISTORY, CURVES = "history.csv", "curves.png"

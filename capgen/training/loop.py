@@ -12,26 +12,27 @@ import keras
 import numpy as np
 from keras import ops
 
-from capgen import decoding, metrics
+from capgen.captioner import decoding
+from capgen.captioner.constraints import Wording
+from capgen.captioner.slots import ClassScores, VisualWords
+from capgen.captioner.vocabulary import SPECIAL, START, Vocabulary, words
 from capgen.datasets.prepared import PreparedDataset, PreparedPicture, in_own_style
 from capgen.errors import TrainingError
-from capgen.names import Guess, Names
+from capgen.evaluation import metrics
 from capgen.training import checkpoints
 from capgen.training.batches import CaptionBatches, Sample, filled
-from capgen.training.begun import Begun, take
 from capgen.training.config import TrainingConfig
 from capgen.training.decoders import DECODERS
 from capgen.training.decoders.decoder import Decoder, Shape
 from capgen.training.encoders import MIDDLE, Encoder
 from capgen.training.features import CachedFeatures, FeatureStore
-from capgen.training.group import Group
+from capgen.training.fine_tuning import SharedRate, seeing
 from capgen.training.history import BEGUN, CROSS_ENTROPY, SELF_CRITICAL, Epoch, Observer
+from capgen.training.keras_steps import KerasSteps, runner
 from capgen.training.losses import CaptionLoss, PolicyLoss
+from capgen.training.process_group import Group
 from capgen.training.rewards import SelfCritical
-from capgen.training.steps import KerasSteps, runner
-from capgen.training.tuning import SharedRate, seeing
-from capgen.vocabulary import SPECIAL, START, Vocabulary, words
-from capgen.wording import Wording
+from capgen.training.warm_start import Begun, take
 
 DEV_BATCH = 50
 """Images decoded at once on dev."""
@@ -86,22 +87,22 @@ class Trainer:
         config.check(encoder, self.train_pictures, begun=begun is not None)
         family = DECODERS[config.decoder]
         self.output = encoder.output_for(family.wants)
-        self.names = begun.names if begun else self._names()
-        self.features = CachedFeatures(store, MIDDLE if last_blocks else self.output, self.names)
+        self.visual_words = begun.visual_words if begun else self._names()
+        self.features = CachedFeatures(store, MIDDLE if last_blocks else self.output, self.visual_words)
         taught = self.train_pictures if config.epochs else []
         styles = sorted({picture.style for picture in taught} - {""})
-        marks = (*(self.names.slots if self.names else ()), *map(_style_mark, styles))
+        marks = (*(self.visual_words.slots if self.visual_words else ()), *map(_style_mark, styles))
         said = [self._words(picture) for picture in taught]
         self.vocabulary = Vocabulary.build((c for captions in said for c in captions), config.minimum_count, marks)
         if taught and len(self.vocabulary) <= len(SPECIAL) + len(marks):
             raise TrainingError(f"no word occurs {config.minimum_count} times in the training captions; lower minimum_count")
         if begun:
             self.vocabulary = begun.vocabulary.extended(self.vocabulary)
-        self.wording = Wording(self.vocabulary, self.names)
+        self.wording = Wording(self.vocabulary, self.visual_words)
         cells, channels = encoder.outputs[self.output]
-        width = self.names.width if self.names else 0
+        width = self.visual_words.width if self.visual_words else 0
         self.seeing = seeing(last_blocks, (cells, channels), width) if last_blocks else None
-        if self.names:
+        if self.visual_words:
             cells, channels = cells + 1, channels + width
         shape = Shape(
             cells, channels, len(self.vocabulary), config.embedding_size, config.lstm_size, config.heads, config.dropout
@@ -176,10 +177,11 @@ class Trainer:
         captions = []
         for start in range(0, len(pictures), DEV_BATCH):
             keys = [picture.image_hash for picture in pictures[start : start + DEV_BATCH]]
-            guesses = [self.features.guess(key) for key in keys]
-            found = self.search(self.described(keys), guesses, options)
+            class_scores_list = [self.features.class_scores(key) for key in keys]
+            found = self.search(self.described(keys), class_scores_list, options)
             captions += [
-                self.wording.text(hypotheses[0].ids, guess) for hypotheses, guess in zip(found, guesses, strict=True)
+                self.wording.text(hypotheses[0].ids, class_scores)
+                for hypotheses, class_scores in zip(found, class_scores_list, strict=True)
             ]
         return captions
 
@@ -189,13 +191,13 @@ class Trainer:
         return self.seeing.predict_on_batch(features) if self.seeing else features
 
     def search(
-        self, features: np.ndarray, guesses: list[Guess | None], options: decoding.DecodingOptions
+        self, features: np.ndarray, class_scores_list: list[ClassScores | None], options: decoding.DecodingOptions
     ) -> list[list[decoding.Hypothesis]]:
         """Search captions of described pictures, (N, C, D), with the present weights."""
         steps: decoding.StepFunction = self.steps
         if options.guidance > 1:
             steps = decoding.Guided(steps, self.average.astype(np.float32), options.guidance)
-        return decoding.search(self.wording.led(steps, guesses), features, options)
+        return decoding.search(self.wording.led(steps, class_scores_list), features, options)
 
     @cached_property
     def average(self) -> np.ndarray:
@@ -206,7 +208,7 @@ class Trainer:
     def result(self) -> Begun:
         """Return what another run can go on from."""
         weights = {v.path: np.array(v) for v in self.model.weights if "seed_generator" not in v.path}
-        return Begun(self.vocabulary, self.names, weights)
+        return Begun(self.vocabulary, self.visual_words, weights)
 
     @property
     def options(self) -> decoding.DecodingOptions:
@@ -225,15 +227,19 @@ class Trainer:
     def _words(self, picture: PreparedPicture) -> list[list[str]]:
         """Return the words of a picture's captions, with slots."""
         captions = [words(caption) for caption in picture.captions]
-        guess = self.features.guess(picture.image_hash)
-        return [self.names.slotted(said, guess) for said in captions] if self.names and guess else captions
+        class_scores = self.features.class_scores(picture.image_hash)
+        return (
+            [self.visual_words.delexicalise(said, class_scores) for said in captions]
+            if self.visual_words and class_scores
+            else captions
+        )
 
-    def _names(self) -> Names | None:
+    def _names(self) -> VisualWords | None:
         """Choose the names that are said through slots: those that are rare in the style that the captioner writes in."""
         if not self.config.slots_below:
             return None
         own = (caption for picture in in_own_style(self.train_pictures) for caption in picture.captions)
-        return Names.imagenet().rarer_than(self.config.slots_below, own)
+        return VisualWords.imagenet().rarer_than(self.config.slots_below, own)
 
     def _batches(self, samples: list[Sample], **order: Any) -> CaptionBatches:
         config = self.config

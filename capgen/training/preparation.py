@@ -7,17 +7,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from capgen import datasets, paths
+from capgen import datasets
 from capgen.datasets.layout import Problem, Reading
 from capgen.datasets.prepared import PreparedDataset, problems_file, save_problems
 from capgen.datasets.validation import Share, Validated, validate
 from capgen.errors import DataError, UnknownNameError, UsageError
+from capgen.storage import paths
 from capgen.training.encoders import Encoder
 from capgen.training.encoders import encoder as find_encoder
 from capgen.training.features import VIEWS, FeatureStore, Prepared, extract, in_use
 
 if TYPE_CHECKING:
-    from capgen.cluster import Cluster
+    from capgen.batch.engines.ray import Cluster
 
 _STYLE = re.compile(r"[a-z0-9-]*")
 

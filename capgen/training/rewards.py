@@ -13,15 +13,15 @@ from typing import TypeAlias
 
 import numpy as np
 
-from capgen import metrics
+from capgen.captioner.constraints import Wording
+from capgen.captioner.decoding import DecodingOptions, StepFunction
+from capgen.captioner.decoding.greedy import until_end
+from capgen.captioner.decoding.sampling import draw
+from capgen.captioner.slots import ClassScores
 from capgen.datasets.prepared import PreparedPicture
-from capgen.decoding import DecodingOptions, StepFunction
-from capgen.decoding.greedy import until_end
-from capgen.decoding.sampling import draw
-from capgen.names import Guess
+from capgen.evaluation import metrics
 from capgen.training.batches import teacher_forced
 from capgen.training.features import CachedFeatures
-from capgen.wording import Wording
 
 SIMILAR = 5
 """Pictures that a distinct caption is told from."""
@@ -75,16 +75,16 @@ class SelfCritical:
         """
         keys = [self.pictures[index].image_hash for index in chosen]
         features = self._features.rows(keys)
-        guesses = [self._features.guess(key) for key in keys]
+        class_scores_list = [self._features.class_scores(key) for key in keys]
         lots = np.random.default_rng(seed).integers(2**63, size=len(chosen)).tolist()
         # slots are as likely as the policy has them, or it would be taught to make up for the favour they get in a search
-        steps = self._wording.led(self._steps, guesses, eager=0.0)
+        steps = self._wording.led(self._steps, class_scores_list, eager=0.0)
         ids, _ = draw(steps, features.astype(np.float32), self._options, lots)
         captions = [[until_end(row) for row in rows] for rows in ids]
         longest = ids.shape[2]
         said = [
-            self._tokens(each, guess, closed=len(each) < longest)
-            for texts, guess in zip(captions, guesses, strict=True)
+            self._tokens(each, class_scores, closed=len(each) < longest)
+            for texts, class_scores in zip(captions, class_scores_list, strict=True)
             for each in texts
         ]
         count = ids.shape[1]
@@ -121,8 +121,8 @@ class SelfCritical:
             found.append(np.argpartition(-alike, count, axis=1)[:, :count])
         return np.concatenate(found)
 
-    def _tokens(self, ids: Sequence[int], guess: Guess | None, *, closed: bool) -> list[str]:
-        said = metrics.tokenize(self._wording.text(ids, guess))
+    def _tokens(self, ids: Sequence[int], class_scores: ClassScores | None, *, closed: bool) -> list[str]:
+        said = metrics.tokenize(self._wording.text(ids, class_scores))
         return [*said, CLOSING] if closed else said
 
     def round(

@@ -19,24 +19,25 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from capgen import bundle, files, paths
-from capgen.bundle import Bundle
+from capgen.captioner import bundle
+from capgen.captioner.bundle import Bundle
 from capgen.datasets import prepared
 from capgen.datasets.prepared import PreparedDataset, in_own_style
 from capgen.errors import ConfigError, TrainingError, UsageError
-from capgen.report.trained import RunReport
+from capgen.storage import files, paths
 from capgen.training import config as configs
 from capgen.training.backend import load_tensorflow
 from capgen.training.config import TrainingConfig
 from capgen.training.encoders import MIDDLE, Encoder
 from capgen.training.encoders import encoder as find_encoder
 from capgen.training.features import FeatureStore, Prepared, extract, identify, in_use, own_encoder, view_key
-from capgen.training.group import Group
 from capgen.training.history import History, Observer
+from capgen.training.process_group import Group
+from capgen.training.report import RunReport
 
 if TYPE_CHECKING:
-    from capgen.training.begun import Begun
     from capgen.training.loop import Trainer
+    from capgen.training.warm_start import Begun
 
 CONFIG, FINISHED = "config.json", "finished"
 
@@ -133,7 +134,7 @@ def go(folder: Path, observer: Observer) -> Path:
     """
     with files.lock(folder / ".lock"), ExitStack() as held:
         load_tensorflow()
-        from capgen.training.captioner_export import export_captioner
+        from capgen.training.bundle_export import export_captioner
         from capgen.training.loop import BEST, CHECKPOINT
 
         trainer, ready = _trained(folder, observer, held)
@@ -211,13 +212,13 @@ def _trained(folder: Path, observer: Observer, held: ExitStack, group: Group | N
         )
     if not begun:
         _must_have_features(data, FeatureStore(ready.store_folder))
-    from capgen.training.begun import Begun
     from capgen.training.loop import Trainer
+    from capgen.training.warm_start import Begun
 
     start = None
     if begun:
         ready = held.enter_context(own_encoder(begun))
-        start = Begun(begun.vocabulary, begun.names, _arrays(begun.read(bundle.WEIGHTS)))
+        start = Begun(begun.vocabulary, begun.visual_words, _arrays(begun.read(bundle.WEIGHTS)))
     elif config.encoder_epochs:
         start = _tuned(folder / TUNING, config, data, ready, observer)
         ready = held.enter_context(in_use(ready.encoder, folder / TUNING / ENCODER))

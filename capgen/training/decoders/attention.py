@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from keras import layers, ops
 
-from capgen.decoding import ATTENTION
+from capgen.captioner.decoding import ATTENTION
 from capgen.training.decoders.decoder import Decoder, LSTMStep, Shape, TiedEmbedding, flattened
 
 

@@ -1,0 +1,1 @@
+"""What runs a captioner's model, one module a backend."""

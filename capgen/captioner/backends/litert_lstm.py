@@ -1,0 +1,218 @@
+"""``Model``: a bundle and LiteRT on one thread of a program, pictures to captions."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from capgen.captioner import bundle, decoding
+from capgen.captioner.backends.litert import LiteRTSession
+from capgen.captioner.constraints import Wording
+from capgen.captioner.decoding import ATTENTION, Arrays, DecodingOptions
+from capgen.captioner.results import Attention, Caption, Likelihood
+from capgen.captioner.slots import ClassScores, with_class_token
+from capgen.captioner.vocabulary import END, words
+from capgen.errors import UsageError
+
+
+@dataclass(frozen=True)
+class EncodedImage:
+    """What the encoder says of a picture.
+
+    Attributes:
+        features: (C, D) float32.
+        guess: What of the captioner's names it may show, if it has names.
+    """
+
+    features: np.ndarray
+    class_scores: ClassScores | None = None
+
+
+class LiteRTSteps:
+    """A bundle's decoder graph as the step function that a search takes.
+
+    Args:
+        graph: Its ``decoder.tflite``, opened.
+    """
+
+    def __init__(self, graph: LiteRTSession) -> None:
+        """Keep the graph."""
+        self._graph = graph
+
+    def begin(self, features: np.ndarray) -> Arrays:
+        """See ``StepFunction.begin``."""
+        return self._graph.run("begin", {"features": features})
+
+    def step(self, inputs: Arrays) -> Arrays:
+        """See ``StepFunction.step``."""
+        outputs = self._graph.run("step", inputs)
+        outputs.pop(ATTENTION, None)
+        return outputs
+
+
+class LookingSteps(LiteRTSteps):
+    """The same, with ``ATTENTION`` in what a step gives, if the graph has it."""
+
+    def step(self, inputs: Arrays) -> Arrays:
+        """See ``StepFunction.step``."""
+        return self._graph.run("step", inputs)
+
+    @property
+    def looks(self) -> bool:
+        """Whether the graph has it."""
+        return ATTENTION in self._graph.outputs("step")
+
+
+class Model:
+    """Describes pictures and writes captions. Not safe to share between threads: make one a thread.
+
+    Args:
+        opened: The bundle.
+        threads: Threads of one LiteRT call.
+    """
+
+    def __init__(self, opened: bundle.Bundle, threads: int) -> None:
+        """Read the description; the graphs are opened when first used."""
+        self.bundle = opened
+        self._threads = threads
+        self.preprocessing = opened.description.preprocessing
+        self.options = opened.description.decoding
+        self._calibration = opened.description.calibration
+        self.wording = Wording(opened.vocabulary, opened.visual_words)
+        self._output = opened.description.encoder["output"]
+
+    @cached_property
+    def _encoder(self) -> LiteRTSession:
+        return LiteRTSession(self.bundle.graph(bundle.ENCODER), self._threads)
+
+    @cached_property
+    def _decoder(self) -> LiteRTSession:
+        return LiteRTSession(self.bundle.graph(bundle.DECODER), self._threads)
+
+    @cached_property
+    def _image(self) -> np.ndarray:
+        """What the encoder is given, (1, S, S, 3): memory that is new for each picture takes longer than filling it."""
+        size = self.preprocessing.size
+        return np.empty((1, size, size, 3), np.float32)
+
+    @cached_property
+    def _steps(self) -> LiteRTSteps:
+        return LiteRTSteps(self._decoder)
+
+    @cached_property
+    def _looking(self) -> LookingSteps:
+        return LookingSteps(self._decoder)
+
+    @property
+    def has_attention(self) -> bool:
+        """Whether it can say where it looks."""
+        return self._looking.looks
+
+    def encode(self, pixels: np.ndarray) -> EncodedImage:
+        """Describe a picture (S, S, 3) uint8."""
+        self._image[0] = pixels
+        outputs = self._encoder.run("encode", {"image": self._image})
+        names = self.bundle.visual_words
+        # what training saw came from a float16 cache
+        grid = outputs[self._output][0].astype(np.float16).astype(np.float32)
+        class_scores = names.class_scores(outputs["probabilities"].reshape(-1).astype(np.float16)) if names else None
+        return EncodedImage(with_class_token(grid, class_scores.cell()) if class_scores else grid, class_scores)
+
+    def write(
+        self, pictures: Sequence[EncodedImage], options: DecodingOptions | None = None, keys: Sequence[int] | None = None
+    ) -> list[list[Caption]]:
+        """Caption a batch of described pictures.
+
+        Args:
+            pictures: What ``encode`` says of each.
+            options: How to search; the bundle's own way by default.
+            keys: See ``decoding.search``.
+
+        Returns:
+            For each picture its captions, the best first.
+        """
+        options = options or self.options
+        return [
+            [self._caption(found, picture, options) for found in hypotheses]
+            for picture, hypotheses in zip(pictures, self.search(pictures, options, keys), strict=True)
+        ]
+
+    def attend(
+        self, pictures: Sequence[EncodedImage], options: DecodingOptions | None = None, keys: Sequence[int] | None = None
+    ) -> list[list[Caption]]:
+        """Do what ``write`` does, and say of each word of each caption where the captioner looked.
+
+        Raises:
+            UsageError: Its decoder does not say that.
+        """
+        self._must_look()
+        options = options or self.options
+        return [
+            [
+                replace(self._caption(found, picture, options), attention=self._attention(found, shares, picture, options))
+                for found, shares in zip(
+                    hypotheses,
+                    decoding.attention(self._looking, picture.features[None], [found.ids for found in hypotheses]),
+                    strict=True,
+                )
+            ]
+            for picture, hypotheses in zip(pictures, self.search(pictures, options, keys), strict=True)
+        ]
+
+    def _must_look(self) -> None:
+        if self.has_attention:
+            return
+        family = self.bundle.description.decoder.get("family")
+        reason = (
+            "it was trained before capgen kept that, train it again"
+            if family == "attention"
+            else f"its decoder, {family}, has no attention; take a captioner with decoder attention"
+        )
+        raise UsageError(f"{self.bundle.description.name} does not say where it looks: {reason}")
+
+    def _attention(
+        self, found: decoding.Hypothesis, shares: np.ndarray, picture: EncodedImage, options: DecodingOptions
+    ) -> Attention:
+        """Lay the shares (T, C) of the words of a hypothesis on the grid, and put the words as people read them."""
+        opening = words(options.opening)[: found.given]  # one word an id, and as it was typed even if unknown
+        said = list(zip(opening, range(len(opening)), strict=True))
+        said += self.wording.placed(found.ids, picture.class_scores, found.given)
+        grid = shares[:, :-1] if picture.class_scores else shares  # the last cell is that of the classes
+        side = math.isqrt(grid.shape[1])
+        maps = grid[[place for _, place in said]].reshape(-1, side, side).astype(np.float32)
+        total = maps.sum(axis=(1, 2), keepdims=True)
+        return Attention(tuple(word for word, _ in said), maps / np.maximum(total, np.finfo(np.float32).tiny))
+
+    def _caption(self, found: decoding.Hypothesis, picture: EncodedImage, options: DecodingOptions) -> Caption:
+        said = " ".join(word for word, _ in self.wording.placed(found.ids, picture.class_scores, found.given))
+        confidence = self._calibration.confidence(found.score(options.length_power))
+        return Caption(f"{options.opening} {said}".strip(), confidence, found.log_probability)
+
+    def score(self, picture: EncodedImage, captions: Sequence[str]) -> list[Likelihood]:
+        """Say how likely captions of a described picture are: as a search sees them, but words may be repeated.
+
+        Each caption is read in one way, with slots for all names that agree with the picture. A search may have found the
+        same words in a likelier way.
+        """
+        ids = [self.wording.ids(caption, picture.class_scores) for caption in captions]
+        steps = self.wording.led(self._guided(self.options), [picture.class_scores], repeating=True)
+        found = decoding.log_likelihoods(steps, picture.features[None], ids)
+        entries = self.bundle.vocabulary.entries
+        return [
+            Likelihood(caption, tuple(entries[index] for index in (*said, END)), tuple(scores.tolist()))
+            for caption, said, scores in zip(captions, ids, found, strict=True)
+        ]
+
+    def search(
+        self, pictures: Sequence[EncodedImage], options: DecodingOptions | None = None, keys: Sequence[int] | None = None
+    ) -> list[list[decoding.Hypothesis]]:
+        """Do what ``write`` does, and return word ids and log-probabilities."""
+        options = options or self.options
+        steps = self.wording.led(self._guided(options), [picture.class_scores for picture in pictures], options.unsaid)
+        common = self.bundle.common if options.variety and options.beam > 1 and not options.sampling else {}
+        return decoding.search(steps, np.stack([picture.features for picture in pictures]), options, keys, common)
+
+    def _guided(self, options: DecodingOptions) -> decoding.StepFunction:
+        return decoding.Guided(self._steps, self.bundle.average, options.guidance) if options.guidance > 1 else self._steps

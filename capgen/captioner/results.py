@@ -1,0 +1,122 @@
+"""What becomes of a picture: its captions, or the reason why there are none."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from capgen.captioner.vocabulary import words
+
+if TYPE_CHECKING:
+    import numpy as np
+
+FAILURES = ("unreadable", "unsupported", "too-large", "denied", "vanished", "write-failed")
+"""Statuses of pictures that something is wrong with."""
+
+STATUSES = ("captioned", "skipped", "unsure", *FAILURES)
+"""All statuses: ``skipped`` has its caption already, ``unsure`` got one below the confidence that was asked for."""
+
+
+@dataclass(frozen=True)
+class Attention:
+    """Where a captioner looked when it said each word of a caption.
+
+    Attributes:
+        words: As people read them; T of them.
+        maps: (T, S, S) float32, by word the share of each cell of a grid laid over the upright picture; each sums to 1.
+    """
+
+    words: tuple[str, ...]
+    maps: "np.ndarray"
+
+    def brightness(self) -> "np.ndarray":
+        """Return what to show of it: (T, S, S), each map over the mean of the caption's, from 0 to 1 at its greatest.
+
+        Every word of a caption looks at much the same cells, often those with little in them; what tells of a word is where
+        it looks more than the others.
+        """
+        import numpy as np
+
+        usual = self.maps.mean(axis=0, keepdims=True) if len(self.words) > 1 else np.ones_like(self.maps)
+        relative = self.maps / np.maximum(usual, np.finfo(np.float32).tiny)
+        return relative / np.maximum(relative.max(axis=(1, 2), keepdims=True), np.finfo(np.float32).tiny)
+
+
+@dataclass(frozen=True)
+class Caption:
+    """A caption found for a picture.
+
+    Attributes:
+        text: Lower-case words.
+        confidence: How often a caption of this score is close to a human one (see ``capgen.captioner.calibration``), 0 to 1.
+        log_probability: What the captioner gives to the words and slots that these came from, as a natural logarithm.
+        attention: Where it looked for each word, if that was asked for.
+    """
+
+    text: str
+    confidence: float
+    log_probability: float
+    attention: Attention | None = field(default=None, compare=False, repr=False)
+
+    def __str__(self) -> str:
+        """Return the text."""
+        return self.text
+
+
+@dataclass(frozen=True)
+class Likelihood:
+    """How likely a captioner finds a caption of a picture.
+
+    Attributes:
+        caption: As it was given.
+        words: What the captioner read, one entry a word, the unknown word and names' slots as such, at last the end. A slot
+            may stand for several words of the caption.
+        log_probabilities: Of each, as natural logarithms.
+    """
+
+    caption: str
+    words: tuple[str, ...]
+    log_probabilities: tuple[float, ...]
+
+    @property
+    def total(self) -> float:
+        """The logarithm of the caption's probability."""
+        return sum(self.log_probabilities)
+
+    @property
+    def per_word(self) -> float:
+        """The share of a word of the caption, its end included: what captions of different lengths are compared by."""
+        return self.total / (len(words(self.caption)) + 1)
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of one picture.
+
+    Attributes:
+        path: As it was given or found; ``None`` if it was no file.
+        status: One of ``STATUSES``.
+        captions: The best first; none if it failed or was skipped.
+        reason: In words, unless captioned.
+        written: The files that its caption was written to.
+    """
+
+    path: Path | None
+    status: str
+    captions: tuple[Caption, ...] = ()
+    reason: str = ""
+    written: tuple[Path, ...] = ()
+
+    @property
+    def failed(self) -> bool:
+        """Whether something is wrong with it."""
+        return self.status in FAILURES
+
+    @property
+    def caption(self) -> str | None:
+        """The best caption, if there is one."""
+        return self.captions[0].text if self.captions else None
+
+    @property
+    def confidence(self) -> float | None:
+        """How sure the best caption is, 0 to 1."""
+        return self.captions[0].confidence if self.captions else None

@@ -1,0 +1,1 @@
+"""How good captions are: references, predictions, metrics, and the page that shows them."""

@@ -1,0 +1,87 @@
+"""Reports: one HTML page each, which holds all it shows, needs no network and opens from disk.
+
+``page.html``, ``page.css`` and ``page.js`` lie beside this module and are the same in every report. What one says is a
+single JSON object in it; the script shows the parts that are there:
+
+- ``title``, ``subtitle``: texts;
+- ``scores``: ``name``, ``value`` and the 95 % interval ``low`` to ``high`` of each;
+- ``facts``: pairs of a name and a text;
+- ``histograms``: see ``Histogram``;
+- ``gallery``: ``total``, how many pictures there are, and ``cards``, some or all of them (see ``evaluated.Card``);
+- ``curves``: ``title``, ``series`` of ``name`` and ``points`` (epoch, value), and ``marks`` (epoch, text);
+- ``samples``: dev pictures with what was said of them epoch by epoch;
+- ``tables``: ``title``, ``head``, ``rows`` of texts, and ``open``, whether it is unfolded at first.
+
+Texts that people or captioners wrote are data: no part of the page takes them for HTML.
+"""
+
+import base64
+import hashlib
+import html
+import math
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from capgen.errors import StorageError
+from capgen.storage import files
+
+_HERE = Path(__file__).parent
+
+
+def check_place(path: Path) -> None:
+    """Make the folder that a report goes to, so that what stands in its way is known before the work is done.
+
+    Raises:
+        StorageError: Nothing can be written there.
+    """
+    files.make_folder(path.parent)
+    if path.is_dir():
+        raise StorageError(f"cannot write {path}: it is a folder; name a file in it, such as {path / 'report.html'}")
+    if not os.access(path.parent, os.W_OK):
+        raise StorageError(f"cannot write {path}: permission denied; choose another place or change its permissions")
+
+
+def write(path: Path, values: Mapping[str, Any]) -> None:
+    """Write the page of what the module's docstring lists, whole or not at all.
+
+    Raises:
+        StorageError: It cannot be written.
+    """
+    files.write_text(path, page(values))
+
+
+def page(values: Mapping[str, Any]) -> str:
+    """Return the page as HTML."""
+    style, script = _part("page.css"), _part("page.js")
+    data = files.json_text(_finite(values)).replace("<", "\\u003c")  # or "</script>" in a caption would end the data
+    parts = {
+        "title": html.escape(str(values["title"])),
+        "style-hash": _hash(style),
+        "script-hash": _hash(script),
+        "style": style,
+        "script": script,
+        "data": data,
+    }
+    pieces = _part("page.html").split("{{")
+    # each place is filled once, so that a caption with "{{data}}" in it stays what it is
+    return pieces[0] + "".join(parts[name] + rest for name, rest in (piece.split("}}", 1) for piece in pieces[1:]))
+
+
+def _part(name: str) -> str:
+    return (_HERE / name).read_text(encoding="utf-8")
+
+
+def _hash(text: str) -> str:
+    """Name a part of the page in its content security policy, which lets nothing else run."""
+    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def _finite(value: Any) -> Any:
+    """Put null for numbers that JSON does not know."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    return [_finite(item) for item in value] if isinstance(value, list | tuple) else value

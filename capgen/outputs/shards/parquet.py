@@ -1,0 +1,74 @@
+"""Shards as Parquet tables, a row a picture."""
+
+from collections.abc import Iterator
+from typing import Any, BinaryIO
+
+from capgen.captioner.results import Result
+from capgen.inputs.archives import Picture
+from capgen.inputs.archives.parquet import load_pyarrow
+
+_ROWS = 1000
+"""Captions of a row group."""
+
+
+class ParquetShard:
+    """A row a picture, failed ones included: path, caption, confidence, status, reason and alternatives.
+
+    Args:
+        file: Written to.
+    """
+
+    ending = ".parquet"
+
+    def __init__(self, file: BinaryIO) -> None:
+        """Begin."""
+        arrow = load_pyarrow()
+        alternative = [("caption", arrow.string()), ("confidence", arrow.float64()), ("log_probability", arrow.float64())]
+        self._schema = arrow.schema(
+            [
+                *((name, arrow.string()) for name in ("path", "caption")),
+                ("confidence", arrow.float64()),
+                *((name, arrow.string()) for name in ("status", "reason")),
+                ("alternatives", arrow.list_(arrow.struct(alternative))),
+            ]
+        )
+        self._writer = arrow.parquet.ParquetWriter(file, self._schema, compression="zstd")
+        self._arrow, self._rows = arrow, list[dict[str, Any]]()
+
+    def put(self, result: Result, picture: Picture | None) -> None:
+        """Add a result."""
+        names = ("caption", "confidence", "log_probability")
+        captions = [(utf8(c.text), c.confidence, c.log_probability) for c in result.captions]
+        self._rows.append(
+            {
+                "path": utf8(str(result.path)),
+                "caption": captions[0][0] if captions else None,
+                "confidence": result.confidence,
+                "status": result.status,
+                "reason": utf8(result.reason) or None,
+                "alternatives": [dict(zip(names, caption, strict=True)) for caption in captions],
+            }
+        )
+        if len(self._rows) == _ROWS:
+            self._flush()
+
+    def close(self) -> None:
+        """Finish."""
+        self._flush()
+        self._writer.close()
+
+    @staticmethod
+    def paths(file: BinaryIO) -> Iterator[str]:
+        """Read the paths of the pictures in a shard."""
+        for batch in load_pyarrow().parquet.ParquetFile(file).iter_batches(columns=["path"]):
+            yield from batch.column(0).to_pylist()
+
+    def _flush(self) -> None:
+        if self._rows:
+            self._writer.write_table(self._arrow.Table.from_pylist(self._rows, schema=self._schema))
+            self._rows.clear()
+
+
+def utf8(text: str) -> str:
+    """Write out the bytes of a path that are no UTF-8, which a table cannot hold."""
+    return text.encode("utf-8", "backslashreplace").decode()

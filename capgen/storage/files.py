@@ -1,0 +1,223 @@
+"""Files that appear whole or not at all, their hashes and sizes, and locks between processes."""
+
+import errno
+import hashlib
+import json
+import os
+import stat
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from capgen.errors import StorageError
+
+_REASONS = {
+    errno.ENOSPC: "the disk is full; free some space and run it again",
+    errno.EDQUOT: "the disk quota is used up; free some space and run it again",
+    errno.EROFS: "the file system is read-only; choose another place",
+    errno.EACCES: "permission denied; choose another place or change its permissions",
+    errno.EPERM: "permission denied; choose another place or change its permissions",
+    errno.ENOTDIR: "a part of its path is a file, not a folder",
+    errno.EEXIST: "a part of its path is a file, not a folder",
+    errno.EISDIR: "it is a folder",
+}
+
+_UNITS = ("B", "kB", "MB", "GB", "TB")
+
+
+def storage_error(path: Path | str, error: OSError) -> StorageError:
+    """Turn an operating-system error about ``path`` into one that says what to do."""
+    reason = _REASONS.get(error.errno or 0, error.strerror or str(error))
+    return StorageError(f"cannot write {path}: {reason}")
+
+
+def write_with(path: Path, write: Callable[[BinaryIO], object]) -> None:
+    """Let ``write`` fill a temporary file beside ``path``, then put it in place in one step.
+
+    The data is on the disk before the name appears (fsync, then rename), so a reader sees the old file or the new one.
+
+    Raises:
+        StorageError: The file cannot be written; nothing is left behind.
+    """
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, temporary = _temporary(path)
+        with os.fdopen(descriptor, "wb") as file:
+            write(file)
+            file.flush()
+            os.fchmod(descriptor, _mode(path))
+            os.fsync(descriptor)
+            Path(temporary).replace(path)  # still open, and so still locked
+        temporary = None
+    except OSError as error:
+        raise storage_error(path, error) from error
+    finally:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
+
+
+def _temporary(path: Path) -> tuple[int, str]:
+    """Open a hidden file beside ``path``: the one that a killed write has left, or another if someone is writing it."""
+    import fcntl
+
+    name = path.with_name(f".{path.name[:60]}.part")
+    descriptor = None
+    try:
+        descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.path.samestat(os.fstat(descriptor), name.lstat()):
+            os.ftruncate(descriptor, 0)
+            return descriptor, str(name)
+    except OSError:  # somebody else's, in use, put in place meanwhile, or on a file system that knows no locks
+        pass
+    if descriptor is not None:
+        os.close(descriptor)
+    return tempfile.mkstemp(prefix=f".{path.name[:60]}.", suffix=".part", dir=path.parent)
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write ``data`` to ``path``, whole or not at all."""
+    write_with(path, lambda file: file.write(data))
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write ``text`` to ``path`` as UTF-8, whole or not at all."""
+    write_bytes(path, text.encode())
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write ``value`` to ``path`` as indented JSON, whole or not at all."""
+    write_text(path, json_text(value, indent=1) + "\n")
+
+
+def json_text(value: Any, indent: int | None = None) -> str:
+    """Return ``value`` as JSON, readable unless a path in it is no UTF-8: its bytes can only be carried escaped."""
+    text = json.dumps(value, indent=indent, ensure_ascii=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return json.dumps(value, indent=indent)
+    return text
+
+
+def write_folder(path: Path, contents: dict[str, bytes]) -> None:
+    """Write a folder of files, whole or not at all; an older folder at ``path`` is replaced.
+
+    Raises:
+        StorageError: It cannot be written; what was there before is as it was.
+    """
+    make_folder(path.parent)
+    try:
+        with tempfile.TemporaryDirectory(prefix=f".{path.name[:60]}.", suffix=".part", dir=path.parent) as temporary:
+            fresh, old = Path(temporary) / "new", Path(temporary) / "old"
+            fresh.mkdir()
+            for name, data in contents.items():
+                with (fresh / name).open("wb") as file:
+                    file.write(data)
+                    file.flush()
+                    os.fsync(file.fileno())
+            try:
+                if path.exists():
+                    path.rename(old)
+                fresh.rename(path)
+            finally:
+                if old.exists() and not path.exists():
+                    old.rename(path)
+    except OSError as error:
+        raise storage_error(path, error) from error
+
+
+def make_folder(path: Path) -> Path:
+    """Create the folder ``path`` and its parents if need be, and return it.
+
+    Raises:
+        StorageError: It cannot be created.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise storage_error(path, error) from error
+    return path
+
+
+def size_text(size: int) -> str:
+    """Return a number of bytes as people read it, such as ``12.3 MB``."""
+    number, unit = float(size), 0
+    while number >= 999.95 and unit < len(_UNITS) - 1:  # noqa: PLR2004 - what would be written as 1000.0
+        number, unit = number / 1000, unit + 1
+    return f"{number:.1f} {_UNITS[unit]}" if unit else f"{size} B"
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def lock(path: Path, *, shared: bool = False, wait: bool = False) -> Iterator[None]:
+    """Hold a lock on ``path`` between processes; it ends with the process, even a killed one.
+
+    Where the file system knows no locks, a shared lock is granted, since an exclusive one is always refused.
+
+    Args:
+        path: The lock file. Only the holder of its exclusive lock may remove it.
+        shared: Hold it together with others who share it; else alone.
+        wait: Wait for those to end who hold it, instead of giving up at once.
+
+    Raises:
+        StorageError: Another process holds it, or the lock file cannot be made.
+    """
+    import fcntl
+
+    kind = (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB)
+    while True:
+        with _lock_file(path, writable=not shared) as file:
+            try:
+                fcntl.flock(file, kind)
+            except BlockingIOError as error:
+                raise StorageError(f"{path.parent} is in use by another capgen; wait for it to end, or stop it") from error
+            except OSError as error:
+                if not shared:
+                    raise storage_error(path, error) from error
+            if _is_at(file, path):
+                yield
+                return
+        # else it was removed between opening and locking, and guards nothing any more
+
+
+def _lock_file(path: Path, *, writable: bool) -> BinaryIO:
+    """Open a lock file, made if need be; one for reading is also opened where nothing can be written."""
+    while True:
+        make_folder(path.parent)
+        try:
+            return os.fdopen(os.open(path, os.O_CREAT | (os.O_RDWR if writable else os.O_RDONLY), 0o666), "rb")
+        except OSError as error:
+            if path.parent.exists():
+                raise storage_error(path, error) from error
+        # else the folder was removed just after it was made
+
+
+def _is_at(file: BinaryIO, path: Path) -> bool:
+    """Tell whether ``path`` still leads to the open ``file``."""
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def _mode(path: Path) -> int:
+    """Return the permissions of a file that is replaced, or those of a new one."""
+    try:
+        return stat.S_IMODE(path.stat().st_mode)
+    except OSError:
+        return 0o666 & ~_umask()
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

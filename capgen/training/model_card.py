@@ -1,0 +1,79 @@
+"""The model card of a captioner (Mitchell et al. 2019): what it is, what it saw, what it scores, where it fails."""
+
+from capgen.captioner.bundle import Description
+from capgen.captioner.slots import LEAST
+
+METRICS = ("BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "ROUGE-L", "CIDEr-D")
+
+
+_NAMES = f"""Names that its captions hardly mention are said through slots, filled with what ImageNet's classes are called in
+everyday words, where the encoder's own head is sure of one with a probability of {LEAST:g} or more.
+"""
+
+
+def model_card(description: Description, about: str = "", examples: str = "") -> str:
+    """Write the card in Markdown.
+
+    Args:
+        description: The captioner.
+        about: More on its training data, if there is more to say.
+        examples: What it says of some pictures, if somebody has looked.
+    """
+    training, decoder, options = description.training, description.decoder, description.decoding
+    scores = "\n".join(
+        f"| {split} | {values['images']} | " + " | ".join(f"{values[name]:.4f}" for name in METRICS) + " |"
+        for split, values in description.scores.items()
+    )
+    reliability = description.calibration.reliability
+    bins = "\n".join(f"| {b['images']} | {b['confidence']:.2f} | {b['close']:.2f} |" for b in reliability["bins"])
+    settings = "\n".join(f"| `{name}` | {value} |" for name, value in training["config"].items())
+    return f"""# {description.name}
+
+An image captioner made with capgen {training["capgen"]}: encoder `{description.encoder["name"]}`, decoder
+`{decoder["family"]}` with {decoder["vocabulary"]} vocabulary entries, its weights as {decoder["weights"]} in the graph that
+captions (float16 in `weights.npz`).
+
+## Training data
+
+Data set `{training["data"]}` (fingerprint `{training["fingerprint"]}`): {training["images"]} images with
+{training["captions"]} captions, {training["epochs"]} epochs. The encoder's weights: {description.encoder["origin"]}.
+{chr(10) + _NAMES if description.decoder.get("names") else ""}{chr(10) + about if about else ""}
+## Scores
+
+Beam {options.beam}, length power {options.length_power}, guidance {options.guidance}, variety {options.variety}; fractions,
+as the coco-caption tools define them. Dev is that of the training data set; the epoch was chosen by CIDEr-D there (without
+variety), so that its row is a little flattering.
+
+| split | images | {" | ".join(METRICS)} |
+|---|---|{"---|" * len(METRICS)}
+{scores}
+
+Printed by `capgen evaluate {description.name} --data {training["data"]} --split SPLIT`, or with `--references SOURCE` for a
+split of another source.
+
+## How sure it is
+
+The confidence it gives is how often a caption of its score is close to a human one: ROUGE-L of at least 0.5 with the
+picture's human captions, about half of the words shared in order. Fitted on dev and measured there on fifths that each
+fit had left out: expected calibration error {reliability["error"]:.3f}, Brier score {reliability["brier"]:.3f};
+{reliability["close"]:.0%} of all captions were close.
+
+| captions | mean confidence | were close |
+|---|---|---|
+{bins}
+
+It holds for pictures like those of dev and the search above; for other pictures it says too much.
+
+## Where it fails
+
+It knows only the words and the kinds of pictures of its training captions, names what is not among them after what
+looks most alike, counts badly, reads no text and knows nobody's name. It repeats the habits of the people who wrote the
+captions, their guesses at gender and age among them. Do not use it to identify or judge people.
+{chr(10) + examples if examples else ""}
+
+## Settings
+
+| setting | value |
+|---|---|
+{settings}
+"""

@@ -1,0 +1,471 @@
+"""Runs that end at any moment, by ``kill -9`` or a full disk: what is written is whole, and the next run goes on.
+
+What is killed is ``capgen caption`` as it is, but for its graphs: every picture has a caption made from its pixels, so that
+a run spends its time on what is tested, which is reading, deciding and writing. It is forked from a process that has
+imported all, so that it begins at once. A few runs of the real command with the captioner that ships are killed, too.
+"""
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from capgen.outputs.xmp import XmpSidecar
+
+PICTURES = 500
+KILLS = 25
+"""Of each of the four kinds of run."""
+
+SERVER = '''
+"""Runs capgen in a fork of its own for each line of stdin: its arguments, and what is to happen on the way."""
+
+import errno, json, os, signal, sys
+from pathlib import Path
+
+import numpy as np
+from capgen.captioner import captioner
+from capgen.storage import files
+from capgen.batch import library
+from capgen.outputs import manifest
+from capgen.captioner.backends import litert_lstm
+from capgen.cli import captioning, main
+from capgen.outputs import csv, jsonl, sidecar, stream, text, xmp
+from capgen.captioner.results import Caption
+
+PLACES = {"fsync": (os, "fsync"), "replace": (Path, "replace"), "put": (manifest.Manifest, "put")}
+
+
+def write(self, features, options=None, keys=()):
+    return [[Caption(f"a picture numbered {key} on a wall", 0.5, -1.0)] for key in keys]
+
+
+def happen(where, when, number, what):
+    owner, name = PLACES[where]
+    original, calls = getattr(owner, name), 0
+
+    def call(*arguments):
+        nonlocal calls
+        calls += 1
+        if calls >= number and when == "before":
+            what()
+        result = original(*arguments)
+        if calls >= number and when == "after":
+            what()
+        return result
+
+    setattr(owner, name, call)
+
+
+def die():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def fill():
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def run(wanted):
+    sys.argv = ["capgen", "caption", *wanted["arguments"]]
+    os.environ.update(wanted["env"])
+    for descriptor, name in ((0, os.devnull), (1, os.devnull), (2, wanted["stderr"])):
+        os.dup2(os.open(name, os.O_RDWR | os.O_CREAT | os.O_TRUNC), descriptor)
+    if "dies" in wanted:
+        happen(*wanted["dies"], die)
+    if "fills" in wanted:
+        happen(*wanted["fills"], fill)
+    try:
+        main()
+    except SystemExit as end:
+        os._exit(end.code or 0)
+    os._exit(0)
+
+
+litert_lstm.Model.encode = lambda self, pixels: litert_lstm.Described(np.zeros((1, 1), np.float32))
+litert_lstm.Model.write = write
+for line in sys.stdin:
+    pid = os.fork()
+    if not pid:
+        run(json.loads(line))
+    print(pid, flush=True)
+    print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
+'''
+
+
+class Workshop:
+    """The process that runs are forked from."""
+
+    def __init__(self, place):
+        self.place = place
+        (place / "server.py").write_text(SERVER)
+        self._process = subprocess.Popen(
+            [sys.executable, place / "server.py"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+
+    def start(self, *arguments, env, **happens):
+        """Begin a run, and return its process id; ``end`` has to be called before the next."""
+        wanted = {"arguments": list(map(str, arguments)), "env": env, "stderr": str(self.place / "stderr"), **happens}
+        self._process.stdin.write(json.dumps(wanted) + "\n")
+        self._process.stdin.flush()
+        return int(self._process.stdout.readline())
+
+    @staticmethod
+    def is_running(pid):
+        """Tell whether a run has not ended."""
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return False
+        return True
+
+    @staticmethod
+    def kill(pid):
+        """End a run, unless it has ended."""
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+    def end(self):
+        """Wait for the run, and return its exit code, which is negative if it was killed."""
+        return int(self._process.stdout.readline())
+
+    def run(self, *arguments, env, **happens):
+        """Do both."""
+        self.start(*arguments, env=env, **happens)
+        return self.end()
+
+    def said(self):
+        """Return what the last run said."""
+        return (self.place / "stderr").read_text()
+
+    def close(self):
+        self._process.communicate()
+        assert self._process.returncode == 0
+
+
+@pytest.fixture(scope="module")
+def workshop(tmp_path_factory):
+    made = Workshop(tmp_path_factory.mktemp("workshop"))
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    """A folder of small pictures that differ, in ten folders."""
+    folder = tmp_path_factory.mktemp("pictures")
+    lot = random.Random(1)
+    for number in range(PICTURES):
+        (folder / str(number % 10)).mkdir(exist_ok=True)
+        Image.frombytes("RGB", (3, 3), lot.randbytes(27)).save(folder / f"{number % 10}/{number:03}.png")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def known(workshop, pictures, tmp_path_factory):
+    """The caption of each picture, from a run that nothing happens to."""
+    place = tmp_path_factory.mktemp("known")
+    env = {"CAPGEN_DATA_DIR": str(place)}
+    assert workshop.run("-r", pictures, "--output", place / "all.jsonl", env=env) == 0
+    rows = [json.loads(line) for line in (place / "all.jsonl").read_text().splitlines()]
+    found = {os.path.relpath(row["path"], pictures)[:-4]: row["caption"] for row in rows}
+    assert len(set(found.values())) == PICTURES
+    return found
+
+
+@pytest.fixture
+def env(tmp_path):
+    return {"CAPGEN_DATA_DIR": str(tmp_path / "data")}
+
+
+class Sidecars:
+    """Text files in a folder of their own, filled by a person or not."""
+
+    def __init__(self, place, known, existing):
+        self.folder, self.known = place / "out", known
+        self.flags = ("--sidecar", ".txt", "--output-dir", self.folder, "--existing", existing)
+        self.by_hand = "by hand, " if existing == "append" else ""
+        for name in known if self.by_hand else ():
+            (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (self.folder / f"{name}.txt").write_text("by hand\n")
+
+    def done(self):
+        """Return how many captions are there, each of which is whole, or as it was."""
+        texts = {path: path.read_text() for path in self.folder.rglob("*.txt")}
+        names = {path: path.relative_to(self.folder).with_suffix("").as_posix() for path in texts}
+        wrong = [text for path, text in texts.items() if text not in self._right(names[path])]
+        assert wrong == []
+        return sum(text != "by hand\n" for text in texts.values())
+
+    def left_over(self):
+        """Return the files that are no captions."""
+        return [path for path in self.folder.rglob("*") if path.is_file() and path.suffix != ".txt"]
+
+    def _right(self, name):
+        return (f"{self.by_hand}{self.known[name]}\n", *(["by hand\n"] if self.by_hand else []))
+
+
+class XmpFiles(Sidecars):
+    """XMP files in a folder of their own."""
+
+    def __init__(self, place, known):
+        super().__init__(place, known, "skip")
+        self.flags = ("--xmp", "--output-dir", self.folder)
+
+    def done(self):
+        """See ``Sidecars``."""
+        reader = XmpSidecar(None)
+        found = {path.relative_to(self.folder).with_suffix(""): reader.read(path) for path in self.folder.rglob("*.xmp")}
+        assert all(caption == self.known[name.as_posix()] for name, caption in found.items())
+        return len(found)
+
+    def left_over(self):
+        """See ``Sidecars``."""
+        return [path for path in self.folder.rglob("*") if path.is_file() and path.suffix != ".xmp"]
+
+
+class Lines:
+    """A file of JSON lines."""
+
+    def __init__(self, place, known, pictures):
+        self.path, self.known, self._pictures = place / "captions.jsonl", known, pictures
+        self.flags = ("--output", self.path)
+
+    def done(self):
+        """See ``Sidecars``."""
+        data = self.path.read_text() if self.path.exists() else ""
+        assert data == "" or data.endswith("\n")
+        rows = list(map(json.loads, data.splitlines()))
+        names = [os.path.relpath(row["path"], self._pictures)[:-4] for row in rows]
+        assert max(Counter(names).values(), default=1) == 1
+        assert all(row["caption"] == self.known[name] for name, row in zip(names, rows, strict=True))
+        return len(rows)
+
+    def left_over(self):
+        """See ``Sidecars``."""
+        return [path for path in self.path.parent.iterdir() if path.is_file() and path != self.path]
+
+
+def made(kind, place, known, pictures):
+    """Make what a kind of run writes to."""
+    place.mkdir()
+    if kind in ("skip", "append"):
+        return Sidecars(place, known, kind)
+    return XmpFiles(place, known) if kind == "xmp" else Lines(place, known, pictures)
+
+
+@pytest.mark.parametrize("kind", ["skip", "append", "xmp", "output"])
+def test_whenever_a_run_is_killed_all_captions_are_whole_and_the_next_goes_on(
+    workshop, pictures, known, env, tmp_path, kind
+):
+    lot = random.Random(kind)
+    target, before, hits, kills, rounds = None, 0, 0, 0, 0
+    while kills < KILLS:
+        if target is None:
+            rounds += 1
+            target, before = made(kind, tmp_path / str(rounds), known, pictures), 0
+        journal = journal_of(env)
+        pid = workshop.start("-r", pictures, *target.flags, env=env)
+        if lot.random() < 0.25:  # while it begins
+            time.sleep(lot.uniform(0, 0.3))
+        else:  # while it writes
+            end = time.monotonic() + 30
+            while journal_of(env) == journal and time.monotonic() < end and workshop.is_running(pid):
+                time.sleep(0.001)
+            time.sleep(lot.uniform(0, 0.06))
+        workshop.kill(pid)
+        code = workshop.end()
+        assert code in (0, -signal.SIGKILL), workshop.said()
+        after = target.done()
+        assert after >= before  # nothing that was written is ever lost
+        kills += code != 0
+        hits += code != 0 and after > before
+        before = after
+        if after == PICTURES:
+            finish(workshop, pictures, env, target)
+            target = None
+    assert hits > KILLS // 2
+    if target is not None:
+        finish(workshop, pictures, env, target)
+
+
+def journal_of(env):
+    """Return the time at which the manifest was last written to, which comes before any caption."""
+    path = Path(env["CAPGEN_DATA_DIR"]) / "manifest.sqlite3-wal"
+    return path.stat().st_mtime_ns if path.exists() else None
+
+
+def finish(workshop, pictures, env, target):
+    """Let the last run end; all captions are there, and a further run changes nothing."""
+    assert workshop.run("-r", pictures, *target.flags, env=env) == 0, workshop.said()
+    assert target.done() == PICTURES
+    assert workshop.run("-r", pictures, *target.flags, env=env) == 0, workshop.said()
+    assert f"{PICTURES} skipped in" in workshop.said()
+    assert target.done() == PICTURES
+    assert all(path.name.startswith(".") and path.name.endswith(".part") for path in target.left_over())
+
+
+MOMENTS = [
+    ("put", "before", 1), ("put", "after", 1), ("fsync", "before", 1), ("fsync", "after", 1), ("replace", "before", 1),
+    ("replace", "after", 1), ("put", "before", 2), ("put", "after", 2), ("put", "after", 7), ("replace", "before", 4),
+]  # fmt: skip
+"""Where a run dies: each step of writing one caption, and later ones."""
+
+
+@pytest.fixture
+def few(pictures):
+    """A folder of fifty of the pictures."""
+    return pictures / "0"
+
+
+def of_few(target, known):
+    """Let a target be about the fifty pictures alone."""
+    target.known = {name.split("/")[1]: caption for name, caption in known.items() if name.startswith("0/")}
+    return target
+
+
+@pytest.mark.parametrize("moment", MOMENTS, ids=lambda moment: "-".join(map(str, moment)))
+def test_at_each_step_of_a_write_a_kill_leaves_the_old_caption_or_the_new_one(workshop, few, known, env, tmp_path, moment):
+    target = of_few(Sidecars(tmp_path, {}, "append"), known)
+    target.folder.mkdir()
+    for name in target.known:
+        (target.folder / f"{name}.txt").write_text("by hand\n")
+    assert workshop.run("-r", few, *target.flags, env=env, dies=moment) == -signal.SIGKILL
+    target.done()
+    assert workshop.run("-r", few, *target.flags, env=env) == 0, workshop.said()
+    assert target.done() == len(target.known)
+
+
+@pytest.mark.parametrize("moment", MOMENTS, ids=lambda moment: "-".join(map(str, moment)))
+def test_after_a_kill_capgen_still_knows_its_captions_from_those_of_a_person(workshop, few, known, env, tmp_path, moment):
+    target = of_few(Sidecars(tmp_path, {}, "overwrite"), known)
+    assert workshop.run("-r", few, *target.flags, env=env) == 0
+    edited = target.folder / f"{max(target.known)}.txt"
+    edited.write_text("changed by a person\n")
+    assert workshop.run("-r", few, *target.flags, "--prefix", "new:", env=env, dies=moment) == -signal.SIGKILL
+    assert workshop.run("-r", few, *target.flags, "--prefix", "new:", env=env) == 0
+    texts = {path.stem: path.read_text() for path in target.folder.glob("*.txt")}
+    assert texts.pop(edited.stem) == "changed by a person\n"
+    assert texts == {name: f"new: {caption}\n" for name, caption in target.known.items() if name != edited.stem}
+
+
+def test_half_written_files_of_killed_runs_do_not_pile_up(workshop, few, known, env, tmp_path):
+    target = of_few(Sidecars(tmp_path, {}, "skip"), known)
+    for _ in range(3):
+        assert workshop.run("-r", few, *target.flags, env=env, dies=("fsync", "after", 1)) == -signal.SIGKILL
+    assert workshop.run("-r", few, *target.flags, env=env) == 0
+    assert target.left_over() == []
+
+
+def test_the_real_command_can_be_killed_and_goes_on(pictures, tmp_path):
+    env = {**os.environ, "CAPGEN_DATA_DIR": str(tmp_path / "data"), "CAPGEN_CACHE_DIR": str(tmp_path / "cache")}
+    out = tmp_path / "out"
+    program = [Path(sys.executable).with_name("capgen"), "caption", "--beam", "1", "-r", pictures / "0"]
+    flags = ["--sidecar", ".txt", "--output-dir", out]
+    alone = subprocess.run([*program, "--format", "jsonl"], env=env, capture_output=True, check=True).stdout.splitlines()
+    captions = {Path(row["path"]).stem: row["caption"] for row in map(json.loads, alone)}
+    lot = random.Random(3)
+    kills = 0
+    for _ in range(8):
+        run = subprocess.Popen([*program, *flags], env=env, stderr=subprocess.DEVNULL)
+        before, end = set(out.glob("*.txt")), time.monotonic() + 60
+        if lot.random() < 0.5:  # else while it begins
+            while run.poll() is None and set(out.glob("*.txt")) == before and time.monotonic() < end:
+                time.sleep(0.001)
+            time.sleep(lot.uniform(0, 0.03))
+        else:
+            time.sleep(lot.uniform(0.05, 0.5))
+        run.kill()
+        kills += run.wait() == -signal.SIGKILL
+        for path in out.glob("*.txt"):
+            assert path.read_text() == f"{captions[path.stem]}\n"
+    assert kills >= 4
+    subprocess.run([*program, *flags], env=env, capture_output=True, check=True)
+    assert {path.stem: path.read_text() for path in out.glob("*.txt")} == {
+        name: f"{caption}\n" for name, caption in captions.items()
+    }
+
+
+# Full disks
+
+
+@pytest.mark.parametrize("kind", ["skip", "append"])
+def test_when_the_disk_is_full_nothing_is_partial_and_with_space_the_next_run_completes(
+    workshop, few, known, env, tmp_path, kind
+):
+    target = of_few(Sidecars(tmp_path, {}, kind), known)
+    for name in target.known if kind == "append" else ():
+        target.folder.mkdir(exist_ok=True)
+        (target.folder / f"{name}.txt").write_text("by hand\n")
+    assert workshop.run("-r", few, *target.flags, env=env, fills=("fsync", "before", 11)) == 3
+    assert "the disk is full" in workshop.said()
+    assert f"10 captioned, {len(target.known) - 10} write-failed in" in workshop.said()
+    assert target.done() == 10
+    assert target.left_over() == []
+    assert workshop.run("-r", few, *target.flags, env=env) == 0
+    assert target.done() == len(target.known)
+
+
+class Disk:
+    """A small disk of its own."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        folder.mkdir()
+
+    def mount(self, *options):
+        done = subprocess.run(["mount", "-t", "tmpfs", *options, "none", self.folder], capture_output=True, check=False)
+        return done.returncode == 0
+
+    def grow(self):
+        """Make space."""
+        assert self.mount("-o", "remount,size=16m")
+
+
+@pytest.fixture
+def disk(tmp_path):
+    made = Disk(tmp_path / "disk")
+    if not sys.platform.startswith("linux") or not shutil.which("mount") or not made.mount("-o", "size=80k"):
+        pytest.skip("no file system can be mounted here")
+    yield made
+    subprocess.run(["umount", made.folder], check=True)
+
+
+def test_a_disk_that_is_really_full_is_named_and_with_space_the_next_run_completes(workshop, few, known, env, disk):
+    target = of_few(Sidecars(disk.folder, {}, "skip"), known)
+    assert workshop.run("-r", few, *target.flags, env=env) == 3
+    assert "the disk is full; free some space and run it again" in workshop.said()
+    assert 0 < target.done() < len(target.known)
+    assert target.left_over() == []
+    disk.grow()
+    assert workshop.run("-r", few, *target.flags, env=env) == 0
+    assert target.done() == len(target.known)
+
+
+def test_a_file_of_lines_on_a_full_disk_has_whole_lines_and_is_gone_on_with(workshop, pictures, known, env, disk):
+    target = Lines(disk.folder, known, pictures)
+    assert workshop.run("-r", pictures, *target.flags, env=env) == 1
+    assert workshop.said() == f"capgen: cannot write {target.path}: the disk is full; free some space and run it again\n"
+    assert 0 < target.done() < PICTURES
+    disk.grow()
+    assert workshop.run("-r", pictures, *target.flags, env=env) == 0
+    assert target.done() == PICTURES
+
+
+def test_a_full_disk_under_the_manifest_stops_writing_and_doubles_nothing(workshop, pictures, known, tmp_path, disk):
+    target = Sidecars(tmp_path, known, "append")
+    env = {"CAPGEN_DATA_DIR": str(disk.folder / "data")}
+    assert workshop.run("-r", pictures, *target.flags, env=env) == 3
+    assert "see that its folder can be written to and its disk is not full" in workshop.said()
+    assert target.done() < PICTURES
+    disk.grow()
+    assert workshop.run("-r", pictures, *target.flags, env=env) == 0, workshop.said()
+    assert target.done() == PICTURES

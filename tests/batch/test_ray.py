@@ -1,0 +1,325 @@
+"""Captioning and describing on Ray: on this machine, and on a cluster of two nodes that loses a worker and then a node."""
+
+import json
+import os
+import pickle
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support.commands import capgen, here
+from support.drawing import COLOURS, draw
+
+PICTURES = 80
+MANY = 900
+"""Enough to be in the middle of them when something is killed, while a worker that takes its place is still starting."""
+
+RAY = Path(sys.executable).with_name("ray")
+SETTINGS = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled"}
+
+
+@pytest.fixture(scope="module")
+def photographs(tmp_path_factory):
+    """Drawn pictures in two folders, and three files that are none."""
+    folder = tmp_path_factory.mktemp("photographs")
+    for index in range(PICTURES):
+        place = folder / ("a", "b")[index % 2]
+        place.mkdir(exist_ok=True)
+        draw(place / f"{index:03} é.png", list(COLOURS)[index % 4], "circle", index)
+    (folder / "a/no picture.jpg").write_text("words")
+    (folder / "b/empty.png").touch()
+    whole = (folder / "a/000 é.png").read_bytes()
+    (folder / "b/cut.png").write_bytes(whole[: len(whole) // 2])
+    return folder
+
+
+class Nodes:
+    """Ray nodes on loopback, in a folder of their own.
+
+    Args:
+        processors: How many each node has.
+    """
+
+    def __init__(self, *processors):
+        self.folder = Path(tempfile.mkdtemp(prefix="r"))  # a short path: sockets lie in it
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.address = f"127.0.0.1:{free.getsockname()[1]}"
+        head = ("--head", f"--port={self.address.rpartition(':')[2]}", "--include-dashboard=false")
+        for number, count in enumerate(processors, 1):
+            joining = (f"--address={self.address}",) if number > 1 else head
+            usual = (f"--num-cpus={count}", "--object-store-memory=100000000")
+            self.start(*joining, f"--node-ip-address=127.0.0.{number}", *usual)
+
+    def start(self, *options):
+        temporary = [f"--temp-dir={self.folder}"] if "--head" in options else []
+        done = subprocess.run(
+            [RAY, "start", *options, *temporary], env={**os.environ, **SETTINGS}, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    def processes(self):
+        """Process id, parent and command line of all that belongs to the nodes."""
+        found = {}
+        for entry in Path("/proc").iterdir():
+            try:
+                words = (entry / "cmdline").read_bytes().decode(errors="replace")
+                parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+            except (OSError, ValueError):
+                continue
+            found[entry.name] = (parent, words)
+        own = {pid for pid, (_, words) in found.items() if str(self.folder) in words}
+        return {int(pid): each for pid, each in found.items() if pid in own or str(each[0]) in own}
+
+    def workers(self):
+        return [pid for pid, (_, words) in self.processes().items() if words.startswith("ray::MapWorker")]
+
+    def kill_second(self):
+        """Kill the second node at once, its workers first."""
+        everything = self.processes()
+        (raylet,) = [pid for pid, (_, words) in everything.items() if "raylet/raylet" in words and "127.0.0.2" in words]
+        for pid in [*(pid for pid, (parent, _) in everything.items() if parent == raylet), raylet]:
+            os.kill(pid, signal.SIGKILL)
+
+    def end(self):
+        for pid in self.processes():
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+@pytest.fixture
+def nodes():
+    made = Nodes(1, 1)
+    yield made
+    made.end()
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """A Ray of two processors that is there already, as starting one takes longer than most of what is done on it."""
+    made = Nodes(2)
+    yield made
+    made.end()
+
+
+@pytest.fixture
+def run(places, cluster):
+    """Run the command, by default on that Ray."""
+
+    def run(*arguments, engine=("--engine", "ray", "--address", cluster.address)):
+        return capgen(*arguments, *engine, env=SETTINGS)
+
+    return run
+
+
+def test_captions_statuses_and_report_are_those_of_a_local_run_byte_for_byte(run, photographs, places, monkeypatch):
+    monkeypatch.chdir(photographs)  # so that paths are relative
+    arguments = (
+        "caption",
+        "-r",
+        "a",
+        "b",
+        "-f",
+        "jsonl",
+        "--num",
+        "2",
+        "--max-words",
+        "6",
+        "--avoid",
+        "a",
+        "--prefix",
+        "x:",
+    )
+    here = run(*arguments, "--report", places / "here.jsonl", engine=())
+    there = run(*arguments, "--report", places / "there.jsonl")
+    assert (there.returncode, there.stdout) == (here.returncode, here.stdout)
+    assert here.returncode == 3
+    assert here.stdout.count("\n") == PICTURES + 3
+    assert here.stdout.startswith('{"path": "a/000 é.png"')
+    assert (places / "there.jsonl").read_bytes() == (places / "here.jsonl").read_bytes()
+    failures = [[line for line in done.stderr.splitlines() if line.startswith("capgen:")] for done in (here, there)]
+    assert failures[0] == failures[1]
+    assert len(failures[0]) == 3
+    assert len(there.stderr.splitlines()) == 4
+
+
+@pytest.mark.usefixtures("small")
+def test_sidecars_that_are_there_stay_and_a_second_run_does_nothing(run, photographs, places):
+    folder = places / "library"
+    shutil.copytree(photographs / "b", folder)
+    (folder / "001 é.txt").write_text("by a person\n")
+    first = run("caption", "-r", folder, "--sidecar", "txt")
+    assert first.returncode == 3
+    assert f"{PICTURES // 2 - 1} captioned, 1 skipped, 1 unreadable, 1 unsupported" in first.stderr
+    assert (folder / "001 é.txt").read_text() == "by a person\n"
+    written = {path: path.stat().st_mtime_ns for path in folder.glob("*.txt")}
+    assert len(written) == PICTURES // 2
+    second = run("caption", "-r", folder, "--sidecar", "txt")
+    assert f"{PICTURES // 2} skipped, 1 unreadable, 1 unsupported" in second.stderr
+    assert {path: path.stat().st_mtime_ns for path in folder.glob("*.txt")} == written
+
+
+def paths_in(file):
+    return [json.loads(line)["path"] for line in file.read_text().splitlines()]
+
+
+def wait_for_lines(file, count, process, seconds=300):
+    """Wait until a growing file has so many lines."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end and process.poll() is None:
+        if file.exists() and file.read_bytes().count(b"\n") >= count:
+            return
+        time.sleep(0.05)
+    pytest.fail(f"it ended or came no further: {process.poll()}")
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory):
+    """Links to a few drawn pictures, under many names."""
+    folder = tmp_path_factory.mktemp("many")
+    source = folder / "source"
+    source.mkdir()
+    for index in range(20):
+        draw(source / f"{index}.png", "blue", "square", index)
+    (folder / "pictures").mkdir()
+    for index in range(MANY):
+        (folder / f"pictures/{index:04}.png").hardlink_to(source / f"{index % 20}.png")
+    return folder / "pictures"
+
+
+def begin(*arguments, **more):
+    return subprocess.Popen(
+        [Path(sys.executable).with_name("capgen"), *map(str, arguments)],
+        env={**os.environ, **SETTINGS, **more},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.mark.usefixtures("small")
+def test_what_ctrl_c_interrupts_goes_on_also_on_a_ray_of_its_own_beside_another(run, cluster, many, places):
+    output = places / "captions.jsonl"
+    wanted = ("-o", output, "--engine", "ray", "--workers", "2")
+    running = begin("caption", "-r", many, *wanted, RAY_ADDRESS=cluster.address)
+    wait_for_lines(output, 1, running)
+    assert not cluster.workers()
+    running.send_signal(signal.SIGINT)
+    _, said = running.communicate(timeout=180)
+    assert running.returncode == 130, said
+    assert "interrupted; run it again, it goes on" in said
+    done = paths_in(output)
+    assert 0 < len(done) < MANY
+    again = run("caption", "-r", many, "-o", output, engine=())
+    assert again.returncode == 0
+    assert f"{len(done)} skipped" in again.stderr
+    assert sorted(paths_in(output)) == sorted(map(str, many.iterdir()))
+
+
+@pytest.mark.usefixtures("small")
+def test_a_run_that_loses_a_worker_and_then_a_node_captions_every_file_once_as_a_local_run(nodes, many, places):
+    output, expected = places / "captions.jsonl", places / "expected.jsonl"
+    running = begin("caption", "-r", many, "-o", output, "--engine", "ray", "--address", nodes.address)
+    wait_for_lines(output, 1, running)
+    os.kill(nodes.workers()[0], signal.SIGKILL)
+    so_far = output.read_bytes().count(b"\n")
+    wait_for_lines(output, so_far + 1, running)
+    nodes.kill_second()
+    assert output.read_bytes().count(b"\n") < MANY
+    printed, said = running.communicate(timeout=180)
+    assert running.returncode == 0, said
+    assert (printed, len(said.splitlines())) == ("", 1), said
+    assert capgen("caption", "-r", many, "-o", expected).returncode == 0
+    assert output.read_bytes() == expected.read_bytes()
+
+
+@pytest.mark.usefixtures("small")
+def test_shards_are_those_of_a_local_run(run, photographs, places, monkeypatch):
+    monkeypatch.chdir(places)
+    for name in ("a", "b"):
+        with tarfile.open(f"{name}.tar", "w") as archive:
+            for path in sorted((photographs / name).iterdir()):
+                archive.add(path, path.name)
+    for output, engine in (("here/", {"engine": ()}), ("there/", {})):
+        done = run("caption", "{a,b}.tar", "-o", output, "--report", f"{output[:-1]}.jsonl", **engine)
+        assert done.returncode == 3, done.stderr
+    here, there = (sorted(Path(folder).iterdir()) for folder in ("here", "there"))
+    assert [path.name for path in there] == ["a.jsonl", "a_stats.json", "b.jsonl", "b_stats.json"]
+    for expected, found in zip(here, there, strict=True):
+        if found.suffix == ".json":
+            assert json.loads(found.read_text()) | {"seconds": 0} == json.loads(expected.read_text()) | {"seconds": 0}
+        else:
+            assert found.read_bytes() == expected.read_bytes()
+    assert Path("there.jsonl").read_bytes() == Path("here.jsonl").read_bytes()
+    again = run("caption", "{a,b}.tar", "-o", "there/")
+    assert (again.returncode, again.stderr.strip()) == (0, "2 of 2 shards were there before")
+
+
+def stored(cache):
+    """All features in a cache: key and output to the row."""
+    rows = {}
+    for listing in cache.glob("features/*/*.json"):
+        for output in listing.parent.glob(f"{listing.stem}.*.npy"):
+            rows |= dict(
+                zip(((key, output.suffixes[0]) for key in json.loads(listing.read_text())), np.load(output), strict=True)
+            )
+    return rows
+
+
+def test_prepare_describes_pictures_as_a_local_run_does(cluster, studio, tmp_path):
+    here, there = studio.folder / "cache", tmp_path / "cache"
+    shutil.copytree(here / "encoders", there / "encoders")  # which it would make again
+    places = {"CAPGEN_CACHE_DIR": str(there), "CAPGEN_DATA_DIR": str(tmp_path / "data")}
+    wanted = ("--encoder", "efficientnet-lite0", "--views", "flip", "--engine", "ray", "--address", cluster.address)
+    done = capgen("prepare", studio.source, *wanted, env={**SETTINGS, **places})
+    assert done.returncode == 0, done.stderr
+    expected, found = stored(here), stored(there)
+    assert len(found) >= 120
+    assert all(np.array_equal(found[key], expected[key]) for key in found)
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "said"),
+    [
+        (["--address", "auto"], 2, "--address and --workers are about --engine ray; add it"),
+        (["--workers", "2"], 2, "--address and --workers are about --engine ray; add it"),
+        (["--engine", "ray", "x.tar"], 2, "with --engine ray archives are captioned into shards: give --output a folder"),
+        (["--engine", "rya"], 2, "there is no engine named 'rya'; did you mean ray?"),
+        (["--engine", "ray", "--address", "127.0.0.1:9"], 1, "nothing answers at 127.0.0.1:9"),
+    ],
+)
+def test_what_cannot_be_is_one_line(photographs, places, options, code, said):
+    done = here("caption", photographs / "a/000 é.png", *options)
+    assert (done.returncode, done.stdout) == (code, "")
+    assert said in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_an_unknown_engine_is_refused_in_a_dry_run_too_and_leaves_no_file(photographs, places):
+    output = places / "captions.csv"
+    for more in (["--dry-run"], []):
+        done = here("caption", photographs / "a/000 é.png", "-o", output, "--engine", "rya", *more)
+        assert (done.returncode, output.exists()) == (2, False)
+
+
+def test_a_picture_that_is_lost_while_it_is_described_is_told_as_in_a_local_run(photographs, places):
+    from capgen.errors import ImageError
+
+    told = pickle.loads(pickle.dumps(ImageError("vanished", "it has changed")))
+    assert (told.status, str(told)) == ("vanished", "it has changed")
+
+
+def test_without_ray_it_says_how_to_get_it(photographs, places, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    done = here("caption", photographs / "a/000 é.png", "--engine", "ray")
+    assert (done.returncode, done.stderr) == (2, "capgen: --engine ray needs Ray: pip install 'capgen[ray]'\n")

@@ -1,0 +1,103 @@
+"""Where a captioner looked: the shares of each step along a caption, laid on the grid, word by word as people read them."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from capgen import Captioner
+from capgen.captioner import decoding
+from capgen.captioner.backends.litert_lstm import EncodedImage, LookingSteps, Model
+from capgen.captioner.constraints import Wording
+from capgen.captioner.decoding import ATTENTION, DecodingOptions, Hypothesis
+from capgen.captioner.slots import VisualWord, VisualWords
+from capgen.captioner.vocabulary import SPECIAL, START, Vocabulary
+from capgen.errors import UsageError
+
+
+class Echo:
+    """A decoder of four cells that looks at the cell of the word it has just heard, and remembers how far it is."""
+
+    def begin(self, features):
+        return {"context_grid": features, "state_step": np.zeros((1, 1), np.float32)}
+
+    def step(self, inputs):
+        assert inputs["context_grid"].shape == (1, 4, 2)
+        heard = inputs["words"]
+        shares = np.zeros((len(heard), 4), np.float32)
+        shares[np.arange(len(heard)), heard % 4] = inputs["state_step"][:, 0] + 1
+        scores = np.tile(np.log(np.arange(1, 9) / 36).astype(np.float32), (len(heard), 1))
+        return {"log_probabilities": scores, ATTENTION: shares, "state_step": inputs["state_step"] + 1}
+
+
+def test_a_words_attention_is_that_of_the_step_that_predicts_it():
+    first, second = decoding.attention(Echo(), np.zeros((1, 4, 2), np.float32), [[6, 4, 7], [5]])
+    np.testing.assert_array_equal(first.argmax(axis=1), [START % 4, 6 % 4, 4 % 4])
+    np.testing.assert_array_equal(first.max(axis=1), [1, 2, 3])
+    np.testing.assert_array_equal(second, [[0, 1, 0, 0]])
+
+
+def test_likelihoods_are_those_of_the_words_and_the_end():
+    (found,) = decoding.log_likelihoods(Echo(), np.zeros((1, 4, 2), np.float32), [[6, 4]])
+    np.testing.assert_allclose(found, np.log([7 / 36, 5 / 36, 3 / 36]), rtol=1e-6)
+
+
+@pytest.fixture(scope="module")
+def shapes(captioner):
+    return Captioner.load(captioner.folder / "user/models/shapes", threads=1)
+
+
+def test_the_words_are_those_of_the_caption_and_each_map_is_a_share_of_the_grid(shapes, captioner):
+    for photograph in sorted(captioner.source.glob("images/*.png"))[:3]:
+        found = shapes.attend(photograph)
+        assert found == shapes.caption(photograph)
+        assert " ".join(found.attention.words) == found.text
+        assert found.attention.maps.shape == (len(found.attention.words), 7, 7)
+        assert found.attention.maps.dtype == np.float32
+        np.testing.assert_allclose(found.attention.maps.sum(axis=(1, 2)), 1, atol=1e-4)
+    assert shapes.caption(photograph).attention is None
+
+
+def test_many_are_attended_to_as_one_is(shapes, captioner):
+    photographs = sorted(captioner.source.glob("images/*.png"))[:3]
+    for photograph, result in zip(photographs, shapes.attend_many([*photographs, __file__]), strict=False):
+        np.testing.assert_allclose(
+            result.captions[0].attention.maps, shapes.attend(photograph).attention.maps, atol=0.01, err_msg=str(photograph)
+        )
+    assert [result.status for result in shapes.attend_many([__file__])] == ["unsupported"]
+
+
+def test_a_given_start_is_attended_to_as_it_was_typed(shapes, captioner):
+    found = shapes.attend(captioner.source / "images/000.png", shapes.wish(start="A zzyzzx red"))
+    assert found.attention.words[:3] == ("a", "zzyzzx", "red")
+    assert len(found.attention.maps) == len(found.attention.words) == len(found.text.split())
+
+
+def test_every_word_of_a_name_has_the_map_of_its_slot_and_the_cell_of_classes_none():
+    names = VisualWords([VisualWord("ice bear", "ice bears", "animal", "count", (8,))])
+    class_scores = names.class_scores(np.eye(1000)[8])
+    vocabulary = Vocabulary((*SPECIAL, *names.slots, "a", "in"))
+    wording = Wording(vocabulary, names)
+    ids = vocabulary.ids(["in", "a", "<animal>", "in"])
+    assert wording.text(ids, class_scores) == "in an ice bear in"
+    shares = np.full((4, 5), 0.1, np.float32)  # four cells and that of the classes
+    shares[[0, 1, 2, 3], [0, 1, 2, 3]] = 0.5
+    shares[2, 4] = 0.9
+    stub = SimpleNamespace(wording=wording)
+    found = Model._attention(
+        stub, Hypothesis(tuple(ids), -1.0), shares, EncodedImage(np.zeros(0), class_scores), DecodingOptions()
+    )
+    assert found.words == ("in", "an", "ice", "bear", "in")
+    np.testing.assert_array_equal(found.maps.reshape(5, 4).argmax(axis=1), [0, 1, 2, 2, 3])
+    np.testing.assert_allclose(found.maps.sum(axis=(1, 2)), 1, rtol=1e-6)
+    np.testing.assert_array_equal(found.maps[2], found.maps[3])
+
+
+def test_a_captioner_that_does_not_say_where_it_looks_says_so_in_one_line(monkeypatch, shapes, captioner):
+    monkeypatch.setattr(LookingSteps, "looks", False)
+    assert not shapes.has_attention
+    with pytest.raises(UsageError, match=r"shapes does not say where it looks: .* train it again"):
+        shapes.attend(captioner.source / "images/000.png")
+    monkeypatch.setitem(shapes.bundle.description.decoder, "family", "merge")
+    with pytest.raises(UsageError, match="its decoder, merge, has no attention"):
+        list(shapes.attend_many([captioner.source / "images/000.png"]))

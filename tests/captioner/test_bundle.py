@@ -1,0 +1,405 @@
+"""A captioner on disk: as a folder and as a zip, whole, damaged and missing."""
+
+import hashlib
+import io
+import json
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from capgen.captioner import bundle
+from capgen.captioner.bundle import Bundle, Description
+from capgen.captioner.calibration import Calibration
+from capgen.captioner.decoding import DecodingOptions
+from capgen.captioner.vocabulary import SPECIAL
+from capgen.errors import BundleError, UnknownNameError
+from capgen.images import Preprocessing
+
+DESCRIPTION = Description(
+    name="tiny",
+    encoder={"name": "efficientnet-lite0", "output": "cells", "key": "abc"},
+    decoder={"family": "attention", "lstm_size": 4},
+    preprocessing=Preprocessing(size=32, resample="BILINEAR"),
+    decoding=DecodingOptions(beam=3, maximum_words=7),
+    calibration=Calibration(2.0, 1.5, {"images": 4}),
+    training={"data": "café", "epochs": 2},
+    scores={"dev": {"CIDEr-D": 0.5}},
+)
+CONTENTS = {
+    bundle.VOCABULARY: json.dumps({"words": [*SPECIAL, "a", "dog"]}).encode(),
+    bundle.ENCODER: b"the encoder's graph",
+    bundle.DECODER: b"the decoder's graph",
+    bundle.MODEL_CARD: b"# tiny\n",
+}
+PLACES = ("tiny", "tiny.capgen")
+
+
+@pytest.fixture(params=PLACES)
+def place(request, tmp_path):
+    """A captioner as a folder, then as a zip."""
+    bundle.write(tmp_path / request.param, DESCRIPTION, CONTENTS)
+    return tmp_path / request.param
+
+
+@pytest.fixture
+def folder(tmp_path):
+    bundle.write(tmp_path / "tiny", DESCRIPTION, CONTENTS)
+    return tmp_path / "tiny"
+
+
+def everything(place):
+    """The bytes of all files, by name."""
+    if place.is_dir():
+        return {path.name: path.read_bytes() for path in place.iterdir()}
+    with zipfile.ZipFile(place) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def change(place, name, data):
+    """Give a file other bytes, or take it away, and leave the rest as it is."""
+    contents = {key: value for key, value in {**everything(place), name: data}.items() if value is not None}
+    if place.is_dir():
+        (place / name).unlink(missing_ok=True)
+        for key, value in contents.items():
+            (place / key).write_bytes(value)
+        return
+    with zipfile.ZipFile(place, "w") as archive:
+        for key, value in contents.items():
+            archive.writestr(key, value)
+
+
+def describe(place, **values):
+    """Change entries of ``bundle.json`` and seal it again; one set to ``None`` is taken away."""
+    written = {**json.loads(everything(place)[bundle.DESCRIPTION]), **values}
+    kept = {key: value for key, value in written.items() if value is not None and key != "seal"}
+    kept["seal"] = bundle._seal(kept)
+    change(place, bundle.DESCRIPTION, json.dumps(kept).encode())
+
+
+def opened_whole(place):
+    """Open a captioner and check every file of it."""
+    Bundle(place).verify()
+
+
+def packed(place, compression):
+    """The bytes of a zip of a captioner, as somebody's packer makes it."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", compression) as archive:
+        for name, data in everything(place).items():
+            archive.writestr(name, data)
+    return buffer.getvalue()
+
+
+def test_what_was_written_is_read(place):
+    found = Bundle(place)
+    assert found.description == DESCRIPTION
+    assert found.vocabulary.entries == (*SPECIAL, "a", "dog")
+    assert {name: found.read(name) for name in CONTENTS} == CONTENTS
+
+
+def test_an_untouched_captioner_verifies(place):
+    opened_whole(place)
+
+
+def test_the_description_is_readable_json_with_the_hash_of_every_other_file(place):
+    text = everything(place)[bundle.DESCRIPTION].decode()
+    assert "café" in text
+    values = json.loads(text)
+    assert values["schema"] == bundle.SCHEMA
+    assert values["files"] == {name: hashlib.sha256(data).hexdigest() for name, data in CONTENTS.items()}
+
+
+def test_a_graph_in_a_folder_is_given_as_a_file_to_map(folder):
+    assert Bundle(folder).graph(bundle.ENCODER) == folder / bundle.ENCODER
+
+
+def test_a_graph_in_a_zip_is_given_as_its_bytes(tmp_path):
+    bundle.write(tmp_path / "tiny.capgen", DESCRIPTION, CONTENTS)
+    assert Bundle(tmp_path / "tiny.capgen").graph(bundle.ENCODER) == CONTENTS[bundle.ENCODER]
+
+
+def test_an_older_one_is_replaced_whole(place, tmp_path):
+    bundle.write(place, DESCRIPTION, {**CONTENTS, "extra": b"of an older one"})
+    bundle.write(place, DESCRIPTION, {**CONTENTS, bundle.DECODER: b"newer"})
+    assert everything(place).keys() == {*CONTENTS, bundle.DESCRIPTION}
+    assert Bundle(place).read(bundle.DECODER) == b"newer"
+    assert list(tmp_path.iterdir()) == [place]
+
+
+@pytest.mark.parametrize("name", CONTENTS)
+def test_a_changed_byte_is_found_and_its_file_named(place, name):
+    data = bytearray(CONTENTS[name])
+    data[len(data) // 2] ^= 1
+    change(place, name, bytes(data))
+    with pytest.raises(BundleError, match=f"is damaged: {name} is not the file") as caught:
+        opened_whole(place)
+    assert str(place) in str(caught.value)
+
+
+@pytest.mark.parametrize("name", [*CONTENTS, bundle.DESCRIPTION])
+def test_a_missing_file_is_named(place, name):
+    change(place, name, None)
+    with pytest.raises(BundleError, match=f"{name} cannot be read"):
+        opened_whole(place)
+
+
+@pytest.mark.parametrize("name", [bundle.ENCODER, bundle.DECODER])
+def test_a_graph_that_was_changed_is_never_given_out(place, name):
+    change(place, name, b"another graph")
+    with pytest.raises(BundleError, match=f"is damaged: {name}"):
+        Bundle(place).graph(name)
+
+
+def test_a_graph_that_is_missing_is_named(place):
+    change(place, bundle.DECODER, None)
+    with pytest.raises(BundleError, match=r"decoder\.tflite cannot be read"):
+        Bundle(place).graph(bundle.DECODER)
+
+
+def test_a_file_that_the_description_does_not_list_is_not_trusted(place):
+    change(place, "extra.py", b"print('hello')")
+    with pytest.raises(BundleError, match=r"extra\.py is not the file it was written with"):
+        Bundle(place).read("extra.py")
+
+
+@pytest.mark.parametrize("schema", [bundle.SCHEMA + 1, 0, "1", None])
+def test_one_of_another_schema_says_so(place, schema):
+    describe(place, schema=schema)
+    with pytest.raises(BundleError, match=f"written by another version of capgen .schema {schema}, not {bundle.SCHEMA}"):
+        Bundle(place)
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b"\xff\xfe\x00", b"{'schema': 1}"])
+def test_a_description_that_is_no_json_says_so(place, data):
+    change(place, bundle.DESCRIPTION, data)
+    with pytest.raises(BundleError, match=r"bundle\.json is no JSON"):
+        Bundle(place)
+
+
+@pytest.mark.parametrize("data", [b"[]", b"null", b"1", b'"schema"'])
+def test_a_description_that_is_no_object_is_refused(place, data):
+    change(place, bundle.DESCRIPTION, data)
+    with pytest.raises(BundleError, match="written by another version"):
+        Bundle(place)
+
+
+def test_a_description_that_somebody_changed_is_refused(place):
+    text = everything(place)[bundle.DESCRIPTION]
+    change(place, bundle.DESCRIPTION, text.replace(b'"output": "cells"', b'"output": "other"'))
+    with pytest.raises(BundleError, match=r"bundle\.json is not as it was written"):
+        Bundle(place)
+
+
+def test_a_place_that_holds_something_else_is_never_replaced(tmp_path):
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos/a.jpg").write_bytes(b"precious")
+    with pytest.raises(BundleError, match="choose another place"):
+        bundle.write(tmp_path / "photos", DESCRIPTION, CONTENTS)
+    assert (tmp_path / "photos/a.jpg").read_bytes() == b"precious"
+
+
+@pytest.mark.parametrize("key", ["files", "name", "encoder", "decoder", "preprocessing", "decoding", "training", "scores"])
+def test_a_description_without_a_key_names_it(place, key):
+    describe(place, **{key: None})
+    with pytest.raises(BundleError, match=f"bundle.json lacks '{key}'"):
+        Bundle(place)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"files": []},
+        {"files": "none"},
+        {"decoding": {"beam": 0}},
+        {"decoding": {"beam": "five"}},
+        {"decoding": {"unheard_of": 1}},
+        {"decoding": [1]},
+        {"preprocessing": {"unheard_of": 1}},
+        {"preprocessing": 3},
+    ],
+)
+def test_a_description_with_values_that_do_not_fit_is_refused(folder, values):
+    describe(folder, **values)
+    with pytest.raises(BundleError):
+        Bundle(folder)
+
+
+@pytest.mark.parametrize("vocabulary", [b"{", b"[]", b"{}", b"null", b'{"words": null}'])
+def test_a_vocabulary_that_is_none_is_refused(tmp_path, vocabulary):
+    bundle.write(tmp_path / "tiny", DESCRIPTION, {**CONTENTS, bundle.VOCABULARY: vocabulary})
+    with pytest.raises(BundleError):
+        Bundle(tmp_path / "tiny")
+
+
+@pytest.mark.parametrize("data", [b"", b"garbage", b"PK\x03\x04 garbage" * 100, b"\x00" * 5000])
+def test_a_file_that_is_no_zip_is_refused(tmp_path, data):
+    (tmp_path / "tiny.capgen").write_bytes(data)
+    with pytest.raises(BundleError, match=r"is no captioner: it is neither a folder nor a \.capgen file"):
+        Bundle(tmp_path / "tiny.capgen")
+
+
+def test_a_compressed_zip_is_read_too(folder, tmp_path):
+    (tmp_path / "packed.capgen").write_bytes(packed(folder, zipfile.ZIP_DEFLATED))
+    opened_whole(tmp_path / "packed.capgen")
+
+
+@pytest.mark.parametrize(("compression", "bits"), [(zipfile.ZIP_STORED, 0x01), (zipfile.ZIP_DEFLATED, 0xFF)])
+def test_any_changed_byte_of_a_zip_is_harmless_or_a_bundle_error(folder, tmp_path, compression, bits):
+    place, whole, escaped = tmp_path / "packed.capgen", packed(folder, compression), set()
+    for position, byte in enumerate(whole):
+        place.write_bytes(whole[:position] + bytes([byte ^ bits]) + whole[position + 1 :])
+        try:
+            opened_whole(place)
+        except BundleError:
+            continue
+        except Exception as error:
+            escaped.add(type(error).__name__)
+    assert not escaped
+
+
+def test_a_zip_cut_short_anywhere_is_a_bundle_error(tmp_path):
+    place = tmp_path / "tiny.capgen"
+    bundle.write(place, DESCRIPTION, CONTENTS)
+    whole = place.read_bytes()
+    for length in range(0, len(whole), 7):
+        place.write_bytes(whole[:length])
+        with pytest.raises(BundleError):
+            opened_whole(place)
+
+
+def test_a_captioner_is_found_by_its_name_in_the_data_folder(places):
+    bundle.write(places / "data/models/tiny", DESCRIPTION, CONTENTS)
+    assert bundle.find("tiny") == places / "data/models/tiny"
+    assert "tiny" in bundle.names()
+
+
+def test_a_captioner_is_found_by_its_path(place, monkeypatch):
+    assert bundle.find(place) == place
+    assert bundle.find(str(place)) == place
+    monkeypatch.chdir(place.parent)
+    assert bundle.find(place.name) == Path(place.name)
+
+
+def test_an_unknown_name_offers_the_nearest(places):
+    for name in ("beach-photos", "mountains"):
+        bundle.write(places / "data/models" / name, DESCRIPTION, CONTENTS)
+    with pytest.raises(UnknownNameError, match="no captioner named 'beach-photo'; did you mean beach-photos") as caught:
+        bundle.find("beach-photo")
+    assert caught.value.nearest == ["beach-photos"]
+
+
+def test_a_folder_without_a_description_is_no_captioner(places):
+    (places / "data/models/empty").mkdir(parents=True)
+    assert "empty" not in bundle.names()
+    with pytest.raises(UnknownNameError):
+        bundle.find("empty")
+
+
+@pytest.mark.parametrize("path", ["nowhere/tiny", "nowhere.capgen", "./tiny", "~/nowhere.capgen"])
+def test_a_path_that_does_not_exist_says_so(places, monkeypatch, path):
+    monkeypatch.chdir(places)
+    monkeypatch.setenv("HOME", str(places))
+    with pytest.raises(BundleError, match="there is no captioner at"):
+        bundle.find(path)
+
+
+@pytest.mark.parametrize("name", ["~nobody-of-that-name/tiny", "x" * 300, "x" * 300 + ".capgen"])
+def test_a_name_that_can_be_no_file_is_refused_like_any_other(places, name):
+    with pytest.raises((BundleError, UnknownNameError)):
+        bundle.find(name)
+
+
+@pytest.mark.parametrize("word", ["\x1b[31mred", "two\nlines", 5, None])
+def test_a_vocabulary_whose_words_no_terminal_should_get_is_refused(tmp_path, word):
+    words = json.dumps({"words": [*SPECIAL, "a", word]}).encode()
+    bundle.write(tmp_path / "m", DESCRIPTION, {**CONTENTS, bundle.VOCABULARY: words})
+    with pytest.raises(BundleError, match="not as capgen writes it"):
+        Bundle(tmp_path / "m")
+
+
+GUIDED = replace(DESCRIPTION, decoding=replace(DESCRIPTION.decoding, guidance=1.2))
+
+
+def npy(array):
+    buffer = io.BytesIO()
+    np.save(buffer, array)
+    return buffer.getvalue()
+
+
+def test_the_average_picture_of_a_captioner_that_is_guided_is_read(tmp_path):
+    average = np.arange(6, dtype=np.float16).reshape(2, 3)
+    bundle.write(tmp_path / "tiny", GUIDED, {**CONTENTS, bundle.AVERAGE: npy(average)})
+    found = Bundle(tmp_path / "tiny")
+    assert found.description.decoding.guidance == 1.2
+    assert (found.average.dtype, found.average.tolist()) == (np.float32, average.tolist())
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"no array", npy(np.zeros(3)), npy(np.full((2, 2), np.nan)), npy(np.array([["a"]])), npy(np.zeros((2, 2)))[:-3]],
+)
+def test_an_average_picture_that_is_none_says_so(tmp_path, data):
+    bundle.write(tmp_path / "tiny", GUIDED, {**CONTENTS, bundle.AVERAGE: data})
+    with pytest.raises(BundleError, match=r"average\.npy holds no features"):
+        _ = Bundle(tmp_path / "tiny").average
+
+
+VARIED = replace(DESCRIPTION, decoding=replace(DESCRIPTION.decoding, variety=0.1))
+
+
+def test_the_common_captions_of_a_captioner_with_variety_are_read(tmp_path):
+    for place in (tmp_path / "tiny", tmp_path / "tiny.capgen"):
+        bundle.write(place, VARIED, {**CONTENTS, bundle.COMMON: b"[[7, 4, 3], [2, 4]]"})
+        found = Bundle(place)
+        assert found.description.decoding.variety == 0.1
+        assert found.common == {(4, 3): 7, (4,): 2}
+
+
+@pytest.mark.parametrize(
+    ("description", "missing"), [(GUIDED, r"guidance without average\.npy"), (VARIED, r"variety without common\.json")]
+)
+def test_a_search_without_the_file_that_it_needs_is_refused(tmp_path, description, missing):
+    bundle.write(tmp_path / "tiny", description, CONTENTS)
+    with pytest.raises(BundleError, match=missing):
+        Bundle(tmp_path / "tiny")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"{",
+        b"7",
+        b"[7]",
+        b"[[]]",
+        b"[[0, 4]]",
+        b"[[-1, 4]]",
+        b"[[1.5, 4]]",
+        b'[["a", 4]]',
+        b'[[2, "a"]]',
+        b"[[2, [4]]]",
+        b"{}",
+        b'""',
+        b"[[2]]",
+        b"[[2, 4.7]]",
+        b"[[2, true]]",
+        b"[[2, -5]]",
+        b"[[2, 1000000]]",
+        b"[[1e999, 4]]",
+        b"[[2, Infinity]]",
+    ],
+)
+def test_common_captions_that_are_none_say_so(tmp_path, data):
+    bundle.write(tmp_path / "tiny", VARIED, {**CONTENTS, bundle.COMMON: data})
+    with pytest.raises(BundleError, match=r"common\.json"):
+        _ = Bundle(tmp_path / "tiny").common
+
+
+def test_an_average_picture_that_would_have_to_be_unpickled_is_not_read(tmp_path):
+    buffer = io.BytesIO()
+    np.save(buffer, np.array([[print]], dtype=object), allow_pickle=True)
+    bundle.write(tmp_path / "tiny", GUIDED, {**CONTENTS, bundle.AVERAGE: buffer.getvalue()})
+    with pytest.raises(BundleError, match="holds no features"):
+        _ = Bundle(tmp_path / "tiny").average

@@ -1,0 +1,417 @@
+"""``Captioner``, the captioner that a program uses: every kind of source, any number of them, from any thread."""
+
+import io
+import itertools
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from support.drawing import COLOURS, SHAPES, draw
+from support.paths import ROOT
+
+from capgen import Captioner
+from capgen.captioner.captioner import BATCH
+from capgen.captioner.results import Result
+from capgen.errors import BundleError, ImageError, UnknownNameError, UsageError
+from capgen.storage.pipeline import AHEAD
+
+CAT = ROOT / "examples/cat.jpg"
+
+
+@pytest.fixture(scope="module")
+def captioner():
+    """The one that ships."""
+    return Captioner.load(threads=2)
+
+
+@pytest.fixture(scope="module")
+def caption(captioner):
+    """What it says of the cat."""
+    return captioner.caption(CAT)
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    """Three batches of drawings, and a few more."""
+    folder = tmp_path_factory.mktemp("pictures")
+    for index in range(3 * BATCH + 5):
+        draw(folder / f"{index:03}.png", list(COLOURS)[index % 4], SHAPES[index % 3], index)
+    return sorted(folder.iterdir())
+
+
+@pytest.fixture(scope="module")
+def results(captioner, pictures):
+    """What it says of each drawing alone."""
+    return [Result(path, "captioned", (captioner.caption(path),)) for path in pictures]
+
+
+def same(found, expected):
+    """Whether results are the same, but for the rounding of other batches and numbers of threads."""
+    assert [(one.path, one.status) for one in found] == [(one.path, one.status) for one in expected]
+    for one, other in zip(found, expected, strict=True):
+        assert [caption.text for caption in one.captions] == [caption.text for caption in other.captions]
+        for left, right in zip(one.captions, other.captions, strict=True):
+            assert left.confidence == pytest.approx(right.confidence, abs=1e-3)
+            assert left.log_probability == pytest.approx(right.log_probability, abs=1e-2)
+    return True
+
+
+# The package
+
+
+def in_a_process_of_its_own(script):
+    done = subprocess.run([sys.executable, "-W", "error", "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
+
+
+def test_importing_the_package_loads_nothing_heavy():
+    script = "import capgen, sys; print(*sys.modules)"
+    heavy = {"numpy", "PIL", "tensorflow", "keras", "ai_edge_litert", "typer", "rich"}
+    assert not heavy & set(in_a_process_of_its_own(script))
+
+
+def test_captioning_from_a_program_loads_no_tensorflow():
+    script = f"import sys; from capgen import Captioner; Captioner.load().caption({str(CAT)!r}); print(*sys.modules)"
+    loaded = set(in_a_process_of_its_own(script))
+    assert "ai_edge_litert" in loaded
+    assert not {"tensorflow", "keras", "typer", "rich", "matplotlib"} & loaded
+
+
+def test_the_package_offers_the_captioner_and_nothing_that_is_not_there():
+    import capgen
+    from capgen.captioner.captioner import Captioner as Same
+
+    assert capgen.Captioner is Same
+    assert capgen.__all__ == ["Captioner"]
+    with pytest.raises(AttributeError, match="has no attribute 'Captionner'"):
+        _ = capgen.Captionner
+
+
+def test_a_captioner_that_does_not_exist_is_named(places):
+    with pytest.raises(UnknownNameError, match="everyday"):
+        Captioner.load("everyda")
+
+
+def test_a_folder_that_is_no_captioner_is_named(places):
+    (places / "empty").mkdir()
+    with pytest.raises(BundleError):
+        Captioner.load(places / "empty")
+
+
+# One picture
+
+
+def pixels(path=CAT):
+    with Image.open(path) as image:
+        return np.asarray(image.convert("RGB"))
+
+
+SOURCES = {
+    "a path": lambda: CAT,
+    "the name of a file": lambda: str(CAT),
+    "bytes": CAT.read_bytes,
+    "a byte array": lambda: bytearray(CAT.read_bytes()),
+    "a view of bytes": lambda: memoryview(CAT.read_bytes()),
+    "a file": lambda: io.BytesIO(CAT.read_bytes()),
+    "a PIL image": lambda: Image.open(CAT),
+    "an array": pixels,
+    "an array that is not in one piece": lambda: np.asfortranarray(pixels()),
+    "floating-point numbers": lambda: pixels().astype(np.float32) / 255,
+}
+
+
+@pytest.mark.parametrize("source", SOURCES.values(), ids=SOURCES)
+def test_a_picture_has_the_same_caption_however_it_is_given(captioner, caption, source):
+    given = source()
+    found = captioner.caption(given)
+    assert found.text == caption.text
+    assert found.confidence == pytest.approx(caption.confidence, abs=0.05)  # a file is decoded at a reduced scale
+    if isinstance(given, Image.Image):
+        given.close()
+
+
+def test_an_open_file_stays_open(captioner, caption):
+    with CAT.open("rb") as file:
+        assert captioner.caption(file) == caption
+        assert not file.closed
+
+
+def test_a_caption_as_text_is_its_words(caption):
+    assert str(caption) == caption.text
+    assert f"{caption}" == caption.text
+    assert len(caption.text.split()) >= 3
+
+
+def test_a_confidence_is_between_0_and_1_and_a_log_probability_below_0(captioner, pictures):
+    for source in (CAT, *pictures[:8]):
+        for found in (captioner.caption(source), captioner.caption(source, captioner.wish(temperature=2.0, seed=1))):
+            assert 0 < found.confidence < 1
+            assert found.log_probability < 0
+
+
+def test_the_same_picture_has_the_same_caption_again(captioner, caption):
+    assert captioner.caption(CAT) == captioner.caption(CAT) == caption
+    same(
+        [Result(CAT, "captioned", (Captioner.load(threads=1).caption(CAT),))],
+        [Result(CAT, "captioned", (caption,))],
+    )
+
+
+@pytest.mark.parametrize(
+    ("source", "status"),
+    [
+        (b"", "unsupported"),
+        (b"no picture", "unsupported"),
+        (CAT.read_bytes()[:200], "unreadable"),
+        (ROOT / "no such file.jpg", "vanished"),
+        (io.StringIO("text"), "unsupported"),
+        (np.zeros((0, 3, 3), np.uint8), "unreadable"),
+        (np.zeros((4, 4, 3), np.int64), "unsupported"),
+    ],
+)
+def test_what_cannot_be_captioned_says_why(captioner, source, status):
+    with pytest.raises(ImageError) as error:
+        captioner.caption(source)
+    assert error.value.status == status
+    assert str(error.value)
+
+
+@pytest.mark.parametrize("source", [None, 7, ["a.jpg"]])
+def test_what_can_be_no_picture_is_a_mistake_of_the_program(captioner, source):
+    with pytest.raises(TypeError, match="can be a picture"):
+        captioner.caption(source)
+
+
+# Many pictures
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+@pytest.mark.parametrize("count", [0, 1, BATCH - 1, BATCH, BATCH + 1, 3 * BATCH + 5])
+def test_a_caption_does_not_depend_on_its_batch_or_the_number_of_threads(pictures, results, threads, count):
+    found = list(Captioner.load(threads=threads).caption_many(pictures[:count]))
+    assert same(found, results[:count])
+
+
+def test_the_order_of_pictures_makes_no_difference(captioner, pictures, results):
+    assert same(list(captioner.caption_many(reversed(pictures))), results[::-1])
+
+
+def test_good_and_bad_sources_come_out_in_order_each_with_its_path_if_it_has_one(captioner, caption, tmp_path):
+    (tmp_path / "notes.txt").write_text("no picture")
+    passed = Result(Path("seen.jpg"), "skipped", reason="it has a caption")
+    sources = [
+        CAT, tmp_path / "notes.txt", CAT.read_bytes(), passed, str(CAT), tmp_path / "gone.jpg", b"", pixels(),
+        io.BytesIO(CAT.read_bytes()),
+    ]  # fmt: skip
+    found = list(captioner.caption_many(sources))
+    assert [(one.path, one.status) for one in found] == [
+        (CAT, "captioned"),
+        (tmp_path / "notes.txt", "unsupported"),
+        (None, "captioned"),
+        (Path("seen.jpg"), "skipped"),
+        (CAT, "captioned"),
+        (tmp_path / "gone.jpg", "vanished"),
+        (None, "unsupported"),
+        (None, "captioned"),
+        (None, "captioned"),
+    ]
+    assert found[3] is passed
+    assert {one.caption for one in found if one.status == "captioned"} == {caption.text}
+    assert all(bool(one.reason) != (one.status == "captioned") for one in found)
+    assert all(bool(one.captions) == (one.status == "captioned") for one in found)
+
+
+@pytest.mark.parametrize("share", [2, 7, BATCH, 10_000])
+def test_bad_files_among_many_take_no_caption_from_the_others(captioner, pictures, results, share):
+    bad = Result(None, "unsupported")
+    sources = [b"no picture" if index % share == 0 else path for index, path in enumerate(pictures)]
+    expected = [bad if index % share == 0 else result for index, result in enumerate(results)]
+    assert same(list(captioner.caption_many(sources)), expected)
+
+
+def test_a_whole_batch_of_bad_files_is_no_end(captioner, pictures, results):
+    found = list(captioner.caption_many([*[b"no picture"] * 2 * BATCH, *pictures[:3]]))
+    assert [one.status for one in found[: 2 * BATCH]] == ["unsupported"] * 2 * BATCH
+    assert same(found[2 * BATCH :], results[:3])
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_any_number_of_sources_is_read_only_a_little_ahead(pictures, threads):
+    read = []
+
+    def sources():
+        for index in itertools.count():
+            read.append(index)
+            yield pictures[index % 3]
+
+    most = (AHEAD * threads + 2) * BATCH
+    results = Captioner.load(threads=threads).caption_many(sources())
+    assert read == []
+    for number, result in enumerate(itertools.islice(results, 4 * BATCH)):
+        assert result.path == pictures[number % 3]
+        assert len(read) <= number + most
+    before = len(read)
+    results.close()
+    assert len(read) == before
+
+
+def test_a_run_that_is_given_up_leaves_no_thread(captioner, pictures):
+    before = threading.active_count()
+    results = captioner.caption_many(itertools.cycle(pictures))
+    next(results)
+    results.close()
+    assert threading.active_count() == before
+
+
+def test_what_the_sources_raise_reaches_the_program_and_the_captioner_goes_on(captioner, pictures, caption):
+    def sources():
+        yield from pictures
+        raise KeyError("lost")
+
+    with pytest.raises(KeyError, match="lost"):
+        list(captioner.caption_many(sources()))
+    assert captioner.caption(CAT).text == caption.text
+
+
+def test_sources_may_ask_the_captioner_themselves(captioner, pictures, results):
+    def sources():
+        for path in pictures[:3]:
+            captioner.caption(path)
+            yield path
+
+    assert same(list(captioner.caption_many(sources())), results[:3])
+
+
+# Many threads
+
+
+def test_many_threads_at_once_get_what_one_gets(captioner, pictures, results):
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(captioner.caption, pictures))
+    assert [caption.text for caption in found] == [result.caption for result in results]
+
+
+def test_many_runs_at_once_get_what_one_gets(captioner, pictures, results):
+    parts = [pictures, pictures[::-1], pictures[:5], pictures[5 : 5 + BATCH + 1]]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda part: list(captioner.caption_many(part)), parts))
+    expected = [results, results[::-1], results[:5], results[5 : 5 + BATCH + 1]]
+    assert all(itertools.starmap(same, zip(found, expected, strict=True)))
+
+
+# Wishes
+
+
+def test_a_wish_for_nothing_is_the_captioners_own_way(captioner, caption):
+    assert captioner.wish() == captioner.options
+    assert captioner.caption(CAT, captioner.wish()) == caption
+
+
+@pytest.mark.parametrize(
+    ("wish", "message"),
+    [
+        ({"beam": 2, "count": 3}, "--beam 3"),
+        ({"count": 0}, "at least 1"),
+        ({"minimum_words": 0}, "at least 1"),
+        ({"maximum_words": 3, "minimum_words": 5}, "cannot have 5 or more words"),
+        ({"maximum_words": 1, "start": "two dogs"}, "begin with 2 given ones"),
+        ({"temperature": -1.0}, "not negative"),
+        ({"temperature": float("nan")}, "not negative"),
+        ({"top_p": 0.0}, "top_p"),
+        ({"top_p": 1.5}, "top_p"),
+        ({"temperature": 1.0, "seed": -1}, "not negative"),
+    ],
+)
+def test_a_wish_that_makes_no_sense_is_refused(captioner, wish, message):
+    with pytest.raises(UsageError, match=message):
+        captioner.wish(**wish)
+
+
+@pytest.mark.parametrize("wish", [{"beam": 0}, {"maximum_words": 0}])
+def test_a_wish_for_nought_is_refused(captioner, wish):
+    with pytest.raises(UsageError):
+        captioner.wish(**wish)
+
+
+@pytest.mark.parametrize("start", ["a cat", "A Cat", "  two ", "Zyzzyva, qwrtz:", "café—", "“Look!” a", "!!", "北京"])
+@pytest.mark.parametrize("more", [{}, {"beam": 1}, {"temperature": 1.0, "seed": 3}])
+def test_a_caption_goes_on_from_the_text_that_it_begins_with(captioner, start, more):
+    found = captioner.caption(CAT, captioner.wish(start=start, **more))
+    assert found.text.startswith(start.strip())
+    assert found.text[len(start.strip()) :][:1] in ("", " ")
+    assert found.text == found.text.strip()
+    assert "<unknown>" not in found.text
+    assert 0 < found.confidence < 1
+
+
+def test_what_fills_a_slot_goes_by_the_given_words_before_it(captioner):
+    found = captioner.caption(ROOT / "examples/coffee.jpg", captioner.wish(start="a mug of"))
+    assert found.text.startswith("a mug of coffee")
+
+
+def test_a_long_beginning_leaves_room_to_go_on(captioner):
+    start = " ".join(["word"] * 40)
+    assert len(captioner.caption(CAT, captioner.wish(start=start, minimum_words=43)).text.split()) >= 43
+
+
+@pytest.mark.parametrize("more", [{}, {"beam": 1}, {"temperature": 1.0, "seed": 3}])
+def test_words_that_are_to_be_avoided_are_not_said(captioner, caption, more):
+    avoid = [*caption.text.split(), "qwrtz"]
+    found = captioner.caption(CAT, captioner.wish(avoid=avoid, **more))
+    assert not set(found.text.split()) & set(avoid)
+    assert found.text
+
+
+def test_words_are_avoided_however_they_are_written(captioner, caption):
+    word = caption.text.split()[1]
+    for written in (word.upper(), f" {word}, ", f"{word} qwrtz"):
+        assert word not in captioner.caption(CAT, captioner.wish(avoid=[written])).text.split()
+
+
+def test_avoiding_nearly_every_word_is_refused(captioner):
+    options = captioner.wish(avoid=captioner.bundle.vocabulary.entries[4:])
+    with pytest.raises(UsageError, match="leave it some"):
+        captioner.caption(CAT, options)
+
+
+@pytest.mark.parametrize("more", [{}, {"beam": 1}, {"temperature": 1.0, "seed": 3}])
+@pytest.mark.parametrize(("fewest", "most"), [(1, 2), (4, 4), (15, 16), (30, None)])
+def test_a_caption_has_as_many_words_as_are_wished_for(captioner, fewest, most, more):
+    options = captioner.wish(minimum_words=fewest, maximum_words=most, **more)
+    assert fewest <= len(captioner.caption(CAT, options).text.split()) <= (most or 30)
+
+
+def test_several_captions_are_distinct_and_the_best_comes_first(captioner, caption):
+    [found] = captioner.caption_many([CAT], captioner.wish(count=12))
+    assert found.captions[0].text == found.caption
+    assert len({one.text for one in found.captions}) == len(found.captions) == 12
+    confidences = [one.confidence for one in found.captions]
+    assert confidences == sorted(confidences, reverse=True)
+
+
+def test_drawn_captions_are_the_same_again_with_the_same_seed_in_any_batch(captioner, pictures):
+    options = captioner.wish(temperature=1.0, top_p=0.9, count=3, seed=5)
+    together = list(captioner.caption_many(pictures, options))
+    for index in (0, BATCH - 1, BATCH, len(pictures) - 1):
+        [alone] = captioner.caption_many([pictures[index]], options)
+        assert same([together[index]], [alone])
+    [other] = captioner.caption_many(pictures[:1], captioner.wish(temperature=1.0, top_p=0.9, count=3, seed=6))
+    assert other.captions != together[0].captions
+
+
+def test_a_share_of_the_probability_alone_draws_words(captioner):
+    assert captioner.wish(top_p=0.9).temperature == 1.0
+    assert captioner.wish(top_p=0.9, temperature=0.5).temperature == 0.5
+    assert not captioner.wish().sampling
+
+
+def test_drawing_many_captions_until_the_longest_length_says_nothing_else(captioner):
+    [found] = captioner.caption_many([CAT], captioner.wish(temperature=2.0, count=30, maximum_words=8))
+    assert len({one.text for one in found.captions}) == len(found.captions) > 10
+    assert all(1 <= len(one.text.split()) <= 8 for one in found.captions)

@@ -1,0 +1,385 @@
+"""Archives that mean harm, or were damaged on the way: refused before anything is written, at once and in little memory.
+
+Ten thousand damaged ones are taken in: each is refused, or gives what was packed, byte for byte.
+"""
+
+import hashlib
+import io
+import json
+import os
+import random
+import shutil
+import stat
+import struct
+import tempfile
+import time
+import tracemalloc
+import zipfile
+from pathlib import Path
+
+import pytest
+from support.commands import capgen
+from support.paths import ROOT
+from test_bundle import CONTENTS, DESCRIPTION
+
+from capgen.captioner import bundle, collection, container
+from capgen.captioner.bundle import Bundle
+from capgen.errors import BundleError, CapgenError
+
+COUNT = 10_000
+EVIL = (
+    "../evil", "../../evil", "/tmp/evil", "evil/", "a/../../evil", "..", ".", "", ".hidden", "C:evil", "C:\\evil", "..\\e",
+    "evil\0.txt", "ev\nil", "~", "-rf", "CON ", "\N{DIVISION SLASH}evil", "\N{TWO DOT LEADER}", "e" * 5000 + "/",
+)  # fmt: skip
+"""Names of entries that are no plain file names."""
+
+
+def content(folder):
+    """The bytes of the files in a folder, by name."""
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def everything(folder):
+    """All that is below a folder, with the bytes of files."""
+    return {path: path.is_file() and path.read_bytes() for path in folder.rglob("*")}
+
+
+def entry(name, mode=stat.S_IFREG | 0o644, kind=zipfile.ZIP_STORED):
+    made = zipfile.ZipInfo("x" * len(name.encode()))
+    made.external_attr, made.compress_type, made.filename = mode << 16, kind, name  # as it is: ZipInfo cuts at NUL
+    return made
+
+
+def packed(contents, *more, kind=zipfile.ZIP_STORED):
+    """The bytes of a zip of some files, and of more entries, each a ``ZipInfo`` and its bytes."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as file:
+        for made, data in [*((entry(name, kind=kind), data) for name, data in contents.items()), *more]:
+            file.writestr(made, data)
+    return buffer.getvalue()
+
+
+def sealed(**values):
+    """The bytes of a zip of a captioner whose description says something else, and is sealed all the same."""
+    written = {**json.loads(WHOLE[bundle.DESCRIPTION]), **values}
+    written.pop("seal")
+    return packed({**WHOLE, bundle.DESCRIPTION: json.dumps({**written, "seal": bundle._seal(written)}).encode()})
+
+
+def whole():
+    """The files of the small captioner."""
+    with tempfile.TemporaryDirectory() as folder:
+        bundle.write(Path(folder) / "tiny", DESCRIPTION, CONTENTS)
+        return content(Path(folder) / "tiny")
+
+
+WHOLE = whole()
+
+
+@pytest.fixture
+def tiny(places):
+    """A packed captioner that calls itself ``tiny``."""
+    (places / "tiny.capgen").write_bytes(packed(WHOLE))
+    return places / "tiny.capgen"
+
+
+@pytest.fixture
+def folder(places):
+    """A captioner in a folder."""
+    bundle.write(places / "tiny", DESCRIPTION, CONTENTS)
+    return places / "tiny"
+
+
+def refused(done, *words, code=1):
+    """Make sure that a command failed as it should, in one line with these words."""
+    assert done.returncode == code, done.stderr
+    assert done.stdout == ""
+    assert len(done.stderr.splitlines()) == 1, done.stderr
+    for word in words:
+        assert word in done.stderr
+
+
+def opens_not(place, data, match):
+    """Make sure that an archive is refused wherever it is used, and that nothing is written."""
+    place.write_bytes(data)
+    before = everything(place.parent)
+    for use in (lambda: Bundle(place).contents(), lambda: collection.take(place, "evil")):
+        with pytest.raises(BundleError, match=match):
+            use()
+    assert everything(place.parent) == before
+
+
+@pytest.mark.parametrize("name", EVIL)
+def test_an_entry_that_is_no_plain_file_name_is_refused(tiny, name):
+    opens_not(tiny, packed(WHOLE, (entry(name), b"evil")), "no plain file name")
+
+
+@pytest.mark.parametrize("name", EVIL)
+def test_a_description_that_lists_no_plain_file_name_is_refused(tiny, name):
+    listed = {**json.loads(WHOLE[bundle.DESCRIPTION])["files"], name: hashlib.sha256(b"evil").hexdigest()}
+    opens_not(tiny, sealed(files=listed), "not as capgen writes it")
+
+
+@pytest.mark.parametrize("kind", [stat.S_IFLNK, stat.S_IFDIR, stat.S_IFIFO, stat.S_IFCHR])
+def test_an_entry_that_is_no_file_is_refused(tiny, kind):
+    opens_not(tiny, packed(WHOLE, (entry("link", kind | 0o777), b"/etc/passwd")), "is no plain file")
+
+
+@pytest.mark.parametrize("kind", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_an_entry_compressed_in_another_way_is_refused(tiny, kind):
+    opens_not(tiny, packed(WHOLE, kind=kind), "compressed in a way that is not read")
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+@pytest.mark.parametrize("name", [bundle.DECODER, bundle.DECODER.upper(), "Bundle.json"])
+def test_two_entries_of_one_name_are_refused(tiny, name):
+    opens_not(tiny, packed(WHOLE, (entry(name), b"evil")), "two entries named")
+
+
+def test_a_description_that_lists_itself_is_refused(tiny):
+    listed = json.loads(WHOLE[bundle.DESCRIPTION])["files"]
+    opens_not(tiny, sealed(files={**listed, "BUNDLE.json": "0"}), "not as capgen writes it")
+
+
+def directory(data):
+    """Where the headers of a zip's directory begin."""
+    found, start = [], 0
+    while (start := data.find(b"PK\x01\x02", start)) >= 0:
+        found.append(start)
+        start += 4
+    return found
+
+
+def with_field(data, at, form, value):
+    return data[:at] + struct.pack(form, value) + data[at + struct.calcsize(form) :]
+
+
+def test_an_encrypted_entry_is_refused(tiny):
+    data = packed(WHOLE)
+    opens_not(tiny, with_field(data, directory(data)[1] + 8, "<H", 1), "is encrypted")
+
+
+def test_entries_that_overlap_are_refused(tiny):
+    data = packed(WHOLE)
+    first, second, *_ = directory(data)
+    offset = struct.unpack_from("<L", data, first + 42)[0]
+    opens_not(tiny, with_field(data, second + 42, "<L", offset), "overlap")
+
+
+def test_more_entries_than_a_captioner_has_are_refused(tiny):
+    opens_not(tiny, packed(WHOLE, *((entry(f"x{number}"), b"") for number in range(100))), "105 entries")
+
+
+def test_a_directory_of_any_size_is_not_read(tiny):
+    header = struct.pack("<4s6H3L5H2L", b"PK\1\2", 20, 20, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0) + b"x"
+    count = 65_000
+    end = struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, count, count, count * len(header), 0, 0)
+    opens_not(tiny, header * count + end, "is no captioner")
+
+
+def peak_of(use):
+    """Bytes and seconds that something takes."""
+    tracemalloc.start()
+    began = time.perf_counter()
+    try:
+        use()
+        return tracemalloc.get_traced_memory()[1], time.perf_counter() - began
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    ("name", "match"), [(bundle.ENCODER, "would become too large"), (bundle.VOCABULARY, "too large for a captioner's file")]
+)
+def test_a_bomb_is_refused_at_once_in_little_memory(tiny, name, match):
+    data = packed({**WHOLE, name: bytes(100 << 20)}, kind=zipfile.ZIP_DEFLATED)
+    assert len(data) < 1 << 20
+    memory, seconds = peak_of(lambda: opens_not(tiny, data, match))
+    assert memory < 4 << 20
+    assert seconds < 5
+
+
+def test_a_bomb_that_hides_its_size_is_unpacked_no_further_than_it_says(tiny):
+    data = packed({**WHOLE, bundle.VOCABULARY: bytes(100 << 20)}, kind=zipfile.ZIP_DEFLATED)
+    at = next(at for at in directory(data) if data[at + 46 :].startswith(bundle.VOCABULARY.encode()))
+    data = with_field(data, at + 24, "<L", 1000)
+    data = with_field(data, struct.unpack_from("<L", data, at + 42)[0] + 22, "<L", 1000)
+    memory, seconds = peak_of(lambda: opens_not(tiny, data, "cannot be read"))
+    assert memory < 8 << 20
+    assert seconds < 5
+
+
+def test_sizes_beyond_the_file_are_refused_at_once(tiny):
+    data = packed(WHOLE)
+    for at in directory(data):
+        data = with_field(with_field(data, at + 20, "<L", 0x7FFFFFFF), at + 24, "<L", 0x7FFFFFFF)
+    opens_not(tiny, data, "too large")
+
+
+@pytest.mark.parametrize("name", [bundle.DESCRIPTION, bundle.VOCABULARY, bundle.DECODER])
+def test_a_pipe_in_a_folder_is_refused_and_not_waited_for(folder, name):
+    (folder / name).unlink()
+    os.mkfifo(folder / name)
+    with pytest.raises(BundleError, match=f"{name} is no plain file"):
+        Bundle(folder).graph(name)
+
+
+def test_a_file_in_a_folder_that_is_too_large_is_not_read(folder):
+    with (folder / bundle.DESCRIPTION).open("r+b") as file:
+        file.truncate(container.MAX_JSON_BYTES + 1)
+    with pytest.raises(BundleError, match=r"bundle\.json is too large"):
+        Bundle(folder)
+
+
+def test_an_archive_is_checked_when_it_captions_too(tiny):
+    tiny.write_bytes(packed(WHOLE, (entry("../evil"), b"evil")))
+    refused(capgen("caption", "--model", tiny, ROOT / "examples/cat.jpg"), "'../evil' has no plain file name")
+
+
+def flipped(data, lot):
+    """Change some bits anywhere."""
+    changed = bytearray(data)
+    for _ in range(lot.choice((1, 1, 2, 5, 30))):
+        changed[lot.randrange(len(data))] ^= 1 << lot.randrange(8)
+    return bytes(changed)
+
+
+def truncated(data, lot):
+    return data[: lot.randrange(len(data))]
+
+
+def swapped(data, lot):
+    """Let two pieces change places."""
+    length = lot.choice((1, 4, 46, 200))
+    first = lot.randrange(len(data) - 2 * length)
+    second = lot.randrange(first + length, len(data) - length)
+    one, other = data[first : first + length], data[second : second + length]
+    return data[:first] + other + data[first + length : second] + one + data[second + length :]
+
+
+def stretched(data, lot):
+    """Take a piece out, or put one in again."""
+    start, end = sorted(lot.randrange(len(data)) for _ in range(2))
+    return (
+        data[:start] + data[end:]
+        if lot.random() < 0.5
+        else data[:end] + data[start:end] * lot.choice((1, 2, 9)) + data[end:]
+    )
+
+
+FIELDS = {
+    4: "<H",
+    6: "<H",
+    8: "<H",
+    10: "<H",
+    16: "<L",
+    20: "<L",
+    24: "<L",
+    28: "<H",
+    30: "<H",
+    32: "<H",
+    34: "<H",
+    38: "<L",
+    42: "<L",
+}
+"""Where the fields of a header in the directory are: versions, flags, method, sums, sizes, lengths, mode, offset."""
+
+
+def value_of(form, lot):
+    """Choose a number that a field can hold; often an extreme."""
+    bits = 8 * struct.calcsize(form)
+    return lot.choice((0, 1, 8, 0x7FFF, 2**bits - 1, 2 ** (bits - 1), lot.randrange(2**bits)))
+
+
+def redirected(data, lot):
+    """Change a field of the directory."""
+    at, form = lot.choice(list(FIELDS.items()))
+    return with_field(data, lot.choice(directory(data)) + at, form, value_of(form, lot))
+
+
+def ended(data, lot):
+    """Change a field of the directory's end."""
+    at, form = lot.choice(((4, "<H"), (6, "<H"), (8, "<H"), (10, "<H"), (12, "<L"), (16, "<L"), (20, "<H")))
+    return with_field(data, data.rfind(b"PK\x05\x06") + at, form, value_of(form, lot))
+
+
+def inflated(data, lot):
+    """Let an entry declare another size, in both its headers."""
+    at, size = lot.choice(directory(data)), value_of("<L", lot)
+    local = struct.unpack_from("<L", data, at + 42)[0]
+    data = with_field(with_field(data, at + 24, "<L", size), local + 22, "<L", size)
+    return data if lot.random() < 0.5 else with_field(with_field(data, at + 20, "<L", size), local + 18, "<L", size)
+
+
+def renamed(data, lot):
+    """Give an entry another name of the same length, in one header or both."""
+    at = lot.choice(directory(data))
+    length, local = struct.unpack_from("<H", data, at + 28)[0], struct.unpack_from("<L", data, at + 42)[0]
+    name = lot.choice(EVIL).encode().ljust(length, b"x")[:length]
+    data = data[: at + 46] + name + data[at + 46 + length :]
+    return data if lot.random() < 0.5 else data[: local + 30] + name + data[local + 30 + length :]
+
+
+def joined(data, lot):
+    """Add an entry that has no business there."""
+    name = lot.choice((*EVIL, *CONTENTS, "more.txt", "BUNDLE.JSON"))
+    mode = lot.choice((0, stat.S_IFREG, stat.S_IFLNK, stat.S_IFDIR)) | lot.randrange(0o1000)
+    kind = lot.choice((zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA))
+    return packed(WHOLE, (entry(name, mode, kind), lot.choice((b"", b"../evil", b"/etc/passwd", bytes(100_000)))))
+
+
+def rewritten(data, lot):
+    """Change the description, and seal it again."""
+    listed = json.loads(WHOLE[bundle.DESCRIPTION])["files"]
+    deep: list = []
+    for _ in range(lot.choice((20, 200))):
+        deep = [deep]
+    odd = lot.choice(
+        (None, 0, -1, 10**400, 1e308, "", "x" * 100, [], [[1, 2]], {}, {"": deep}, deep, ["../evil"], True, *EVIL)
+    )
+    return lot.choice(
+        (
+            lambda: sealed(**{lot.choice(list(json.loads(WHOLE[bundle.DESCRIPTION]))[1:]): odd}),
+            lambda: sealed(files={**listed, lot.choice(EVIL): odd}),
+            lambda: sealed(files={**listed, lot.choice(list(listed)): odd}),
+            lambda: sealed(files={lot.choice(EVIL): hashlib.sha256(b"").hexdigest()}),
+        )
+    )()
+
+
+WAYS = (flipped, truncated, swapped, stretched, redirected, ended, inflated, renamed, joined, rewritten)
+
+
+def mutated(originals, seed):
+    """Damage an archive in one way, or in two; the same one for the same seed."""
+    lot = random.Random(seed)
+    data = WAYS[seed % len(WAYS)](lot.choice(originals), lot)
+    return lot.choice((flipped, truncated))(data, lot) if data and lot.random() < 0.2 else data
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_every_damaged_archive_is_refused_or_gives_what_was_packed(places, monkeypatch):
+    monkeypatch.setattr(os, "fsync", lambda _: None)
+    originals = [packed(WHOLE), packed(WHOLE, kind=zipfile.ZIP_DEFLATED)]
+    place, shelf, taken, texts = places / "file.capgen", places / "data/models", 0, set()
+    for seed in range(COUNT):
+        place.write_bytes(mutated(originals, seed))
+        try:
+            collection.take(place, "it")
+        except CapgenError as error:
+            assert isinstance(error, BundleError), (seed, error)
+            assert len(str(error)) < 600, seed
+            texts.add(str(error))
+            assert not shelf.exists() or not any(shelf.iterdir()), seed
+        except Exception as error:
+            raise AssertionError(f"seed {seed}: {type(error).__name__}: {error}") from error
+        else:
+            found = content(shelf / "it")
+            assert {*found} == {*WHOLE}, seed
+            if WAYS[seed % len(WAYS)] is not rewritten:
+                assert found == WHOLE, seed
+            shutil.rmtree(shelf / "it")
+            taken += 1
+    assert {path.name for path in places.iterdir()} == {"file.capgen", "data"}
+    assert COUNT * 0.02 < taken < COUNT * 0.6
+    assert len(texts) > 30

@@ -1,0 +1,427 @@
+"""Drawn captions and what can be asked of captions, against draws and searches written plainly over a random decoder."""
+
+import math
+from collections import Counter
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from test_decoding import FIRST_WORD, RandomDecoder, V, features_of
+
+from capgen.captioner.decoding import DecodingOptions, search
+from capgen.captioner.vocabulary import END, PAD, START, UNKNOWN
+from capgen.errors import UsageError
+
+WORDS = range(FIRST_WORD, V)
+DRAWS = 4000
+
+seeds = st.integers(0, 10_000)
+searches = settings(max_examples=25, deadline=None)
+ways = pytest.mark.parametrize(
+    "way",
+    [{"beam": 1}, {"beam": 4, "count": 4}, {"beam": 1, "count": 6, "temperature": 1.0}],
+    ids=["greedy", "beam", "drawn"],
+)
+
+
+def allowed(ids, options):
+    """What may follow ``ids``, the end mark included."""
+    if len(ids) < len(options.start):
+        return [options.start[len(ids)]]
+    last = ids[-1:]
+    words = [word for word in WORDS if last != (word,) and word not in options.avoid]
+    if len(ids) < max(options.minimum_words, 1):
+        return words
+    return [END] if len(ids) == options.maximum_words else [*words, END]
+
+
+def cost(decoder, image, ids, options):
+    """The log-probability of a caption and its end, after the words that were given."""
+    said = (*ids, END)
+    return sum(decoder.after(image, said[:place])[said[place]] for place in range(len(options.start), len(said)))
+
+
+def score(decoder, image, ids, options):
+    return cost(decoder, image, ids, options) / (len(ids) - len(options.start) + 1) ** options.length_power
+
+
+def next_chances(decoder, image, ids, options):
+    """The probability of each thing that may follow, as temperature and top_p make it, written plainly."""
+    choices = allowed(ids, options)
+    if len(choices) == 1:
+        return {choices[0]: 1.0}
+    weights = {word: math.exp(decoder.after(image, ids)[word]) ** (1 / options.temperature) for word in choices}
+    whole, kept, sum_ = sum(weights.values()), {}, 0.0
+    for word in sorted(weights, key=lambda word: -weights[word]):
+        if sum_ >= options.top_p * whole:
+            break
+        kept[word] = weights[word]
+        sum_ += weights[word]
+    return {word: weight / sum_ for word, weight in kept.items()}
+
+
+def caption_chances(decoder, image, options, ids=()):
+    """The probability of every caption that can be drawn."""
+    found = Counter()
+    for word, chance in next_chances(decoder, image, ids, options).items():
+        if word == END:
+            found[ids] += chance
+        else:
+            for caption, more in caption_chances(decoder, image, options, (*ids, word)).items():
+                found[caption] += chance * more
+    return found
+
+
+def plain_greedy(decoder, image, options):
+    ids = ()
+    while True:
+        word = max(allowed(ids, options), key=lambda choice: decoder.after(image, ids)[choice])
+        if word == END:
+            return ids
+        ids = (*ids, word)
+
+
+def plain_beam(decoder, image, options):
+    """Extend the best prefixes until the longest length; each may end where it is allowed to."""
+    prefixes, ended = [()], []
+    while prefixes:
+        ended += [ids for ids in prefixes if END in allowed(ids, options)]
+        longer = [(*ids, word) for ids in prefixes for word in allowed(ids, options) if word != END]
+        running = {ids: cost(decoder, image, ids, options) - decoder.after(image, ids)[END] for ids in longer}
+        prefixes = sorted(longer, key=lambda ids: -running[ids])[: options.beam]
+    return sorted(ended, key=lambda ids: -score(decoder, image, ids, options))[: options.count]
+
+
+def drawn_ids(decoder, options, keys, image=0):
+    """One caption for each key, all of the same image."""
+    return [found[0].ids for found in search(decoder, features_of(*[image] * len(keys)), options, keys)]
+
+
+def chi_square(counts, chances, draws):
+    """Pearson's statistic and its degrees of freedom, rare outcomes together."""
+    rare = [outcome for outcome in chances if chances[outcome] * draws < 8]
+    cells = [(counts[outcome], chances[outcome] * draws) for outcome in chances if outcome not in rare]
+    together = sum(chances[outcome] for outcome in rare) * draws
+    if together >= 8:
+        cells.append((sum(counts[outcome] for outcome in rare), together))
+    return sum((found - due) ** 2 / due for found, due in cells), len(cells) - 1
+
+
+def assert_as_likely(counts, chances, draws=DRAWS):
+    assert sum(chances.values()) == pytest.approx(1)
+    assert set(counts) <= set(chances)
+    statistic, freedom = chi_square(counts, chances, draws)
+    assert statistic < freedom + 5 * math.sqrt(2 * freedom) + 5  # five standard deviations; the seed is fixed
+
+
+@st.composite
+def constraints(draw):
+    """What can be asked of a caption."""
+    start = tuple(draw(st.lists(st.sampled_from([*WORDS, UNKNOWN]), max_size=3)))
+    shortest = draw(st.integers(1, 4))
+    return {
+        "start": start,
+        "minimum_words": shortest,
+        "maximum_words": draw(st.integers(max(shortest, len(start)), 5)),
+        "avoid": tuple(draw(st.sets(st.sampled_from(WORDS), max_size=2))),
+    }
+
+
+# Draws
+
+
+@pytest.mark.parametrize("options", [
+    {}, {"temperature": 0.5}, {"temperature": 2.0}, {"top_p": 0.6}, {"temperature": 1.5, "top_p": 0.8}, {"top_p": 0.05},
+    {"minimum_words": 2}, {"avoid": (5,)}, {"start": (6,)}, {"start": (UNKNOWN, 4), "temperature": 0.7, "top_p": 0.9},
+])  # fmt: skip
+def test_captions_are_drawn_as_often_as_they_are_likely(options):
+    decoder = RandomDecoder(11)
+    asked = DecodingOptions(**{"temperature": 1.0, "maximum_words": 3, **options})
+    counts = Counter(drawn_ids(decoder, asked, range(DRAWS)))
+    assert_as_likely(counts, caption_chances(decoder, 0, asked))
+
+
+def test_the_samples_of_one_image_are_drawn_as_often_as_they_are_likely():
+    decoder, asked = RandomDecoder(12), DecodingOptions(temperature=1.0, count=2, maximum_words=1, top_p=0.8)
+    chances = caption_chances(decoder, 0, asked)
+    pairs = Counter()
+    for one in chances:
+        for two in chances:
+            pairs[frozenset([one, two])] += chances[one] * chances[two]
+    found = search(decoder, features_of(*[0] * DRAWS), asked, range(DRAWS))
+    assert_as_likely(Counter(frozenset(one.ids for one in samples) for samples in found), pairs)
+
+
+def test_the_seed_draws_as_the_key_does():
+    decoder = RandomDecoder(13)
+    options = DecodingOptions(temperature=1.0, maximum_words=2)
+    counts = Counter(drawn_ids(decoder, replace(options, seed=seed), [7])[0] for seed in range(1000))
+    assert_as_likely(counts, caption_chances(decoder, 0, options), 1000)
+
+
+@searches
+@given(seeds, st.floats(0.05, 1), st.sampled_from([0.3, 1.0, 3.0]), constraints(), st.integers(0, 100))
+def test_what_is_drawn_can_be_drawn(seed, top_p, temperature, constraints, key):
+    decoder = RandomDecoder(seed)
+    options = DecodingOptions(temperature=temperature, top_p=top_p, count=5, **constraints)
+    for image, found in enumerate(search(decoder, features_of(0, 1), options, [key, key + 1])):
+        for hypothesis in found:
+            said = (*hypothesis.ids, END)
+            for place in range(len(said)):
+                assert said[place] in next_chances(decoder, image, said[:place], options)
+
+
+@searches
+@given(seeds, constraints(), st.integers(0, 100))
+def test_the_coldest_draws_and_the_narrowest_are_greedy_ones(seed, constraints, key):
+    decoder = RandomDecoder(seed)
+    greedy = search(decoder, features_of(0, 1), DecodingOptions(beam=1, **constraints))
+    for cold in ({"temperature": 1e-9}, {"temperature": 1e-300}, {"temperature": 5e-324}, {"temperature": 1, "top_p": 1e-9}):
+        options = DecodingOptions(count=4, **cold, **constraints)
+        found = search(decoder, features_of(0, 1), options, [key, key])
+        assert [[one.ids for one in captions] for captions in found] == [[one.ids for one in best] for best in greedy]
+
+
+def test_the_hottest_draws_take_every_word_alike():
+    decoder, options = RandomDecoder(14), DecodingOptions(temperature=1e9, maximum_words=1)
+    assert_as_likely(Counter(drawn_ids(decoder, options, range(DRAWS))), {(word,): 0.25 for word in WORDS})
+
+
+class Float32Decoder(RandomDecoder):
+    """Answers in single precision, as a graph does."""
+
+    def step(self, inputs):
+        outputs = super().step(inputs)
+        return {**outputs, "log_probabilities": outputs["log_probabilities"].astype(np.float32)}
+
+
+@pytest.mark.parametrize("temperature", [1e-320, 1e-50, 1e-8, 1.0, 1e30, 1e300])
+@pytest.mark.parametrize("top_p", [1e-300, 0.5, 1.0])
+def test_no_temperature_is_too_small_or_too_large_for_single_precision(temperature, top_p):
+    options = DecodingOptions(temperature=temperature, top_p=top_p, count=5, maximum_words=6, avoid=(4,))
+    for captions in search(Float32Decoder(3), features_of(0, 1), options, [0, 1]):
+        for hypothesis in captions:
+            assert set(hypothesis.ids) <= {5, 6, 7}
+            assert hypothesis.ids
+            assert math.isfinite(hypothesis.log_probability)
+
+
+@searches
+@given(seeds, st.lists(st.tuples(st.integers(0, 20), st.integers(0, 5)), min_size=1, max_size=6), st.integers(1, 5))
+def test_an_image_draws_in_any_batch_what_it_draws_alone(seed, images, count):
+    decoder = RandomDecoder(seed)
+    options = DecodingOptions(temperature=1.0, count=count, maximum_words=6, seed=seed)
+    numbers, keys = zip(*images, strict=True)
+    together = search(decoder, features_of(*numbers), options, keys)
+    alone = [search(decoder, features_of(number), options, [key])[0] for number, key in images]
+    assert together == alone
+
+
+def test_the_same_seed_draws_the_same_and_others_differ():
+    decoder = RandomDecoder(15)
+    options = DecodingOptions(temperature=1.0, count=3, maximum_words=8)
+    first = search(decoder, features_of(0), options, [5])
+    assert search(decoder, features_of(0), options, [5]) == first
+    assert search(decoder, features_of(0), options, [6]) != first
+    assert search(decoder, features_of(0), replace(options, seed=1), [5]) != first
+
+
+def test_without_keys_all_images_draw_alike():
+    decoder, options = RandomDecoder(15), DecodingOptions(temperature=1.0, count=3, maximum_words=8)
+    assert search(decoder, features_of(0, 1), options) == search(decoder, features_of(0, 1), options, [0, 0])
+
+
+@searches
+@given(seeds, st.integers(1, 12), st.sampled_from([0.0, 0.7, 2.0]), constraints())
+def test_drawn_captions_are_distinct_at_most_as_many_as_asked_for_and_the_best_comes_first(seed, count, power, constraints):
+    decoder = RandomDecoder(seed)
+    options = DecodingOptions(temperature=1.0, count=count, length_power=power, **constraints)
+    for image, found in enumerate(search(decoder, features_of(0, 1), options, [1, 2])):
+        captions = [hypothesis.ids for hypothesis in found]
+        assert 1 <= len(set(captions)) == len(captions) <= count
+        scores = [score(decoder, image, ids, options) for ids in captions]
+        assert scores == sorted(scores, reverse=True)
+
+
+@searches
+@given(seeds, constraints(), st.sampled_from([0.2, 1.0, 4.0]), st.sampled_from([0.3, 1.0]))
+def test_a_drawn_log_probability_is_the_models_own_whatever_the_temperature(seed, constraints, temperature, top_p):
+    decoder = RandomDecoder(seed)
+    options = DecodingOptions(temperature=temperature, top_p=top_p, count=5, **constraints)
+    for image, found in enumerate(search(decoder, features_of(0, 1), options, [1, 2])):
+        for hypothesis in found:
+            assert hypothesis.log_probability == pytest.approx(cost(decoder, image, hypothesis.ids, options), abs=1e-9)
+
+
+# What can be asked of any caption
+
+
+@searches
+@given(seeds, constraints())
+def test_greedy_takes_the_best_word_that_is_allowed(seed, constraints):
+    decoder, options = RandomDecoder(seed), DecodingOptions(beam=1, **constraints)
+    found = search(decoder, features_of(0, 1, 2), options)
+    assert [[one.ids for one in captions] for captions in found] == [[plain_greedy(decoder, n, options)] for n in (0, 1, 2)]
+
+
+@searches
+@given(seeds, constraints(), st.integers(2, 6), st.sampled_from([0.0, 0.7, 2.0]), st.data())
+def test_a_beam_finds_what_a_plain_one_finds_of_what_is_allowed(seed, constraints, beam, power, data):
+    decoder = RandomDecoder(seed)
+    options = DecodingOptions(beam=beam, count=data.draw(st.integers(1, beam)), length_power=power, **constraints)
+    found = search(decoder, features_of(0, 1), options)
+    assert [[one.ids for one in captions] for captions in found] == [plain_beam(decoder, n, options) for n in (0, 1)]
+
+
+@searches
+@given(seeds, constraints(), st.integers(1, 6))
+def test_given_words_come_first_and_cost_nothing(seed, constraints, beam):
+    assume(constraints["start"])
+    decoder = RandomDecoder(seed)
+    for options in (
+        DecodingOptions(beam=beam, count=beam, **constraints),
+        DecodingOptions(beam=1, count=beam, temperature=1.0, **constraints),
+    ):
+        for image, found in enumerate(search(decoder, features_of(0, 1), options)):
+            for hypothesis in found:
+                given_words = len(constraints["start"])
+                assert hypothesis.given == given_words
+                assert hypothesis.ids[:given_words] == constraints["start"]
+                assert hypothesis.log_probability == pytest.approx(cost(decoder, image, hypothesis.ids, options), abs=1e-9)
+                assert hypothesis.score(0.7) == pytest.approx(
+                    hypothesis.log_probability / (len(hypothesis.ids) - given_words + 1) ** 0.7
+                )
+
+
+@ways
+@pytest.mark.parametrize("avoid", [(4,), (5, 6), (4, 7)])
+def test_an_avoided_word_is_never_said_even_if_it_is_likeliest(way, avoid):
+    decoder = RandomDecoder(3, favoured=dict.fromkeys(avoid, 30))
+    for captions in search(decoder, features_of(*range(20)), DecodingOptions(avoid=avoid, maximum_words=6, **way)):
+        assert captions
+        assert not {word for hypothesis in captions for word in hypothesis.ids} & set(avoid)
+
+
+@ways
+def test_a_given_word_is_said_even_if_it_is_to_be_avoided_but_only_there(way):
+    decoder = RandomDecoder(3, favoured={4: 30})
+    for captions in search(
+        decoder, features_of(*range(10)), DecodingOptions(avoid=(4,), start=(4,), maximum_words=6, **way)
+    ):
+        assert all(hypothesis.ids[0] == 4 and 4 not in hypothesis.ids[1:] for hypothesis in captions)
+
+
+@ways
+@pytest.mark.parametrize("shortest", [1, 2, 5])
+def test_a_caption_has_at_least_the_fewest_words_even_if_the_end_is_likeliest(way, shortest):
+    decoder = RandomDecoder(3, favoured={END: 30})
+    for captions in search(
+        decoder, features_of(*range(10)), DecodingOptions(minimum_words=shortest, maximum_words=8, **way)
+    ):
+        assert [len(hypothesis.ids) for hypothesis in captions][:1] == [shortest]
+        assert all(len(hypothesis.ids) >= shortest for hypothesis in captions)
+
+
+@ways
+@pytest.mark.parametrize("longest", [1, 2, 5])
+def test_a_caption_has_at_most_the_most_words_even_if_the_end_is_unlikely(way, longest):
+    decoder = RandomDecoder(3, favoured={END: -30})
+    for captions in search(decoder, features_of(*range(10)), DecodingOptions(maximum_words=longest, **way)):
+        assert all(1 <= len(hypothesis.ids) <= longest for hypothesis in captions)
+
+
+@ways
+def test_a_caption_may_have_exactly_so_many_words(way):
+    options = DecodingOptions(minimum_words=3, maximum_words=3, **way)
+    for captions in search(RandomDecoder(3), features_of(*range(10)), options):
+        assert {len(hypothesis.ids) for hypothesis in captions} == {3}
+
+
+@ways
+def test_given_words_count_among_the_words(way):
+    options = DecodingOptions(start=(4, 5, UNKNOWN), maximum_words=3, **way)
+    for [hypothesis] in search(RandomDecoder(3), features_of(0, 1), options):
+        assert hypothesis.ids == (4, 5, UNKNOWN)
+
+
+@ways
+def test_only_given_words_may_follow_themselves_or_be_unknown(way):
+    decoder = RandomDecoder(3, favoured={PAD: 20, START: 20, UNKNOWN: 20}, echo=20)
+    for captions in search(decoder, features_of(*range(10)), DecodingOptions(start=(UNKNOWN, 4, 4), **way)):
+        for hypothesis in captions:
+            assert hypothesis.ids[:3] == (UNKNOWN, 4, 4)
+            assert all(first != second for first, second in pairwise(hypothesis.ids[2:]))
+            assert min(hypothesis.ids[3:], default=FIRST_WORD) >= FIRST_WORD
+
+
+@ways
+def test_two_words_are_enough_to_speak(way):
+    for captions in search(RandomDecoder(3), features_of(*range(10)), DecodingOptions(avoid=(4, 5), minimum_words=4, **way)):
+        assert {word for hypothesis in captions for word in hypothesis.ids} == {6, 7}
+
+
+@ways
+def test_too_few_words_are_refused(way):
+    with pytest.raises(UsageError, match="leave it some"):
+        search(RandomDecoder(3), features_of(0), DecodingOptions(avoid=(4, 5, 6), **way))
+
+
+@ways
+def test_no_images_give_no_captions(way):
+    assert search(RandomDecoder(0), np.zeros((0, 1, 1), np.float32), DecodingOptions(**way)) == []
+
+
+# Options
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"beam": 0}, "at least 1"),
+        ({"temperature": 1.0, "count": 0}, "at least 1"),
+        ({"minimum_words": 0}, "at least 1"),
+        ({"length_power": -0.1}, "not negative"),
+        ({"length_power": math.nan}, "not negative"),
+        ({"variety": -0.1}, "not negative"),
+        ({"variety": math.inf}, "not negative"),
+        ({"variety": math.nan}, "not negative"),
+        ({"guidance": 0.9}, "guidance must be a number and at least 1"),
+        ({"guidance": math.inf}, "guidance must be a number and at least 1"),
+        ({"temperature": -1.0}, "not negative"),
+        ({"temperature": math.inf}, "not negative"),
+        ({"temperature": math.nan}, "not negative"),
+        ({"temperature": 1.0, "seed": -1}, "not negative"),
+        ({"top_p": 0.0}, "more than 0 and at most 1"),
+        ({"top_p": 1.1}, "more than 0 and at most 1"),
+        ({"top_p": math.nan}, "more than 0 and at most 1"),
+        ({"maximum_words": 0}, "at most 0 words cannot have 1 or more"),
+        ({"maximum_words": 3, "minimum_words": 4}, "at most 3 words cannot have 4 or more"),
+        ({"maximum_words": 2, "start": (4, 5, 6)}, "begin with 3 given ones"),
+        ({"beam": 2, "count": 3}, "use --beam 3 or more"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused_with_what_is_wrong(options, message):
+    with pytest.raises(UsageError, match=message):
+        DecodingOptions(**options)
+
+
+def test_more_captions_than_beams_may_be_drawn():
+    assert DecodingOptions(beam=1, count=9, temperature=0.5).sampling
+    assert not DecodingOptions(beam=9, count=9).sampling
+
+
+def test_plain_options_are_those_that_are_not_as_usual():
+    assert DecodingOptions().plain() == {"beam": 5, "count": 1, "length_power": 0.7, "maximum_words": 20}
+    assert DecodingOptions(start=(4,), opening="A", avoid=(5, 6), temperature=0.5, seed=3).plain() == {
+        "beam": 5, "count": 1, "length_power": 0.7, "maximum_words": 20,
+        "start": [4], "opening": "A", "avoid": [5, 6], "temperature": 0.5, "seed": 3,
+    }  # fmt: skip
+
+
+@given(constraints(), st.sampled_from([0.0, 0.5]), st.integers(0, 9))
+def test_plain_options_make_the_same_again(constraints, temperature, seed):
+    options = DecodingOptions(temperature=temperature, seed=seed, **constraints)
+    assert DecodingOptions(**options.plain()) == options

@@ -1,0 +1,208 @@
+"""``capgen doctor``, and ``capgen`` alone: what a person sees who does not know what to do next."""
+
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+from support.commands import capgen
+
+from capgen.captioner import bundle
+from capgen.cli import diagnostics
+
+
+@pytest.fixture
+def broken_captioner(places):
+    """A copy of the captioner that ships, named ``mine``, with one byte of its decoder changed."""
+    mine = places / "data/models/mine"
+    shutil.copytree(bundle.SHIPPED / bundle.DEFAULT, mine)
+    with (mine / bundle.DECODER).open("r+b") as file:
+        file.seek(1000)
+        byte = file.read(1)
+        file.seek(1000)
+        file.write(bytes([byte[0] ^ 1]))
+    return mine
+
+
+def lines_of(title):
+    """Return the lines of one section by name."""
+    return {line.name: line for line in dict(diagnostics.examine())[title]}
+
+
+@pytest.fixture
+def only(monkeypatch):
+    """Leave one section, so that the others take no time."""
+
+    def leave(title):
+        monkeypatch.setattr(diagnostics, "SECTIONS", {title: diagnostics.SECTIONS[title]})
+
+    return leave
+
+
+def test_all_is_well_here(places):
+    done = capgen("doctor")
+    assert done.returncode == 0, done.stdout
+    assert done.stderr == ""
+    assert done.stdout.splitlines()[-1] == "all is well"
+    for what in ("capgen", "Python", "tensorflow", "processors", "memory", "cache", "data", "vgg16", "everyday", "exiftool"):
+        assert re.search(rf"^  {what} +\S", done.stdout, re.MULTILINE), what
+
+
+def test_the_report_is_plain_aligned_text(places):
+    text = capgen("doctor", env={"FORCE_COLOR": "1"}).stdout
+    assert "\x1b" not in text
+    assert {re.match(r"[ !] \S+( \S+)* +(?=\S)", line).end() for line in text.splitlines() if line[0] in " !"} == {22}
+
+
+def test_the_self_check_shows_a_caption_and_its_time(places):
+    line = capgen("doctor").stdout.splitlines()[-2]
+    assert re.fullmatch(r"  caption +'\w+( \w+)+', \d+\.\d\d s from start to end", line)
+
+
+def test_the_photograph_inside_the_package_is_small():
+    assert diagnostics.PHOTOGRAPH.stat().st_size <= 30_000
+
+
+def test_no_tensorflow_is_loaded(places):
+    program = (
+        "import sys; sys.argv = ['capgen', 'doctor']\n"
+        "import atexit; atexit.register(lambda: print(sorted({'tensorflow', 'keras', 'rich'} & set(sys.modules))))\n"
+        "from capgen.cli import main; main()"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_the_home_folder_is_not_shown(tmp_path):
+    home = tmp_path / "ann"
+    home.mkdir()
+    unset = dict.fromkeys(("CAPGEN_CACHE_DIR", "CAPGEN_DATA_DIR", "XDG_CACHE_HOME", "XDG_DATA_HOME"), "")
+    text = capgen("doctor", env={**unset, "HOME": str(home)}).stdout
+    assert str(home) not in text
+    assert "~/.cache/capgen, writable" in text
+    assert list(home.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("in /home/ann/x and /home/ann.", "in ~/x and ~."),
+        ("'/home/ann'", "'~'"),
+        ("/home/anna /data/home/ann/x", "/home/anna /data/home/ann/x"),
+        ("a\nb\x1b[1m\udcff", r"a\nb\x1b[1m\udcff"),
+    ],
+)
+def test_what_is_shown_is_one_line_without_the_home_folder(said, shown, monkeypatch):
+    monkeypatch.setenv("HOME", "/home/ann")
+    assert diagnostics._public(said) == shown
+
+
+def test_a_home_that_is_the_root_is_left_as_it_is(monkeypatch):
+    monkeypatch.setenv("HOME", "/")
+    assert diagnostics._public("/usr/bin") == "/usr/bin"
+
+
+def test_a_damaged_captioner_is_named_with_what_to_do(broken_captioner):
+    done = capgen("doctor")
+    assert done.returncode == 1
+    (line,) = (line for line in done.stdout.splitlines() if line.startswith("! "))
+    assert line.split()[1] == "mine"
+    assert "decoder.tflite is not the file it was written with; train it again" in line
+    assert done.stdout.splitlines()[-1] == "1 broken, marked with !"
+
+
+def test_a_place_that_cannot_be_written_names_the_variable(places, monkeypatch, only):
+    only("places")
+    (places / "file").write_text("")
+    monkeypatch.setenv("CAPGEN_CACHE_DIR", str(places / "file/cache"))
+    lines = lines_of("places")
+    assert lines["cache"].broken
+    assert "let CAPGEN_CACHE_DIR name another folder" in lines["cache"].text
+    assert not lines["data"].broken
+
+
+def test_a_check_that_raises_is_a_line_and_the_others_go_on(monkeypatch):
+    def failing():
+        raise ZeroDivisionError("by\nnothing")
+
+    def checks():
+        yield "one", failing
+        yield "two", lambda: "fine"
+        raise RuntimeError("and here")
+
+    monkeypatch.setattr(diagnostics, "SECTIONS", {"first": checks, "second": lambda: iter([("three", lambda: "fine")])})
+    found = dict(diagnostics.examine())
+    assert [(line.name, line.broken) for line in found["first"]] == [("one", True), ("two", False), ("first", True)]
+    assert r"ZeroDivisionError: by\nnothing" in found["first"][0].text
+    assert found["second"] == [diagnostics.Line("three", "fine")]
+
+
+def test_a_missing_package_says_how_to_get_it(monkeypatch, only):
+    only("versions")
+    monkeypatch.setattr(diagnostics, "PACKAGES", ("no-such", "no-matter"))
+    requires = ["no-such>=1", 'no-matter>=1; extra == "test"']
+    monkeypatch.setattr(diagnostics.importlib.metadata, "requires", lambda name: requires)
+    lines = lines_of("versions")
+    assert lines["no-such"] == diagnostics.Line("no-such", "is missing; get it with: pip install no-such", broken=True)
+    assert not lines["no-matter"].broken
+
+
+def test_weights_that_keras_has_fetched_are_found(tmp_path, monkeypatch, only):
+    only("encoders")
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    assert "to be fetched" in lines_of("encoders")["vgg16"].text
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models/vgg16_weights_tf_dim_ordering_tf_kernels.h5").write_text("")
+    assert "weights fetched" in lines_of("encoders")["vgg16"].text
+    assert "to be fetched" in lines_of("encoders")["resnet50"].text
+
+
+def test_every_encoder_that_keras_fetches_has_a_name_for_its_file():
+    from capgen.training.encoders import ENCODERS
+
+    assert set(diagnostics.KERAS_FILES) == {name for name, encoder in ENCODERS.items() if not encoder.shipped}
+
+
+def test_a_missing_exiftool_is_no_fault_and_says_how_to_get_it(monkeypatch, only):
+    only("optional")
+    monkeypatch.setenv("PATH", "")
+    line = lines_of("optional")["exiftool"]
+    assert "apt install" in line.text
+    assert not line.broken
+
+
+@pytest.mark.parametrize(
+    ("program", "words"),
+    [
+        ("import os, signal; os.kill(os.getpid(), signal.SIGILL)", "SIGILL"),
+        ("raise SystemExit('no library')", "no library"),
+        ("print()", "the caption is empty"),
+        ("import time; time.sleep(60)", "no caption after"),
+    ],
+)
+def test_a_self_check_that_fails_says_how(program, words, monkeypatch, only):
+    only("self-check")
+    monkeypatch.setattr(diagnostics, "_PROGRAM", program)
+    monkeypatch.setattr(diagnostics, "PATIENCE", 1.0)
+    line = lines_of("self-check")["caption"]
+    assert line.broken
+    assert words in line.text
+
+
+def test_a_folder_of_the_same_name_in_the_working_folder_is_not_taken_for_capgen(places):
+    (places / "capgen").mkdir()
+    (places / "numpy.py").write_text("raise ImportError")
+    done = capgen("doctor", cwd=places)
+    assert done.returncode == 0, done.stdout
+
+
+def test_the_command_alone_shows_the_steps_of_a_first_use():
+    done = capgen()
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(done.stdout.splitlines()) <= 20
+    commands = re.findall(r"^ +capgen (\w+)", done.stdout, re.MULTILINE)
+    assert commands == ["caption", "prepare", "train", "evaluate", "caption"]
+    assert "capgen --help" in done.stdout
+    for command in set(commands):
+        assert capgen(command, "--help").returncode == 0

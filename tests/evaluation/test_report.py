@@ -1,0 +1,202 @@
+"""Reports as files: what the page holds, and what cannot get into it."""
+
+import base64
+import hashlib
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from support.drawing import draw
+
+from capgen.captioner.results import Attention
+from capgen.errors import StorageError
+from capgen.evaluation import evaluate as evaluation
+from capgen.evaluation import report
+from capgen.evaluation.evaluate import Reference
+from capgen.evaluation.report import evaluated as pages
+from capgen.evaluation.report import pictures
+from capgen.storage import files
+from capgen.training.report import REPORT, SAMPLES, RunReport
+
+pytestmark = pytest.mark.usefixtures("without_java")
+
+HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(1)> {{data}} {{script}} <!-- & \u2028 'a\" 犬"
+
+
+def data_of(page):
+    """Read the page's data as a browser does: up to the first end tag."""
+    return json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script', page, re.DOTALL).group(1))
+
+
+def made(captions, **more):
+    """Describe an evaluation of captions, by image id, against one reference each."""
+    references = [Reference(key, more.get("paths", {}).get(key), (f"a {key} on snow", "it runs")) for key in captions]
+    system = evaluation.Predictions("title", captions, attention=more.get("attention", {}))
+    (evaluated,) = evaluation.evaluate([system], evaluation.Split("test", references, []))
+    return pages.describe("subtitle", evaluated, pages.cards(system, references, evaluated))
+
+
+def test_what_people_wrote_stays_data_and_reads_back_as_it_was():
+    values = {"title": HOSTILE, "gallery": {"total": 1, "cards": [{"caption": HOSTILE, "name": HOSTILE}]}}
+    page = report.page(values)
+    assert data_of(page) == values
+    assert page.count("<script") == page.count("</script>") == 2
+    assert "<img src=x" not in page.replace('<img id="picture"', "")
+    assert "<title>&lt;/script&gt;" in page
+
+
+def test_nothing_but_the_pages_own_style_and_script_may_run_and_nothing_is_fetched(tmp_path):
+    draw(tmp_path / "dog.png", "red", "circle", 1)
+    page = report.page(made({"dog": "a dog"}, paths={"dog": tmp_path / "dog.png"}))
+    assert not re.search(r"https?:|\burl\(|@import|\bsrc=\"(?!data:)|href=\"(?!#)|fetch\(|XMLHttp|innerHTML", page)
+    for kind, part in (("style-src", "style"), ("script-src", "script")):
+        text = re.search(rf"<{part}>(.*?)</{part}>", page, re.DOTALL).group(1)
+        digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+        assert f"{kind} 'sha256-{digest}'" in page
+    assert "default-src 'none'; img-src data:;" in page
+
+
+def test_numbers_that_json_does_not_know_become_null_and_strange_file_names_stay(tmp_path):
+    name = "caf\udce9.jpg"  # a file name that is no UTF-8
+    values = {"title": "t", "curves": [{"points": [(1, float("nan")), (2, float("inf"))]}], "name": name}
+    report.write(tmp_path / "deep/report.html", values)
+    found = data_of((tmp_path / "deep/report.html").read_text(encoding="utf-8"))
+    assert found["curves"][0]["points"] == [[1, None], [2, None]]
+    assert found["name"] == name
+
+
+def test_a_picture_is_upright_small_and_in_its_own_proportions(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (800, 400), "red").save(tmp_path / "turned.jpg", exif=exif)
+    found = pictures.small(tmp_path / "turned.jpg")
+    assert found["size"] == [128, 256]
+    assert found["picture"].startswith("data:image/jpeg;base64,/9j/")
+    Image.new("L", (30, 20)).save(tmp_path / "small.png")
+    assert pictures.small(tmp_path / "small.png")["size"] == [30, 20]
+    assert pictures.small(tmp_path / "none.jpg") == pictures.small(None) == {}
+
+
+def test_attention_is_a_byte_a_cell_and_255_where_a_word_looked_most_beyond_the_others():
+    maps = np.array([[[0.1, 0.2], [0.3, 0.4]], [[0, 0], [1, 0]]], np.float32)
+    found = pictures.heat(Attention(("a", "dog"), maps))
+    assert found["words"] == ["a", "dog"]
+    assert [list(base64.b64decode(text)) for text in found["maps"]] == [[255, 255, 59, 255], [0, 0, 255, 0]]
+    assert pictures.heat(None) == {}
+
+
+def test_cards_have_caption_references_and_their_own_cider_d():
+    values = made({"dog": "a dog on snow", "cat": "nothing of it", "bird": "a bird runs"})
+    cards = values["gallery"]["cards"]
+    assert [card["caption"] for card in cards] == ["a dog on snow", "nothing of it", "a bird runs"]
+    assert cards[0]["references"] == ["a dog on snow", "it runs"]
+    assert cards[0]["score"] > cards[2]["score"] > cards[1]["score"]
+    scores = {score["name"]: score["value"] for score in values["scores"]}
+    assert np.mean([card["score"] for card in cards]) == pytest.approx(scores["CIDEr-D"], abs=1e-3)
+    lengths, of_scores = values["histograms"]
+    assert lengths["labels"] == ["2", "3", "4"]
+    assert lengths["series"][0]["values"] == [0, 66.7, 33.3]
+    assert sum(of_scores["series"][0]["values"]) == 3
+
+
+def test_of_very_many_pictures_the_worst_the_best_and_those_between_are_shown():
+    cards = [pages.Card(Reference(str(index), None, ("a",)), "a", float(-index % 7)) for index in range(100)]
+    kept = pages.spread(cards, 10)
+    assert len(kept) == 10
+    assert {min(card.score for card in kept), max(card.score for card in kept)} == {0.0, 6.0}
+    assert [int(card.reference.id) for card in kept] == sorted(int(card.reference.id) for card in kept)
+    assert pages.spread(cards, 100) is cards
+
+
+def test_a_place_that_cannot_be_written_is_known_before(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(StorageError, match="it is a folder; name a file in it"):
+        report.check_place(tmp_path)
+    with pytest.raises(StorageError, match="a part of its path is a file"):
+        report.check_place(tmp_path / "file/report.html")
+    report.check_place(tmp_path / "new/report.html")
+    assert (tmp_path / "new").is_dir()
+
+
+# As commands
+
+
+def test_evaluate_writes_a_page_with_every_picture_and_where_the_captioner_looked(captioner, tmp_path):
+    page = tmp_path / "report.html"
+    done = captioner.run("evaluate", "shapes", "--data", "shapes", "--split", "dev", "--report", page)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.splitlines()[-1] == f"report: {page}"
+    values = data_of(page.read_text())
+    assert values["title"] == "shapes-beam5"
+    assert all(f"{score['value']:.4f}" in done.stdout for score in values["scores"])
+    cards = values["gallery"]["cards"]
+    assert len(cards) == values["gallery"]["total"] == 12
+    for card in cards:
+        assert " ".join(card["words"]) == card["caption"]
+        assert [len(base64.b64decode(text)) for text in card["maps"]] == [49] * len(card["words"])
+        assert card["size"] == [160, 120]
+        assert len(card["references"]) == 2
+
+
+def test_predictions_of_pictures_that_are_not_here_have_cards_without_them(captioner, tmp_path):
+    rows = [{"image": f"gone/{index}.jpg", "captions": ["A dog runs.", "A brown dog."]} for index in range(3)]
+    (tmp_path / "captions.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (tmp_path / "said.json").write_text(json.dumps([{"image_id": f"{index}.jpg", "caption": "a dog"} for index in range(3)]))
+    page = tmp_path / "report.html"
+    done = captioner.run(
+        "evaluate", "--predictions", tmp_path / "said.json", "--references", tmp_path / "captions.jsonl", "--report", page
+    )
+    assert done.returncode == 0, done.stderr
+    cards = data_of(page.read_text())["gallery"]["cards"]
+    assert [card["name"] for card in cards] == ["0.jpg", "1.jpg", "2.jpg"]
+    assert not any({"picture", "maps"} & card.keys() for card in cards)
+
+
+def test_a_report_that_cannot_be_written_is_one_line_before_anything_is_captioned(captioner, tmp_path):
+    (tmp_path / "file").touch()
+    for place in (tmp_path, tmp_path / "file/report.html"):
+        done = captioner.run("evaluate", "shapes", "--data", "shapes", "--report", place)
+        assert done.returncode == 1
+        assert done.stderr.startswith(f"capgen: cannot write {tmp_path}")
+        assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_run_leaves_a_page_with_curves_samples_settings_and_data(captioner):
+    told = dict(line.split(": ", 1) for line in captioner.trained.stderr.splitlines() if ": " in line)
+    assert told["the run's report"] == str(Path(told["run folder"]) / REPORT)
+    values = data_of(Path(told["the run's report"]).read_text())
+    losses, cider, _ = values["curves"]
+    count = len(losses["series"][0]["points"])
+    assert [number for number, _ in cider["series"][0]["points"]] == list(range(1, count + 1))
+    assert len(values["samples"]) == 3
+    for sample in values["samples"]:
+        assert [number for number, _ in sample["captions"]] == list(range(1, count + 1))
+        assert sample["picture"].startswith("data:image/jpeg")
+    epochs, summary, settings = values["tables"]
+    assert len(epochs["rows"]) == count
+    assert ["train", "36 images, 72 captions"] in summary["rows"]
+    assert ["lstm_size", "64", "width of the LSTM states and of the layers after them"] in settings["rows"]
+
+
+def test_a_run_that_goes_on_keeps_the_samples_of_the_epochs_before(tmp_path):
+    from capgen.datasets.prepared import PreparedDataset, PreparedPicture
+    from capgen.training.config import TrainingConfig
+    from capgen.training.history import Epoch
+
+    draw(tmp_path / "dog.png", "red", "circle", 1)
+    dev = str(tmp_path / "dog.png")
+    data = PreparedDataset("few", (PreparedPicture(dev, "h", "dev", ("a dog",)),), "encoder", "", ("plain",), ("folder",))
+    first = Epoch(1, 2.0, 2.5, 0.3, 0.1, 9.0, samples=((dev, "a cat"),))
+    second = Epoch(2, 1.0, float("nan"), 0.5, 0.2, 9.0, samples=((dev, "a dog"),))
+    RunReport(tmp_path, data, TrainingConfig()).write([first])
+    restored = Epoch(**first.plain())
+    RunReport(tmp_path, data, TrainingConfig()).write([restored, second])
+    (sample,) = data_of((tmp_path / REPORT).read_text())["samples"]
+    assert sample["captions"] == [[1, "a cat"], [2, "a dog"]]
+    files.write_text(tmp_path / SAMPLES, "no json")
+    RunReport(tmp_path, data, TrainingConfig()).write([restored, second])
+    (sample,) = data_of((tmp_path / REPORT).read_text())["samples"]
+    assert sample["captions"] == [[2, "a dog"]]

@@ -1,0 +1,700 @@
+"""Everything that a picture file can be: what each becomes, or the status that it fails with."""
+
+import io
+import os
+import struct
+import subprocess
+import sys
+import zlib
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from pillow_heif import register_heif_opener
+
+from capgen import images
+from capgen.errors import ImageError
+from capgen.images import Preprocessing, formats, reading
+
+register_heif_opener()  # for writing; reading registers nothing
+
+SIZE = 32
+RED, BLUE, WHITE = (255, 0, 0), (0, 0, 255), (255, 255, 255)
+FORMATS = reading.FORMATS
+WITH_ORIENTATION = {
+    "JPEG": {"quality": 95},
+    "PNG": {},
+    "WEBP": {"lossless": True},
+    "TIFF": {"compression": "tiff_lzw"},
+    "AVIF": {"quality": 95},
+    "HEIF": {"quality": 95},
+}
+ORIENTATION = 0x0112
+STATUSES = {"unreadable", "unsupported", "too-large", "denied", "vanished"}
+
+
+def read(source, size=SIZE):
+    return images.read(source, Preprocessing(size=size))
+
+
+def status_of(source):
+    with pytest.raises(ImageError) as caught:
+        read(source)
+    return caught.value.status
+
+
+def saved(picture, path, picture_format, **options):
+    picture.save(path, picture_format, **options)
+    return path
+
+
+def encoded(picture, picture_format, **options):
+    buffer = io.BytesIO()
+    picture.save(buffer, picture_format, **options)
+    return buffer.getvalue()
+
+
+def one_colour(colour, mode="RGB", size=(40, 30)):
+    return Image.new(mode, size, colour)
+
+
+def noise(width=60, height=40):
+    return Image.fromarray(np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8))
+
+
+def is_all(pixels, colour, tolerance=0):
+    return pixels.shape == (SIZE, SIZE, 3) and np.abs(pixels.astype(int) - colour).max() <= tolerance
+
+
+@pytest.mark.parametrize("picture_format", FORMATS)
+def test_each_format_becomes_a_square_of_8_bit_rgb(tmp_path, picture_format):
+    pixels = read(saved(one_colour((200, 100, 50)), tmp_path / "picture", picture_format))
+    assert pixels.shape == (SIZE, SIZE, 3)
+    assert pixels.dtype == np.uint8
+    assert is_all(pixels, (200, 100, 50), tolerance=5)
+
+
+def test_a_multi_picture_jpeg_of_a_phone_gives_its_first_picture(tmp_path):
+    path = saved(one_colour(RED), tmp_path / "phone.jpg", "MPO", save_all=True, append_images=[one_colour(BLUE)])
+    assert is_all(read(path), RED, tolerance=5)
+
+
+@pytest.mark.parametrize("picture_format", ["GIF", "WEBP", "PNG", "TIFF", "AVIF", "HEIF"])
+def test_an_animation_gives_its_first_frame(tmp_path, picture_format):
+    frames = {"save_all": True, "append_images": [one_colour(BLUE)]}
+    assert is_all(read(saved(one_colour(RED), tmp_path / "moving", picture_format, **frames)), RED, tolerance=5)
+
+
+@pytest.mark.parametrize("name", ["picture.png", "picture.txt", "picture", "picture.mp4", "föto 写真.JPG"])
+def test_a_file_is_known_by_its_content_not_by_its_name(tmp_path, name):
+    assert is_all(read(saved(one_colour(BLUE), tmp_path / name, "JPEG")), BLUE, tolerance=5)
+
+
+@pytest.mark.parametrize("kind", [str, os.fspath, bytes, bytearray, memoryview, io.BytesIO])
+def test_a_path_as_text_and_the_bytes_of_a_file_give_the_same_as_the_file(tmp_path, kind):
+    path = saved(noise(), tmp_path / "picture.png", "PNG")
+    source = kind(path) if kind in (str, os.fspath) else kind(path.read_bytes())
+    assert np.array_equal(read(source), read(path))
+
+
+def test_an_open_file_is_read_from_where_it_stands_and_stays_open(tmp_path):
+    (tmp_path / "two").write_bytes(b"before" + encoded(one_colour(RED), "PNG"))
+    with (tmp_path / "two").open("rb") as file:
+        file.seek(len(b"before"))
+        assert is_all(read(file), RED)
+        assert not file.closed
+        assert file.read() == b""
+
+
+def test_a_pipe_is_read_to_its_end():
+    reading, writing = os.pipe()
+    with os.fdopen(writing, "wb") as pipe:
+        pipe.write(encoded(one_colour(RED, size=(4, 4)), "PNG"))
+    with os.fdopen(reading, "rb") as stream:
+        assert is_all(read(stream), RED)
+
+
+def test_anything_that_can_be_read_is_read():
+    class Upload:
+        def read(self):
+            return encoded(one_colour(RED), "PNG")
+
+    assert is_all(read(Upload()), RED)
+
+
+@pytest.mark.parametrize("stream", [io.StringIO("text"), type("Odd", (), {"read": lambda _: "text"})()])
+def test_a_file_open_as_text_is_unsupported_and_binary_mode_is_asked_for(stream):
+    with pytest.raises(ImageError, match="binary mode") as caught:
+        read(stream)
+    assert caught.value.status == "unsupported"
+
+
+def test_a_jpeg_open_as_text_is_unsupported(tmp_path):
+    with saved(noise(), tmp_path / "a.jpg", "JPEG").open(encoding="utf-8") as file:
+        assert status_of(file) == "unsupported"
+
+
+def test_an_open_file_that_fails_is_unreadable():
+    closed = io.BytesIO()
+    closed.close()
+
+    class Broken:
+        def read(self):
+            raise OSError("the network is gone")
+
+    assert status_of(closed) == status_of(Broken()) == "unreadable"
+
+
+@pytest.mark.parametrize("source", [None, 3, 2.5, ["a.jpg"]])
+def test_what_can_be_no_picture_is_a_mistake_of_the_program(source):
+    with pytest.raises(TypeError, match="path, bytes, binary file, Pillow image or array"):
+        read(source)
+
+
+@pytest.mark.parametrize(
+    "mode", ["1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "CMYK", "YCbCr", "HSV", "I", "F", "I;16"]
+)
+def test_an_image_of_any_mode_is_read_and_left_as_it_is(mode):
+    image = Image.new(mode, (40, 30))
+    before = image.copy()
+    assert read(image).shape == (SIZE, SIZE, 3)
+    assert image == before
+    image.load()  # it is not closed
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_the_exif_orientation_of_an_image_is_applied(orientation):
+    exif = Image.Exif()
+    exif[ORIENTATION] = orientation
+    data = encoded(noise(), "PNG", exif=exif)
+    with Image.open(io.BytesIO(data)) as image:
+        assert np.array_equal(read(image), read(data))
+        assert image.size == noise().size
+        assert image.getexif()[ORIENTATION] == orientation
+        image.getpixel((0, 0))
+
+
+def test_an_image_of_a_file_is_not_reduced_in_scale_and_stays_open(tmp_path):
+    with Image.open(saved(one_colour(RED, size=(900, 600)), tmp_path / "a.jpg", "JPEG")) as image:
+        assert is_all(read(image), RED, tolerance=5)
+        assert image.size == (900, 600)
+        assert is_all(read(image), RED, tolerance=5)
+
+
+def test_the_present_frame_of_an_image_is_taken_and_stays_the_present_one():
+    with Image.open(io.BytesIO(encoded(one_colour(RED), "GIF", save_all=True, append_images=[one_colour(BLUE)]))) as image:
+        image.seek(1)
+        assert is_all(read(image), BLUE)
+        assert image.tell() == 1
+        image.seek(0)
+        assert is_all(read(image), RED)
+
+
+def test_an_image_of_a_broken_file_is_unreadable():
+    data = encoded(noise(), "PNG")
+    with Image.open(io.BytesIO(data[: len(data) // 2])) as image:
+        assert status_of(image) == "unreadable"
+
+
+@pytest.mark.parametrize("size", [(0, 0), (0, 5), (5, 0)])
+def test_a_picture_without_pixels_is_unreadable(size):
+    assert status_of(Image.new("RGB", size)) == status_of(np.zeros((*size, 3), np.uint8)) == status_of(np.zeros(size))
+
+
+def test_an_array_gives_the_same_as_its_picture():
+    picture = noise()
+    pixels = np.asarray(picture)
+    assert np.array_equal(read(pixels), read(picture))
+    assert np.array_equal(read(pixels[::-1, ::2]), read(np.ascontiguousarray(pixels[::-1, ::2])))
+    assert np.array_equal(read(pixels[:, :, 0]), read(picture.getchannel("R")))
+
+
+def test_clear_pixels_of_an_array_become_white():
+    assert is_all(read(np.zeros((30, 40, 4), np.uint8)), WHITE)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_floating_point_pixels_are_those_of_0_to_1(dtype):
+    assert is_all(read(np.full((30, 40, 3), (1, 0.4, 0), dtype)), (255, 102, 0))
+    assert is_all(read(np.full((30, 40), 1, dtype)), WHITE)
+
+
+def test_an_array_is_left_as_it_is():
+    pixels = np.asarray(noise()).copy()
+    before = pixels.copy()
+    read(pixels)
+    assert np.array_equal(pixels, before)
+
+
+@pytest.mark.parametrize("shape", [(), (5,), (5, 5, 1), (5, 5, 2), (5, 5, 5), (3, 5, 5), (1, 5, 5, 3)])
+def test_an_array_of_another_shape_is_unsupported_and_those_that_are_read_are_named(shape):
+    with pytest.raises(ImageError, match=r"\(H, W, 3\)") as caught:
+        read(np.zeros(shape, np.uint8))
+    assert caught.value.status == "unsupported"
+
+
+@pytest.mark.parametrize("dtype", [bool, np.int8, np.uint16, np.int64, np.complex64, object, "U3"])
+def test_an_array_of_other_values_is_unsupported_and_those_that_are_read_are_named(dtype):
+    with pytest.raises(ImageError, match="uint8") as caught:
+        read(np.zeros((5, 5, 3), dtype))
+    assert caught.value.status == "unsupported"
+
+
+@pytest.mark.parametrize("value", [-0.01, 1.01, 255, np.nan, np.inf])
+def test_a_floating_point_array_beyond_0_to_1_is_unsupported(value):
+    pixels = np.zeros((5, 5, 3))
+    pixels[2, 2, 1] = value
+    with pytest.raises(ImageError, match=r"0\.\.1") as caught:
+        read(pixels)
+    assert caught.value.status == "unsupported"
+
+
+def test_an_image_or_array_with_too_many_pixels_is_too_large():
+    row = np.broadcast_to(np.zeros(1, np.uint8), (HUGE[1], HUGE[0]))  # takes a byte
+    assert status_of(row) == "too-large"
+    with Image.open(io.BytesIO(encoded(one_colour(RED), "BMP"))) as image:
+        image._size = HUGE
+        assert status_of(image) == "too-large"
+
+
+def test_a_link_gives_the_picture_it_leads_to(tmp_path):
+    (tmp_path / "link").symlink_to(saved(one_colour(RED), tmp_path / "picture.png", "PNG"))
+    assert is_all(read(tmp_path / "link"), RED)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 300), (300, 1), (3, 2)])
+def test_a_picture_of_any_shape_fills_the_square(size):
+    assert is_all(read(encoded(one_colour(RED, size=size), "PNG")), RED)
+
+
+def test_nothing_is_cut_off():
+    halves = Image.new("RGB", (400, 20), "red")
+    halves.paste("blue", (200, 0, 400, 20))
+    pixels = read(encoded(halves, "PNG"))
+    assert np.array_equal(pixels[0, 0], RED)
+    assert np.array_equal(pixels[0, -1], BLUE)
+
+
+def test_a_jpeg_decoded_at_a_reduced_scale_looks_the_same():
+    gradient = Image.linear_gradient("L").resize((1600, 1200)).convert("RGB")
+    jpeg = encoded(gradient, "JPEG", quality=95)
+    full = encoded(Image.open(io.BytesIO(jpeg)), "PNG")
+    assert np.abs(read(jpeg).astype(int) - read(full)).max() <= 2
+
+
+TURNS = {
+    1: lambda pixels: pixels,
+    2: np.fliplr,
+    3: lambda pixels: np.rot90(pixels, 2),
+    4: np.flipud,
+    5: lambda pixels: np.transpose(pixels, (1, 0, 2)),
+    6: lambda pixels: np.rot90(pixels, -1),
+    7: lambda pixels: np.rot90(np.transpose(pixels, (1, 0, 2)), 2),
+    8: lambda pixels: np.rot90(pixels, 1),
+}
+
+
+@pytest.mark.parametrize("orientation", TURNS)
+@pytest.mark.parametrize("picture_format", WITH_ORIENTATION)
+def test_an_exif_orientation_equals_turning_the_picture_first(picture_format, orientation):
+    options = WITH_ORIENTATION[picture_format]
+    exif = Image.Exif()
+    exif[ORIENTATION] = orientation
+    plain = np.asarray(Image.open(io.BytesIO(encoded(noise(), picture_format, **options))).convert("RGB"))
+    turned = Image.fromarray(np.ascontiguousarray(TURNS[orientation](plain)))
+    pixels = read(encoded(noise(), picture_format, exif=exif.tobytes(), **options))
+    assert np.abs(pixels.astype(int) - read(encoded(turned, "PNG"))).max() <= 1
+
+
+@pytest.mark.parametrize("orientation", [0, 9, 65535])
+def test_an_orientation_that_does_not_exist_turns_nothing(orientation):
+    exif = Image.Exif()
+    exif[ORIENTATION] = orientation
+    assert np.array_equal(read(encoded(noise(), "PNG", exif=exif)), read(encoded(noise(), "PNG")))
+
+
+def test_damaged_exif_does_not_spoil_the_picture_and_warns_of_nothing():
+    exif = Image.Exif()
+    exif[ORIENTATION] = 6
+    pixels = read(encoded(one_colour(RED), "WEBP", exif=exif.tobytes()[:-8]))
+    assert is_all(pixels, RED, tolerance=5)
+
+
+# HEIC
+
+
+def heic(picture, **options):
+    return encoded(picture, "HEIF", **options)
+
+
+def test_a_heic_that_says_its_orientation_twice_is_turned_once():
+    exif = Image.Exif()
+    exif[ORIENTATION] = 6
+    data = heic(noise(), exif=exif.tobytes(), quality=95)
+    assert b"irot" in data
+    assert b"Exif" in data
+    with Image.open(io.BytesIO(data)) as image:
+        shown = np.asarray(image.convert("RGB"))
+    assert shown.shape == (60, 40, 3)
+    assert np.abs(read(data).astype(int) - read(shown)).max() <= 1
+
+
+def test_an_exif_orientation_without_a_rotation_of_the_heic_itself_turns_nothing():
+    exif = Image.Exif()
+    exif[ORIENTATION] = 1
+    data = heic(noise(), exif=exif.tobytes())
+    tag = struct.pack(">HHIH", ORIENTATION, 3, 1, 1)
+    assert tag in data
+    assert np.array_equal(read(data.replace(tag, tag[:-1] + b"\6")), read(heic(noise())))
+
+
+def test_a_heic_gives_its_main_picture():
+    red, blue = one_colour(RED), one_colour(BLUE)
+    assert is_all(read(heic(red, save_all=True, append_images=[blue], primary_index=0)), RED, tolerance=5)
+    assert is_all(read(heic(red, save_all=True, append_images=[blue], primary_index=1)), BLUE, tolerance=5)
+
+
+def test_clear_pixels_of_a_heic_become_white():
+    assert is_all(read(heic(one_colour((255, 0, 0, 0), "RGBA"))), WHITE, tolerance=2)
+
+
+def test_a_grey_heic_of_more_than_8_bits_is_scaled():
+    grey = Image.fromarray(np.full((30, 40), 100 * 257, np.uint16))
+    assert is_all(read(heic(grey)), (100, 100, 100), tolerance=1)
+
+
+def test_a_heic_with_a_general_brand_is_read():
+    data = bytearray(heic(one_colour(RED)))
+    data[8:12] = b"mif1"
+    assert is_all(read(bytes(data)), RED, tolerance=5)
+
+
+def test_an_avif_with_a_general_brand_is_read():
+    data = bytearray(encoded(one_colour(RED), "AVIF"))
+    data[8:12] = b"mif1"
+    assert is_all(read(bytes(data)), RED, tolerance=5)
+
+
+def test_a_heic_with_damaged_data_is_unreadable():
+    data = bytearray(heic(noise()))
+    data[data.index(b"mdat") + 4 :] = bytes(len(data) - data.index(b"mdat") - 4)
+    assert status_of(bytes(data)) == "unreadable"
+
+
+def test_a_heic_with_too_many_pixels_is_too_large():
+    data = bytearray(heic(one_colour(RED, size=(64, 64))))  # a size that is coded without being cropped
+    place = data.index(b"ispe") + 8
+    data[place : place + 8] = struct.pack(">II", *HUGE)
+    assert status_of(bytes(data)) == "too-large"
+
+
+def test_without_pillow_heif_a_heic_is_unsupported_and_it_is_said_how_to_get_it(monkeypatch):
+    data = heic(one_colour(RED))
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    with pytest.raises(ImageError, match="pip install pillow-heif") as caught:
+        read(data)
+    assert caught.value.status == "unsupported"
+
+
+def test_a_pillow_heif_without_its_library_is_as_if_there_were_none(monkeypatch):
+    from pillow_heif import _deffered_error, heif
+
+    monkeypatch.setattr(heif, "_pillow_heif", _deffered_error.DeferredError(ImportError("libheif.so.1 is missing")))
+    with pytest.raises(ImageError, match="pip install pillow-heif"):
+        read(heic(one_colour(RED)))
+
+
+def test_pillow_heif_is_loaded_for_a_heic_only_and_not_registered(tmp_path):
+    for name in ("JPEG", "AVIF", "HEIF"):
+        saved(one_colour(RED), tmp_path / name, name)
+    program = """
+import sys
+from capgen import images
+print("PIL" in sys.modules)
+for name in ("JPEG", "AVIF", "HEIF"):
+    images.read(name, images.Preprocessing())
+    print("pillow_heif" in sys.modules)
+print("HEIF" in sys.modules["PIL.Image"].OPEN)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=tmp_path, check=True)
+    assert done.stdout.split() == ["False", "False", "False", "True", "False"]
+
+
+# Telling pictures by how they begin
+
+
+@pytest.mark.parametrize("picture_format", FORMATS)
+def test_each_format_looks_like_a_picture(picture_format):
+    data = encoded(noise(), picture_format)
+    assert formats.looks_like_picture(data[: formats.HEAD_BYTES])
+    assert formats.looks_like_picture(data)
+
+
+@pytest.mark.parametrize("head", [
+    b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"GIF87a", b"BM" + bytes(8), b"\0\0\0\x14ftypmif1\0\0\0\0avif",
+    b"\0\0\0\x18ftypheic", b"\0\0\0\x18ftypmsf1\0\0\0\0hevc", b"\xff\xff\xff\xffftypavis",
+])  # fmt: skip
+def test_what_begins_like_a_picture_looks_like_one(head):
+    assert formats.looks_like_picture(head)
+
+
+@pytest.mark.parametrize("head", [
+    b"", b"\xff", b"\xff\xd8", b"BM", b"BM in capitals begins this text", b"RIFF\0\0\0\0WAVEfmt ", b"GIF88a", b"GIFT",
+    b"II", b"MM\0", b"%PDF-1.7", b"\x89PNG", b"P6 3 2 255", b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom",
+    b"\0\0\0\x14ftypqt  \0\0\0\0qt  ", b"\0\0\0\x18ftyp", b"<svg xmlns=", b"PK\3\4", bytes(64),
+])  # fmt: skip
+def test_what_begins_otherwise_does_not_look_like_a_picture(head):
+    assert not formats.looks_like_picture(head)
+
+
+@given(st.binary(max_size=80))
+def test_any_beginning_can_be_told(head):
+    assert formats.looks_like_picture(b"\0\0\0\x20ftyp" + head) in {True, False}
+
+
+# Modes
+
+
+def png(width, height, depth, colour_type, row, *chunks):
+    """Write a PNG of equal rows that Pillow itself would not write."""
+
+    def chunk(name, data):
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colour_type, 0, 0, 0))
+    data = chunk(b"IDAT", zlib.compress((b"\0" + row) * height))
+    return b"\x89PNG\r\n\x1a\n" + header + b"".join(chunk(*c) for c in chunks) + data + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize(("mode", "clear"), [("RGBA", (255, 0, 0, 0)), ("LA", (0, 0))])
+def test_clear_pixels_become_white(mode, clear):
+    assert is_all(read(encoded(one_colour(clear, mode), "PNG")), WHITE)
+
+
+def test_half_clear_pixels_are_mixed_with_white():
+    assert is_all(read(encoded(one_colour((255, 0, 0, 128), "RGBA"), "PNG")), (255, 127, 127), tolerance=1)
+
+
+@pytest.mark.parametrize("picture_format", ["WEBP", "AVIF", "TIFF"])
+def test_clear_pixels_become_white_in_other_formats_too(picture_format):
+    assert is_all(read(encoded(one_colour((255, 0, 0, 0), "RGBA"), picture_format)), WHITE, tolerance=2)
+
+
+@pytest.mark.parametrize("picture_format", ["PNG", "GIF"])
+def test_the_clear_colour_of_a_palette_becomes_white(picture_format):
+    palette = one_colour(0, "P")
+    palette.putpalette([255, 0, 0, 0, 0, 255])
+    assert is_all(read(encoded(palette, picture_format, transparency=0)), WHITE)
+
+
+def test_a_palette_with_an_opacity_a_colour_is_mixed_with_white():
+    palette = one_colour(0, "P")
+    palette.putpalette([255, 0, 0, 0, 0, 255])
+    assert is_all(read(encoded(palette, "PNG", transparency=bytes([128, 255]))), (255, 127, 127), tolerance=1)
+
+
+def test_the_clear_colour_of_an_rgb_png_becomes_white():
+    assert is_all(read(encoded(one_colour(RED), "PNG", transparency=RED)), WHITE)
+
+
+def test_the_clear_shade_of_a_grey_png_becomes_white():
+    assert is_all(read(encoded(one_colour(7, "L"), "PNG", transparency=7)), WHITE)
+
+
+def test_the_clear_shade_of_a_16_bit_grey_png_becomes_white():
+    assert is_all(read(png(8, 8, 16, 0, b"\0\7" * 8, (b"tRNS", b"\0\7"))), WHITE)
+
+
+@pytest.mark.parametrize("picture_format", ["PNG", "TIFF"])
+@pytest.mark.parametrize("value", [0, 1, 100, 254, 255])
+def test_16_bit_grey_is_scaled_to_8_bits(picture_format, value):
+    grey = Image.fromarray(np.full((30, 40), value * 257, np.uint16))
+    assert is_all(read(encoded(grey, picture_format)), (value, value, value))
+
+
+def test_16_bit_grey_of_the_other_byte_order_is_the_same():
+    grey = Image.fromarray(np.full((30, 40), 100 * 257, ">u2"))
+    assert is_all(read(encoded(grey, "TIFF")), (100, 100, 100))
+
+
+def test_16_bit_rgb_is_scaled_to_8_bits():
+    assert is_all(read(png(8, 8, 16, 2, b"\xff\xff\0\0\x64\x64" * 8)), (255, 0, 100))
+
+
+@pytest.mark.parametrize("top", [1.0, 255.0, 65535.0])
+def test_a_float_tiff_is_scaled_by_what_greys_are_counted_to(top):
+    grey = np.full((SIZE, SIZE), top * 0.4, np.float32)
+    grey[:2] = top
+    pixels = read(encoded(Image.fromarray(grey), "TIFF"))
+    assert np.array_equal(pixels[0, 0], WHITE)
+    assert abs(int(pixels[-1, -1, 0]) - 102) <= 1
+
+
+def test_a_pixel_that_is_no_number_is_black_and_spoils_no_other():
+    grey = np.ones((SIZE, SIZE), np.float32)
+    grey[0, 0] = np.nan
+    pixels = read(encoded(Image.fromarray(grey), "TIFF"))
+    assert np.array_equal(pixels[0, 0], (0, 0, 0))
+    assert np.array_equal(pixels[-1, -1], WHITE)
+
+
+def test_an_infinite_pixel_spoils_no_other():
+    grey = np.ones((SIZE, SIZE), np.float32)
+    grey[0, 0] = np.inf
+    assert np.array_equal(read(encoded(Image.fromarray(grey), "TIFF"))[-1, -1], WHITE)
+
+
+def test_a_cmyk_jpeg_keeps_its_colours():
+    assert is_all(read(encoded(one_colour(RED).convert("CMYK"), "JPEG")), RED, tolerance=5)
+
+
+def test_a_palette_picture_keeps_its_colours():
+    assert is_all(read(encoded(one_colour(BLUE).convert("P"), "PNG")), BLUE)
+
+
+@pytest.mark.parametrize(("value", "colour"), [(0, (0, 0, 0)), (1, WHITE)])
+def test_a_1_bit_picture_is_black_and_white(value, colour):
+    assert is_all(read(encoded(one_colour(value, "1"), "PNG")), colour)
+
+
+@pytest.mark.parametrize("picture_format", ["PNG", "JPEG", "TIFF"])
+def test_a_grey_picture_has_three_equal_channels(picture_format):
+    assert is_all(read(encoded(one_colour(90, "L"), picture_format)), (90, 90, 90), tolerance=1)
+
+
+@pytest.mark.parametrize("picture_format", FORMATS)
+def test_a_truncated_picture_is_unreadable(tmp_path, picture_format):
+    data = encoded(noise(), picture_format)
+    (tmp_path / "half").write_bytes(data[: len(data) // 2])
+    assert status_of(tmp_path / "half") == "unreadable"
+
+
+def test_an_empty_file_is_unsupported_and_said_to_be_empty(tmp_path):
+    (tmp_path / "empty.jpg").write_bytes(b"")
+    with pytest.raises(ImageError, match="it is empty") as caught:
+        read(tmp_path / "empty.jpg")
+    assert caught.value.status == "unsupported"
+
+
+def test_a_text_file_is_unsupported_and_the_formats_are_named(tmp_path):
+    (tmp_path / "text.jpg").write_text("This is no picture.\n" * 50)
+    with pytest.raises(ImageError, match=r"JPEG.* HEIF picture") as caught:
+        read(tmp_path / "text.jpg")
+    assert caught.value.status == "unsupported"
+
+
+def test_a_format_that_is_not_listed_is_unsupported():
+    assert status_of(encoded(one_colour(RED), "PPM")) == "unsupported"
+
+
+def test_a_folder_is_unsupported_and_recursive_is_offered(tmp_path):
+    with pytest.raises(ImageError, match="--recursive") as caught:
+        read(tmp_path)
+    assert caught.value.status == "unsupported"
+
+
+def test_a_missing_file_has_vanished(tmp_path):
+    assert status_of(tmp_path / "none.jpg") == "vanished"
+
+
+@pytest.mark.parametrize("name", ["none\0.jpg", "\ud800.jpg"])
+def test_a_name_that_no_file_can_have_has_vanished(tmp_path, name):
+    assert status_of(tmp_path / name) == status_of(str(tmp_path / name)) == "vanished"
+
+
+def test_a_pipe_that_nobody_writes_to_is_unsupported_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.jpg")
+    assert status_of(tmp_path / "pipe.jpg") == "unsupported"
+
+
+@pytest.mark.parametrize("name", ["file.jpg/below.jpg", "long" * 100])
+def test_a_path_that_cannot_exist_is_not_called_damaged_data(tmp_path, name):
+    (tmp_path / "file.jpg").write_bytes(b"")
+    with pytest.raises(ImageError) as caught:
+        read(tmp_path / name)
+    assert "damaged" not in str(caught.value)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_file_that_may_not_be_read_is_denied(tmp_path):
+    path = saved(one_colour(RED), tmp_path / "secret.png", "PNG")
+    path.chmod(0)
+    assert status_of(path) == "denied"
+
+
+def is_read_or_refused(data):
+    try:
+        pixels = read(data)
+    except ImageError as error:
+        return error.status in STATUSES and "\n" not in str(error)
+    return pixels.shape == (SIZE, SIZE, 3) and pixels.dtype == np.uint8
+
+
+SIGNATURES = (
+    b"", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"RIFF\x40\0\0\0WEBPVP8 ", b"GIF89a", b"BM", b"II*\0\x08\0\0\0",
+    b"\0\0\0\x10ftypavif\0\0\0\0", b"\0\0\0\x10ftypheic\0\0\0\0",
+)  # fmt: skip
+
+
+@settings(deadline=None, max_examples=150)
+@given(st.sampled_from(SIGNATURES), st.binary(max_size=300))
+def test_random_bytes_never_give_anything_but_an_error_with_a_status_or_a_picture(signature, data):
+    assert is_read_or_refused(signature + data)
+
+
+WHOLE = {name: encoded(noise(24, 16), name) for name in FORMATS}
+
+
+@settings(deadline=None, max_examples=150)
+@given(st.sampled_from(list(WHOLE)), st.lists(st.tuples(st.floats(0, 1), st.integers(0, 255)), min_size=1, max_size=8))
+def test_a_picture_with_changed_bytes_is_read_or_refused(picture_format, changes):
+    data = bytearray(WHOLE[picture_format])
+    for place, value in changes:
+        data[int(place * (len(data) - 1))] = value
+    assert is_read_or_refused(bytes(data))
+
+
+def test_an_animated_avif_without_a_clock_is_unreadable():
+    data = bytearray(encoded(one_colour(RED), "AVIF", save_all=True, append_images=[one_colour(BLUE)]))
+    place = data.index(b"mdhd") + 24  # ticks a second, by which Pillow divides
+    data[place : place + 4] = bytes(4)
+    assert status_of(bytes(data)) == "unreadable"
+
+
+def test_an_avif_with_damaged_data_is_unreadable():
+    data = bytearray(encoded(noise(), "AVIF"))
+    data[data.index(b"mdat") + 4 :] = bytes(len(data) - data.index(b"mdat") - 4)
+    assert status_of(bytes(data)) == "unreadable"
+
+
+HUGE = (16000, 12000)
+
+
+def test_the_huge_size_is_beyond_the_bound():
+    assert HUGE[0] * HUGE[1] > reading.MAX_PIXELS
+
+
+def test_a_huge_baseline_jpeg_is_decoded_at_a_reduced_scale():
+    assert is_all(read(encoded(one_colour(200, "L", HUGE), "JPEG")), (200, 200, 200), tolerance=1)
+
+
+def test_a_huge_progressive_jpeg_is_too_large():
+    data = bytearray(encoded(one_colour(RED), "JPEG", progressive=True))
+    size = data.index(b"\xff\xc2") + 5  # the frame header's height and width
+    data[size : size + 4] = struct.pack(">HH", HUGE[1], HUGE[0])
+    assert status_of(bytes(data)) == "too-large"
+
+
+def test_a_huge_png_is_too_large():
+    assert status_of(png(*HUGE, 8, 0, b"")) == "too-large"
+
+
+def test_a_file_too_large_to_read_is_named_without_reading_it(tmp_path):
+    path = tmp_path / "huge.tif"
+    with path.open("wb") as file:
+        file.truncate(reading.MAX_BYTES + 1)  # a hole: it takes no space
+    with pytest.raises(ImageError) as caught:
+        images.read(path, images.Preprocessing())
+    assert caught.value.status == "too-large"

@@ -1,0 +1,520 @@
+"""Which files are captioned: what arguments, lists and patterns stand for, and in which order."""
+
+import io
+import os
+import random
+from itertools import chain
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from capgen import images
+from capgen.errors import ImageError, UsageError
+from capgen.inputs.selection import Selection, parse_shard, read_list
+
+JPEG = b"\xff\xd8\xff\xe0" + bytes(60)
+
+
+@pytest.fixture
+def tree(tmp_path, monkeypatch):
+    """Make files of the given places, each beginning like a JPEG, in the current folder ``tree``."""
+    folder = tmp_path / "tree"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+
+    def make(*places, content=JPEG):
+        for place in places:
+            (folder / place).parent.mkdir(parents=True, exist_ok=True)
+            (folder / place).write_bytes(content)
+        return folder
+
+    return make
+
+
+def found(*arguments, **options):
+    """Find below the current folder, and return places in it."""
+    return [entry.path.as_posix() for entry in Selection(**options).find(arguments)]
+
+
+def roots(*arguments, **options):
+    return [entry.root.as_posix() for entry in Selection(**options).find(arguments)]
+
+
+def test_files_come_in_the_order_of_the_arguments(tree):
+    tree("b.jpg", "a.jpg")
+    assert found("b.jpg", "a.jpg") == ["b.jpg", "a.jpg"]
+
+
+def test_a_named_file_is_taken_whatever_it_is_and_whatever_the_patterns_say(tree):
+    tree("notes.txt", ".hidden", content=b"text")
+    assert found("notes.txt", ".hidden", include=("*.jpg",), exclude=("*",)) == ["notes.txt", ".hidden"]
+
+
+@pytest.mark.parametrize("name", ["a*.jpg", "[ab].jpg", "what?.jpg"])
+def test_a_name_with_wildcards_that_exists_is_taken_as_it_is(tree, name):
+    tree(name, "ab.jpg", "a.jpg", "whats.jpg")
+    assert found(name) == [name]
+
+
+@pytest.mark.parametrize("name", ["none.jpg", "no/such.jpg", "a\0b.jpg", "\ud800.jpg", "long" * 100])
+def test_a_name_that_does_not_exist_is_given_out_and_has_vanished(tree, name):
+    tree()
+    (only,) = Selection(shard=None).find([name])
+    with pytest.raises(ImageError) as caught:
+        images.read(only.path, images.Preprocessing())
+    assert caught.value.status == "vanished"
+
+
+def test_an_empty_argument_is_an_error(tree):
+    with pytest.raises(UsageError, match="empty"):
+        found("")
+
+
+def test_a_folder_without_recursive_is_given_out(tree):
+    tree("photos/a.jpg")
+    assert found("photos") == ["photos"]
+
+
+def test_a_folder_gives_its_pictures_by_name_files_and_folders_mixed(tree):
+    tree("photos/c.jpg", "photos/b/z.jpg", "photos/b/a/x.jpg", "photos/a.jpg", "photos/B.jpg")
+    places = ["photos/B.jpg", "photos/a.jpg", "photos/b/a/x.jpg", "photos/b/z.jpg", "photos/c.jpg"]
+    assert found("photos", recursive=True) == places
+
+
+def test_the_current_folder_gives_paths_without_a_dot(tree):
+    tree("a.jpg", "b/c.jpg")
+    assert found(".", recursive=True) == ["a.jpg", "b/c.jpg"]
+
+
+def test_a_folder_gives_what_is_named_like_a_picture_or_begins_like_one(tree):
+    tree("in/photo", "in/scan.dat", "in/a.HEIC", "in/short.dat")
+    tree("in/notes.txt", "in/broken.jpg", content=b"text")
+    tree("in/empty", content=b"")
+    assert found("in", recursive=True) == ["in/a.HEIC", "in/broken.jpg", "in/photo", "in/scan.dat", "in/short.dat"]
+
+
+def test_hidden_files_and_folders_are_left_alone_unless_asked_for(tree):
+    tree("in/a.jpg", "in/.b.jpg", "in/.cache/c.jpg")
+    assert found("in", recursive=True) == ["in/a.jpg"]
+    assert found("in", recursive=True, hidden=True) == ["in/.b.jpg", "in/.cache/c.jpg", "in/a.jpg"]
+
+
+def test_a_hidden_folder_that_is_named_is_entered(tree):
+    tree(".photos/a.jpg")
+    assert found(".photos", recursive=True) == [".photos/a.jpg"]
+
+
+def test_a_folder_named_like_a_picture_is_a_folder(tree):
+    tree("in/x.jpg/a.jpg")
+    assert found("in", recursive=True) == ["in/x.jpg/a.jpg"]
+
+
+def test_more_than_a_thousand_folders_in_each_other_are_walked(tree):
+    tree("in/a.jpg")
+    folders = [Path("in" + "/d" * depth) for depth in range(1, 1201)]
+    for folder in folders:
+        folder.mkdir()
+    deep = Path("in/a.jpg").rename(folders[-1] / "a.jpg")
+    try:
+        assert found("in", recursive=True) == [deep.as_posix()]
+    finally:  # before pytest does it, by a function that calls itself for each
+        deep.unlink()
+        for folder in reversed(folders):
+            folder.rmdir()
+
+
+def test_files_are_found_as_they_are_asked_for(tree):
+    tree("in/a/1.jpg", "in/b/2.jpg")
+    entries = Selection(recursive=True).find(["in"])
+    next(entries)
+    tree("in/b/1.jpg")
+    assert [entry.path.name for entry in entries] == ["1.jpg", "2.jpg"]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may list everything")
+def test_a_folder_that_cannot_be_listed_is_given_out(tree):
+    (tree("in/a.jpg", "in/shut/b.jpg") / "in" / "shut").chmod(0)
+    assert found("in", recursive=True) == ["in/a.jpg", "in/shut"]
+    (tree() / "in" / "shut").chmod(0o700)
+
+
+def test_a_folder_that_fails_to_list_is_given_out(tree, monkeypatch):
+    tree("in/a.jpg", "in/shut/b.jpg")
+    listdir = os.listdir
+
+    def failing(path):
+        if path.name == "shut":
+            raise PermissionError
+        return listdir(path)
+
+    monkeypatch.setattr(os, "listdir", failing)
+    assert found("in", recursive=True) == ["in/a.jpg", "in/shut"]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_file_that_may_not_be_read_is_taken_if_it_is_named_like_a_picture(tree):
+    folder = tree("in/a.jpg", "in/b")
+    for name in ("a.jpg", "b"):
+        (folder / "in" / name).chmod(0)
+    assert found("in", recursive=True) == ["in/a.jpg"]
+
+
+def test_a_pipe_is_never_opened(tree):
+    folder = tree("in/z.jpg")
+    for name in ("pipe", "pipe.jpg"):
+        os.mkfifo(folder / "in" / name)
+    assert found("in", recursive=True) == ["in/pipe.jpg", "in/z.jpg"]
+    with pytest.raises(ImageError, match="no regular file") as caught:
+        images.read(folder / "in" / "pipe.jpg", images.Preprocessing())
+    assert caught.value.status == "unsupported"
+
+
+def test_a_file_reached_twice_comes_once_under_its_first_name(tree):
+    folder = tree("in/a.jpg", "in/b.jpg")
+    arguments = ("./in/b.jpg", "in", "in/a.jpg", str(folder / "in"), "in/*.jpg", "in/../in/b.jpg")
+    assert found(*arguments, recursive=True) == ["in/b.jpg", "in/a.jpg"]
+
+
+def test_as_many_files_as_there_are_each_come_once(tree):
+    names = [f"{number}.jpg" for number in range(5000)]
+    assert found(*names, *reversed(names)) == names
+
+
+# Links
+
+
+def test_a_link_to_a_file_in_the_folder_is_taken(tree):
+    (tree("in/a/x.jpg") / "in" / "b.jpg").symlink_to("a/x.jpg")
+    assert found("in", recursive=True) == ["in/a/x.jpg", "in/b.jpg"]
+
+
+def test_a_link_out_of_the_folder_is_taken_only_if_links_are_followed(tree):
+    folder = tree("in/a.jpg", "in2/x.jpg")
+    (folder / "in" / "b.jpg").symlink_to("../in2/x.jpg")
+    assert found("in", recursive=True) == ["in/a.jpg"]
+    assert found("in", recursive=True, follow_links=True) == ["in/a.jpg", "in/b.jpg"]
+
+
+def test_inside_is_told_by_where_a_folder_really_is(tree):
+    folder = tree("real/a.jpg")
+    (folder / "real" / "b.jpg").symlink_to("a.jpg")
+    (folder / "in").symlink_to("real")
+    assert found("in", recursive=True) == ["in/a.jpg", "in/b.jpg"]
+
+
+def test_a_link_to_a_folder_is_entered_only_if_links_are_followed(tree):
+    folder = tree("in/a.jpg", "other/x.jpg")
+    (folder / "in" / "more").symlink_to("../other")
+    assert found("in", recursive=True) == ["in/a.jpg"]
+    assert found("in", recursive=True, follow_links=True) == ["in/a.jpg", "in/more/x.jpg"]
+
+
+def test_links_in_a_circle_end(tree):
+    folder = tree("in/a.jpg", "in/sub/b.jpg")
+    (folder / "in" / "sub" / "up").symlink_to("..")
+    (folder / "in" / "self").symlink_to("self")
+    (folder / "in" / "sub" / "self.jpg").symlink_to("self.jpg")
+    assert found("in", recursive=True) == ["in/a.jpg", "in/sub/b.jpg"]
+    followed = ["in/a.jpg", "in/sub/b.jpg", "in/sub/self.jpg"]  # the last one fails later
+    assert found("in", recursive=True, follow_links=True) == followed
+
+
+def test_a_followed_folder_is_entered_once(tree):
+    folder = tree("in/m/a.jpg")
+    for name in ("b", "z"):
+        (folder / "in" / name).symlink_to("m")
+    assert found("in", recursive=True, follow_links=True) == ["in/b/a.jpg"]
+
+
+def test_a_link_to_nothing_is_left_alone_unless_links_are_followed(tree):
+    folder = tree("in/a.jpg")
+    for name in ("b.jpg", "c.txt"):
+        (folder / "in" / name).symlink_to("nothing")
+    assert found("in", recursive=True) == ["in/a.jpg"]
+    assert found("in", recursive=True, follow_links=True) == ["in/a.jpg", "in/b.jpg"]
+
+
+def test_a_named_link_is_always_taken(tree):
+    folder = tree("other/x.jpg")
+    (folder / "a.jpg").symlink_to("other/x.jpg")
+    (folder / "b.jpg").symlink_to("nothing")
+    assert found("a.jpg", "b.jpg") == ["a.jpg", "b.jpg"]
+
+
+# Include and exclude
+
+PLACES = ("a.JPG", "b.png", "raw/c.jpg", "x/raw/d.jpg", "x/y/e.jpg")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "matched"),
+    [
+        ("*.jpg", {"a.JPG", "raw/c.jpg", "x/raw/d.jpg", "x/y/e.jpg"}),
+        ("[a-c].*", {"a.JPG", "b.png", "raw/c.jpg"}),
+        ("[!a-c].*", {"x/raw/d.jpg", "x/y/e.jpg"}),
+        ("[z-a].*", set()),
+        ("[", set()),
+        ("?.png", {"b.png"}),
+        ("raw/*", {"raw/c.jpg"}),
+        ("RAW/*", {"raw/c.jpg"}),
+        ("./raw/*", {"raw/c.jpg"}),
+        ("/*.*", {"a.JPG", "b.png"}),
+        ("*/*.jpg", {"raw/c.jpg"}),
+        ("**/raw/*", {"raw/c.jpg", "x/raw/d.jpg"}),
+        ("x/**", {"x/raw/d.jpg", "x/y/e.jpg"}),
+        ("x/**/e.jpg", {"x/y/e.jpg"}),
+        ("x/**/y/**/e.jpg", {"x/y/e.jpg"}),
+        ("**/*.png", {"b.png"}),
+        ("**", set(PLACES)),
+        ("*", set(PLACES)),
+    ],
+)
+def test_a_pattern_includes_what_it_matches_and_excludes_it(tree, pattern, matched):
+    tree(*(f"in/{place}" for place in PLACES))
+    assert found("in", recursive=True, include=(pattern,)) == [f"in/{place}" for place in PLACES if place in matched]
+    assert found("in", recursive=True, exclude=(pattern,)) == [f"in/{place}" for place in PLACES if place not in matched]
+
+
+def test_a_file_needs_to_match_one_of_the_included_and_none_of_the_excluded(tree):
+    tree("in/a.jpg", "in/a.png", "in/b.png", "in/c.gif")
+    assert found("in", recursive=True, include=("*.jpg", "*.png"), exclude=("b*", "c*")) == ["in/a.jpg", "in/a.png"]
+
+
+@pytest.mark.parametrize("pattern", ["raw", "raw/", "R?W", "**/raw", "**/raw/"])
+def test_an_excluded_folder_is_not_entered(tree, pattern, monkeypatch):
+    tree("in/a.jpg", "in/raw/b.jpg", "in/x/raw/c.jpg")
+    listed, listdir = [], os.listdir
+    monkeypatch.setattr(os, "listdir", lambda path: listed.append(path.name) or listdir(path))
+    assert found("in", recursive=True, exclude=(pattern,)) == ["in/a.jpg"]
+    assert listed == ["in", "x"]
+
+
+def test_a_pattern_may_exclude_folders_and_files(tree):
+    tree("in/a.jpg", "in/x/b.jpg", "in/x/y/c.jpg")
+    assert found("in", recursive=True, exclude=("*/*",)) == ["in/a.jpg"]
+
+
+def test_include_does_not_keep_folders_from_being_entered(tree):
+    tree("in/deep/a.jpg")
+    assert found("in", recursive=True, include=("a.*",)) == ["in/deep/a.jpg"]
+
+
+# Patterns as arguments
+
+
+def test_a_pattern_gives_the_pictures_that_it_matches_sorted(tree):
+    tree("b.jpg", "a.JPG", "c.png", ".d.jpg", "sub/e.jpg")
+    tree("notes.txt", content=b"text")
+    assert found("*.jpg") == ["a.JPG", "b.jpg"]
+    assert found("*.jpg", hidden=True) == [".d.jpg", "a.JPG", "b.jpg"]
+    assert found("*") == ["a.JPG", "b.jpg", "c.png"]
+
+
+def test_two_stars_stand_for_any_number_of_folders(tree):
+    tree("in/a.jpg", "in/x/b.jpg", "in/x/y/c.jpg", "in/x/y/d.png", "in/.z/e.jpg")
+    assert found("in/**/*.jpg") == ["in/a.jpg", "in/x/b.jpg", "in/x/y/c.jpg"]
+    assert found("in/**/y/*") == ["in/x/y/c.jpg", "in/x/y/d.png"]
+    assert found("in/**") == ["in/a.jpg", "in/x/b.jpg", "in/x/y/c.jpg", "in/x/y/d.png"]
+
+
+def test_a_pattern_looks_only_where_it_could_match(tree, monkeypatch):
+    tree("in/2024/a/x.jpg", "in/2024/a/deep/x.jpg", "in/2023/a/x.jpg", "other/x.jpg")
+    listed, listdir = [], os.listdir
+    monkeypatch.setattr(os, "listdir", lambda path: listed.append(path.as_posix()) or listdir(path))
+    assert found("in/*4/?/*.jpg") == ["in/2024/a/x.jpg"]
+    assert listed == ["in", "in/2024", "in/2024/a"]
+
+
+def test_an_absolute_pattern_gives_absolute_paths(tree):
+    folder = tree("in/a.jpg")
+    assert found(f"{folder}/i?/*.jpg") == [f"{folder}/in/a.jpg"]
+
+
+def test_patterns_obey_include_and_exclude(tree):
+    tree("in/a.jpg", "in/b.jpg", "in/a.png", "in/raw/a.jpg")
+    assert found("in/**/*.jpg", include=("a.*",), exclude=("raw",)) == ["in/a.jpg"]
+
+
+@pytest.mark.parametrize("pattern", ["*.gif", "none/*.jpg", "a.jpg/*", "sub*", "[", "x\0/*", "*\0"])
+def test_a_pattern_that_finds_nothing_is_an_error_that_names_it(tree, pattern):
+    tree("a.jpg", "sub/b.jpg")
+    with pytest.raises(UsageError, match="no picture matches") as caught:
+        found(pattern)
+    assert repr(pattern) in str(caught.value)
+
+
+def test_a_pattern_that_matches_folders_enters_them_with_recursive(tree):
+    tree("2024-1/a.jpg", "2024-2/deep/b.jpg", "2023/c.jpg", "2024.jpg")
+    assert found("2024*") == ["2024.jpg"]
+    assert found("2024*", recursive=True) == ["2024-1/a.jpg", "2024-2/deep/b.jpg", "2024.jpg"]
+
+
+def test_a_pattern_whose_files_all_came_before_or_are_in_other_shards_is_no_error(tree):
+    tree("a.jpg")
+    assert found("a.jpg", "*.jpg") == ["a.jpg"]
+    assert found("*.jpg", shard=(1, 2)) + found("*.jpg", shard=(2, 2)) == ["a.jpg"]
+
+
+# Roots
+
+
+def test_the_root_of_a_folders_pictures_is_the_folder(tree):
+    folder = tree("in/sub/a.jpg")
+    assert roots("in", "in/sub", recursive=True) == ["in"]
+    assert roots(str(folder / "in"), recursive=True) == [f"{folder}/in"]
+    assert roots("in") == ["in"]
+
+
+def test_the_root_of_a_patterns_pictures_is_its_part_without_wildcards(tree):
+    folder = tree("in/sub/a.jpg", "b.jpg")
+    assert roots("in/sub/*.jpg", "in/**/*.jpg") == ["in/sub"]
+    assert roots("in/*/*.jpg") == ["in"]
+    assert roots("*.jpg") == ["."]
+    assert roots(f"{folder}/*/**") == [folder.as_posix()]
+
+
+def test_the_root_of_a_named_file_is_the_current_folder_or_its_own(tree):
+    folder = tree("in/a.jpg", "b.jpg")
+    assert roots("in/a.jpg", "b.jpg", "none/x.jpg") == [".", ".", "."]
+    assert roots(str(folder / "in" / "a.jpg"), "in/../b.jpg") == [f"{folder}/in", "in/.."]
+
+
+def test_every_path_has_a_place_in_its_root(tree, monkeypatch):
+    monkeypatch.chdir(tree("in/a.jpg", "in/sub/b.jpg", "c.jpg") / "in")
+    arguments = (".", "../c.jpg", "sub/none.jpg", "../*", "..", "/none/x.jpg")
+    places = [entry.place for entry in Selection(recursive=True).find(arguments)]
+    assert places == ["a.jpg", "sub/b.jpg", "c.jpg", "sub/none.jpg", "x.jpg"]
+
+
+# Shards
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.lists(st.integers(0, 10**6), max_size=60, unique=True), st.integers(1, 9), st.randoms())
+def test_shards_are_disjoint_and_complete_and_keep_the_order(numbers, count, lot):
+    names = [f"none-{number}.jpg" for number in numbers]
+    shards = [found(*names, shard=(number, count)) for number in range(1, count + 1)]
+    assert sorted(chain(*shards)) == sorted(names)
+    assert all(shard == [name for name in names if name in shard] for shard in shards)
+    shuffled = lot.sample(names, len(names))
+    assert all(set(found(*shuffled, shard=(number, count))) == set(shards[number - 1]) for number in range(1, count + 1))
+
+
+def test_a_file_is_in_the_same_shard_wherever_its_folder_is(tree):
+    names = [f"{number}.jpg" for number in range(40)]
+    tree(*(f"{mount}/sub/{name}" for mount in ("here", "far/away") for name in names))
+    here, there = (found(mount, recursive=True, shard=(2, 3)) for mount in ("here", "far/away"))
+    assert [name.removeprefix("here/") for name in here] == [name.removeprefix("far/away/") for name in there]
+    assert 0 < len(here) < 40
+
+
+def test_the_shard_of_a_place_never_changes():
+    names = [f"{name}.jpg" for name in "abcdefgh"]
+    assert found(*names, shard=(1, 2)) == ["b.jpg", "c.jpg", "e.jpg", "g.jpg"]
+
+
+def test_files_are_spread_evenly_over_shards():
+    names = [f"DSC{number:05}.JPG" for number in range(3000)]
+    assert all(900 < len(found(*names, shard=(number, 3))) < 1100 for number in (1, 2, 3))
+
+
+def test_a_file_reached_by_two_roots_is_in_one_shard_only(tree):
+    tree(*(f"in/sub/{number}.jpg" for number in range(30)))
+    shards = [found("in", "in/sub", "in/sub/*.jpg", recursive=True, shard=(number, 3)) for number in (1, 2, 3)]
+    assert sorted(chain(*shards)) == sorted(found("in", recursive=True))
+
+
+@pytest.mark.parametrize(("text", "shard"), [("1/1", (1, 1)), ("2/8", (2, 8)), ("8/8", (8, 8)), ("01/10", (1, 10))])
+def test_a_shard_is_read(text, shard):
+    assert parse_shard(text) == shard
+
+
+@pytest.mark.parametrize(
+    "text", ["", "2", "/", "2/", "/8", "0/8", "9/8", "1/0", "-1/8", "1/-8", "2 / 8", "2/8/9", "a/b", "1.5/2", "1/2\n", "²/8"]
+)
+def test_what_is_no_shard_is_told_in_one_line(text):
+    with pytest.raises(UsageError) as caught:
+        parse_shard(text)
+    assert repr(text) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_shard_of_too_many_digits_is_refused():
+    with pytest.raises(UsageError):
+        parse_shard(f"1/{'9' * 5000}")
+
+
+# Lists
+
+
+def read(data, *, nul=False):
+    return list(read_list(io.BytesIO(data), nul=nul))
+
+
+def test_a_list_gives_a_path_a_line_in_order():
+    assert read(b"b.jpg\na b.jpg\n\n  c.jpg\n") == ["b.jpg", "a b.jpg", "  c.jpg"]
+
+
+def test_the_last_path_needs_no_end():
+    assert read(b"a\nb") == ["a", "b"]
+    assert read(b"a\0b", nul=True) == ["a", "b"]
+
+
+def test_lines_of_windows_are_read():
+    assert read(b"a.jpg\r\nb.jpg\r\n\r\nc.jpg\r") == ["a.jpg", "b.jpg", "c.jpg"]
+
+
+def test_a_list_of_zero_bytes_may_hold_any_name():
+    assert read(b"a\nb\0\0 c\r\0", nul=True) == ["a\nb", " c\r"]
+
+
+def test_an_empty_list_gives_nothing():
+    assert read(b"") == read(b"\n\r\n") == read(b"\0", nul=True) == []
+
+
+NAMES = st.lists(st.binary(min_size=1, max_size=30).filter(lambda name: b"\0" not in name), max_size=30)
+
+
+@given(NAMES)
+def test_any_names_survive_a_list_of_zero_bytes(names):
+    assert [os.fsencode(name) for name in read(b"".join(name + b"\0" for name in names), nul=True)] == names
+
+
+@given(NAMES, st.sampled_from([b"\n", b"\r\n"]))
+def test_names_without_line_ends_survive_a_list_of_lines(names, end):
+    names = [name for name in names if b"\n" not in name and not name.endswith(b"\r")]
+    assert [os.fsencode(name) for name in read(b"".join(name + end for name in names))] == names
+
+
+class InPieces(io.RawIOBase):
+    """A stream that gives a few bytes at a time, like a pipe."""
+
+    def __init__(self, data, seed):
+        self.data, self.lot = data, random.Random(seed)
+
+    def readable(self):
+        return True
+
+    def readinto(self, buffer):
+        size = min(self.lot.randrange(1, 8), len(self.data), len(buffer))
+        buffer[:size], self.data = self.data[:size], self.data[size:]
+        return size
+
+
+@given(NAMES, st.integers(0, 1000))
+def test_where_a_list_is_cut_makes_no_difference(names, seed):
+    data = b"\r\n".join(names)
+    assert list(read_list(io.BufferedReader(InPieces(data, seed)), nul=False)) == read(data)
+    assert list(read_list(InPieces(data, seed), nul=False)) == read(data)
+
+
+def test_a_path_is_given_out_before_the_list_has_ended():
+    reading, writing = os.pipe()
+    with os.fdopen(reading, "rb") as stream, os.fdopen(writing, "wb", buffering=0) as pipe:
+        pipe.write(b"a.jpg\nb.j")
+        paths = read_list(stream, nul=False)
+        assert next(paths) == "a.jpg"
+        pipe.write(b"pg\n")
+        assert next(paths) == "b.jpg"

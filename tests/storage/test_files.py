@@ -1,0 +1,254 @@
+"""Files that appear whole or not at all, and locks between processes."""
+
+import errno
+import json
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from capgen.errors import StorageError
+from capgen.storage import files
+
+HOLD = """
+import sys
+from pathlib import Path
+from capgen.storage import files
+with files.lock(Path(sys.argv[1])):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def names(folder):
+    return [path.name for path in folder.iterdir()]
+
+
+def failing(number, after=0):
+    """Return a stand-in for a call of the operating system that fails, if need be only after some that do nothing."""
+    left = [after]
+
+    def fail(*_, **__):
+        if left[0] == 0:
+            raise OSError(number, os.strerror(number))
+        left[0] -= 1
+
+    return fail
+
+
+@pytest.fixture
+def holder(tmp_path):
+    """Another process that holds the lock ``tmp_path/place/lock``."""
+    command = [sys.executable, "-c", HOLD, str(tmp_path / "place/lock")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "held\n"
+        yield process
+        process.kill()
+
+
+def test_a_file_is_written_with_the_folders_above_it(tmp_path):
+    files.write_bytes(tmp_path / "a/b/c.bin", b"\x00\xff")
+    assert (tmp_path / "a/b/c.bin").read_bytes() == b"\x00\xff"
+
+
+def test_a_file_that_exists_is_replaced(tmp_path):
+    (tmp_path / "file").write_text("a long old text")
+    files.write_text(tmp_path / "file", "né\n")
+    assert (tmp_path / "file").read_bytes() == "né\n".encode()
+
+
+def test_json_is_read_back_as_it_was(tmp_path):
+    files.write_json(tmp_path / "a.json", {"name": "café", "scores": [0.5, None]})
+    text = (tmp_path / "a.json").read_text("utf-8")
+    assert "café" in text
+    assert json.loads(text) == {"name": "café", "scores": [0.5, None]}
+
+
+@pytest.mark.parametrize("name", ["x" * 255, "é" * 127, "😀" * 63])
+def test_the_longest_names_can_be_written(tmp_path, name):
+    files.write_bytes(tmp_path / name, b"data")
+    assert names(tmp_path) == [name]
+
+
+def test_a_file_gets_the_permissions_that_the_umask_leaves(tmp_path):
+    before = os.umask(0o027)
+    try:
+        files.write_bytes(tmp_path / "file", b"")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == 0o640
+
+
+@pytest.mark.parametrize("error", [ValueError("half"), KeyboardInterrupt()])
+def test_an_error_in_the_middle_leaves_the_old_file_and_nothing_else(tmp_path, error):
+    (tmp_path / "file").write_text("old")
+
+    def write(file):
+        file.write(b"new and unfinish")
+        raise error
+
+    with pytest.raises(type(error)):
+        files.write_with(tmp_path / "file", write)
+    assert names(tmp_path) == ["file"]
+    assert (tmp_path / "file").read_text() == "old"
+
+
+@pytest.mark.parametrize("call", ["fsync", "replace"])
+def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch, call):
+    (tmp_path / "file").write_text("old")
+    monkeypatch.setattr(os, call, failing(errno.ENOSPC))
+    with pytest.raises(StorageError, match="file: the disk is full; free some space"):
+        files.write_text(tmp_path / "file", "new")
+    assert names(tmp_path) == ["file"]
+    assert (tmp_path / "file").read_text() == "old"
+
+
+@pytest.mark.parametrize(
+    ("number", "what_to_do"),
+    [
+        (errno.ENOSPC, "the disk is full; free some space"),
+        (errno.EDQUOT, "quota is used up; free some space"),
+        (errno.EROFS, "read-only; choose another place"),
+        (errno.EACCES, "permission denied; choose another place"),
+        (errno.EPERM, "permission denied; choose another place"),
+        (errno.EIO, os.strerror(errno.EIO)),
+    ],
+)
+def test_a_storage_error_names_the_file_and_says_what_to_do(tmp_path, monkeypatch, number, what_to_do):
+    monkeypatch.setattr(os, "fsync", failing(number))
+    with pytest.raises(StorageError) as caught:
+        files.write_bytes(tmp_path / "scores.json", b"{}")
+    assert str(tmp_path / "scores.json") in str(caught.value)
+    assert what_to_do in str(caught.value)
+
+
+def test_a_folder_in_the_place_of_a_file_is_named(tmp_path):
+    (tmp_path / "place").mkdir()
+    with pytest.raises(StorageError, match="place: it is a folder"):
+        files.write_bytes(tmp_path / "place", b"")
+
+
+@pytest.mark.parametrize("below", ["file", "file/deeper"])
+def test_a_file_in_the_place_of_a_folder_is_named(tmp_path, below):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StorageError, match="a part of its path is a file, not a folder"):
+        files.write_bytes(tmp_path / below / "new", b"")
+
+
+def test_a_folder_is_written_whole(tmp_path):
+    files.write_folder(tmp_path / "up/place", {"a": b"1", "b": b"2"})
+    assert {path.name: path.read_bytes() for path in (tmp_path / "up/place").iterdir()} == {"a": b"1", "b": b"2"}
+    assert names(tmp_path / "up") == ["place"]
+
+
+def test_a_folder_that_exists_is_replaced_whole(tmp_path):
+    files.write_folder(tmp_path / "place", {"a": b"1", "b": b"2"})
+    files.write_folder(tmp_path / "place", {"b": b"3"})
+    assert names(tmp_path) == ["place"]
+    assert {path.name: path.read_bytes() for path in (tmp_path / "place").iterdir()} == {"b": b"3"}
+
+
+@pytest.mark.parametrize("name", ["x" * 255, "é" * 127])
+def test_a_folder_with_the_longest_name_can_be_written(tmp_path, name):
+    files.write_folder(tmp_path / name, {"a": b"1"})
+    assert names(tmp_path) == [name]
+
+
+def test_a_folder_half_written_leaves_the_old_one_and_nothing_else(tmp_path, monkeypatch):
+    files.write_folder(tmp_path / "place", {"a": b"old"})
+    monkeypatch.setattr(os, "fsync", failing(errno.ENOSPC, after=1))
+    with pytest.raises(StorageError):
+        files.write_folder(tmp_path / "place", {"a": b"new", "b": b"new"})
+    assert names(tmp_path) == ["place"]
+    assert {path.name: path.read_bytes() for path in (tmp_path / "place").iterdir()} == {"a": b"old"}
+
+
+def test_a_folder_that_cannot_take_its_place_leaves_the_old_one(tmp_path, monkeypatch):
+    files.write_folder(tmp_path / "place", {"a": b"old"})
+    rename = os.rename
+
+    def only_away(source, target, **more):
+        if Path(target) == tmp_path / "place" and Path(source).name == "new":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        rename(source, target, **more)
+
+    monkeypatch.setattr(os, "rename", only_away)
+    with pytest.raises(StorageError):
+        files.write_folder(tmp_path / "place", {"a": b"new"})
+    assert names(tmp_path) == ["place"]
+    assert (tmp_path / "place/a").read_bytes() == b"old"
+
+
+def test_an_error_about_a_file_of_a_folder_names_the_place_the_user_knows(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "fsync", failing(errno.ENOSPC))
+    with pytest.raises(StorageError) as caught:
+        files.write_folder(tmp_path / "place", {"a": b"1"})
+    assert f"cannot write {tmp_path / 'place'}" in str(caught.value)
+    assert ".part" not in str(caught.value)
+
+
+def test_making_a_folder_that_exists_is_no_error(tmp_path):
+    assert files.make_folder(files.make_folder(tmp_path / "a/b")) == tmp_path / "a/b"
+
+
+def test_making_a_folder_where_a_file_is_fails(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StorageError, match=r"cannot write .*file"):
+        files.make_folder(tmp_path / "file")
+
+
+def test_a_hash_is_the_sha_256_of_the_bytes(tmp_path):
+    (tmp_path / "abc").write_bytes(b"abc")
+    assert files.sha256(tmp_path / "abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+def test_a_lock_that_another_process_holds_is_refused_at_once(tmp_path, holder):
+    with (
+        pytest.raises(StorageError, match="place is in use by another capgen; wait for it to end"),
+        files.lock(tmp_path / "place/lock"),
+    ):
+        pytest.fail("two hold the lock")
+
+
+def test_a_lock_ends_with_its_process(tmp_path, holder):
+    holder.stdin.close()
+    assert holder.wait() == 0
+    with files.lock(tmp_path / "place/lock"):
+        pass
+
+
+def test_a_lock_ends_with_a_killed_process(tmp_path, holder):
+    holder.kill()
+    holder.wait()
+    with files.lock(tmp_path / "place/lock"):
+        pass
+
+
+def test_a_lock_can_be_taken_again_after_an_error(tmp_path):
+    with pytest.raises(ValueError, match="inside"), files.lock(tmp_path / "lock"):
+        raise ValueError("inside")
+    with files.lock(tmp_path / "lock"):
+        pass
+
+
+def test_locks_of_different_places_do_not_meet(tmp_path, holder):
+    with files.lock(tmp_path / "another/lock"):
+        pass
+
+
+def test_a_lock_that_cannot_be_made_is_a_storage_error(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StorageError, match="cannot write"), files.lock(tmp_path / "file/lock"):
+        pytest.fail("there is no lock")
+
+
+def test_a_temporary_file_that_cannot_be_taken_over_blocks_nothing(tmp_path):
+    left = tmp_path / ".file.part"
+    left.symlink_to(tmp_path / "elsewhere")  # nor is it followed
+    files.write_bytes(tmp_path / "file", b"data")
+    assert (tmp_path / "file").read_bytes() == b"data"
+    assert left.is_symlink()
+    assert not (tmp_path / "elsewhere").exists()

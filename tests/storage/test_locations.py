@@ -1,0 +1,274 @@
+"""Pictures and results at URLs: an S3 of the tests' own, and a web server."""
+
+import functools
+import json
+import pickle
+import shutil
+import threading
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from support.drawing import draw_each
+
+from capgen import images
+from capgen.errors import ImageError, UsageError
+from capgen.inputs.braces import expanded
+from capgen.inputs.selection import Found, Selection
+from capgen.storage import locations
+from capgen.storage.locations import Url, located
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    """Four drawn pictures, one of them in a sub-folder, and one that is broken."""
+    folder = tmp_path_factory.mktemp("photos")
+    return draw_each(folder, "a.png", "b.jpg", "c.webp", "deep/d.png")
+
+
+class Handler(SimpleHTTPRequestHandler):
+    """Serves a folder; refuses one name, and breaks off or never ends with others."""
+
+    def do_GET(self):
+        if self.path.startswith("/secret"):
+            self.send_error(403)
+        elif self.path.startswith("/short"):
+            self.send_response(200)
+            self.send_header("Content-Length", "100000")
+            self.end_headers()
+            self.wfile.write(b"\xff\xd8\xff" + bytes(1000))
+        elif self.path.startswith("/endless"):
+            self.send_response(200)
+            self.end_headers()
+            try:
+                while True:
+                    self.wfile.write(bytes(1 << 16))
+            except OSError:
+                pass
+        else:
+            super().do_GET()
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture(scope="module")
+def web(photos):
+    server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler, directory=photos))
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture(scope="module")
+def store(photos):
+    """An S3 with a bucket of the pictures under ``in/``; gives a client."""
+    import boto3
+    from moto.server import ThreadedMotoServer
+
+    with pytest.MonkeyPatch.context() as patch:
+        server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
+        server.start()
+        host, port = server.get_host_and_port()
+        patch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
+        patch.setenv("AWS_ACCESS_KEY_ID", "tests")
+        patch.setenv("AWS_SECRET_ACCESS_KEY", "tests")
+        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        client = boto3.client("s3")
+        client.create_bucket(Bucket="photos")
+        for path in filter(Path.is_file, photos.rglob("*")):
+            client.upload_file(str(path), "photos", f"in/{path.relative_to(photos).as_posix()}")
+        yield client
+        client.close()
+        server.stop()
+
+
+def keys(client, prefix):
+    return {entry["Key"] for entry in client.list_objects_v2(Bucket="photos", Prefix=prefix).get("Contents", ())}
+
+
+def by_name(output):
+    """Captions by the pictures' names, of lines of text."""
+    return {path.rpartition("/")[2]: text for path, text in (line.split("\t") for line in output.splitlines())}
+
+
+# names
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("data-{0008..0011}.tar", ["data-0008.tar", "data-0009.tar", "data-0010.tar", "data-0011.tar"]),
+        ("{9..11}", ["9", "10", "11"]),
+        ("{2..0}", ["2", "1", "0"]),
+        ("s3://b/{a,b}/{0..1}.tar", ["s3://b/a/0.tar", "s3://b/a/1.tar", "s3://b/b/0.tar", "s3://b/b/1.tar"]),
+        ("{,x}y", ["y", "xy"]),
+        ("plain.jpg", ["plain.jpg"]),
+        ("{1}.jpg", ["{1}.jpg"]),
+        ("{a..b", ["{a..b"]),
+    ],
+)
+def test_braces_are_written_out_as_a_shell_does(text, names):
+    assert list(expanded(text)) == names
+
+
+def test_a_huge_range_takes_no_memory():
+    assert next(expanded("{0..999999999999}")) == "0"
+
+
+def test_a_file_whose_name_has_braces_is_itself(tmp_path):
+    place = tmp_path / "{a,b}.jpg"
+    place.touch()
+    assert [found.path for found in Selection().find([str(place)])] == [place]
+
+
+@pytest.mark.parametrize("text", ["s3://bucket/a//b.jpg", "https://host/x.jpg?of=http://a/b#c", "gs://b/./a.jpg"])
+def test_a_url_stays_as_it_was_given(text):
+    url = located(text)
+    assert isinstance(url, Url)
+    assert str(url) == str(pickle.loads(pickle.dumps(url))) == text
+    assert url == Url(text) != Path(text)
+    assert {url: 1}[Url(text)]
+
+
+def test_a_url_has_the_ending_of_its_file():
+    assert located("https://host/data.TAR?token=a/b.c").suffix == ".TAR"
+    assert located("s3://bucket/what?.jpg").name == "what?.jpg"
+
+
+@pytest.mark.parametrize("text", ["photos/a.jpg", "/photos//a.jpg", "C:/a.jpg", "s3:/bucket/a.jpg", "://a"])
+def test_a_path_is_no_url(text):
+    assert not isinstance(located(text), Url)
+
+
+def test_a_missing_package_is_one_line_that_says_what_to_install():
+    with pytest.raises(UsageError, match=r"pip install 'capgen\[remote\]'"):
+        locations.check_writable("abfs://container/folder/")
+
+
+def test_an_unknown_kind_of_url_is_one_line(caption):
+    done = caption("nonsense://host/a.jpg")
+    assert done.exit_code == 2
+    assert len(done.stderr.splitlines()) == 1
+
+
+# the web
+
+
+def test_a_picture_on_the_web_prints_its_caption(caption, web, photos):
+    done = caption(f"{web}/a.png")
+    assert done.exit_code == 0
+    assert done.stdout == caption(photos / "a.png").stdout
+
+
+def test_errors_on_the_web_become_the_pictures_status(caption, web):
+    done = caption("-f", "jsonl", f"{web}/a.png", f"{web}/none.png", f"{web}/secret.png", f"{web}/short.jpg")
+    assert done.exit_code == 3
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [row["status"] for row in rows] == ["captioned", "vanished", "denied", "unreadable"]
+    assert rows[1]["path"] == f"{web}/none.png"
+    assert "Traceback" not in done.stderr
+
+
+def test_a_server_that_is_not_there_is_one_line(caption):
+    done = caption("http://127.0.0.1:9/a.jpg")
+    assert done.exit_code == 3
+    assert done.stderr.startswith("capgen: http://127.0.0.1:9/a.jpg: unreadable: it cannot be fetched")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_picture_that_never_ends_is_too_large(web, monkeypatch):
+    monkeypatch.setattr("capgen.images.reading.MAX_BYTES", 1 << 20)
+    with pytest.raises(ImageError, match="more than 1,048,576 bytes") as raised:
+        images.contents(f"{web}/endless.jpg")
+    assert raised.value.status == "too-large"
+
+
+def test_the_web_cannot_be_written_to(caption, web, photos):
+    done = caption(photos / "a.png", "-o", f"{web}/out/")
+    assert done.exit_code == 2
+    assert "can only be read" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "options", [["--sidecar", ".txt"], ["--xmp"], ["--watch"], ["--explain", "sheet.png"], ["-o", "s3://bucket/lines.jsonl"]]
+)
+def test_what_needs_a_folder_here_is_wrong_usage(caption, web, options):
+    done = caption(f"{web}/a.png", *options)
+    assert done.exit_code == 2
+    assert len(done.stderr.splitlines()) == 1
+
+
+# S3
+
+
+def test_a_folder_on_s3_is_captioned_like_the_same_folder_here(caption, store, photos):
+    done = caption("-r", "s3://photos/in/")
+    assert done.exit_code == 0
+    assert [line.split("\t")[0] for line in done.stdout.splitlines()] == [
+        f"s3://photos/in/{name}" for name in ("a.png", "b.jpg", "c.webp", "deep/d.png")
+    ]
+    assert by_name(done.stdout) == by_name(caption("-r", photos).stdout)
+
+
+def test_patterns_choose_in_a_folder_on_s3(store):
+    chosen = Selection(recursive=True, exclude=("deep",), include=("*.png",)).find(["s3://photos/in/"])
+    assert list(chosen) == [Found(Url("s3://photos/in/a.png"), Url("s3://photos/in/"))]
+    everything = Selection(recursive=True).find(["s3://photos/in"])
+    assert [found.place for found in everything] == ["a.png", "b.jpg", "c.webp", "deep/d.png"]
+
+
+def test_a_file_of_lines_goes_on_with_urls(caption, store, tmp_path):
+    lines = tmp_path / "lines.jsonl"
+    assert caption("s3://photos/in/a.png", "-o", lines).exit_code == 0
+    done = caption("-r", "s3://photos/in", "-o", lines)
+    assert "3 captioned, 1 skipped" in done.stderr
+    assert json.loads(lines.read_text().splitlines()[0])["path"] == "s3://photos/in/a.png"
+    assert "4 skipped" in caption("-r", "s3://photos/in/", "-o", lines).stderr
+
+
+@pytest.mark.parametrize("form", ["jsonl", "parquet", "tar"])
+def test_shards_go_to_s3_and_a_second_run_does_nothing(caption, store, form):
+    done = caption("-r", "s3://photos/in/", "-o", f"s3://photos/{form}/", "-f", form, "--shard-size", "3")
+    assert done.exit_code == 0, done.stderr
+    names = {f"{form}/00000.{form}", f"{form}/00001.{form}", f"{form}/00000_stats.json", f"{form}/00001_stats.json"}
+    assert keys(store, f"{form}/") == names
+    before = {name: store.head_object(Bucket="photos", Key=name)["LastModified"] for name in names}
+    again = caption("-r", "s3://photos/in/", "-o", f"s3://photos/{form}/", "-f", form, "--shard-size", "3")
+    assert again.exit_code == 0
+    assert "4 skipped" in again.stderr
+    assert {name: store.head_object(Bucket="photos", Key=name)["LastModified"] for name in names} == before
+
+
+def test_an_archive_on_s3_is_read_there(caption, store, photos, tmp_path):
+    shutil.make_archive(str(tmp_path / "data"), "tar", photos, ".")
+    store.upload_file(str(tmp_path / "data.tar"), "photos", "data.tar")
+    done = caption("s3://photos/data.tar")
+    assert done.exit_code == 0
+    assert by_name(done.stdout) == by_name(caption("-r", photos).stdout)
+    assert done.stdout.startswith("s3://photos/data.tar/")
+
+
+@pytest.mark.parametrize("url", ["s3://photos/none.jpg", "s3://no-such-bucket/none.jpg", "s3://no-such-bucket/"])
+def test_what_is_not_on_s3_has_vanished(caption, store, url):
+    done = caption("-r", url)
+    assert done.exit_code == 3
+    assert f"{url}: vanished" in done.stderr
+
+
+def test_a_bucket_that_is_not_there_cannot_be_written_to(caption, store, photos):
+    done = caption(photos / "a.png", "-o", "s3://no-such-bucket/out/")
+    assert done.exit_code == 1
+    assert done.stderr == (
+        "capgen: cannot write s3://no-such-bucket/out/00000_unfinished: there is no such file or bucket\n"
+    )
+
+
+def test_an_archive_on_the_web_may_take_longer_than_five_minutes_but_not_be_silent():
+    system, _ = locations._system("https://example.org/data.tar")
+    limits = system.client_kwargs["timeout"]
+    assert (limits.total, limits.sock_read) == (None, 60)

@@ -1,0 +1,47 @@
+"""The command, in this process or in one of its own."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+def invoked(*arguments):
+    """Run the command in this process, which is then as it was."""
+    from typer.testing import CliRunner
+
+    from capgen.cli import app
+
+    handler, environment = signal.getsignal(signal.SIGTERM), dict(os.environ)
+    try:
+        return CliRunner().invoke(app, list(map(str, arguments)))
+    finally:
+        signal.signal(signal.SIGTERM, handler)
+        os.environ.clear()
+        os.environ.update(environment)
+
+
+def here(*arguments, env=None):
+    """Run the command as ``capgen`` does, but in this process, which has imported already what it uses."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in (env or {}).items():
+            patch.setenv(name, value)
+        done = invoked(*arguments)
+    if done.exception and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    return subprocess.CompletedProcess(arguments, done.exit_code, done.stdout, done.stderr)
+
+
+def capgen(*arguments, env=None, cwd=None):
+    """Run the real command in a process of its own, as a user would."""
+    return subprocess.run(
+        [Path(sys.executable).with_name("capgen"), *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, **(env or {})},
+        cwd=cwd,
+        check=False,
+    )

@@ -1,0 +1,338 @@
+"""``capgen cache``: who needs what, what goes, and that nothing goes under a running job."""
+
+import fcntl
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support.commands import capgen
+from support.drawing import draw_dataset
+from support.studio import SETTINGS
+
+from capgen.errors import StorageError
+from capgen.storage import files
+from capgen.training import cache
+from capgen.training.encoders import ENCODERS
+from capgen.training.features import FeatureStore
+
+COMMAND = Path(sys.executable).with_name("capgen")
+SMALL = ("--encoder", "efficientnet-lite0")
+
+
+@pytest.fixture
+def shapes(studio, places):
+    """Places of the test's own with the studio's encoder and a small prepared data set, named ``shapes``."""
+    graphs = places / "cache/encoders"
+    graphs.mkdir(parents=True)
+    shutil.copy(next((studio.folder / "cache/encoders").glob("efficientnet-lite0-*.tflite")), graphs)
+    assert capgen("prepare", draw_dataset(places / "shapes", 10), *SMALL).returncode == 0
+    return places
+
+
+def store(places):
+    """Return the folder of the one store."""
+    return next((places / "cache/features").iterdir())
+
+
+def contents(folder):
+    return {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
+
+
+def forget(places, name):
+    (places / f"data/datasets/{name}.json").unlink()
+
+
+def is_held(folder):
+    try:
+        with files.lock(folder / ".lock"):
+            return False
+    except StorageError:
+        return True
+
+
+def started(*arguments):
+    return subprocess.Popen([COMMAND, *map(str, arguments)], stderr=subprocess.PIPE, text=True)
+
+
+def wait_until(condition, process):
+    deadline = time.monotonic() + 100
+    while not condition():
+        assert process.poll() is None, process.stderr.read()
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def on_a_terminal(answer, *arguments):
+    """Run the command with a terminal on which ``answer`` is typed."""
+    command = ["script", "-qec", " ".join([str(COMMAND), *arguments]), "/dev/null"]
+    return subprocess.run(command, input=answer, capture_output=True, text=True, check=False)
+
+
+def test_dir_is_the_folder_of_the_cache(places):
+    done = capgen("cache", "dir")
+    assert (done.stdout, done.stderr) == (f"{places}/cache\n", "")
+
+
+def test_size_names_images_bytes_and_the_data_sets_that_use_them(shapes):
+    capgen("prepare", shapes / "shapes", *SMALL, "--name", "again", "--views", "flip")
+    header, row, total = capgen("cache", "size").stdout.splitlines()
+    assert header.split() == ["store", "images", "size", "used", "by"]
+    assert row.split()[:2] == [store(shapes).name, "10"]
+    assert row.endswith("again, shapes")
+    size = files.size_text(sum(path.stat().st_size for path in contents(shapes / "cache")))
+    assert total.split() == ["total", *size.split()]
+    assert size in row
+
+
+def test_the_size_of_an_empty_cache_is_nothing(places):
+    assert capgen("cache", "size").stdout.splitlines()[-1].split() == ["total", "0", "B"]
+
+
+def test_pruning_leaves_what_a_data_set_needs(shapes):
+    before = contents(shapes)
+    done = capgen("cache", "prune")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "freed 0 B\n", "")
+    assert contents(shapes) == before
+
+
+def test_pruning_removes_the_store_that_no_data_set_uses_with_its_encoder(shapes):
+    size = files.size_text(sum(path.stat().st_size for path in contents(shapes / "cache")))
+    name = store(shapes).name
+    forget(shapes, "shapes")
+    done = capgen("cache", "prune")
+    assert done.stdout == f"removed {size} of {name}: no prepared data set uses it\nfreed {size}\n"
+    assert not contents(shapes / "cache")
+    assert not (shapes / "cache/features" / name).exists()
+
+
+def test_pruning_removes_the_shards_of_which_no_row_is_needed(shapes):
+    capgen("prepare", draw_dataset(shapes / "other", 5, first_seed=100), *SMALL)
+    capgen("prepare", draw_dataset(draw_dataset(shapes / "shapes", 5, first_seed=200), 5, first_seed=300), *SMALL)
+    assert len(list(store(shapes).glob("*.json"))) == 3
+    forget(shapes, "other")
+    done = capgen("cache", "prune")
+    assert "1 shard that no data set needs\n" in done.stdout
+    kept = contents(shapes / "cache")
+    assert len(list(store(shapes).glob("*.json"))) == 2
+    for output in ENCODERS["efficientnet-lite0"].outputs:
+        assert len(list(store(shapes).glob(f"*.{output}.npy"))) == 2
+    assert capgen("prepare", shapes / "shapes", *SMALL).returncode == 0
+    assert contents(shapes / "cache") == kept, "the data set that stays was computed again"
+
+
+def test_pruning_removes_what_interrupted_writes_left(shapes):
+    graph = next((shapes / "cache/encoders").iterdir())
+    leftovers = [
+        store(shapes) / ".0123.grid.npy.x1y2.part",
+        store(shapes) / f"{'0' * 24}.grid.npy",  # its list of keys would have come next
+        graph.with_name(f".{graph.name}.x1y2.part"),
+        graph.with_name(".efficientnet-lite2-0123456789abcdef.tflite.x1y2.part"),
+    ]
+    before = contents(shapes / "cache")
+    for path in leftovers:
+        path.write_bytes(b"12345")
+    done = capgen("cache", "prune")
+    assert "3 leftovers of interrupted writes\n" in done.stdout
+    assert done.stdout.splitlines()[-1] == "freed 20 B"
+    assert contents(shapes / "cache") == before
+
+
+def test_a_dry_run_says_the_same_and_removes_nothing(shapes):
+    forget(shapes, "shapes")
+    before = contents(shapes)
+    said = capgen("cache", "prune", "--dry-run").stdout
+    assert contents(shapes) == before
+    done = capgen("cache", "prune").stdout
+    assert said == done.replace("removed", "would remove").replace("freed", "would free")
+
+
+def test_a_data_set_whose_encoder_weights_are_not_here_keeps_its_features(shapes):
+    file = shapes / "data/datasets/shapes.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"encoder_weights": "/media/gone/weights.npz"}))
+    before = contents(shapes)
+    assert capgen("cache", "prune").returncode == 0
+    assert contents(shapes) == before
+
+
+def test_a_damaged_data_set_stops_pruning_because_its_needs_are_unknown(shapes):
+    (shapes / "data/datasets/shapes.json").write_text("{")
+    before = contents(shapes)
+    done = capgen("cache", "prune")
+    assert done.returncode == 1
+    assert "shapes.json is damaged" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert contents(shapes) == before
+
+
+def test_clearing_removes_features_and_encoders_and_nothing_else(shapes):
+    (shapes / "cache/features/notes").mkdir()
+    mine = [shapes / "cache/features/notes/mine.npy", shapes / "cache/encoders/mine.txt", shapes / "cache/mine.txt"]
+    for path in mine:
+        path.write_text("not capgen's")
+    user = contents(shapes / "data")
+    done = capgen("cache", "clear", "--yes")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1].startswith("freed ")
+    assert set(contents(shapes / "cache")) == set(mine)
+    assert contents(shapes / "data") == user
+
+
+def test_without_a_terminal_clearing_needs_yes(shapes):
+    before = contents(shapes)
+    done = capgen("cache", "clear")
+    assert done.returncode == 2
+    assert "--yes" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert contents(shapes) == before
+
+
+def test_on_a_terminal_clearing_asks(shapes):
+    before = contents(shapes)
+    for answer in ("n\n", "\n"):
+        done = on_a_terminal(answer, "cache", "clear")
+        assert done.returncode == 1
+        assert "nothing was removed" in done.stdout
+        assert contents(shapes) == before
+    assert on_a_terminal("y\n", "cache", "clear").returncode == 0
+    assert not contents(shapes / "cache")
+
+
+def test_a_running_prepare_keeps_its_store_until_it_ends(shapes):
+    forget(shapes, "shapes")
+    process = started("prepare", draw_dataset(shapes / "many", 60, first_seed=1000), *SMALL)
+    folder = store(shapes)
+    wait_until(lambda: is_held(folder), process)
+    process.send_signal(signal.SIGSTOP)
+    before = contents(shapes / "cache")
+    for arguments in (["prune"], ["clear", "--yes"]):
+        done = capgen("cache", *arguments)
+        assert done.returncode == 3
+        assert f"{folder.name} is left as it is" in done.stderr
+        assert "in use" in done.stderr
+        assert contents(shapes / "cache") == before
+    process.send_signal(signal.SIGCONT)
+    assert process.wait() == 0, process.stderr.read()
+    process.stderr.close()
+    assert capgen("cache", "prune").returncode == 0
+    assert "many" in capgen("cache", "size").stdout
+
+
+def test_a_killed_prepare_keeps_nothing(shapes):
+    process = started("prepare", draw_dataset(shapes / "many", 60, first_seed=1000), *SMALL)
+    folder = store(shapes)
+    wait_until(lambda: is_held(folder), process)
+    process.send_signal(signal.SIGSTOP)
+    assert capgen("cache", "clear", "--yes").returncode == 3
+    process.kill()
+    process.wait()
+    process.stderr.close()
+    assert capgen("cache", "clear", "--yes").returncode == 0
+    assert not contents(shapes / "cache")
+
+
+def test_a_running_training_keeps_its_store_and_its_encoder(shapes):
+    settings = [part for setting in SETTINGS for part in ("--set", setting)]
+    process = started("train", "shapes", "--epochs", "100", "--set", "patience=100", *settings)
+    wait_until(lambda: list((shapes / "data/runs").rglob("checkpoint.npz")), process)
+    before = contents(shapes / "cache")
+    done = capgen("cache", "clear", "--yes")
+    process.kill()
+    process.wait()
+    process.stderr.close()
+    assert done.returncode == 3
+    assert contents(shapes / "cache") == before
+    assert capgen("cache", "clear", "--yes").returncode == 0
+
+
+def test_one_stores_job_does_not_keep_another(shapes):
+    other = FeatureStore(shapes / "cache/features/vgg16-0123456789abcdef")
+    other.write(["a"], {"grid": np.ones((1, 2, 3))})
+    with files.lock(store(shapes) / ".lock", shared=True):
+        assert capgen("cache", "clear", "--yes").returncode == 3
+    assert not other.folder.exists()
+    assert list(store(shapes).glob("*.npy"))
+
+
+def test_jobs_share_a_store(shapes):
+    with files.lock(store(shapes) / ".lock", shared=True):
+        assert capgen("prepare", shapes / "shapes", *SMALL).returncode == 0
+
+
+def test_a_job_waits_while_its_store_is_pruned(shapes):
+    with files.lock(store(shapes) / ".lock"):
+        process = started("prepare", shapes / "shapes", *SMALL)
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(timeout=1)
+    assert process.wait() == 0
+    process.stderr.close()
+
+
+def test_a_lock_whose_file_is_removed_before_it_is_held_is_taken_anew(tmp_path, monkeypatch):
+    held, removed, flock = tmp_path / "store/.lock", [], fcntl.flock
+
+    def late(file, kind):
+        if not removed:
+            removed.append(held.unlink())
+            held.parent.rmdir()
+        flock(file, kind)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    with files.lock(held, shared=True):
+        assert is_held(held.parent)
+
+
+def test_a_removal_that_stops_anywhere_leaves_whole_shards(places, monkeypatch):
+    folder = places / "cache/features/vgg16-0123456789abcdef"
+    arrays = {"grid": np.arange(12).reshape(2, 3, 2), "vector": np.arange(8).reshape(2, 1, 4)}
+    unlink = Path.unlink
+
+    def stopping_after(count):
+        left = iter(range(count))
+
+        def stopping(path, **more):
+            if next(left, None) is None:
+                raise KeyboardInterrupt
+            unlink(path, **more)
+
+        return stopping
+
+    for stop in range(7):  # three files a shard and the lock
+        filled = FeatureStore(folder)
+        for keys in (["a", "b"], ["c", "d"]):
+            filled.write(keys, arrays)
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "unlink", stopping_after(stop))
+            with pytest.raises(KeyboardInterrupt):
+                for waste in cache.unneeded():
+                    cache.remove(waste)
+        left = FeatureStore(folder)
+        for key in filter(left.__contains__, "abcd"):
+            assert left.row(key, "grid").shape == (3, 2)
+            assert left.row(key, "vector").shape == (1, 4)
+        assert not is_held(folder)
+    for waste in cache.unneeded():
+        cache.remove(waste)
+    assert not folder.exists()
+
+
+def test_an_interrupted_clearing_is_made_good_by_prepare(shapes):
+    before = {path: path.read_bytes() for path in store(shapes).glob("*.npy")}
+    next(store(shapes).glob("*.json")).unlink()  # what goes first
+    assert capgen("prepare", shapes / "shapes", *SMALL).returncode == 0
+    assert {path: path.read_bytes() for path in store(shapes).glob("*.npy")} == before
+
+
+def test_a_cache_that_is_not_there_is_empty(places):
+    (places / "file").write_text("")
+    for place in (places / "none", places / "file/cache"):
+        for arguments in (["size"], ["prune"], ["clear", "--yes"]):
+            done = capgen("cache", *arguments, env={"CAPGEN_CACHE_DIR": str(place)})
+            assert (done.returncode, done.stderr) == (0, "")
+            assert done.stdout.splitlines()[-1].endswith(" 0 B")
+        assert not place.exists()

@@ -1,0 +1,359 @@
+"""The training loop itself: going on bit for bit, phases, patience, what it begins with; features are made up in place."""
+
+from dataclasses import replace
+
+import keras
+import numpy as np
+import pytest
+
+from capgen.captioner.vocabulary import START
+from capgen.datasets.prepared import PreparedDataset, PreparedPicture
+from capgen.errors import TrainingError
+from capgen.evaluation import metrics
+from capgen.training import config as configs
+from capgen.training.encoders import encoder
+from capgen.training.features import FeatureStore, view_key
+from capgen.training.loop import BEST, CHECKPOINT, Trainer
+
+SETTINGS = (
+    "lstm_size=16", "embedding_size=16", "heads=2", "batch_size=4", "minimum_count=1", "captions_per_image=2", "epochs=4",
+    "warmup_steps=1", "beam=2", "patience=10",
+)  # fmt: skip
+
+
+ELEPHANT = 386
+
+
+class Silence:
+    def on_step(self, epoch, step, steps, loss):
+        pass
+
+    def on_epoch(self, epoch, *, best):
+        pass
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """Pictures whose features are noise, with captions of their own."""
+    names = ["red circle", "green square", "blue triangle", "yellow circle"]
+    pictures = tuple(
+        PreparedPicture(
+            f"{i}.png", f"hash{i}", "dev" if i % 4 == 0 else "train", (f"a {names[i % 4]}", f"one {names[i % 4]}")
+        )
+        for i in range(16)
+    )
+    store = FeatureStore(tmp_path_factory.mktemp("features"))
+    random = np.random.default_rng(0)
+    views = ("plain", "flip")
+    keys = [view_key(picture.image_hash, view) for picture in pictures for view in views]
+    shown = np.zeros((len(keys), 1, 1000))  # every other picture is surely an elephant
+    shown[2::4, 0, ELEPHANT] = shown[3::4, 0, ELEPHANT] = 0.9
+    store.write(keys, {"grid": random.random((len(keys), 49, 1280)), "probabilities": shown})
+    return PreparedDataset("noise", pictures, "efficientnet-lite0", "", views, ("here",)), store
+
+
+def trainer(data, folder, *settings, **more):
+    folder.mkdir(exist_ok=True)
+    dataset, store = data
+    config = configs.load(settings=[*SETTINGS, *settings])
+    return Trainer(config, dataset, encoder("efficientnet-lite0"), store, folder, **more)
+
+
+def arrays(path):
+    with np.load(path) as found:
+        return {name: found[name] for name in found.files if name != "progress"}
+
+
+def goes_on_bit_for_bit(start, folder, stops):
+    """Whether runs that are stopped after so many epochs each, and go on, end where one that nothing stops ends."""
+    whole = [epoch.plain() | {"seconds": 0} for epoch in start(folder / "whole").run(Silence())]
+    expected = arrays(folder / "whole" / CHECKPOINT)
+    assert len([name for name in expected if name.startswith("optimizer/")]) > 10
+    for stop in stops:
+        first = start(folder / f"parts{stop}").run(Silence())
+        parts = [next(first) for _ in range(stop)]
+        first.close()
+        again = start(folder / f"parts{stop}")
+        keras.utils.set_random_seed(987)  # whatever the new process would draw must not matter
+        for variable in again.model.variables:
+            if "seed" not in variable.path:
+                variable.assign(np.random.default_rng(1).random(variable.shape))
+        parts += again.run(Silence())
+        assert [epoch.plain() | {"seconds": 0} for epoch in parts] == whole
+        found = arrays(folder / f"parts{stop}" / CHECKPOINT)
+        assert expected.keys() == found.keys()
+        for name, array in expected.items():
+            np.testing.assert_array_equal(array, found[name], err_msg=name)
+    return [epoch["phase"] for epoch in whole]
+
+
+@pytest.mark.parametrize("decoder", ["attention", "merge", "inject"])
+def test_a_run_that_goes_on_elsewhere_ends_at_the_same_state_bit_for_bit(data, tmp_path, decoder):
+    goes_on_bit_for_bit(lambda folder: trainer(data, folder, f"decoder={decoder}"), tmp_path, [2])
+
+
+DRAWING = ("scst.images=8", "scst.samples=3", "scst.learning_rate=0.001")
+
+
+def test_a_run_with_slots_goes_on_bit_for_bit_between_its_phases_and_in_the_second(data, tmp_path):
+    settings = ("epochs=2", "scst.epochs=2", "slots_below=100", *DRAWING)
+    phases = goes_on_bit_for_bit(lambda folder: trainer(data, folder, *settings), tmp_path, [2, 3])
+    assert phases == ["cross-entropy", "cross-entropy", "self-critical", "self-critical"]
+
+
+@pytest.fixture(scope="module")
+def source(data, tmp_path_factory):
+    """A short run on the data set that has ended."""
+    running = trainer(data, tmp_path_factory.mktemp("source"), "epochs=1")
+    list(running.run(Silence()))
+    return running
+
+
+def test_a_run_from_a_captioner_goes_on_bit_for_bit(data, tmp_path, source):
+    begun, settings = source.result(), ("epochs=1", "scst.epochs=1", *DRAWING)
+    phases = goes_on_bit_for_bit(lambda folder: trainer(data, folder, *settings, begun=begun), tmp_path, [1, 2])
+    assert phases == ["start", "cross-entropy", "self-critical"]
+
+
+def test_the_seeds_of_dropout_are_part_of_a_checkpoint(data, tmp_path):
+    running = trainer(data, tmp_path / "run").run(Silence())
+    next(running)
+    before = arrays(tmp_path / "run" / CHECKPOINT)
+    next(running)
+    after = arrays(tmp_path / "run" / CHECKPOINT)
+    whole_numbers = [name for name, array in before.items() if name.startswith("model/") and array.dtype.kind in "iu"]
+    changed = [name for name in whole_numbers if not np.array_equal(before[name], after[name])]
+    assert len(changed) == 4  # the attention decoder has four dropouts
+
+
+def scripted(monkeypatch, scores):
+    """Let the dev captions of successive epochs score as told."""
+    told = iter(scores)
+    monkeypatch.setattr(metrics, "score", lambda *_: {"CIDEr-D": next(told), "BLEU-4": 0.0})
+
+
+def test_it_stops_when_patience_runs_out(data, tmp_path, monkeypatch):
+    scripted(monkeypatch, [0.1, 0.3, 0.2, 0.2, 0.9])
+    epochs = list(trainer(data, tmp_path / "run", "epochs=5", "patience=2").run(Silence()))
+    assert [epoch.cider_d for epoch in epochs] == [0.1, 0.3, 0.2, 0.2]
+
+
+def test_it_ends_with_the_weights_of_the_epoch_that_captioned_best(data, tmp_path, monkeypatch):
+    scripted(monkeypatch, [0.1, 0.3, 0.2])
+    running = trainer(data, tmp_path / "run", "epochs=3")
+    list(running.run(Silence()))
+    best = arrays(tmp_path / "run" / BEST)
+    last = arrays(tmp_path / "run" / CHECKPOINT)
+    weights = [np.asarray(variable) for variable in running.model.variables]
+    np.testing.assert_array_equal(weights[0], best["model/0"])
+    assert not np.array_equal(best["model/0"], last["model/0"])
+
+
+def test_a_loss_that_is_not_finite_says_what_to_do(data, tmp_path):
+    with pytest.raises(TrainingError, match="smaller learning_rate"):
+        list(trainer(data, tmp_path / "run", "learning_rate=1e30", "clip_norm=1e30", "warmup_steps=0").run(Silence()))
+
+
+def test_a_checkpoint_of_another_model_is_refused(data, tmp_path):
+    next(trainer(data, tmp_path / "run").run(Silence()))
+    with pytest.raises(TrainingError, match="does not fit this run"):
+        next(trainer(data, tmp_path / "run", "lstm_size=32").run(Silence()))
+
+
+def test_weights_decide_how_often_a_picture_is_seen(data):
+    from capgen.training.batches import CaptionBatches, Sample
+    from capgen.training.features import CachedFeatures
+
+    _, store = data
+    samples = [Sample("hash0", [[4]], 2.5), Sample("hash1", [[4]], 0.5), Sample("hash2", [[4]])]
+    seen = {sample.image_hash: 0 for sample in samples}
+    for epoch in range(200):
+        made = CaptionBatches(
+            samples, CachedFeatures(store, "grid"), captions=1, maximum_words=3, batch_size=2, seed=1, epoch=epoch
+        )
+        for key, _, _ in (draw for batch in made.batches for draw in batch):
+            seen[key] += 1
+    assert seen["hash2"] == 200
+    assert 2.3 < seen["hash0"] / 200 < 2.7
+    assert 0.3 < seen["hash1"] / 200 < 0.7
+
+
+@pytest.mark.parametrize("many", [(), (0,), (11,), range(5)])
+def test_the_first_two_batches_show_whether_the_number_of_captions_varies(data, many):
+    from capgen.training.batches import CaptionBatches, Sample
+    from capgen.training.features import CachedFeatures
+
+    samples = [Sample(f"hash{index}", [[4 + index]] * (2 if index in many else 1)) for index in range(12)]
+    for epoch in range(20):
+        made = CaptionBatches(
+            samples, CachedFeatures(data[1], "grid"), captions=2, maximum_words=3, batch_size=2, seed=1, epoch=epoch
+        )
+        counts = [made[index][0]["words"].shape[1] for index in range(len(made))]
+        assert set(counts[:2]) == set(counts) == ({1, 2} if many else {1})
+        seen = [key for batch in made.batches for key, *_ in batch]
+        assert sorted(seen) == sorted(sample.image_hash for sample in samples)
+
+
+def test_padding_has_no_place_and_a_cut_caption_no_end():
+    from capgen.captioner.vocabulary import END
+    from capgen.training.batches import teacher_forced
+
+    inputs, targets = teacher_forced([[[7, 8]], [[5, 6, 7, 8], [9]]], count=2, steps=4)
+    assert inputs["words"].tolist() == [
+        [[START, 7, 8, 0], [0, 0, 0, 0]],
+        [[START, 5, 6, 7], [START, 9, 0, 0]],
+    ]
+    assert inputs["places"].tolist() == [0, 1, 2, 8, 9, 10, 11, 12, 13]
+    assert targets.tolist() == [7, 8, END, 5, 6, 7, 8, 9, END]
+
+
+# Where a run begins
+
+
+def weights_of(running):
+    return {variable.path: np.array(variable) for variable in running.model.variables if "seed" not in variable.path}
+
+
+def said_on_dev(running):
+    return running.write_captions(running.dev_pictures, running.options)
+
+
+def test_a_run_from_a_captioner_begins_with_what_that_says(data, tmp_path, source):
+    epochs = trainer(data, tmp_path / "more", "epochs=1", begun=source.result()).run(Silence())
+    first = next(epochs)
+    assert (first.number, first.phase, first.loss) == (0, "start", 0.0)
+    assert [caption for _, caption in first.samples] == [said_on_dev(source)[index] for index in (0, 1, 3)]
+    assert first.cider_d == source.epochs[-1].cider_d
+    assert next(epochs).number == 1
+
+
+def test_new_words_come_after_those_of_the_captioner_which_keep_their_vectors(data, tmp_path, source):
+    dataset, store = data
+    more = tuple(replace(p, captions=("a purple circle", "one circle"), style="web") for p in dataset.pictures)
+    running = trainer((replace(dataset, pictures=more), store), tmp_path / "more", begun=source.result())
+    known = len(source.vocabulary)
+    assert running.vocabulary.entries[:known] == source.vocabulary.entries
+    assert set(running.vocabulary.entries[known:]) == {"purple", "<style web>"}
+    found = weights_of(running)
+    for path, array in weights_of(source).items():
+        np.testing.assert_array_equal(found[path][tuple(map(slice, array.shape))], array, err_msg=path)
+    assert said_on_dev(running)
+
+
+def test_a_run_from_a_captioner_need_not_teach(data, tmp_path, source):
+    begun = source.result()
+    running = trainer(data, tmp_path / "more", "epochs=0", "encoder.epochs=1", "scst.epochs=1", *DRAWING, begun=begun)
+    assert [(epoch.number, epoch.phase) for epoch in running.run(Silence())] == [(0, "start"), (1, "self-critical")]
+
+
+def test_weights_of_another_decoder_are_refused(data, tmp_path, source):
+    for settings in (["lstm_size=32"], ["lstm_size=8"], ["embedding_size=32"], ["decoder=merge"]):
+        with pytest.raises(TrainingError, match=r"the captioner to go on from has no .* that fits"):
+            trainer(data, tmp_path / "more", *settings, begun=source.result())
+
+
+# Drawn captions
+
+
+def test_drawing_begins_from_the_best_weights_without_dropout_and_tells_rewards(data, tmp_path, monkeypatch):
+    scripted(monkeypatch, [0.3, 0.1, 0.2])
+    running = trainer(data, tmp_path / "run", "epochs=2", "scst.epochs=1", *DRAWING, "scst.learning_rate=0")
+    told = []
+    observer = Silence()
+    observer.on_step = lambda *step: told.append(step)
+    *_, last = running.run(observer)
+    assert {dropout.rate for dropout in running.decoder.dropouts.values()} == {0.0}
+    best, end = arrays(tmp_path / "run" / BEST), arrays(tmp_path / "run" / CHECKPOINT)
+    np.testing.assert_array_equal(best["model/0"], end["model/0"])  # a step of no size leaves them as they were
+    assert [step[:3] for step in told[-2:]] == [(3, 1, 2), (3, 2, 2)]  # eight images, four a step
+    assert last.loss == told[-1][3] < 0
+
+
+def test_drawn_captions_get_better(data, tmp_path):
+    settings = ("epochs=1", "scst.epochs=4", "scst.images=12", "scst.samples=6", "scst.learning_rate=0.001")
+    _, first, *_, last = trainer(data, tmp_path / "run", *settings).run(Silence())
+    assert last.loss < first.loss - 0.1  # the negative mean reward
+
+
+def test_only_pictures_with_enough_captions_in_the_own_style_are_drawn_for(data, tmp_path):
+    dataset, store = data
+    first, second, *others = [p for p in dataset.pictures if p.split == "train"]
+    pictures = (replace(first, captions=first.captions[:1]), replace(second, style="web"), *others)
+    dev = tuple(p for p in dataset.pictures if p.split == "dev")
+    chosen = replace(dataset, pictures=pictures + dev)
+    found = [judged.image_hash for judged in trainer((chosen, store), tmp_path / "run").judged]
+    assert found == [picture.image_hash for picture in others]
+    with pytest.raises(TrainingError, match="set scst_epochs=0"):
+        trainer((chosen, store), tmp_path / "run", "captions_per_image=3", "scst.epochs=1")
+
+
+# Styles and slots
+
+
+def test_a_style_has_a_start_of_its_own_which_is_never_said(data, tmp_path):
+    dataset, store = data
+    pictures = tuple(
+        replace(p, style="web" if index in (1, 2) else "room" if index == 3 else "")
+        for index, p in enumerate(dataset.pictures)
+    )
+    running = trainer((replace(dataset, pictures=pictures), store), tmp_path / "run", "epochs=1")
+    room, web = running.vocabulary.ids(["<style room>", "<style web>"])
+    assert [room, web] == [4, 5]
+    starts = {sample.image_hash: sample.start for sample in running.samples}
+    assert {key: start for key, start in starts.items() if start != START} == {"hash1": web, "hash2": web, "hash3": room}
+    seen = {}
+    batches = running._batches(running.samples, seed=0, epoch=1)
+    for index, batch in enumerate(batches.batches):
+        for (key, *_), rows in zip(batch, batches[index][0]["words"], strict=True):
+            seen[key] = set(rows[:, 0].tolist())
+    assert seen == {key: {start} for key, start in starts.items()}
+    list(running.run(Silence()))
+    assert not any("style" in caption for caption in said_on_dev(running))
+
+
+def test_rare_names_that_the_encoder_agrees_with_are_taught_and_said_through_slots(data, tmp_path):
+    dataset, store = data
+    pictures = tuple(
+        replace(p, captions=("an elephant", "two elephants")) if index % 2 else p for index, p in enumerate(dataset.pictures)
+    )
+    pictures = (*pictures[:-1], replace(pictures[-1], captions=("an elephant " * 9,), style="web"))
+    elephants = replace(dataset, pictures=pictures)
+    running = trainer((elephants, store), tmp_path / "run", "epochs=30", "slots_below=17", "learning_rate=0.01")
+    said = {
+        sample.image_hash: [running.vocabulary.entries[word] for word in sample.captions[0]] for sample in running.samples
+    }
+    assert said["hash1"] == ["a", "<animal>"]
+    assert said["hash2"] == ["a", "blue", "triangle"]
+    assert "elephant" not in running.vocabulary
+    assert running.features.rows(["hash1"]).shape == (1, 50, 1280 + running.names.width)
+    list(running.run(Silence()))
+    captions = running.write_captions(running.train_pictures, running.options)
+    shown = {p.image_hash: caption for p, caption in zip(running.train_pictures, captions, strict=True)}
+    assert all(("elephant" in caption) == (int(key[4:]) % 2 == 1) for key, caption in shown.items()), shown
+    frequent = trainer((elephants, store), tmp_path / "run", "slots_below=14")  # 14 times in the own style, 23 in all
+    assert "elephant" in frequent.vocabulary
+    assert "<animal>" in frequent.vocabulary  # other animals are rare still
+
+
+def test_an_encoder_that_knows_no_classes_has_no_slots(data, tmp_path):
+    dataset, store = data
+    with pytest.raises(TrainingError, match=r"resnet50 does not know ImageNet's classes.*set slots_below=0"):
+        Trainer(configs.load(settings=[*SETTINGS, "slots_below=1"]), dataset, encoder("resnet50"), store, tmp_path)
+
+
+def test_images_of_a_batch_have_equally_many_captions_and_the_first_two_batches_differ(data):
+    from capgen.training.batches import CaptionBatches, Sample
+    from capgen.training.features import CachedFeatures
+
+    _, store = data
+    samples = [Sample(f"hash{i}", [[4]] * (1 if i < 3 else 2)) for i in range(16)]
+    for epoch in range(30):
+        made = CaptionBatches(
+            samples, CachedFeatures(store, "grid"), captions=2, maximum_words=3, batch_size=2, seed=1, epoch=epoch
+        )
+        counts = [{len(captions) for _, _, captions in batch} for batch in made.batches]
+        assert all(len(found) == 1 for found in counts)
+        assert counts[0] != counts[1]
+        assert sorted(key.split("|")[0] for batch in made.batches for key, _, _ in batch) == sorted(
+            f"hash{i}" for i in range(16)
+        )

@@ -1,0 +1,226 @@
+"""``capgen prepare``, as a command, on real files."""
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from support.drawing import draw, draw_dataset
+from support.studio import SETTINGS
+
+
+def test_it_says_which_layout_it_recognised_and_what_it_found(studio):
+    done = studio.run("prepare", studio.source, "--encoder", "efficientnet-lite0", "--views", "flip")
+    assert done.returncode == 0
+    assert done.stdout == ""
+    assert "jsonl layout (captions.jsonl has the keys image and captions)" in done.stderr
+    for split, images in (("train", "36"), ("dev", "12"), ("test", "12")):
+        assert any(split in line and images in line for line in done.stderr.splitlines())
+
+
+def shards(studio):
+    return {path: path.stat().st_mtime_ns for path in (studio.folder / "cache/features").rglob("*") if path.is_file()}
+
+
+def test_a_second_run_computes_nothing(studio):
+    before = shards(studio)
+    assert studio.run("prepare", studio.source, "--encoder", "efficientnet-lite0", "--views", "flip").returncode == 0
+    assert shards(studio) == before
+
+
+def test_a_moved_and_touched_copy_of_the_images_computes_nothing(studio, tmp_path):
+    moved = draw_dataset(tmp_path / "elsewhere", 60)
+    before = shards(studio)
+    assert (
+        studio.run("prepare", moved, "--encoder", "efficientnet-lite0", "--views", "flip", "--name", "moved").returncode == 0
+    )
+    assert shards(studio) == before
+
+
+def test_ten_more_images_compute_ten(studio, tmp_path):
+    more = draw_dataset(draw_dataset(tmp_path / "more", 60), 10, first_seed=60)
+    before = shards(studio)
+    assert studio.run("prepare", more, "--encoder", "efficientnet-lite0", "--name", "more").returncode == 0
+    listings = [path for path in shards(studio).keys() - before.keys() if path.suffix == ".json"]
+    assert [len(json.loads(path.read_text())) for path in listings] == [10]
+
+
+def test_bad_rows_are_reported_and_left_out(studio, tmp_path):
+    source = draw_dataset(tmp_path / "flawed", 10)
+    (source / "images/000.png").write_bytes(b"no picture")
+    with (source / "captions.jsonl").open("a") as file:
+        file.write('{"image": "images/gone.png", "caption": "gone", "split": "train"}\nno json\n')
+    done = studio.run("prepare", source, "--encoder", "efficientnet-lite0", "--name", "flawed")
+    assert done.returncode == 0
+    for kind in ("unreadable image", "missing image", "malformed row"):
+        assert kind in done.stderr
+    listed = (studio.folder / "user/datasets/flawed.problems.jsonl").read_text().splitlines()
+    assert len(listed) == 3
+    assert all(json.loads(line)["where"] for line in listed)
+
+
+def test_strict_makes_them_an_error_and_prepares_nothing(studio, tmp_path):
+    source = draw_dataset(tmp_path / "strict", 10)
+    (source / "images/000.png").unlink()
+    done = studio.run("prepare", source, "--encoder", "efficientnet-lite0", "--strict")
+    assert done.returncode == 1
+    assert "missing image" in done.stderr
+    assert not (studio.folder / "user/datasets/strict.json").exists()
+
+
+def test_a_source_without_splits_gets_a_seeded_one_and_it_says_so(studio, tmp_path):
+    folder = tmp_path / "sidecars"
+    folder.mkdir()
+    for index in range(10):
+        draw(folder / f"{index}.png", "red", "circle", index)
+        (folder / f"{index}.txt").write_text("a red circle\n")
+    done = studio.run("prepare", folder, "--encoder", "efficientnet-lite0")
+    assert "drawn by image, with seed 0" in done.stderr
+    pictures = json.loads((studio.folder / "user/datasets/sidecars.json").read_text())["pictures"]
+    assert sorted(picture["split"] for picture in pictures) == ["dev", "test", *["train"] * 8]
+
+
+def test_several_sources_make_one_data_set_each_with_its_weight(studio, tmp_path):
+    other = draw_dataset(tmp_path / "other", 5, first_seed=100)
+    done = studio.run(
+        "prepare",
+        studio.source,
+        other,
+        "--weight",
+        "1",
+        "--weight",
+        "2.5",
+        "--name",
+        "both",
+        "--encoder",
+        "efficientnet-lite0",
+    )
+    assert done.returncode == 0
+    pictures = json.loads((studio.folder / "user/datasets/both.json").read_text())["pictures"]
+    assert sorted({(picture["weight"], len(pictures)) for picture in pictures}) == [(1.0, 65), (2.5, 65)]
+
+
+def test_a_source_may_only_train_in_a_style_of_its_own_and_pictures_may_be_left_out(studio, tmp_path):
+    own, other = draw_dataset(tmp_path / "own", 10, first_seed=400), draw_dataset(tmp_path / "other", 5, first_seed=420)
+    listing = tmp_path / "out.txt"
+    listing.write_text("images/402.png\n\n/elsewhere/423.png  \nnone.png\n")
+    done = studio.run(
+        "prepare", own, other, "--use", "all", "--use", "train", "--style", "", "--style", "room", "--leave-out", listing,
+        "--name", "styled", "--encoder", "efficientnet-lite0",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    pictures = json.loads((studio.folder / "user/datasets/styled.json").read_text())["pictures"]
+    found = {Path(picture["path"]).name: (picture["split"], picture["style"]) for picture in pictures}
+    splits = ("dev", "test", "train", "train", "train")
+    expected = {f"{number}.png": (splits[number % 5], "") for number in range(400, 410)}
+    expected |= {f"{number}.png": ("train", "room") for number in (422, 424)}
+    del expected["402.png"]
+    assert found == expected
+
+
+def test_what_is_said_once_of_several_sources_is_true_of_each(studio, tmp_path):
+    first, second = draw_dataset(tmp_path / "first", 5, first_seed=440), draw_dataset(tmp_path / "second", 5, first_seed=450)
+    chosen = ("--use", "train", "--style", "web", "--name", "once", "--encoder", "efficientnet-lite0")
+    assert studio.run("prepare", first, second, *chosen).returncode == 0
+    pictures = json.loads((studio.folder / "user/datasets/once.json").read_text())["pictures"]
+    assert [(picture["split"], picture["style"]) for picture in pictures] == [("train", "web")] * 6
+    done = studio.run("prepare", first, second, *chosen, "--use", "all", "--use", "all")
+    assert done.returncode == 2
+    assert "--use: give it once, or once for each of the 2 sources" in done.stderr
+
+
+def test_bad_requests_are_one_line_each_and_say_what_to_do(studio, tmp_path):
+    (tmp_path / "file").write_text("")
+    (tmp_path / "empty").mkdir()
+    for arguments, words in (
+        ([tmp_path / "none"], "no data set"),
+        ([tmp_path / "empty"], "no known layout"),
+        ([studio.source, "--images", tmp_path / "file"], "is a file, not a folder"),
+        ([studio.source, "--encoder", "efficientnet-light0"], "did you mean efficientnet-lite0"),
+        ([studio.source, "--format", "cocoa"], "did you mean coco"),
+        ([studio.source, "--views", "flop"], "did you mean flip"),
+        ([studio.source, "--name", "../up"], "--name"),
+        ([studio.source, "--weight", "0"], "a weight of 0"),
+        ([studio.source, "--use", "trian"], "did you mean train"),
+        ([studio.source, "--style", "Room 1"], "letters, digits and '-'"),
+        ([studio.source, "--leave-out", tmp_path / "none.txt"], "cannot be read"),
+        ([studio.source, "--encoder", "resnet50", "--encoder-weights", tmp_path / "none.h5"], "no encoder weights"),
+    ):
+        done = studio.run("prepare", *arguments, "--quiet")
+        assert done.returncode in {1, 2}, arguments
+        assert words in done.stderr
+        assert len(done.stderr.splitlines()) == 1
+        assert "Traceback" not in done.stderr
+
+
+def test_a_cache_that_cannot_be_written_is_one_line(studio, tmp_path):
+    (tmp_path / "file").write_text("")
+    done = studio.run(
+        "prepare", studio.source, "--encoder", "efficientnet-lite0", "--quiet", CAPGEN_CACHE_DIR=str(tmp_path / "file/cache")
+    )
+    assert done.returncode == 1
+    assert "cannot write" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_prepare_killed_in_the_middle_goes_on(studio, tmp_path):
+    source = draw_dataset(tmp_path / "many", 300, first_seed=5000)
+    arguments = ["prepare", source, "--encoder", "efficientnet-lite0"]
+    process = subprocess.Popen(
+        [Path(sys.executable).with_name("capgen"), *arguments], env={**os.environ, **studio.env}, stderr=subprocess.DEVNULL
+    )
+    store = studio.folder / "cache/features"
+    before = set(store.rglob("*.json"))
+    while not (set(store.rglob("*.json")) - before) and process.poll() is None:
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    first = {path: path.stat().st_mtime_ns for path in store.rglob("*") if path.suffix in {".json", ".npy"}}
+    done = studio.run(*arguments)
+    assert done.returncode == 0, done.stderr
+    assert all(path.stat().st_mtime_ns == then for path, then in first.items())
+    rows = [len(json.loads(path.read_text())) for path in set(store.rglob("*.json")) - before]
+    assert sorted(rows) == [44, 256]
+
+
+def test_a_second_run_loads_no_tensorflow(studio):
+    program = (
+        "import sys; sys.argv = ['capgen', 'prepare', '--encoder', 'efficientnet-lite0', '-q', sys.argv[1]]\n"
+        "import atexit; atexit.register(lambda: print(sorted({'tensorflow', 'keras'} & set(sys.modules))))\n"
+        "from capgen.cli import main; main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, studio.source],
+        env={**os.environ, **studio.env}, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_an_encoder_of_keras_prepares_and_trains_offline_from_a_file_of_weights(studio, tmp_path):
+    import keras
+
+    network = keras.applications.MobileNetV3Large(include_top=False, weights=None, input_shape=(224, 224, 3))
+    network.save_weights(tmp_path / "mobilenet.weights.h5")
+    chosen = ["--encoder", "mobilenetv3", "--encoder-weights", tmp_path / "mobilenet.weights.h5", "--name", "mobile"]
+    done = studio.run("prepare", studio.source, *chosen)
+    assert done.returncode == 0, done.stderr
+    settings = [part for setting in SETTINGS for part in ("--set", setting)]
+    done = studio.run("train", "mobile", "--decoder", "merge", "--epochs", "1", *settings)
+    assert done.returncode == 0, done.stderr
+    assert studio.run("caption", "-m", "mobile", studio.source / "images/000.png").stdout.strip()
+
+
+def test_on_a_terminal_the_tables_are_not_written_over_by_a_bar(studio):
+    command = shlex.join(["capgen", "prepare", str(studio.source), "--encoder", "efficientnet-lite0"])
+    done = subprocess.run(
+        ["script", "-qec", command, "/dev/null"],
+        env={**os.environ, **studio.env, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "COLUMNS": "120"},
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert "Checking images" in done.stdout
+    shown = done.stdout[done.stdout.rindex("Checking images") :]
+    assert "Found" in shown
+    assert "prepared 'shapes'" in shown.splitlines()[-1]

@@ -1,0 +1,195 @@
+"""Training an encoder's last blocks along: smaller steps, the cell beside the grid, and the weights that come of it."""
+
+import math
+from types import SimpleNamespace
+
+import keras
+import numpy as np
+import pytest
+from support.drawing import draw
+
+from capgen import images
+from capgen.captioner.slots import with_class_token
+from capgen.training.encoders import MIDDLE, PROBABILITIES, encoder
+from capgen.training.encoders.efficientnet_lite import TUNED, build_last_blocks, tuned_weights
+from capgen.training.fine_tuning import SharedRate, seeing
+
+LITE0 = encoder("efficientnet-lite0")
+GRADIENTS = [np.array([0.3, -2.0], np.float32), np.array([[1e-3, 5.0]], np.float32)]
+
+
+def variables():
+    return [keras.Variable(np.array([1.0, -2.0]), name="fast"), keras.Variable(np.array([[0.5, 4.0]]), name="slow")]
+
+
+def moved(make, steps):
+    """How far each step moves two variables, the second one being slow."""
+    both = variables()
+    optimizer, path = make(both[1]), []
+    for _ in range(steps):
+        before = [np.array(variable) for variable in both]
+        optimizer.apply(GRADIENTS, both)
+        path.append([np.array(variable) - old for variable, old in zip(both, before, strict=True)])
+    return path
+
+
+def test_slow_variables_take_a_share_of_the_others_step():
+    plain = moved(lambda _: keras.optimizers.AdamW(0.01, weight_decay=0.0), 3)
+    shared = moved(lambda slow: SharedRate(0.01, [slow], 0.1, 0, weight_decay=0.0), 3)
+    for (fast, slow), (its_fast, its_slow) in zip(plain, shared, strict=True):
+        assert np.abs(slow).min() > 0.009
+        np.testing.assert_allclose(its_fast, fast, rtol=1e-6)
+        np.testing.assert_allclose(its_slow, 0.1 * slow, rtol=1e-3, atol=1e-7)
+
+
+def test_the_share_rises_over_its_warm_up_and_then_stays():
+    plain = moved(lambda _: keras.optimizers.AdamW(0.01, weight_decay=0.0), 6)
+    shared = moved(lambda slow: SharedRate(0.01, [slow], 0.5, 4, weight_decay=0.0), 6)
+    shares = [(its[1] / full[1]).mean() for its, full in zip(shared, plain, strict=True)]
+    np.testing.assert_allclose(shares, [0.125, 0.25, 0.375, 0.5, 0.5, 0.5], rtol=1e-3)
+
+
+def test_a_schedule_is_shared_like_a_number():
+    schedule = keras.optimizers.schedules.PolynomialDecay(0.02, 4)
+    plain = moved(lambda _: keras.optimizers.AdamW(schedule, weight_decay=0.0), 3)
+    shared = moved(lambda slow: SharedRate(schedule, [slow], 0.1, 0, weight_decay=0.0), 3)
+    for (_, slow), (_, its_slow) in zip(plain, shared, strict=True):
+        np.testing.assert_allclose(its_slow, 0.1 * slow, rtol=2e-3)
+
+
+def test_training_a_model_moves_its_slow_layer_by_its_share():
+    def trained(make):
+        keras.utils.set_random_seed(0)
+        inputs = keras.Input((3,))
+        first, second = keras.layers.Dense(4, name="first"), keras.layers.Dense(2, name="second")
+        model = keras.Model(inputs, second(first(inputs)))
+        before = [np.array(first.kernel), np.array(second.kernel)]
+        model.compile(make(first.trainable_variables), "mse", jit_compile=False)
+        model.train_on_batch(np.ones((2, 3), np.float32), np.ones((2, 2), np.float32))
+        return [np.array(layer.kernel) - old for layer, old in zip((first, second), before, strict=True)]
+
+    plain = trained(lambda _: keras.optimizers.AdamW(0.01, weight_decay=0.0))
+    shared = trained(lambda slow: SharedRate(0.01, slow, 0.1, 0, weight_decay=0.0))
+    np.testing.assert_allclose(shared[1], plain[1], rtol=1e-5)
+    np.testing.assert_allclose(shared[0], 0.1 * plain[0], rtol=1e-3, atol=1e-7)
+
+
+# The cell beside the grid
+
+
+def test_the_last_blocks_see_the_grid_and_the_cell_goes_past_them():
+    last_blocks = keras.Sequential([keras.Input((4, 3)), keras.layers.Dense(5)])
+    random = np.random.default_rng(0)
+    grids, cells = random.normal(size=(2, 4, 3)).astype(np.float32), random.normal(size=(2, 7)).astype(np.float32)
+    cached = np.stack([with_class_token(grid, cell) for grid, cell in zip(grids, cells, strict=True)])
+    found = seeing(last_blocks, (4, 5), 7).predict(cached, verbose=0)
+    described = last_blocks.predict(grids, verbose=0)
+    expected = np.stack([with_class_token(grid, cell) for grid, cell in zip(described, cells, strict=True)])
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_without_a_cell_the_last_blocks_are_all_there_is():
+    last_blocks = keras.Sequential([keras.Input((4, 3)), keras.layers.Dense(5)])
+    assert seeing(last_blocks, (4, 5), 0) is last_blocks
+
+
+# The last blocks of a real encoder
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pictures")
+    draw(folder / "0.png", "red", "circle", 0)
+    draw(folder / "1.png", "blue", "triangle", 1)
+    read = [images.read(path, LITE0.preprocessing) for path in sorted(folder.iterdir())]
+    return np.stack(read).astype(np.float32)
+
+
+def outputs(model, pictures):
+    return {name: np.asarray(array) for name, array in model.predict(pictures, verbose=0).items()}
+
+
+def nudged(last_blocks, seed):
+    """Train the last blocks, as far as numbers are concerned."""
+    random = np.random.default_rng(seed)
+    for variable in last_blocks.trainable_variables:
+        variable.assign(np.array(variable) * (1 + 0.1 * random.normal(size=variable.shape)))
+
+
+def saved(path, arrays):
+    np.savez(path, **arrays)
+    return path
+
+
+@pytest.fixture(scope="module")
+def tuned(pictures, tmp_path_factory):
+    """Last blocks that were trained twice, the second time from what came of the first, and the encoders with each."""
+    folder = tmp_path_factory.mktemp("tuned")
+    shipped, mirrored = (outputs(LITE0.build(), pixels) for pixels in (pictures, pictures[:, :, ::-1]))
+    stages, weights = [], None
+    for number in (1, 2):
+        last_blocks = build_last_blocks(LITE0, weights)
+        before = last_blocks.predict(shipped[MIDDLE], verbose=0)
+        nudged(last_blocks, number)
+        arrays = tuned_weights(LITE0, weights, last_blocks)
+        looks = [last_blocks.predict(each[MIDDLE], verbose=0) for each in (shipped, mirrored)]
+        weights = saved(folder / f"{number}.npz", arrays)
+        found = outputs(LITE0.build(weights), pictures)
+        stages.append(SimpleNamespace(before=before, looks=looks, arrays=arrays, encoder=found))
+    return SimpleNamespace(shipped=shipped, stages=stages)
+
+
+def turned(grid):
+    """Turn the grid of a mirror image back."""
+    side = math.isqrt(grid.shape[1])
+    return grid.reshape(len(grid), side, side, -1)[:, :, ::-1].reshape(grid.shape)
+
+
+def close(found, expected, share):
+    """Whether two grids differ by at most a share of the largest number."""
+    return np.abs(found - expected).max() <= share * np.abs(expected).max()
+
+
+def test_the_last_blocks_make_the_encoders_own_grid_of_its_middle(tuned):
+    assert {name: array.shape[1:] for name, array in tuned.shipped.items()} == LITE0.outputs
+    assert close(tuned.stages[0].before, tuned.shipped["grid"], 1e-4)
+
+
+def test_an_encoder_with_tuned_weights_gives_the_old_probabilities_and_the_mean_grid_of_both_views(tuned):
+    for stage in tuned.stages:
+        plain, mirrored = stage.looks
+        assert not close(plain, tuned.shipped["grid"], 0.05)
+        assert not close(plain, turned(mirrored), 0.05)
+        assert close(stage.encoder["grid"], (plain + turned(mirrored)) / 2, 0.01)  # its weights are rounded to float16
+        np.testing.assert_allclose(stage.encoder[PROBABILITIES], tuned.shipped[PROBABILITIES], atol=1e-5)
+        np.testing.assert_allclose(stage.encoder[MIDDLE], tuned.shipped[MIDDLE], atol=1e-4)
+
+
+def test_tuned_weights_can_be_tuned_again(tuned):
+    first, second = tuned.stages
+    assert close(second.before, first.looks[0], 0.01)
+    assert not close(second.looks[0], first.looks[0], 0.05)
+    assert second.arrays.keys() == first.arrays.keys()
+
+
+def test_tuned_weights_hold_the_old_ones_as_they_were(tuned):
+    with np.load(LITE0.weights_file) as shipped:
+        for stage in tuned.stages:
+            added = {name for name in stage.arrays if name.startswith(TUNED)}
+            assert stage.arrays.keys() - added == set(shipped.files)
+            assert {name.removeprefix(TUNED) for name in added} < set(shipped.files)
+            for name in shipped.files:
+                np.testing.assert_array_equal(stage.arrays[name], shipped[name])
+
+
+def test_the_statistics_of_batch_normalisation_are_not_trained():
+    last_blocks = build_last_blocks(LITE0, "random")
+    kernels = [variable for variable in last_blocks.trainable_variables if "kernel" in variable.path]
+    assert kernels == last_blocks.trainable_variables
+    before = [np.array(variable) for variable in last_blocks.non_trainable_variables]
+    last_blocks.compile("sgd", "mse", jit_compile=False)
+    last_blocks.train_on_batch(np.ones((1, *LITE0.outputs[MIDDLE])), np.ones((1, *LITE0.outputs["grid"])))
+    after = [np.array(variable) for variable in last_blocks.non_trainable_variables]
+    assert len(before) >= 8
+    for old, new in zip(before, after, strict=True):
+        np.testing.assert_array_equal(old, new)
