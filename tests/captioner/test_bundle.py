@@ -9,31 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support.bundles import CONTENTS, DESCRIPTION, change, contents_of, describe
 
 from capgen.captioner import bundle
-from capgen.captioner.bundle import Bundle, Description
-from capgen.captioner.calibration import Calibration
-from capgen.captioner.decoding import DecodingOptions
+from capgen.captioner.bundle import Bundle
 from capgen.captioner.vocabulary import SPECIAL
 from capgen.errors import BundleError, UnknownNameError
-from capgen.images import Preprocessing
 
-DESCRIPTION = Description(
-    name="tiny",
-    encoder={"name": "efficientnet-lite0", "output": "cells", "key": "abc"},
-    decoder={"family": "attention", "lstm_size": 4},
-    preprocessing=Preprocessing(size=32, resample="BILINEAR"),
-    decoding=DecodingOptions(beam=3, maximum_words=7),
-    calibration=Calibration(2.0, 1.5, {"images": 4}),
-    training={"data": "café", "epochs": 2},
-    scores={"dev": {"CIDEr-D": 0.5}},
-)
-CONTENTS = {
-    bundle.VOCABULARY: json.dumps({"words": [*SPECIAL, "a", "dog"]}).encode(),
-    bundle.ENCODER: b"the encoder's graph",
-    bundle.DECODER: b"the decoder's graph",
-    bundle.MODEL_CARD: b"# tiny\n",
-}
 PLACES = ("tiny", "tiny.capgen")
 
 
@@ -50,35 +32,6 @@ def folder(tmp_path):
     return tmp_path / "tiny"
 
 
-def everything(place):
-    """The bytes of all files, by name."""
-    if place.is_dir():
-        return {path.name: path.read_bytes() for path in place.iterdir()}
-    with zipfile.ZipFile(place) as archive:
-        return {name: archive.read(name) for name in archive.namelist()}
-
-
-def change(place, name, data):
-    """Give a file other bytes, or take it away, and leave the rest as it is."""
-    contents = {key: value for key, value in {**everything(place), name: data}.items() if value is not None}
-    if place.is_dir():
-        (place / name).unlink(missing_ok=True)
-        for key, value in contents.items():
-            (place / key).write_bytes(value)
-        return
-    with zipfile.ZipFile(place, "w") as archive:
-        for key, value in contents.items():
-            archive.writestr(key, value)
-
-
-def describe(place, **values):
-    """Change entries of ``bundle.json`` and seal it again; one set to ``None`` is taken away."""
-    written = {**json.loads(everything(place)[bundle.DESCRIPTION]), **values}
-    kept = {key: value for key, value in written.items() if value is not None and key != "seal"}
-    kept["seal"] = bundle._seal(kept)
-    change(place, bundle.DESCRIPTION, json.dumps(kept).encode())
-
-
 def opened_whole(place):
     """Open a captioner and check every file of it."""
     Bundle(place).verify()
@@ -88,7 +41,7 @@ def packed(place, compression):
     """The bytes of a zip of a captioner, as somebody's packer makes it."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", compression) as archive:
-        for name, data in everything(place).items():
+        for name, data in contents_of(place).items():
             archive.writestr(name, data)
     return buffer.getvalue()
 
@@ -105,7 +58,7 @@ def test_an_untouched_captioner_verifies(place):
 
 
 def test_the_description_is_readable_json_with_the_hash_of_every_other_file(place):
-    text = everything(place)[bundle.DESCRIPTION].decode()
+    text = contents_of(place)[bundle.DESCRIPTION].decode()
     assert "café" in text
     values = json.loads(text)
     assert values["schema"] == bundle.SCHEMA
@@ -124,7 +77,7 @@ def test_a_graph_in_a_zip_is_given_as_its_bytes(tmp_path):
 def test_an_older_one_is_replaced_whole(place, tmp_path):
     bundle.write(place, DESCRIPTION, {**CONTENTS, "extra": b"of an older one"})
     bundle.write(place, DESCRIPTION, {**CONTENTS, bundle.DECODER: b"newer"})
-    assert everything(place).keys() == {*CONTENTS, bundle.DESCRIPTION}
+    assert contents_of(place).keys() == {*CONTENTS, bundle.DESCRIPTION}
     assert Bundle(place).read(bundle.DECODER) == b"newer"
     assert list(tmp_path.iterdir()) == [place]
 
@@ -187,7 +140,7 @@ def test_a_description_that_is_no_object_is_refused(place, data):
 
 
 def test_a_description_that_somebody_changed_is_refused(place):
-    text = everything(place)[bundle.DESCRIPTION]
+    text = contents_of(place)[bundle.DESCRIPTION]
     change(place, bundle.DESCRIPTION, text.replace(b'"output": "cells"', b'"output": "other"'))
     with pytest.raises(BundleError, match=r"bundle\.json is not as it was written"):
         Bundle(place)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from test_decoding import RandomDecoder, V, features_of
+from support.random_decoder import RandomDecoder, V, features_of
 
 from capgen.captioner.constraints import EAGER, SURE, Wording
 from capgen.captioner.decoding import DecodingOptions, search
@@ -34,12 +34,9 @@ def class_scores(*classes):
 
 
 @pytest.fixture
-def decoder(monkeypatch):
+def decoder():
     """One that would like to say marks above all."""
-    import test_decoding
-
-    monkeypatch.setattr(test_decoding, "V", len(VOCABULARY))
-    return RandomDecoder(3, favoured=dict.fromkeys(MARKS, 6.0))
+    return RandomDecoder(3, favoured=dict.fromkeys(MARKS, 6.0), vocabulary_size=len(VOCABULARY))
 
 
 def said(decoder, class_scores_list, way, names=NAMES, unsaid=()):
@@ -90,7 +87,7 @@ def test_captions_without_slots_keep_their_log_probabilities(decoder, way):
 
 
 def test_a_slot_is_favoured_by_its_chance_until_one_is_said_and_all_chances_still_add_up(decoder):
-    decoder = RandomDecoder(3)  # that likes no mark above others
+    decoder = RandomDecoder(3, vocabulary_size=len(VOCABULARY))  # that likes no mark above others
     steps = Wording(VOCABULARY, NAMES).led(decoder, [class_scores(0.9, 0.0, 0.5)])
     plain, memory = decoder.begin(features_of(0)), steps.begin(features_of(0))
     words = np.array([1], np.int32)
@@ -115,12 +112,9 @@ def test_a_slot_is_favoured_by_its_chance_until_one_is_said_and_all_chances_stil
 
 @pytest.mark.parametrize("repeated", ["a", "ab", ""])
 @WAYS
-def test_a_word_that_people_do_not_repeat_is_said_once(monkeypatch, way, repeated):
-    import test_decoding
-
+def test_a_word_that_people_do_not_repeat_is_said_once(way, repeated):
     entries = (*SPECIAL, *"abcdefghijkl")
-    monkeypatch.setattr(test_decoding, "V", len(entries))
-    decoder = RandomDecoder(3, favoured={4: 4.0, 5: 4.0})
+    decoder = RandomDecoder(3, favoured={4: 4.0, 5: 4.0}, vocabulary_size=len(entries))
     steps = Wording(Vocabulary(entries, frozenset(repeated)), None).led(decoder, [None, None, None])
     options = DecodingOptions(maximum_words=6, minimum_words=4, **way)
     found = [hypothesis.ids for each in search(steps, features_of(0, 1, 2), options, [1, 2, 3]) for hypothesis in each]
@@ -139,13 +133,10 @@ def test_a_word_that_people_do_not_repeat_is_said_once(monkeypatch, way, repeate
     ],
 )
 @WAYS
-def test_a_thing_is_said_once_in_either_number_and_by_word_or_slot(monkeypatch, way, one, other):
-    import test_decoding
-
+def test_a_thing_is_said_once_in_either_number_and_by_word_or_slot(way, one, other):
     entries = (*SPECIAL, *NAMES.slots, *"abcdefghijkl", "horse", "horses", "elephant", "elephants", "engines")
     ids = {entries.index(one), entries.index(other)}
-    monkeypatch.setattr(test_decoding, "V", len(entries))
-    decoder = RandomDecoder(3, favoured=dict.fromkeys(ids, 9.0))
+    decoder = RandomDecoder(3, favoured=dict.fromkeys(ids, 9.0), vocabulary_size=len(entries))
     options = DecodingOptions(maximum_words=6, minimum_words=4, **way)
     for repeated, most in ((frozenset(), 1), (frozenset({one, other}), 2)):
         steps = Wording(Vocabulary(entries, repeated), NAMES).led(decoder, [class_scores(0.9, 0.0, 0.9)])
@@ -154,13 +145,10 @@ def test_a_thing_is_said_once_in_either_number_and_by_word_or_slot(monkeypatch, 
 
 
 @pytest.mark.parametrize("beam", [1, 3])
-def test_what_fills_a_slot_is_that_of_its_own_picture_in_every_row(monkeypatch, beam):
-    import test_decoding
-
+def test_what_fills_a_slot_is_that_of_its_own_picture_in_every_row(beam):
     entries = (*SPECIAL, *NAMES.slots, *"abcdefghijkl", "elephant", "giraffe", "engine")
-    monkeypatch.setattr(test_decoding, "V", len(entries))
     slots, words = [entries.index(slot) for slot in NAMES.slots], [entries.index(word) for word in entries[-3:]]
-    decoder = RandomDecoder(3, favoured=dict.fromkeys([*slots, *words], 9.0))
+    decoder = RandomDecoder(3, favoured=dict.fromkeys([*slots, *words], 9.0), vocabulary_size=len(entries))
     pictures = [class_scores(0.9), class_scores(0.0, 0.9), class_scores(0.0, 0.0, 0.9), class_scores(0.9, 0.0, 0.0)]
     steps = Wording(Vocabulary(entries, frozenset()), NAMES).led(decoder, pictures)
     options = DecodingOptions(beam=beam, count=beam, maximum_words=5, minimum_words=4)
@@ -170,25 +158,19 @@ def test_what_fills_a_slot_is_that_of_its_own_picture_in_every_row(monkeypatch, 
             assert {*words[:own], *words[own + 1 :]} <= set(ids)  # which are not those that fill its slots
 
 
-def test_a_thing_that_people_say_again_in_one_number_may_be_said_in_the_other(monkeypatch):
-    import test_decoding
-
+def test_a_thing_that_people_say_again_in_one_number_may_be_said_in_the_other():
     entries = (*SPECIAL, *"abcdefghijkl", "horse", "horses")
-    monkeypatch.setattr(test_decoding, "V", len(entries))
     ids = {entries.index("horse"), entries.index("horses")}
-    decoder = RandomDecoder(3, favoured=dict.fromkeys(ids, 9.0))
+    decoder = RandomDecoder(3, favoured=dict.fromkeys(ids, 9.0), vocabulary_size=len(entries))
     for repeated in (frozenset({"horse"}), frozenset({"horses"})):
         steps = Wording(Vocabulary(entries, repeated), None).led(decoder, [None])
         ((found,),) = search(steps, features_of(0), DecodingOptions(beam=1, maximum_words=6, minimum_words=4), [1])
         assert ids <= set(found.ids)
 
 
-def test_a_long_caption_of_few_words_says_them_again_rather_than_nothing(monkeypatch):
-    import test_decoding
-
-    monkeypatch.setattr(test_decoding, "V", len(VOCABULARY))
+def test_a_long_caption_of_few_words_says_them_again_rather_than_nothing():
     words = Vocabulary(VOCABULARY.entries, frozenset())
-    steps = Wording(words, None).led(RandomDecoder(3), [None])
+    steps = Wording(words, None).led(RandomDecoder(3, vocabulary_size=len(VOCABULARY)), [None])
     for beam in (1, 3):
         ((found, *_),) = search(steps, features_of(0), DecodingOptions(beam=beam, maximum_words=6, minimum_words=5))
         assert len(found.ids) >= 5

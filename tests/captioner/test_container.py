@@ -4,23 +4,20 @@ Ten thousand damaged ones are taken in: each is refused, or gives what was packe
 """
 
 import hashlib
-import io
 import json
 import os
 import random
 import shutil
 import stat
 import struct
-import tempfile
 import time
 import tracemalloc
 import zipfile
-from pathlib import Path
 
 import pytest
-from support.commands import capgen
+from support.bundles import CONTENTS, DESCRIPTION, WHOLE, contents_of, entry, everything, packed, sealed
+from support.commands import capgen, refused
 from support.paths import ROOT
-from test_bundle import CONTENTS, DESCRIPTION
 
 from capgen.captioner import bundle, collection, container
 from capgen.captioner.bundle import Bundle
@@ -32,48 +29,6 @@ EVIL = (
     "evil\0.txt", "ev\nil", "~", "-rf", "CON ", "\N{DIVISION SLASH}evil", "\N{TWO DOT LEADER}", "e" * 5000 + "/",
 )  # fmt: skip
 """Names of entries that are no plain file names."""
-
-
-def content(folder):
-    """The bytes of the files in a folder, by name."""
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
-
-
-def everything(folder):
-    """All that is below a folder, with the bytes of files."""
-    return {path: path.is_file() and path.read_bytes() for path in folder.rglob("*")}
-
-
-def entry(name, mode=stat.S_IFREG | 0o644, kind=zipfile.ZIP_STORED):
-    made = zipfile.ZipInfo("x" * len(name.encode()))
-    made.external_attr, made.compress_type, made.filename = mode << 16, kind, name  # as it is: ZipInfo cuts at NUL
-    return made
-
-
-def packed(contents, *more, kind=zipfile.ZIP_STORED):
-    """The bytes of a zip of some files, and of more entries, each a ``ZipInfo`` and its bytes."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as file:
-        for made, data in [*((entry(name, kind=kind), data) for name, data in contents.items()), *more]:
-            file.writestr(made, data)
-    return buffer.getvalue()
-
-
-def sealed(**values):
-    """The bytes of a zip of a captioner whose description says something else, and is sealed all the same."""
-    written = {**json.loads(WHOLE[bundle.DESCRIPTION]), **values}
-    written.pop("seal")
-    return packed({**WHOLE, bundle.DESCRIPTION: json.dumps({**written, "seal": bundle._seal(written)}).encode()})
-
-
-def whole():
-    """The files of the small captioner."""
-    with tempfile.TemporaryDirectory() as folder:
-        bundle.write(Path(folder) / "tiny", DESCRIPTION, CONTENTS)
-        return content(Path(folder) / "tiny")
-
-
-WHOLE = whole()
 
 
 @pytest.fixture
@@ -88,15 +43,6 @@ def folder(places):
     """A captioner in a folder."""
     bundle.write(places / "tiny", DESCRIPTION, CONTENTS)
     return places / "tiny"
-
-
-def refused(done, *words, code=1):
-    """Make sure that a command failed as it should, in one line with these words."""
-    assert done.returncode == code, done.stderr
-    assert done.stdout == ""
-    assert len(done.stderr.splitlines()) == 1, done.stderr
-    for word in words:
-        assert word in done.stderr
 
 
 def opens_not(place, data, match):
@@ -374,7 +320,7 @@ def test_every_damaged_archive_is_refused_or_gives_what_was_packed(places, monke
         except Exception as error:
             raise AssertionError(f"seed {seed}: {type(error).__name__}: {error}") from error
         else:
-            found = content(shelf / "it")
+            found = contents_of(shelf / "it")
             assert {*found} == {*WHOLE}, seed
             if WAYS[seed % len(WAYS)] is not rewritten:
                 assert found == WHOLE, seed

@@ -1,67 +1,16 @@
 """Searching captions, against searches written plainly over a decoder whose answers depend on all that was said."""
 
-from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.random_decoder import FIRST_WORD, RandomDecoder, V, features_of
 
 from capgen.captioner.decoding import DecodingOptions, Guided, search
 from capgen.captioner.vocabulary import END, PAD, START, UNKNOWN
 from capgen.errors import UsageError
-
-FIRST_WORD = 4
-V = 8
-"""Four words beside the special ones."""
-
-
-class RandomDecoder:
-    """A step function with a random distribution for every image and every prefix.
-
-    Args:
-        seed: Of the distributions.
-        favoured: Added to the scores of the entries, by id.
-        echo: Added to the score of the word just said.
-    """
-
-    def __init__(self, seed, favoured=(), echo=0.0):
-        self.seed, self.favoured, self.echo = seed, dict(favoured), echo
-        self.log_probabilities = lru_cache(None)(self._log_probabilities)
-
-    def _log_probabilities(self, image, code):
-        """What may follow: ``code`` is the prefix as digits in base V, the start mark first."""
-        scores = np.random.default_rng([self.seed, image, code]).normal(scale=1.5, size=V)
-        for index, more in self.favoured.items():
-            scores[index] += more
-        scores[code % V] += self.echo
-        return scores - np.log(np.exp(scores).sum())
-
-    def begin(self, features):
-        images = features[:, 0, 0].astype(np.int64)
-        return {"context_image": images, "state_code": np.zeros(len(images), np.int64)}
-
-    def step(self, inputs):
-        words, images = inputs["words"], inputs["context_image"]  # (R,) and (N,)
-        assert words.dtype == np.int32
-        codes = inputs["state_code"] * V + words
-        rows = zip(np.repeat(images, len(words) // max(len(images), 1)).tolist(), codes.tolist(), strict=True)
-        return {
-            "log_probabilities": np.array([self.log_probabilities(*row) for row in rows]).reshape(-1, V),
-            "state_code": codes,
-        }
-
-    def after(self, image, ids):
-        """What may follow the words ``ids``, computed from the first of them on."""
-        code = START
-        for word in ids:
-            code = code * V + word
-        return self.log_probabilities(image, code)
-
-    def log_probability(self, image, ids):
-        """The whole caption's, with its end mark."""
-        return sum(self.after(image, ids[:place])[word] for place, word in enumerate((*ids, END)))
 
 
 def allowed(ids):
@@ -106,11 +55,6 @@ def plain_beam(decoder, image, options):
         )[: options.beam]
         ended += prefixes
     return best_first(decoder, image, ended, options)
-
-
-def features_of(*images):
-    """Features (N, 1, 1) that carry the images' numbers."""
-    return np.array(images, np.float32)[:, None, None]
 
 
 def found_ids(decoder, options, *images):

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from test_decoding import FIRST_WORD, RandomDecoder, V, features_of
+from support.chi_square import DRAWS, assert_as_likely
+from support.random_decoder import FIRST_WORD, RandomDecoder, V, features_of
 
 from capgen.captioner.decoding import DecodingOptions, search
 from capgen.captioner.vocabulary import END, PAD, START, UNKNOWN
 from capgen.errors import UsageError
 
 WORDS = range(FIRST_WORD, V)
-DRAWS = 4000
 
 seeds = st.integers(0, 10_000)
 searches = settings(max_examples=25, deadline=None)
@@ -98,23 +98,6 @@ def plain_beam(decoder, image, options):
 def drawn_ids(decoder, options, keys, image=0):
     """One caption for each key, all of the same image."""
     return [found[0].ids for found in search(decoder, features_of(*[image] * len(keys)), options, keys)]
-
-
-def chi_square(counts, chances, draws):
-    """Pearson's statistic and its degrees of freedom, rare outcomes together."""
-    rare = [outcome for outcome in chances if chances[outcome] * draws < 8]
-    cells = [(counts[outcome], chances[outcome] * draws) for outcome in chances if outcome not in rare]
-    together = sum(chances[outcome] for outcome in rare) * draws
-    if together >= 8:
-        cells.append((sum(counts[outcome] for outcome in rare), together))
-    return sum((found - due) ** 2 / due for found, due in cells), len(cells) - 1
-
-
-def assert_as_likely(counts, chances, draws=DRAWS):
-    assert sum(chances.values()) == pytest.approx(1)
-    assert set(counts) <= set(chances)
-    statistic, freedom = chi_square(counts, chances, draws)
-    assert statistic < freedom + 5 * math.sqrt(2 * freedom) + 5  # five standard deviations; the seed is fixed
 
 
 @st.composite

@@ -10,11 +10,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from support.commands import capgen
+from support.bundles import CONTENTS, DESCRIPTION, WHOLE, contents_of, describe, everything, sealed
+from support.commands import capgen, refused
+from support.documents import commands
 from support.paths import ROOT
-from test_bundle import CONTENTS, DESCRIPTION, describe
-from test_container import WHOLE, content, everything, refused, sealed
-from test_readme import commands
 
 from capgen.captioner import bundle, collection
 from capgen.captioner.bundle import Bundle
@@ -70,7 +69,7 @@ def test_list_as_json_has_all_of_it(mine):
     assert (shipped["name"], shipped["ships"], shipped["default"]) == ("everyday", True, True)
     assert (yours["name"], yours["ships"], yours["default"]) == ("mine", False, False)
     assert yours["place"] == str(mine)
-    assert yours["size"] == sum(map(len, content(mine).values()))
+    assert yours["size"] == sum(map(len, contents_of(mine).values()))
     assert yours["scores"] == DESCRIPTION.scores
     assert yours["fault"] is None
 
@@ -160,7 +159,7 @@ def test_what_is_exported_and_taken_in_elsewhere_is_the_same(mine, tmp_path):
     assert (done.returncode, done.stdout) == (0, "")
     elsewhere = tmp_path / "elsewhere"
     assert models("import", tmp_path / "a b/out.capgen", env={"CAPGEN_DATA_DIR": str(elsewhere)}).returncode == 0
-    assert content(elsewhere / "models/mine") == content(mine)
+    assert contents_of(elsewhere / "models/mine") == contents_of(mine)
 
 
 def test_a_packed_one_captions_as_the_folder_does(places):
@@ -206,22 +205,22 @@ def test_a_packed_one_is_taken_in_under_its_own_name(tiny, places):
     done = models("import", tiny)
     assert (done.returncode, done.stdout) == (0, "")
     assert "capgen caption --model tiny" in done.stderr
-    assert content(places / "data/models/tiny") == WHOLE
+    assert contents_of(places / "data/models/tiny") == WHOLE
 
 
 def test_a_folder_is_taken_in_under_another_name_without_what_else_is_in_it(mine):
     (mine / "notes.txt").write_text("not a part of it")
     assert models("import", mine, "--name", "copy").returncode == 0
-    assert content(mine.parent / "copy").keys() == {*CONTENTS, bundle.DESCRIPTION}
+    assert contents_of(mine.parent / "copy").keys() == {*CONTENTS, bundle.DESCRIPTION}
     assert "copy, which calls itself mine" in models("show", "copy").stdout
 
 
 def test_one_that_exists_is_replaced_only_if_asked_for(tiny, mine):
-    before = content(mine)
+    before = contents_of(mine)
     refused(models("import", tiny, "--name", "mine"), "'mine'", "--overwrite", code=2)
-    assert content(mine) == before
+    assert contents_of(mine) == before
     assert models("import", tiny, "--name", "mine", "--overwrite").returncode == 0
-    assert content(mine) == WHOLE
+    assert contents_of(mine) == WHOLE
     assert list(mine.parent.iterdir()) == [mine]
 
 
@@ -234,17 +233,17 @@ def test_something_else_is_never_replaced(tiny, places):
     (places / "data/models/photos").mkdir(parents=True)
     (places / "data/models/photos/a.jpg").write_bytes(b"precious")
     refused(models("import", tiny, "--name", "photos", "--overwrite"), "would be lost")
-    assert content(places / "data/models/photos") == {"a.jpg": b"precious"}
+    assert contents_of(places / "data/models/photos") == {"a.jpg": b"precious"}
 
 
 def test_a_link_is_replaced_and_not_what_it_leads_to(tiny, mine, tmp_path):
     mine.rename(tmp_path / "kept")
     mine.symlink_to(tmp_path / "kept")
-    before = content(tmp_path / "kept")
+    before = contents_of(tmp_path / "kept")
     collection.take(tiny, "mine", overwrite=True)
-    assert content(tmp_path / "kept") == before
+    assert contents_of(tmp_path / "kept") == before
     assert not mine.is_symlink()
-    assert content(mine) == WHOLE
+    assert contents_of(mine) == WHOLE
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "../evil", "/evil", "a/b", ".hidden", "-rf", "a b", "a\\b", "a\n", "é"])
@@ -309,7 +308,7 @@ def test_other_files_in_its_folder_stay(mine):
     done = models("remove", "mine", "--yes")
     assert done.returncode == 0
     assert "other files" in done.stderr
-    assert content(mine) == {"notes.txt": b"precious"}
+    assert contents_of(mine) == {"notes.txt": b"precious"}
     assert [found.name for found in collection.entries()] == ["everyday"]
 
 
@@ -326,11 +325,11 @@ def test_no_link_is_followed_out_of_the_folder(mine, tmp_path):
     (mine / bundle.DECODER).symlink_to(outside / bundle.DECODER)
     (mine.parent / "link").symlink_to(outside)
     (mine.parent / "nowhere").symlink_to(tmp_path / "gone")
-    before = content(outside)
+    before = contents_of(outside)
     for name in ("mine", "link", "nowhere"):
         assert collection.remove(name) is False
     assert list(mine.parent.iterdir()) == []
-    assert content(outside) == before
+    assert contents_of(outside) == before
 
 
 def test_a_description_that_lists_files_elsewhere_removes_none_of_them(mine, places):
@@ -421,7 +420,7 @@ def test_reset_with_a_name_is_wrong_usage(mine):
 
 
 def test_the_readmes_commands_run_as_they_are_typed(places):
-    for command in commands("## Captioners\n"):
+    for command in commands("README.md", "## Captioners\n"):
         done = subprocess.run(
             ["bash", "-c", command], cwd=places, env={**os.environ, "PATH": f"{COMMAND.parent}:{os.environ['PATH']}"},
             capture_output=True, text=True, check=False,

@@ -7,16 +7,11 @@ import sys
 
 import pytest
 from support.commands import here
+from support.documents import commands
 from support.drawing import COLOURS, SHAPES, draw
 from support.paths import ROOT
 
 README = (ROOT / "README.md").read_text()
-
-
-def commands(heading):
-    """Return the commands of the first block below a heading."""
-    block = re.search(rf"{re.escape(heading)}.*?```sh\n(.*?)```", README, re.DOTALL).group(1)
-    return [line.split("  #")[0].strip() for line in block.splitlines() if line.strip()]
 
 
 def run(command, cwd, env):
@@ -31,14 +26,14 @@ def environment(places, monkeypatch):
     return {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
 
 
-@pytest.mark.parametrize("command", commands("## Caption\n"))
+@pytest.mark.parametrize("command", commands("README.md", "## Caption\n"))
 def test_a_caption_command_captions(command, environment):
     done = run(command, ROOT, environment)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip()
 
 
-@pytest.mark.parametrize("command", commands("## A photo library"))
+@pytest.mark.parametrize("command", commands("README.md", "## A photo library"))
 def test_a_library_command_leaves_every_photograph_with_a_status(command, environment, tmp_path):
     shutil.copytree(ROOT / "examples", tmp_path / "photos")
     done = run(command, tmp_path, environment)
@@ -72,7 +67,7 @@ def test_the_whole_path_runs_on_a_small_data_set_in_flickr8ks_layout(environment
             draw(source / f"images/{index}.jpg", colour, shape, index)
             tokens += [f"{index}.jpg#{number}\tA {colour} {shape} on a pale ground .\n" for number in range(5)]
     (source / "Flickr8k.token.txt").write_text("".join(tokens))
-    path = commands("<!-- whole path -->")
+    path = commands("README.md", "<!-- whole path -->")
     assert [command.split()[1] for command in path] == ["prepare", "train", "evaluate", "caption"]
     for command in path:
         done = run(command, project, environment)

@@ -45,3 +45,12 @@ def capgen(*arguments, env=None, cwd=None):
         cwd=cwd,
         check=False,
     )
+
+
+def refused(done, *words, code=1):
+    """Make sure that a command failed as it should, in one line with these words."""
+    assert done.returncode == code, done.stderr
+    assert done.stdout == ""
+    assert len(done.stderr.splitlines()) == 1, done.stderr
+    for word in words:
+        assert word in done.stderr

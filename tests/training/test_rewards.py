@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_decoding import FIRST_WORD, RandomDecoder, V, features_of
-from test_sampling import assert_as_likely
+from support.chi_square import assert_as_likely
+from support.random_decoder import FIRST_WORD, RandomDecoder, V, features_of
 
 from capgen.captioner.constraints import Wording
 from capgen.captioner.decoding import DecodingOptions
@@ -103,7 +103,7 @@ def made(tmp_path):
             PreparedPicture(f"{index}.png", f"p{index}", "train", tuple(captions)) for index, captions in enumerate(CAPTIONS)
         ]
         options = DecodingOptions(beam=1, count=COUNT, maximum_words=LONGEST, temperature=0.7)
-        decoder = RandomDecoder(5, favoured={END: ending, **dict(favoured)})
+        decoder = RandomDecoder(5, favoured={END: ending, **dict(favoured)}, vocabulary_size=len(vocabulary))
         return SelfCritical(pictures, features, Wording(vocabulary, names), decoder, options, distinct)
 
     return make
@@ -189,9 +189,6 @@ def test_the_same_seed_draws_the_same_in_any_batch(made):
 
 
 def test_slots_are_judged_by_what_they_are_filled_with(made, monkeypatch):
-    import test_decoding
-
-    monkeypatch.setattr(test_decoding, "V", len(SPECIAL) + 6)
     names = VisualWords(
         [VisualWord("dog", "dogs", "animal", "count", (0,)), VisualWord("cat", "cats", "animal", "count", (1,))]
     )
