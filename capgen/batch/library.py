@@ -22,6 +22,7 @@ from capgen.outputs.destination import Destination
 from capgen.outputs.manifest import Manifest, Record, key, whose
 from capgen.outputs.stream import Stream
 from capgen.storage.hashing import caption_hash, hash64
+from capgen.storage.locations import Location
 
 _CLOSING = ",.;:!?)]}'\"…"
 """What follows a word without a space."""
@@ -94,11 +95,12 @@ class Library:
     def claimed(self, found: Found) -> str | None:
         """Tell which picture that came before wants the same file, of those that arrive one by one; ``None`` for none."""
         for destination in self._request.destinations:
-            place = destination.place(found.path, found.root).absolute()
-            owner = self._claims.setdefault(place, found.path)
-            if owner != found.path and not owner.exists():
-                owner = self._claims[place] = found.path
-            if owner != found.path:
+            place = destination.place(*found.local()).absolute()
+            path, _ = found.local()
+            owner = self._claims.setdefault(place, path)
+            if owner != path and not owner.exists():
+                owner = self._claims[place] = path
+            if owner != path:
                 return f"{owner} has {place} for its caption"
         return None
 
@@ -107,7 +109,7 @@ class Library:
         for one in found:
             places, reasons = [], []
             for destination in self._request.destinations:
-                place = destination.place(one.path, one.root)
+                place = destination.place(*one.local())
                 try:
                     reason = self._settled(destination, place)
                 except StorageError as error:
@@ -149,7 +151,7 @@ class Library:
                 return None
             reasons.append(reason)
         for destination in self._request.destinations:
-            place = destination.place(found.path, found.root)
+            place = destination.place(*found.local())
             try:
                 reason = self._settled(destination, place)
             except StorageError as error:
@@ -179,7 +181,7 @@ class Library:
     def _written(self, found: Found, result: Result) -> Result:
         places, failures, reasons = [], [], []
         for destination in self._request.destinations:
-            place = destination.place(found.path, found.root)
+            place = destination.place(*found.local())
             try:
                 reason = self._write(destination, place, result.caption or "")
             except StorageError as error:
@@ -236,7 +238,7 @@ def check(listing: Listing, destinations: Sequence[Destination], outputs: Sequen
         raise UsageError(f"{taken[0]} is one of the photographs; choose another file to write to")
     for destination in destinations:
         for found in listing:
-            place = destination.place(found.path, found.root)
+            place = destination.place(*found.local())
             if place != found.path:  # else it goes into the picture
                 written.append(_short(place))
     values, counts = np.unique(np.array(written, np.uint64), return_counts=True)
@@ -250,17 +252,17 @@ def _foremost(reasons: Sequence[str]) -> str:
     return policy.CHANGED if policy.CHANGED in reasons else reasons[-1]
 
 
-def _short(place: Path) -> int:
-    return hash64(place.absolute())
+def _short(place: Location) -> int:
+    return hash64(place.absolute() if isinstance(place, Path) else place)
 
 
 def _collisions(listing: Listing, destinations: Sequence[Destination], twice: set[int]) -> str:
     """Say which pictures want the same file, or one that is there for something else."""
-    wanting: dict[int, list[Path]] = {}
+    wanting: dict[int, list[Location]] = {}
     files: dict[int, Path] = {}
     for destination in destinations:
         for found in listing:
-            place = destination.place(found.path, found.root)
+            place = destination.place(*found.local())
             short = _short(place)
             if place != found.path and short in twice and (short in wanting or len(wanting) < _SHOWN):
                 wanting.setdefault(short, []).append(found.path)

@@ -19,7 +19,7 @@ from capgen.captioner.results import Caption, Likelihood, Result
 from capgen.captioner.vocabulary import words
 from capgen.errors import ImageError
 from capgen.images import Source
-from capgen.storage.locations import located
+from capgen.storage.locations import Url, located
 from capgen.storage.pipeline import map_ahead
 
 BATCH = 16
@@ -240,7 +240,7 @@ def _captioned(model: Model, sources: Sequence[Item], writing: "_Writing") -> li
         if isinstance(entry, Result):
             results.append(entry)
             continue
-        path = located(os.fspath(source)) if isinstance(source, (str, os.PathLike)) else None
+        path = located(source) if isinstance(source, (str, os.PathLike, Url)) else None
         if isinstance(entry, ImageError):
             results.append(Result(path, entry.status, reason=str(entry)))
         else:

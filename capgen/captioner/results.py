@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from capgen.captioner.vocabulary import words
+from capgen.storage.locations import Location
 
 if TYPE_CHECKING:
     import numpy as np
@@ -100,7 +101,7 @@ class Result:
         written: The files that its caption was written to.
     """
 
-    path: Path | None
+    path: Location | None
     status: str
     captions: tuple[Caption, ...] = ()
     reason: str = ""

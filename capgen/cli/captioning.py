@@ -28,7 +28,7 @@ from capgen.outputs.destination import Destination
 from capgen.outputs.manifest import Manifest
 from capgen.outputs.stream import OutputFile, OutputLook, Standard, Stream
 from capgen.storage import files
-from capgen.storage.locations import Url, is_url, located
+from capgen.storage.locations import Location, Url, is_url, located
 
 if TYPE_CHECKING:
     from capgen.batch.engines.ray import Cluster
@@ -264,7 +264,7 @@ def _check_watch(wanted: Wanted) -> None:
         raise UsageError("--watch goes on for ever and --dry-run does nothing; choose one")
 
 
-def _check_places(wanted: Wanted, paths: Iterable[Path]) -> None:
+def _check_places(wanted: Wanted, paths: Iterable[Location]) -> None:
     """Make sure that captions which belong beside or into pictures can be put there."""
     afar = (path for path in paths if isinstance(path, Url) or is_archive(path)) if wanted.destinations else iter(())
     if (first := next(afar, None)) is not None:

@@ -20,6 +20,7 @@ import numpy as np
 from capgen.errors import ImageError
 from capgen.images.formats import JPEG, container, looks_like_picture
 from capgen.storage import locations
+from capgen.storage.locations import Url, located
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -54,8 +55,8 @@ class Readable(Protocol):
         """Return all bytes from the present position to the end."""
 
 
-Source: TypeAlias = "str | os.PathLike[str] | bytes | bytearray | memoryview | Readable | Image | np.ndarray"
-"""What a picture can be: a file's path or its bytes, an open file, a Pillow image or an array."""
+Source: TypeAlias = "str | os.PathLike[str] | Url | bytes | bytearray | memoryview | Readable | Image | np.ndarray"
+"""What a picture can be: a file's path, URL or bytes, an open file, a Pillow image or an array."""
 
 
 def read(source: Source, preprocessing: Preprocessing) -> np.ndarray:
@@ -179,24 +180,24 @@ def _decoder(data: bytes, size: int) -> "Image":
     return image
 
 
-def _bytes_of(source: "str | os.PathLike[str] | bytes | bytearray | memoryview | Readable") -> bytes:
+def _bytes_of(source: "str | os.PathLike[str] | Url | bytes | bytearray | memoryview | Readable") -> bytes:
     if isinstance(source, (bytes, bytearray, memoryview)):
         return bytes(source)
-    if isinstance(source, (str, os.PathLike)):
+    if isinstance(source, (str, os.PathLike, Url)):
         return contents(source)
     if hasattr(source, "read"):
         return _stream_bytes(source)
     raise TypeError(f"a path, bytes, binary file, Pillow image or array can be a picture, not {type(source).__name__}")
 
 
-def contents(path: str | os.PathLike[str]) -> bytes:
+def contents(source: str | os.PathLike[str] | Url) -> bytes:
     """Read a whole picture file, local or at a URL.
 
     Raises:
         ImageError: Why it cannot be read, with its status.
     """
-    text = os.fspath(path)
-    return locations.contents(text, MAX_BYTES) if locations.is_url(text) else _file_bytes(Path(text))
+    location = located(source)
+    return locations.contents(location.text, MAX_BYTES) if isinstance(location, Url) else _file_bytes(location)
 
 
 def _stream_bytes(stream: Readable) -> bytes:

@@ -27,7 +27,7 @@ class Listing:
         self._count, self.archives = 0, False
         for one in found:
             self.archives = self.archives or is_archive(one.path)
-            self._file.write(fsencode(one.path) + b"\0" + fsencode(one.root) + b"\0")
+            self._file.write(fsencode(str(one.path)) + b"\0" + fsencode(str(one.root)) + b"\0")
             self._count += 1
 
     def __len__(self) -> int:

@@ -21,7 +21,7 @@ from capgen.images.formats import begins_like_picture
 from capgen.inputs.braces import expanded
 from capgen.storage import locations
 from capgen.storage.hashing import HashSet, hash64
-from capgen.storage.locations import Url
+from capgen.storage.locations import Location, Url
 
 _CHUNK = 65536
 """Bytes of a list read at once, at most."""
@@ -39,18 +39,31 @@ class Found:
 
     Attributes:
         path: As it was given, or found.
-        root: The folder that folders of results mirror: ``path.relative_to(root)`` is the file's place in it.
+        root: The folder that folders of results mirror: ``relative_path`` leads from it to the file.
     """
 
-    path: Path
-    root: Path
+    path: Location
+    root: Location
 
     @property
-    def place(self) -> str:
+    def relative_path(self) -> str:
         """The path from ``root``, with ``/`` on every system."""
-        if isinstance(self.path, Url):
-            return str(self.path).removeprefix(str(self.root)).lstrip("/")
-        return self.path.relative_to(self.root).as_posix()
+        match self.path, self.root:
+            case Url(), Url():
+                return self.path.relative_to(self.root)
+            case Path(), Path():
+                return self.path.relative_to(self.root).as_posix()
+        raise TypeError(f"{self.path} and {self.root} must be two paths or two URLs")
+
+    def local(self) -> tuple[Path, Path]:
+        """Return ``path`` and ``root``, for what is only possible with files of this machine.
+
+        Raises:
+            UsageError: The file is at a URL.
+        """
+        if isinstance(self.path, Path) and isinstance(self.root, Path):
+            return self.path, self.root
+        raise UsageError(f"{self.path} is not a file of this machine; write its caption with --output")
 
 
 @dataclass(frozen=True)
@@ -132,7 +145,7 @@ class Selection:
             shown = self.hidden or not any(name.startswith(".") for name in names)
             wanted = Path(place).suffix.lower() in formats.SUFFIXES and self._is_taken(place, None)
             if shown and wanted and not any(_matches_any(self.exclude, folder) for folder in folders):
-                yield Found(Url(locations.place_in(str(url), place)), url)
+                yield Found(url / place, url)
 
     def _expanded(self, pattern: str) -> Iterator[Found]:
         """Find the pictures that match a pattern, looked for as in a folder, from its last part without wildcards on."""
@@ -215,7 +228,7 @@ class Selection:
         if self.shard is None:
             return True
         number, count = self.shard
-        return hash64(found.place) % count == number - 1
+        return hash64(found.relative_path) % count == number - 1
 
 
 def read_list(stream: BinaryIO, *, nul: bool) -> Iterator[str]:

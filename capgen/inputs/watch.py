@@ -2,9 +2,9 @@
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
 
 from capgen.inputs.selection import Found
+from capgen.storage.locations import Location, Url
 
 INTERVAL = 1.0
 """Seconds between two looks; a file that has not changed from one look to the next is taken to be whole."""
@@ -22,8 +22,8 @@ class Arrivals:
     def __init__(self, look: Callable[[], Iterable[Found]]) -> None:
         """Know of nothing yet."""
         self._look = look
-        self._last: dict[Path, State] = {}
-        self._done: dict[Path, State] = {}
+        self._last: dict[Location, State] = {}
+        self._done: dict[Location, State] = {}
 
     def new(self) -> Iterator[Found]:
         """Look once; yield what is new or changed, and as it was at the last look."""
@@ -39,7 +39,7 @@ class Arrivals:
         self._last = states
         self._done = {path: state for path, state in self._done.items() if path in states}
 
-    def settle(self, path: Path) -> None:
+    def settle(self, path: Location) -> None:
         """Take a file as it is now for given out."""
         state = _state(path)
         if state is not None:
@@ -54,8 +54,10 @@ class Arrivals:
             time.sleep(INTERVAL)
 
 
-def _state(path: Path) -> State | None:
+def _state(path: Location) -> State | None:
     """Tell a file's state: whatever writes to it changes size or times."""
+    if isinstance(path, Url):
+        return None
     try:
         status = path.stat()
     except (OSError, ValueError):

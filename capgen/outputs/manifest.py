@@ -15,7 +15,7 @@ from pathlib import Path
 
 from capgen.errors import StorageError
 from capgen.storage import files, paths
-from capgen.storage.locations import Url
+from capgen.storage.locations import Location, Url
 
 NAME = "manifest.sqlite3"
 
@@ -111,9 +111,11 @@ class Manifest:
         return StorageError(f"cannot use {self._path} ({error}); {advice}")
 
 
-def key(place: Path, item: Path | None = None) -> bytes:
+def key(place: Location, item: Location | None = None) -> bytes:
     """Name a place: a file, by whatever link it is reached, or the line of ``item`` in a file."""
     parts = [
-        os.fsencode(part if isinstance(part, Url) else os.path.realpath(part)) for part in (place, item) if part is not None
+        os.fsencode(part.text if isinstance(part, Url) else os.path.realpath(part))
+        for part in (place, item)
+        if part is not None
     ]
     return b"\0".join(parts)

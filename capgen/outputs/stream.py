@@ -15,7 +15,7 @@ from capgen.outputs import Format, policy
 from capgen.outputs.manifest import Manifest, Record, key, whose
 from capgen.storage import files
 from capgen.storage.hashing import caption_hash, hash64
-from capgen.storage.locations import located
+from capgen.storage.locations import Location, located
 
 Known = tuple[str, str, int]
 """Hash of a caption in a file, the caption itself if it may be added to, and the number of its records."""
@@ -30,7 +30,7 @@ class Stream(Protocol):
 
     place: Path | None
 
-    def settled(self, path: Path) -> str | None:
+    def settled(self, path: Location) -> str | None:
         """Tell why a picture needs no line, or ``None`` if it does."""
         ...
 
@@ -59,7 +59,7 @@ class Standard:
         if form.header and header:
             self._put([form.header])
 
-    def settled(self, path: Path) -> str | None:
+    def settled(self, path: Location) -> str | None:
         """See ``Stream``: nothing is known of earlier runs."""
         return None
 
@@ -110,7 +110,7 @@ class OutputLook:
         if self._path.exists():
             self._read()
 
-    def settled(self, path: Path) -> str | None:
+    def settled(self, path: Location) -> str | None:
         """See ``Stream``."""
         known = self._known.get(hash64(path))
         current = known[0] if known else None

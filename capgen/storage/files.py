@@ -19,6 +19,7 @@ _REASONS = {
     errno.EROFS: "the file system is read-only; choose another place",
     errno.EACCES: "permission denied; choose another place or change its permissions",
     errno.EPERM: "permission denied; choose another place or change its permissions",
+    errno.ENOENT: "its folder is gone",
     errno.ENOTDIR: "a part of its path is a file, not a folder",
     errno.EEXIST: "a part of its path is a file, not a folder",
     errno.EISDIR: "it is a folder",
@@ -33,17 +34,25 @@ def storage_error(path: Path | str, error: OSError) -> StorageError:
     return StorageError(f"cannot write {path}: {reason}")
 
 
-def write_with(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    """Let ``write`` fill a temporary file beside ``path``, then put it in place in one step.
+def write_with(path: Path, write: Callable[[BinaryIO], object], *, make_folders: bool = True) -> None:
+    """Let ``write`` fill a temporary file beside ``path``, then rename it to ``path``.
 
     The data is on the disk before the name appears (fsync, then rename), so a reader sees the old file or the new one.
 
+    Args:
+        path: The file to write; one that exists is replaced.
+        write: Called with the temporary file, open for writing.
+        make_folders: Create the folders above ``path`` that are missing. Without this no folder is ever created, so that a
+            file which belongs beside another is not written into a new, empty folder when a disk has been unmounted.
+
     Raises:
-        StorageError: The file cannot be written; nothing is left behind.
+        StorageError: The file cannot be written, or its folder is missing and ``make_folders`` is false. What was there
+            before is unchanged, and no temporary file is left behind.
     """
     temporary = None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        if make_folders:
+            path.parent.mkdir(parents=True, exist_ok=True)
         descriptor, temporary = _temporary(path)
         with os.fdopen(descriptor, "wb") as file:
             write(file)
@@ -78,14 +87,14 @@ def _temporary(path: Path) -> tuple[int, str]:
     return tempfile.mkstemp(prefix=f".{path.name[:60]}.", suffix=".part", dir=path.parent)
 
 
-def write_bytes(path: Path, data: bytes) -> None:
-    """Write ``data`` to ``path``, whole or not at all."""
-    write_with(path, lambda file: file.write(data))
+def write_bytes(path: Path, data: bytes, *, make_folders: bool = True) -> None:
+    """Write ``data`` to ``path``, whole or not at all; ``make_folders`` and errors as in ``write_with``."""
+    write_with(path, lambda file: file.write(data), make_folders=make_folders)
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write ``text`` to ``path`` as UTF-8, whole or not at all."""
-    write_bytes(path, text.encode())
+def write_text(path: Path, text: str, *, make_folders: bool = True) -> None:
+    """Write ``text`` to ``path`` as UTF-8, whole or not at all; ``make_folders`` and errors as in ``write_with``."""
+    write_bytes(path, text.encode(), make_folders=make_folders)
 
 
 def write_json(path: Path, value: Any) -> None:

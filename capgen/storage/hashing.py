@@ -1,13 +1,14 @@
 """Hashes that stand for texts: short ones for paths of which there may be millions, longer ones for captions."""
 
 import hashlib
-import os
 from array import array
 
+from capgen.storage.locations import Location
 
-def hash64(text: str | os.PathLike[str]) -> int:
-    """Return 8 bytes of BLAKE2b of a text or a path, as a number from 0 to 2**64 - 1."""
-    encoded = os.fspath(text).encode("utf-8", "surrogatepass")  # what is not UTF-8 is lone surrogates in a path
+
+def hash64(text: str | Location) -> int:
+    """Return 8 bytes of BLAKE2b of a text, a path or a URL, as a number from 0 to 2**64 - 1."""
+    encoded = str(text).encode("utf-8", "surrogatepass")  # what is not UTF-8 is lone surrogates in a path
     return int.from_bytes(hashlib.blake2b(encoded, digest_size=8).digest(), "big")
 
 

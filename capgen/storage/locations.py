@@ -3,12 +3,14 @@
 What goes wrong on the way is an ``ImageError`` of a picture and a ``StorageError`` of a place to write to, in one line.
 """
 
+import os
 import re
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path, PosixPath
-from typing import Any, BinaryIO, cast
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any, BinaryIO, TypeAlias, cast
 
 from capgen.errors import CapgenError, ImageError, StorageError, UsageError
 from capgen.storage import files
@@ -17,59 +19,76 @@ _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 _WEB = ("http", "https")
 
 
-class Url(PosixPath):
-    """A URL where paths are used: as a path it leads nowhere, and its text stays as it was given, ``//`` included."""
+@dataclass(frozen=True, slots=True)
+class Url:
+    """The address of a file or a folder elsewhere, such as ``s3://bucket/a.jpg``.
 
-    _text: str
+    A URL is not a ``Path``, and deliberately not an ``os.PathLike`` either: ``Path(url)`` would merge its slashes and
+    ``open(url)`` would look for a file of that name here. ``str(url)`` is the text exactly as it was given.
 
-    def __new__(cls, text: str) -> "Url":
-        """Keep the text beside the parts that ``Path`` makes of it."""
-        self = super().__new__(cls, text)
-        self._text = text
-        return self
+    Attributes:
+        text: The URL, unchanged; two URLs are equal if their texts are.
+    """
+
+    text: str
 
     def __str__(self) -> str:
-        """Return the URL."""
-        return self._text
+        return self.text
 
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Url) and other._text == self._text
-
-    def __hash__(self) -> int:
-        return hash(self._text)
-
-    def __reduce__(self) -> tuple[type["Url"], tuple[str]]:
-        return Url, (self._text,)
+    def __truediv__(self, name: str) -> "Url":
+        """Return the URL of ``name``, a relative path with ``/`` between its parts, below this one."""
+        return Url(f"{self.address.rstrip('/')}/{name.lstrip('/')}")
 
     @property
     def name(self) -> str:
-        """The last part, on the web without what is asked of it after ``?``."""
-        text = re.split("[?#]", self._text, maxsplit=1)[0] if _protocol(self._text) in _WEB else self._text
-        return text.rstrip("/").rpartition("/")[2]
+        """The last part of the path; the query and the fragment of a web address do not belong to it."""
+        return self.address.rstrip("/").rpartition("/")[2]
+
+    @property
+    def suffix(self) -> str:
+        """The ending of the name with its dot, or an empty text if there is none."""
+        return PurePosixPath(self.name).suffix
+
+    @property
+    def stem(self) -> str:
+        """The name without its ending."""
+        return PurePosixPath(self.name).stem
 
     @property
     def parent(self) -> "Url":
-        """The URL up to its last part, without the slash."""
-        return Url(self._text.rstrip("/").rpartition("/")[0])
+        """The URL without its last part and without the slash before that."""
+        return Url(self.address.rstrip("/").rpartition("/")[0])
 
-    def absolute(self) -> "Url":
-        """Return itself."""
-        return self
+    def relative_to(self, root: "Url") -> str:
+        """Return the path from ``root`` to this URL; the whole text if it does not lie below ``root``."""
+        return self.text.removeprefix(root.address).lstrip("/")
+
+    @property
+    def address(self) -> str:
+        """The text up to the query; only web addresses have one, as a key of an object store may contain ``?``."""
+        return re.split("[?#]", self.text, maxsplit=1)[0] if _protocol(self.text) in _WEB else self.text
+
+
+Location: TypeAlias = Path | Url
+"""Where an image or a result is: a path of this machine's file system, or a URL."""
 
 
 def is_url(text: str) -> bool:
-    """Tell a URL from a path."""
+    """Return whether a text is a URL, and not a path."""
     return _URL.match(text) is not None
 
 
-def located(text: str) -> Path:
-    """Return a path, or a ``Url`` if it is one."""
+def located(source: str | os.PathLike[str] | Url) -> Location:
+    """Return the location that a text names: a ``Url`` if it is one, else a ``Path``. A ``Url`` is returned as it is."""
+    if isinstance(source, Url):
+        return source
+    text = os.fspath(source)
     return Url(text) if is_url(text) else Path(text)
 
 
-def place_in(folder: str, name: str) -> str:
-    """Return the place of a file in a folder, given as a path or a URL."""
-    return f"{folder.rstrip('/')}/{name}" if is_url(folder) else str(Path(folder) / name)
+def join(folder: str, name: str) -> str:
+    """Return the path or the URL of the file called ``name`` in a folder, which is given as a path or as a URL."""
+    return str(Url(folder) / name) if is_url(folder) else str(Path(folder) / name)
 
 
 @contextmanager

@@ -384,7 +384,7 @@ def test_the_root_of_a_named_file_is_the_current_folder_or_its_own(tree):
 def test_every_path_has_a_place_in_its_root(tree, monkeypatch):
     monkeypatch.chdir(tree("in/a.jpg", "in/sub/b.jpg", "c.jpg") / "in")
     arguments = (".", "../c.jpg", "sub/none.jpg", "../*", "..", "/none/x.jpg")
-    places = [entry.place for entry in Selection(recursive=True).find(arguments)]
+    places = [entry.relative_path for entry in Selection(recursive=True).find(arguments)]
     assert places == ["a.jpg", "sub/b.jpg", "c.jpg", "sub/none.jpg", "x.jpg"]
 
 

@@ -54,6 +54,30 @@ def test_a_file_is_written_with_the_folders_above_it(tmp_path):
     assert (tmp_path / "a/b/c.bin").read_bytes() == b"\x00\xff"
 
 
+@pytest.mark.parametrize(
+    "write", [files.write_bytes, lambda path, data, **options: files.write_text(path, data.decode(), **options)]
+)
+def test_a_missing_folder_is_an_error_where_none_may_be_made(tmp_path, write):
+    with pytest.raises(StorageError, match=r"cannot write .*a\.txt: its folder is gone"):
+        write(tmp_path / "gone/a.txt", b"a caption", make_folders=False)
+    assert names(tmp_path) == []
+    write(tmp_path / "a.txt", b"a caption", make_folders=False)
+    assert (tmp_path / "a.txt").read_bytes() == b"a caption"
+
+
+def test_a_folder_that_goes_away_while_a_file_is_written_is_not_made_anew(tmp_path):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+
+    def write(file):
+        file.write(b"a caption")
+        folder.rename(tmp_path / "moved")
+
+    with pytest.raises(StorageError, match="its folder is gone"):
+        files.write_with(folder / "a.txt", write, make_folders=False)
+    assert names(tmp_path) == ["moved"]
+
+
 def test_a_file_that_exists_is_replaced(tmp_path):
     (tmp_path / "file").write_text("a long old text")
     files.write_text(tmp_path / "file", "né\n")

@@ -2,6 +2,7 @@
 
 import functools
 import json
+import os
 import pickle
 import shutil
 import threading
@@ -16,6 +17,7 @@ from capgen.errors import ImageError, UsageError
 from capgen.inputs.braces import expanded
 from capgen.inputs.selection import Found, Selection
 from capgen.storage import locations
+from capgen.storage.hashing import hash64
 from capgen.storage.locations import Url, located
 
 
@@ -137,7 +139,67 @@ def test_a_url_stays_as_it_was_given(text):
 
 def test_a_url_has_the_ending_of_its_file():
     assert located("https://host/data.TAR?token=a/b.c").suffix == ".TAR"
+    assert located("https://host/data.TAR?token=a/b.c").stem == "data"
     assert located("s3://bucket/what?.jpg").name == "what?.jpg"
+    assert located("s3://bucket/folder/").suffix == ""
+
+
+@pytest.mark.parametrize(
+    ("folder", "name", "joined"),
+    [
+        ("s3://bucket/in", "a.jpg", "s3://bucket/in/a.jpg"),
+        ("s3://bucket/in/", "sub/a.jpg", "s3://bucket/in/sub/a.jpg"),
+        ("s3://bucket/in//", "/a.jpg", "s3://bucket/in/a.jpg"),
+        ("s3://bucket/what?", "a.jpg", "s3://bucket/what?/a.jpg"),
+        ("https://host/in/?token=a/b#c", "a.jpg", "https://host/in/a.jpg"),
+    ],
+)
+def test_a_name_is_joined_to_a_url_with_one_slash(folder, name, joined):
+    assert Url(folder) / name == Url(joined)
+    assert locations.join(folder, name) == joined
+
+
+@pytest.mark.parametrize(
+    ("text", "parent"),
+    [
+        ("s3://bucket/a/b.jpg", "s3://bucket/a"),
+        ("s3://bucket/a/", "s3://bucket"),
+        ("https://host/in/a.jpg?of=http://other/b#c", "https://host/in"),
+    ],
+)
+def test_the_parent_of_a_url_is_its_folder(text, parent):
+    assert Url(text).parent == Url(parent)
+
+
+def test_the_path_from_a_folder_elsewhere_to_a_file_in_it():
+    assert Url("s3://bucket/in/sub/a.jpg").relative_to(Url("s3://bucket/in/")) == "sub/a.jpg"
+    assert Url("https://host/in/a.jpg?of=b/c").relative_to(Url("https://host/in")) == "a.jpg?of=b/c"
+    assert Found(Url("s3://bucket/in/a.jpg"), Url("s3://bucket/in")).relative_path == "a.jpg"
+
+
+def test_a_url_is_no_path_and_cannot_be_mistaken_for_one():
+    url = Url("s3://bucket/a.jpg")
+    with pytest.raises(TypeError):
+        Path(url)
+    with pytest.raises(TypeError):
+        os.fspath(url)
+    assert not isinstance(url, os.PathLike)
+
+
+def test_what_is_located_already_stays_as_it_is():
+    assert located(Url("s3://bucket//a.jpg")) == Url("s3://bucket//a.jpg")
+    assert located(Path("s3:/bucket/a.jpg")) == Path("s3:/bucket/a.jpg")
+
+
+def test_a_file_at_a_url_has_no_local_path():
+    with pytest.raises(UsageError, match=r"s3://bucket/a\.jpg is not a file of this machine"):
+        Found(Url("s3://bucket/a.jpg"), Url("s3://bucket")).local()
+    assert Found(Path("in/a.jpg"), Path("in")).local() == (Path("in/a.jpg"), Path("in"))
+
+
+def test_the_hash_of_a_location_is_that_of_its_text():
+    assert hash64(Url("s3://bucket//a.jpg")) == hash64("s3://bucket//a.jpg")
+    assert hash64(Path("in/a.jpg")) == hash64("in/a.jpg")
 
 
 @pytest.mark.parametrize("text", ["photos/a.jpg", "/photos//a.jpg", "C:/a.jpg", "s3:/bucket/a.jpg", "://a"])
@@ -219,7 +281,7 @@ def test_patterns_choose_in_a_folder_on_s3(store):
     chosen = Selection(recursive=True, exclude=("deep",), include=("*.png",)).find(["s3://photos/in/"])
     assert list(chosen) == [Found(Url("s3://photos/in/a.png"), Url("s3://photos/in/"))]
     everything = Selection(recursive=True).find(["s3://photos/in"])
-    assert [found.place for found in everything] == ["a.png", "b.jpg", "c.webp", "deep/d.png"]
+    assert [found.relative_path for found in everything] == ["a.png", "b.jpg", "c.webp", "deep/d.png"]
 
 
 def test_a_file_of_lines_goes_on_with_urls(caption, store, tmp_path):

@@ -21,7 +21,7 @@ from capgen.captioner.decoding import DecodingOptions
 from capgen.captioner.results import Result
 from capgen.errors import UsageError
 from capgen.inputs.archives import Task
-from capgen.storage.locations import Url, located
+from capgen.storage.locations import Location, Url, located
 
 WINDOW = 100_000
 """Pictures handed to Ray at once, so that any number of them takes the same memory."""
@@ -50,13 +50,13 @@ class ClusteredCaptioner:
         """
         iterator = iter(sources)
         while window := list(islice(iterator, WINDOW)):
-            paths: list[str | os.PathLike[str]] = []
+            paths: list[str | os.PathLike[str] | Url] = []
             for source in window:
-                if isinstance(source, (str, os.PathLike)):
+                if isinstance(source, (str, os.PathLike, Url)):
                     paths.append(source)
                 elif not isinstance(source, Result):
                     raise UsageError("workers elsewhere can only be given files")
-            places = [os.fsencode(path if isinstance(path, Url) else os.path.abspath(path)) for path in paths]  # noqa: PTH100
+            places = [_anywhere(located(path)) for path in paths]
             found = self._cluster.map(CaptionWork, (self._packed, options or self._options), places) if places else iter(())
             for source in window:
                 if isinstance(source, Result):
@@ -81,6 +81,11 @@ class ClusteredCaptioner:
         iterator = iter(tasks)
         while window := list(islice(iterator, WINDOW // BLOCK)):
             yield from self._cluster.map(ShardWork, (self._packed, target, os.getcwd()), window, block=1)  # noqa: PTH109
+
+
+def _anywhere(location: Location) -> bytes:
+    """Return the bytes of a URL or of an absolute path, which mean the same in any folder that a worker runs in."""
+    return os.fsencode(location.text if isinstance(location, Url) else os.path.abspath(location))  # noqa: PTH100
 
 
 _NOT_NEEDED = (bundle.WEIGHTS, bundle.MODEL_CARD)

@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from itertools import count, islice
-from pathlib import Path
 from typing import Any
 
 from capgen.batch.library import Request
@@ -20,6 +19,7 @@ from capgen.outputs.shards import FORMATS
 from capgen.outputs.shards.parquet import utf8
 from capgen.storage import locations
 from capgen.storage.hashing import HashSet, hash64
+from capgen.storage.locations import Location
 
 STATS = "_stats.json"
 """What follows a shard's name in the name of its statistics, which say that it is done."""
@@ -102,15 +102,15 @@ class Target:
 
     def place(self, shard: str) -> str:
         """Return the path or URL of a shard."""
-        return locations.place_in(self.folder, shard + FORMATS[self.form].ending)
+        return locations.join(self.folder, shard + FORMATS[self.form].ending)
 
     def stats_place(self, shard: str) -> str:
         """Return the path or URL of its statistics."""
-        return locations.place_in(self.folder, shard + STATS)
+        return locations.join(self.folder, shard + STATS)
 
     def mark_place(self, shard: str) -> str:
         """Return the path or URL of the mark that it is being written."""
-        return locations.place_in(self.folder, shard + MARK)
+        return locations.join(self.folder, shard + MARK)
 
     def done(self, shard: str, present: Iterable[str] | None = None, source: str | None = None) -> bool:
         """Tell whether a shard is there, whole, and made in this way.
@@ -188,7 +188,7 @@ class Plan:
     ) -> None:
         """Find out what is there."""
         self._part = part
-        self._size, self._archives = size, dict[str, Path]()
+        self._size, self._archives = size, dict[str, Location]()
         self.done: list[str] = []
         self.settled = 0
         self._files = Listing(self._split(found))

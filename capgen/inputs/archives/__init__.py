@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import BinaryIO, TypeAlias
 
 from capgen import images
@@ -13,7 +12,7 @@ from capgen.inputs.selection import ARCHIVES, Found
 from capgen.inputs.spool import Hold
 from capgen.storage import locations
 from capgen.storage.hashing import HashSet, hash64
-from capgen.storage.locations import Url, located
+from capgen.storage.locations import Location, Url, located
 
 Entry: TypeAlias = "tuple[str, bytes | ImageError]"
 """What a reader of archives gives: a picture's name, and its bytes or why there are none."""
@@ -29,7 +28,9 @@ class Picture:
         release: Called when they are no longer needed.
     """
 
-    def __init__(self, path: Path, key: str, read: Callable[[], bytes], release: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self, path: Location, key: str, read: Callable[[], bytes], release: Callable[[], None] = lambda: None
+    ) -> None:
         """Read nothing yet."""
         self.path, self.key, self.read, self.release = path, key, read, release
 
@@ -57,12 +58,12 @@ class Task:
             yield Picture(path, path.name, lambda path=path: images.contents(path))  # type: ignore[misc]
 
 
-def is_archive(path: Path) -> bool:
+def is_archive(path: Location) -> bool:
     """Tell a file that holds pictures by its ending."""
     return path.suffix.lower() in ARCHIVES
 
 
-def pictures(found: Iterable[Found]) -> Iterator[tuple[Found, "Picture | Result | Path"]]:
+def pictures(found: Iterable[Found]) -> Iterator[tuple[Found, "Picture | Result | Location"]]:
     """Put the pictures that are in archives in the archives' places."""
     for one in found:
         if not is_archive(one.path):
@@ -73,7 +74,7 @@ def pictures(found: Iterable[Found]) -> Iterator[tuple[Found, "Picture | Result 
             yield Found(item.path, one.root), item
 
 
-def pictures_in(archive: Path) -> Iterator[Picture | Result]:
+def pictures_in(archive: Location) -> Iterator[Picture | Result]:
     """Read the pictures of a tar archive or a table in one pass.
 
     Yields:
@@ -96,11 +97,11 @@ def pictures_in(archive: Path) -> Iterator[Picture | Result]:
         yield Result(archive, error.status, reason=str(error))
 
 
-def _reader(archive: Path) -> tuple[AbstractContextManager[BinaryIO], Callable[[BinaryIO], Iterator[Entry]]]:
+def _reader(archive: Location) -> tuple[AbstractContextManager[BinaryIO], Callable[[BinaryIO], Iterator[Entry]]]:
     if archive.suffix.lower() == ".tar":
         from capgen.inputs.archives import tar
 
-        return locations.opened(str(archive)) if isinstance(archive, Url) else images.opened(archive), tar.pictures
+        return locations.opened(archive.text) if isinstance(archive, Url) else images.opened(archive), tar.pictures
     from capgen.inputs.archives import parquet
 
-    return locations.seekable(str(archive)) if isinstance(archive, Url) else images.opened(archive), parquet.pictures
+    return locations.seekable(archive.text) if isinstance(archive, Url) else images.opened(archive), parquet.pictures
