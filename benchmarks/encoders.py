@@ -24,7 +24,7 @@ from capgen.captioner.slots import VisualWords
 from capgen.evaluation import evaluate as evaluation
 from capgen.evaluation.metrics import tokenize
 from capgen.storage.pipeline import map_ahead
-from capgen.training.encoders import PROBABILITIES, Encoder, encoder
+from capgen.training.encoders import ENCODERS, PROBABILITIES, Encoder
 from capgen.training.litert_export import to_litert
 
 MOST_FREQUENT, WORDS = 20, 600
@@ -34,7 +34,7 @@ SHARPNESS = (0.8, 0.9, 1.0, 1.1, 1.2, 1.3, 1.4, 1.5, 1.6, 1.8, 2.0)
 
 def sized(name: str, size: int) -> Encoder:
     """Return an encoder that takes pictures of another size, its logits as they are."""
-    return dataclasses.replace(encoder(name), preprocessing=images.Preprocessing(size), sharpness=1.0)
+    return dataclasses.replace(ENCODERS[name], preprocessing=images.Preprocessing(size), logit_scale=1.0)
 
 
 def described(seen: Encoder, graph: LiteRTSession, paths: Sequence[Path]) -> tuple[np.ndarray, np.ndarray]:

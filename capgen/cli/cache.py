@@ -10,7 +10,7 @@ from capgen.cli.console import SOME_FAILED, Verbose, command, confirm, say
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from capgen.training.cache import Waste
+    from capgen.training.cache import Removal
 
 cache_app = typer.Typer(
     help="Show and empty the cache of features and encoders.\n\nAll of it is computed again when it is needed.",
@@ -61,7 +61,7 @@ def prune_command(
     """
     from capgen.training import cache
 
-    _go_through(cache.unneeded(), dry_run=dry_run)
+    _remove_each(cache.unneeded(), dry_run=dry_run)
 
 
 @cache_app.command("clear")
@@ -82,26 +82,26 @@ def clear_command(
             f"remove all features and encoders in {paths.cache_dir()}? preparing computes them again",
             unasked="remove all features and encoders from the cache",
         )
-    _go_through(cache.everything(), dry_run=False)
+    _remove_each(cache.everything(), dry_run=False)
 
 
-def _go_through(found: "Iterator[Waste]", *, dry_run: bool) -> None:
+def _remove_each(found: "Iterator[Removal]", *, dry_run: bool) -> None:
     """Remove what is found, or only name it, and say what that frees."""
     from capgen.storage import files
     from capgen.training import cache
 
-    freed, left = 0, False
-    for waste in found:
-        if waste.in_use:
-            say(f"capgen: {waste.store.name} is left as it is: {waste.why}")
-            left = True
-        if not waste.paths:
+    freed, any_in_use = 0, False
+    for removal in found:
+        if removal.in_use:
+            say(f"capgen: {removal.store.name} is left as it is: {removal.reason}")
+            any_in_use = True
+        if not removal.paths:
             continue
         if not dry_run:
-            cache.remove(waste)
-        freed += waste.size
-        size = files.size_text(waste.size)
-        typer.echo(f"{'would remove' if dry_run else 'removed'} {size} of {waste.store.name}: {waste.why}")
+            cache.remove(removal)
+        freed += removal.size
+        size = files.size_text(removal.size)
+        typer.echo(f"{'would remove' if dry_run else 'removed'} {size} of {removal.store.name}: {removal.reason}")
     typer.echo(f"{'would free' if dry_run else 'freed'} {files.size_text(freed)}")
-    if left:
+    if any_in_use:
         raise typer.Exit(SOME_FAILED)

@@ -160,7 +160,7 @@ def _place(folder: Path, variable: str) -> str:
 def _encoders() -> Iterator[Check]:
     from capgen.training.encoders import ENCODERS
 
-    for encoder in ENCODERS.values():
+    for encoder in map(ENCODERS.__getitem__, ENCODERS):
         yield encoder.name, partial(_weights, encoder.name, encoder.weights_file if encoder.shipped else None)
 
 

@@ -1,7 +1,7 @@
 """``capgen prepare``."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -10,9 +10,12 @@ from capgen.cli.console import Quiet, Verbose, command, progress, say
 from capgen.cli.engine import RAY, Address, Engine, EngineName, clustered
 
 if TYPE_CHECKING:
-    from capgen.datasets.layout import Reading
-    from capgen.datasets.validation import Validated
+    from collections.abc import Callable
+
+    from capgen.datasets.layout import LoadedDataset
+    from capgen.datasets.validation import ValidationReport
     from capgen.training.encoders import Encoder
+    from capgen.training.preparation import PreparationReporter, Source
 
 
 @app.command("prepare")
@@ -35,17 +38,27 @@ def prepare_command(
     use: Annotated[
         list[str] | None,
         typer.Option(
-            help="all, or train: a source's pictures only train, all of them if it has no splits; once, or once a source."
+            help="all, or train: a source's images only train, all of them if it has no splits; once, or once a source."
         ),
     ] = None,
-    style: Annotated[
+    domain: Annotated[
         list[str] | None,
-        typer.Option(help="Name of a way of writing that must not become the captioner's own; '' for none; once a source."),
+        typer.Option(
+            "--style",
+            help="Name of a way of writing that must not become the captioner's own; '' for none; once a source.",
+        ),
     ] = None,
     leave_out: Annotated[
         Path | None, typer.Option(help="File of image names, one a line, that are not used, whatever source they are in.")
     ] = None,
     name: Annotated[str | None, typer.Option(help="What the data set is called; the source's own name by default.")] = None,
+    overwrite: Annotated[
+        bool,
+        typer.Option(
+            "--overwrite",
+            help="Replace a data set of that name that was made of other sources.",
+        ),
+    ] = False,
     encoder: Annotated[
         str,
         typer.Option(
@@ -53,7 +66,9 @@ def prepare_command(
         ),
     ] = "efficientnet-lite2",
     encoder_weights: Annotated[Path | None, typer.Option(help="File of weights for it, used offline.")] = None,
-    views: Annotated[list[str] | None, typer.Option(help="More views to describe: flip, the mirror image.")] = None,
+    views: Annotated[
+        list[str] | None, typer.Option(help="Augmentations of which features are cached, too: flip, the mirror image.")
+    ] = None,
     workers: Annotated[
         int | None, typer.Option(min=1, help="Threads that decode images, 2 by default; with ray, most workers.")
     ] = None,
@@ -64,78 +79,75 @@ def prepare_command(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Check a captioned image data set and cache its features, once."""
-    from capgen.datasets.prepared import problems_file
-    from capgen.training.preparation import Observer, Request, Source, prepare
+    """Check a captioned image data set and cache its features, once.
 
-    def each(values: list | None, default: object, option: str) -> list:
-        values = values or [default]
-        if len(values) not in (1, len(sources)):
-            more = f", or once for each of the {len(sources)} sources" if len(sources) > 1 else ""
-            raise typer.BadParameter(f"give it once{more}", param_hint=option)
-        return values * (len(sources) if len(values) == 1 else 1)
+    Run again for the same name and sources (the same paths), it goes on where it was and takes up what has changed. For the
+    name of a data set made of other sources it needs --overwrite.
+    """
+    from capgen.training.preparation import PreparationRequest, prepare
 
-    columns = zip(
-        sources,
-        each(images, None, "--images"),
-        each(layout, "auto", "--format"),
-        each(weight, 1.0, "--weight"),
-        each(use, "all", "--use"),
-        each(style, "", "--style"),
-        strict=True,
-    )
-    chosen = name or _default_name(sources[0])
-    wanted = [Source(*row) for row in columns]
-
-    where = clustered(Engine(engine, address, workers if engine == RAY else None))
+    chosen = _sources(sources, images=images, layout=layout, weight=weight, use=use, domain=domain)
+    connection = clustered(Engine(engine, address, workers if engine == RAY else None))
     with (
-        where as cluster,
-        progress("Checking images", shown=not quiet) as check,
-        progress("Extracting features", shown=not quiet) as extract,
+        connection as cluster,
+        progress("Checking images", shown=not quiet) as on_check,
+        progress("Extracting features", shown=not quiet) as on_extract,
     ):
-
-        class Telling(Observer):
-            def on_check(self, done: int, total: int) -> None:
-                check(done, total)
-
-            def on_extract(self, done: int, total: int) -> None:
-                extract(done, total)
-
-            def on_read(self, source: Source, reading: "Reading") -> None:
-                if not quiet:
-                    say(f"{source.path}: {reading.layout} layout ({reading.why})")
-
-            def on_convert(self, encoder: "Encoder") -> None:
-                if not quiet:
-                    say(f"making {encoder.name} ready for this machine, once ({encoder.origin})")
-
-            def on_validated(self, validated: "Validated") -> None:
-                if not quiet:
-                    _show(validated, seed)
-                    if validated.problems:
-                        say(f"all that was left out will be listed in {problems_file(chosen)}")
-
-        dataset = prepare(
-            Request(
-                name=chosen,
-                sources=wanted,
-                encoder=encoder,
-                encoder_weights=encoder_weights,
-                views=views or (),
-                workers=(None if cluster else workers) or 2,
-                cluster=cluster,
-                left_out=_names(leave_out) if leave_out else frozenset(),
-                strict=strict,
-                seed=seed,
-                observer=Telling(),
-            )
+        request = PreparationRequest(
+            name=name or _default_name(sources[0]),
+            sources=chosen,
+            encoder=encoder,
+            encoder_weights=encoder_weights,
+            augmentations=views or (),
+            workers=(None if cluster else workers) or 2,
+            excluded=_names(leave_out) if leave_out else frozenset(),
+            strict=strict,
+            seed=seed,
+            overwrite=overwrite,
         )
+        reporter = _reporter(request.name, seed, on_check, on_extract, quiet=quiet)
+        dataset = prepare(request, reporter, cluster)
     if not quiet:
         say(f"prepared {dataset.name!r}: train a captioner on it with: capgen train {dataset.name}")
 
 
+def _sources(
+    paths: list[Path],
+    *,
+    images: list[Path] | None,
+    layout: list[str] | None,
+    weight: list[float] | None,
+    use: list[str] | None,
+    domain: list[str] | None,
+) -> "list[Source]":
+    """Put the options of each source together; an option that is given once holds for every source.
+
+    Raises:
+        BadParameter: An option is given neither once nor once for each source.
+    """
+    from capgen.training.preparation import Source
+
+    def each(values: list[Any] | None, default: object, option: str) -> list[Any]:
+        values = values or [default]
+        if len(values) not in (1, len(paths)):
+            more = f", or once for each of the {len(paths)} sources" if len(paths) > 1 else ""
+            raise typer.BadParameter(f"give it once{more}", param_hint=option)
+        return values * (len(paths) if len(values) == 1 else 1)
+
+    columns = zip(
+        paths,
+        each(images, None, "--images"),
+        each(layout, "auto", "--format"),
+        each(weight, 1.0, "--weight"),
+        each(use, "all", "--use"),
+        each(domain, "", "--style"),
+        strict=True,
+    )
+    return [Source(*row) for row in columns]
+
+
 def _names(listing: Path) -> frozenset[str]:
-    """Read the names of files, one a line, folders before them left out."""
+    """Read the names of files, one a line, without the folders before them."""
     from capgen.datasets.layout import lines
 
     return frozenset(Path(line.strip()).name for _, line in lines(listing))
@@ -145,8 +157,42 @@ def _default_name(source: Path) -> str:
     return (source.stem if source.is_file() else source.resolve().name) or "dataset"
 
 
-def _show(validated: "Validated", seed: int) -> None:
-    """Print what was found: a line a split, a line a kind of problem."""
+def _reporter(
+    name: str,
+    seed: int,
+    on_check: "Callable[[int, int], None]",
+    on_extract: "Callable[[int, int], None]",
+    *,
+    quiet: bool,
+) -> "PreparationReporter":
+    """Return a reporter that moves the bars and, unless ``quiet``, says on stderr what is found."""
+    from capgen.datasets.prepared import problems_file
+    from capgen.training.preparation import PreparationReporter
+
+    class Bars(PreparationReporter):
+        def on_check(self, done: int, total: int) -> None:
+            on_check(done, total)
+
+        def on_extract(self, done: int, total: int) -> None:
+            on_extract(done, total)
+
+    class BarsAndLines(Bars):
+        def on_read(self, source: "Source", dataset: "LoadedDataset") -> None:
+            say(f"{source.path}: {dataset.layout} layout ({dataset.recognised_by})")
+
+        def on_convert(self, encoder: "Encoder") -> None:
+            say(f"making {encoder.name} ready for this machine, once ({encoder.origin})")
+
+        def on_validated(self, report: "ValidationReport") -> None:
+            _show(report, seed)
+            if report.problems:
+                say(f"all that was left out will be listed in {problems_file(name)}")
+
+    return Bars() if quiet else BarsAndLines()
+
+
+def _show(report: "ValidationReport", seed: int) -> None:
+    """Print what was found: a line for each split, and a line for each kind of problem."""
     from collections import Counter
 
     from rich.console import Console
@@ -157,15 +203,15 @@ def _show(validated: "Validated", seed: int) -> None:
     console = Console(stderr=True)
     found = Table("split", "images", "captions", title="Found")
     for split in SPLITS:
-        pictures = [picture for picture in validated.pictures if picture.split == split]
-        found.add_row(split, f"{len(pictures):,}", f"{sum(len(picture.captions) for picture in pictures):,}")
+        images = [image for image in report.images if image.split == split]
+        found.add_row(split, f"{len(images):,}", f"{sum(len(image.captions) for image in images):,}")
     console.print(found)
-    if validated.drawn_split:
-        say(f"the source has no splits: they were drawn by image, with seed {seed}")
-    if validated.problems:
-        counts = Counter(problem.kind for problem in validated.problems)
+    if report.has_random_split:
+        say(f"the source has no splits: its images were split at random, with seed {seed}")
+    if report.problems:
+        counts = Counter(problem.kind for problem in report.problems)
         left_out = Table("left out", "count", "the first of them")
         for kind, count in counts.items():
-            first = next(problem for problem in validated.problems if problem.kind == kind)
+            first = next(problem for problem in report.problems if problem.kind == kind)
             left_out.add_row(kind, f"{count:,}", first.where + (f": {first.detail}" if first.detail else ""))
         console.print(left_out)

@@ -11,7 +11,7 @@ from capgen.cli.console import Quiet, Verbose, command, is_terminal, say
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    from capgen.training.history import Observer
+    from capgen.training.history import TrainingReporter
     from capgen.training.process_group import Group
 
 
@@ -80,16 +80,16 @@ def train_command(
 
         if group.processes > 1 and not quiet:
             say(f"process {group.process} of {group.processes}: waiting for the others at {group.coordinator}")
-        with joined(group), _observer(quiet=quiet or not group.first) as observer:
+        with joined(group), _reporter(quiet=quiet or not group.first) as reporter:
             folder = Path(group.shared(found))
-            run.go_together(folder, observer, group)
+            run.go_together(folder, reporter, group)
         if not group.first:
             return
         place = run.finish(folder)
     else:
         folder = Path(found())
-        with _observer(quiet=quiet) as observer:
-            place = run.go(folder, observer)
+        with _reporter(quiet=quiet) as reporter:
+            place = run.go(folder, reporter)
     if not quiet:
         model = place.name if place == models_dir() / place.name else place
         say(f"the run's report: {folder / REPORT}")
@@ -117,7 +117,7 @@ def _group(devices: int | None, coordinator: str | None, processes: int | None, 
     return Group(devices) if devices else None
 
 
-def _observer(*, quiet: bool) -> "AbstractContextManager[Observer]":
+def _reporter(*, quiet: bool) -> "AbstractContextManager[TrainingReporter]":
     """Return a live display on a terminal, plain lines elsewhere, silence if asked for."""
     from contextlib import nullcontext
 

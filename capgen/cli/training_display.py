@@ -15,16 +15,16 @@ class Silence:
     """Shows nothing."""
 
     def on_step(self, epoch: int, step: int, steps: int, loss: float) -> None:
-        """See ``Observer.on_step``."""
+        """See ``TrainingReporter.on_step``."""
 
-    def on_describe(self, done: int, total: int) -> None:
-        """See ``Observer.on_describe``."""
+    def on_extract(self, done: int, total: int) -> None:
+        """See ``TrainingReporter.on_extract``."""
 
-    def on_count(self, done: int, total: int) -> None:
-        """See ``Observer.on_count``."""
+    def on_caption(self, done: int, total: int) -> None:
+        """See ``TrainingReporter.on_caption``."""
 
     def on_epoch(self, epoch: "Epoch", *, best: bool) -> None:
-        """See ``Observer.on_epoch``."""
+        """See ``TrainingReporter.on_epoch``."""
 
 
 class PlainLines:
@@ -35,12 +35,12 @@ class PlainLines:
         if epoch == 1 and step == 1:
             say(f"training: {steps} steps an epoch")
 
-    def on_describe(self, done: int, total: int) -> None:
+    def on_extract(self, done: int, total: int) -> None:
         """Say that it has begun."""
         if done == 1:
             say(f"describing {total:,} pictures with the captioner's own encoder")
 
-    def on_count(self, done: int, total: int) -> None:
+    def on_caption(self, done: int, total: int) -> None:
         """Say that it has begun."""
         if not done:
             say(f"counting how often the same is said of {total:,} training pictures")
@@ -82,11 +82,11 @@ class LiveDisplay:
         """Move the bar."""
         self._bar.update(self._task, completed=step, total=steps, description=f"epoch {epoch}", loss=f"loss {loss:.4f}")
 
-    def on_describe(self, done: int, total: int) -> None:
+    def on_extract(self, done: int, total: int) -> None:
         """Move the bar."""
         self._bar.update(self._task, completed=done, total=total, description="describing pictures", loss="")
 
-    def on_count(self, done: int, total: int) -> None:
+    def on_caption(self, done: int, total: int) -> None:
         """Move the bar."""
         self._bar.update(self._task, completed=done, total=total, description="counting captions", loss="")
 

@@ -1,11 +1,13 @@
-"""The public layouts of captioned image data sets, read into one form.
+"""The public layouts of captioned image data sets, loaded into one form.
 
-Each layout is a module with a ``LAYOUT``; ``read`` recognises which one a source is, and says why.
+Each layout is a module with a ``LAYOUT``. ``recognise`` finds out which layout a source is in, and says how it knows;
+``read`` loads the source.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
-from capgen.datasets.layout import Layout, Reading
+from capgen.datasets.layout import Layout, LoadedDataset
 from capgen.errors import DataError
 from capgen.registry import Registry
 
@@ -16,28 +18,28 @@ LAYOUTS = Registry(
         "coco": "capgen.datasets.coco:LAYOUT",
         "flickr8k": "capgen.datasets.flickr8k:LAYOUT",
         "flickr30k": "capgen.datasets.flickr30k:LAYOUT",
-        "csv": "capgen.datasets.tables:CSV_LAYOUT",
-        "jsonl": "capgen.datasets.tables:JSONL_LAYOUT",
+        "csv": "capgen.datasets.csv:LAYOUT",
+        "jsonl": "capgen.datasets.jsonl:LAYOUT",
         "folder": "capgen.datasets.folder:LAYOUT",
     },
 )
-"""In the order in which they are tried, the most particular first."""
+"""The layouts in the order in which they are tried, the most particular first."""
 
 AUTO = "auto"
 
 
 def recognise(source: Path, layout: str = AUTO) -> tuple[Layout, str]:
-    """Find the layout of ``source``.
+    """Find the layout of a source.
 
     Args:
         source: A file or a folder.
-        layout: A name, or ``"auto"`` to look at the source.
+        layout: The name of a layout, or ``"auto"`` to look at the source.
 
     Returns:
         The layout, and in words how it was recognised.
 
     Raises:
-        DataError: There is nothing there, or it is in no known layout.
+        DataError: The source does not exist, or it is not in a known layout.
         UnknownNameError: There is no layout of that name.
     """
     if layout != AUTO:
@@ -47,34 +49,31 @@ def recognise(source: Path, layout: str = AUTO) -> tuple[Layout, str]:
     _must_exist(source)
     for name in LAYOUTS:
         candidate: Layout = LAYOUTS[name]
-        if why := candidate.recognise(source):
-            return candidate, why
+        if reason := candidate.recognise(source):
+            return candidate, reason
     raise DataError(f"{source} is in no known layout ({', '.join(LAYOUTS)}); name one with --format, or see the README")
 
 
-def read(source: Path, layout: str = AUTO, images: Path | None = None) -> Reading:
-    """Read captions and where their pictures are; no picture is opened.
+def read(source: Path, layout: str = AUTO, images: Path | None = None) -> LoadedDataset:
+    """Read the captions of a source, and where its images may lie; no image is opened.
 
     Args:
         source: A file or a folder.
-        layout: A name, or ``"auto"``.
-        images: The folder of the pictures, where the layout's own places do not do.
+        layout: The name of a layout, or ``"auto"``.
+        images: The folder of the images, where they are not in the layout's own folders.
 
     Raises:
-        DataError: Nothing there, no known layout, or nothing usable in it.
+        DataError: The source does not exist, is not in a known layout, or holds nothing that can be used.
         UnknownNameError: There is no layout of that name.
     """
     if images is not None and not images.is_dir():
         reason = "is a file, not a folder" if images.exists() else "does not exist"
         raise DataError(f"the image folder {images} {reason}; give the folder with --images")
-    found, why = recognise(source, layout)
-    reading = found.read(source)
-    if images is not None:
-        reading.folders[:] = [images]
-    reading.layout, reading.why = found.name, why
-    if not reading.rows:
+    found, recognised_by = recognise(source, layout)
+    dataset = replace(found.read(source), layout=found.name, recognised_by=recognised_by)
+    if not dataset.examples:
         raise DataError(f"{source} holds no captions in the {found.name} layout")
-    return reading
+    return dataset if images is None else replace(dataset, image_folders=[images])
 
 
 def _must_exist(source: Path) -> None:

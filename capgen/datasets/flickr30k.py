@@ -2,46 +2,56 @@
 
 from pathlib import Path
 
-from capgen.datasets.layout import Layout, Problem, Reading, Row, image_folders, lines
+from capgen.datasets.layout import MALFORMED, Example, Layout, LoadedDataset, Problem, image_folders, lines
 from capgen.errors import DataError
 
 RESULTS = "results.csv"
+HEADER = "image_name|"
 COLUMNS = 3
 
 
 def recognise(source: Path) -> str | None:
-    """Say why ``source`` is this layout, or ``None``."""
-    path = _results(source)
+    """Say why ``source`` is in this layout, or return ``None``."""
+    path = _find(source)
     if path is None:
         return None
     _, first = next(lines(path), ("", ""))
-    return f"{path.name} has columns split by '|'" if first.replace(" ", "").startswith("image_name|") else None
+    return f"{path.name} has columns split by '|'" if _is_header(first) else None
 
 
-def read(source: Path) -> Reading:
-    """Read ``source``, its folder or its ``results.csv``."""
-    path = _results(source)
+def read(source: Path) -> LoadedDataset:
+    """Read ``results.csv``, or the folder that holds it.
+
+    Raises:
+        DataError: There is no such file, or it is not UTF-8 text.
+    """
+    path = _find(source)
     if path is None:
         raise DataError(f"there is no {RESULTS} in {source}")
     captions: dict[str, list[str]] = {}
-    problems = []
-    for number, (place, line) in enumerate(lines(path)):
-        if number == 0 and line.replace(" ", "").startswith("image_name|"):
+    problems: list[Problem] = []
+    for number, (where, line) in enumerate(lines(path)):
+        if number == 0 and _is_header(line):
             continue
         parts = [part.strip() for part in line.split("|", COLUMNS - 1)]
         if len(parts) < COLUMNS:
-            # the distributed file has one row without its second bar: "2199200615.jpg| 4   A dog runs across the grass ."
-            problems.append(Problem("malformed row", place, "it is not image| number| caption"))
+            # The distributed file has one row without its second bar: "2199200615.jpg| 4   A dog runs across the grass ."
+            problems.append(Problem(MALFORMED, where, "it is not image| number| caption"))
             continue
         captions.setdefault(parts[0], []).append(parts[2])
-    return Reading([Row(image, tuple(texts)) for image, texts in captions.items()], image_folders(path.parent), problems)
+    examples = [Example(image, tuple(texts)) for image, texts in captions.items()]
+    return LoadedDataset(examples, image_folders(path.parent), problems)
 
 
-def _results(source: Path) -> Path | None:
+def _find(source: Path) -> Path | None:
     if source.is_file():
         return source if source.suffix == ".csv" else None
-    nested = (source, source / "flickr30k_images")
-    return next((folder / RESULTS for folder in nested if (folder / RESULTS).is_file()), None)
+    folders = (source, source / "flickr30k_images")
+    return next((folder / RESULTS for folder in folders if (folder / RESULTS).is_file()), None)
+
+
+def _is_header(line: str) -> bool:
+    return line.replace(" ", "").startswith(HEADER)
 
 
 LAYOUT = Layout("flickr30k", recognise, read)

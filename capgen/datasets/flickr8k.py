@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from capgen.datasets.layout import Layout, Problem, Reading, Row, image_folders, lines
+from capgen.datasets.layout import MALFORMED, UNUSED, Example, Layout, LoadedDataset, Problem, image_folders, lines
 from capgen.errors import DataError
 
 TOKENS = "Flickr8k.token.txt"
@@ -10,41 +10,55 @@ SPLIT_FILES = {"train": "Flickr_8k.trainImages.txt", "dev": "Flickr_8k.devImages
 
 
 def recognise(source: Path) -> str | None:
-    """Say why ``source`` is this layout, or ``None``."""
-    path = _tokens(source)
+    """Say why ``source`` is in this layout, or return ``None``."""
+    path = _find(source)
     return f"there is {path.name}" if path else None
 
 
-def read(source: Path) -> Reading:
-    """Read ``source``, its folder or its token file."""
-    path = _tokens(source)
+def read(source: Path) -> LoadedDataset:
+    """Read the token file, or the folder that holds it; the lists of the splits lie beside it.
+
+    Raises:
+        DataError: There is no such file, or a file is not UTF-8 text.
+    """
+    path = _find(source)
     if path is None:
         raise DataError(f"there is no {TOKENS} in {source}")
-    splits: dict[str, str] = {}
     problems: list[Problem] = []
-    for split, name in SPLIT_FILES.items():
-        if (listing := path.parent / name).is_file():
-            for place, image in lines(listing):
-                if (other := splits.get(image.strip())) is not None:
-                    # the lists come in the order train, dev, test: what is tested on must not be trained on
-                    problems.append(Problem("image in two splits", place, f"kept in {split}, not {other}"))
-                splits[image.strip()] = split
+    splits = _read_splits(path.parent, problems)
     captions: dict[str, list[str]] = {image: [] for image in splits}
-    for place, line in lines(path):
+    for where, line in lines(path):
         key, tab, caption = line.partition("\t")
         image, hash_mark, _ = key.rpartition("#")
         if not tab or not hash_mark:
-            problems.append(Problem("malformed row", place, "it is not image#number<TAB>caption"))
+            problems.append(Problem(MALFORMED, where, "it is not image#number<TAB>caption"))
             continue
         captions.setdefault(image, []).append(caption)
-    rows = [Row(image, tuple(texts), splits.get(image, "unused") if splits else None) for image, texts in captions.items()]
-    return Reading(rows, image_folders(path.parent), problems)
+    examples = [
+        Example(image, tuple(texts), splits.get(image, UNUSED) if splits else None) for image, texts in captions.items()
+    ]
+    return LoadedDataset(examples, image_folders(path.parent), problems)
 
 
-def _tokens(source: Path) -> Path | None:
+def _find(source: Path) -> Path | None:
     if source.is_file():
         return source if source.name.endswith("token.txt") else None
-    return next((p for p in (source / TOKENS, source / "Flickr8k_text" / TOKENS) if p.is_file()), None)
+    candidates = (source / TOKENS, source / "Flickr8k_text" / TOKENS)
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def _read_splits(folder: Path, problems: list[Problem]) -> dict[str, str]:
+    """Return the split of each image that the lists name."""
+    splits: dict[str, str] = {}
+    for split, name in SPLIT_FILES.items():
+        if (listing := folder / name).is_file():
+            for where, line in lines(listing):
+                image = line.strip()
+                if (other := splits.get(image)) is not None:
+                    # The lists come in the order train, dev, test: what is tested on must not be trained on.
+                    problems.append(Problem("image in two splits", where, f"kept in {split}, not {other}"))
+                splits[image] = split
+    return splits
 
 
 LAYOUT = Layout("flickr8k", recognise, read)

@@ -1,9 +1,9 @@
-"""A prepared data set: which pictures, captions and splits, checked and named, in one file of the data folder."""
+"""A prepared data set: its images, captions and splits, checked and under a name, in one file of the data folder."""
 
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,20 +14,28 @@ from capgen.errors import DataError, UnknownNameError
 from capgen.storage import files, paths
 
 SPLITS = ("train", "dev", "test")
-SCHEMA = 1
+
+SCHEMA = 2
+"""The version of the file that is written."""
+
+READABLE_SCHEMAS = (1, 2)
+
+ALIASES = {"pictures": "images", "views": "augmentations", "style": "domain"}
+"""The names that schema 1 has for fields of today."""
 
 
 @dataclass(frozen=True)
-class PreparedPicture:
-    """One picture.
+class PreparedImage:
+    """An image with its captions.
 
     Attributes:
-        path: Where its file was.
-        image_hash: SHA-256 of the file's bytes, the key of its features.
+        path: The path of its file when it was prepared.
+        image_hash: The SHA-256 of the file's bytes, the key of its features.
         split: ``train``, ``dev`` or ``test``.
-        captions: Its human captions.
-        weight: How often it is seen in an epoch of training.
-        style: Name of the way in which its captions are written; empty for the one that a captioner writes in.
+        captions: Its human captions, at least one.
+        weight: How often the image is seen in an epoch of training, on average.
+        domain: The name of the domain that its captions are from; empty for the target domain, which is the one that a
+            captioner writes in.
     """
 
     path: str
@@ -35,7 +43,7 @@ class PreparedPicture:
     split: str
     captions: tuple[str, ...]
     weight: float = 1.0
-    style: str = ""
+    domain: str = ""
 
 
 @dataclass(frozen=True)
@@ -43,88 +51,105 @@ class PreparedDataset:
     """What ``prepare`` leaves for ``train`` and ``evaluate``.
 
     Attributes:
-        name: What the commands call it.
-        pictures: All that was kept.
-        encoder: Name of the encoder whose features are cached.
-        encoder_weights: The file given for it, or an empty text.
-        views: The cached views.
-        sources: Where the pictures came from, in words.
+        name: What the commands call the data set.
+        images: The images that are used, each content once.
+        encoder: The name of the encoder whose features are cached.
+        encoder_weights: The path of the weights that were given for the encoder, or an empty text for its own.
+        augmentations: The augmentations whose features are cached, ``plain`` among them.
+        sources: The paths of the sources.
     """
 
     name: str
-    pictures: tuple[PreparedPicture, ...]
+    images: tuple[PreparedImage, ...]
     encoder: str
     encoder_weights: str
-    views: tuple[str, ...]
+    augmentations: tuple[str, ...]
     sources: tuple[str, ...]
 
-    def split(self, name: str) -> list[PreparedPicture]:
-        """Return the pictures of a split.
+    def split(self, name: str) -> list[PreparedImage]:
+        """Return the images of a split.
 
         Raises:
-            DataError: It is empty.
+            UnknownNameError: There is no split of that name.
+            DataError: The split is empty.
         """
         if name not in SPLITS:
             raise UnknownNameError("split", name, SPLITS)
-        pictures = [picture for picture in self.pictures if picture.split == name]
-        if not pictures:
-            raise DataError(f"data set {self.name!r} has no pictures in its {name} split; prepare it with some")
-        return pictures
+        images = [image for image in self.images if image.split == name]
+        if not images:
+            raise DataError(f"data set {self.name!r} has no images in its {name} split; prepare it with some")
+        return images
 
     @cached_property
     def fingerprint(self) -> str:
-        """Identify pictures, captions, splits, weights and styles, whatever their order and place."""
-        rows = sorted(f"{p.image_hash} {p.split} {p.weight} {p.style} {json.dumps(p.captions)}" for p in self.pictures)
+        """A hash of images, captions, splits, weights and domains, whatever the order and the folders of the images."""
+        rows = sorted(f"{i.image_hash} {i.split} {i.weight} {i.domain} {json.dumps(i.captions)}" for i in self.images)
         return hashlib.sha256("\n".join(rows).encode()).hexdigest()[:16]
 
     def save(self) -> Path:
-        """Write it to the data folder and return the file."""
-        path = _file(self.name)
+        """Write the data set to the data folder, and return its file.
+
+        Raises:
+            StorageError: The file cannot be written.
+        """
+        path = dataset_file(self.name)
         files.write_text(path, files.json_text({"schema": SCHEMA, **dataclasses.asdict(self)}) + "\n")
         return path
 
 
-def in_own_style(pictures: Iterable[PreparedPicture]) -> list[PreparedPicture]:
-    """Choose the pictures whose captions are in the captioner's own style."""
-    return [picture for picture in pictures if not picture.style]
+def in_target_domain(images: Iterable[PreparedImage]) -> list[PreparedImage]:
+    """Return the images whose captions are from the domain that a captioner writes in."""
+    return [image for image in images if not image.domain]
 
 
 def load(name: str) -> PreparedDataset:
     """Read the data set called ``name``.
 
     Raises:
-        UnknownNameError: There is none; the message offers the nearest.
-        DataError: Its file is damaged or of another version.
+        UnknownNameError: There is no data set of that name; the message offers the nearest names.
+        DataError: Its file is damaged, or of a schema that this version does not know.
     """
-    path = _file(name)
+    path = dataset_file(name)
     if not path.is_file():
         raise UnknownNameError("prepared data set", name, names())
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-        if values.pop("schema") != SCHEMA:
+        if values.pop("schema") not in READABLE_SCHEMAS:
             raise DataError(f"{path} was written by another version of capgen; run capgen prepare again")
-        pictures = tuple(PreparedPicture(**{**p, "captions": tuple(p["captions"])}) for p in values.pop("pictures"))
+        values = _renamed(values)
+        images = tuple(
+            PreparedImage(**{**image, "captions": tuple(image["captions"])}) for image in map(_renamed, values.pop("images"))
+        )
         rest: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in values.items()}
-        return PreparedDataset(pictures=pictures, **rest)
+        return PreparedDataset(images=images, **rest)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(f"{path} is damaged; run capgen prepare again") from error
 
 
 def names() -> list[str]:
-    """Return the names of all prepared data sets."""
+    """Return the names of all prepared data sets, sorted."""
     return sorted(path.stem for path in paths.datasets_dir().glob("*.json"))
 
 
 def save_problems(name: str, problems: Sequence[Problem]) -> None:
-    """List what was left out of a data set, one JSON object a line."""
+    """List what was left out of a data set, one JSON object a line.
+
+    Raises:
+        StorageError: The list cannot be written.
+    """
     lines = (files.json_text(dataclasses.asdict(problem)) + "\n" for problem in problems)
     files.write_text(problems_file(name), "".join(lines))
 
 
 def problems_file(name: str) -> Path:
-    """Return where the problems of a data set are listed."""
+    """Return the path of the list of what was left out of a data set."""
     return paths.datasets_dir() / f"{name}.problems.jsonl"
 
 
-def _file(name: str) -> Path:
+def dataset_file(name: str) -> Path:
+    """Return the path of the file of a data set."""
     return paths.datasets_dir() / f"{name}.json"
+
+
+def _renamed(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {ALIASES.get(key, key): value for key, value in values.items()}

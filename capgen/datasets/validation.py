@@ -1,4 +1,7 @@
-"""From what was read to what can be used: pictures found, hashed, decoded once, given a split; all else reported."""
+"""From loaded sources to the images of a data set: found, hashed, decoded once, given a split; what is left out is reported.
+
+``validate`` takes sources as ``capgen.datasets.read`` loads them and returns a ``ValidationReport``.
+"""
 
 import hashlib
 from collections import Counter
@@ -8,149 +11,109 @@ from pathlib import Path
 
 from capgen import images
 from capgen.captioner.vocabulary import words
-from capgen.datasets.layout import Problem, Reading, Row
-from capgen.datasets.prepared import SPLITS, PreparedPicture
+from capgen.datasets.layout import UNUSED, Example, LoadedDataset, Problem
+from capgen.datasets.prepared import SPLITS, PreparedImage
 from capgen.errors import ImageError
 from capgen.storage.pipeline import map_ahead
 
-HELD_OUT = 0.1
-"""Share of the pictures in each of dev and test when the source has no splits."""
+HELD_OUT_SHARE = 0.1
+"""The share of the images that goes to each of dev and test where the source has no splits."""
 
-HELD_OUT_MOST = 5000
-"""Pictures in each of them at most; more would only slow evaluation down."""
+HELD_OUT_LIMIT = 5000
+"""The most images that go to each of them; more would only make evaluation slower."""
 
 
 @dataclass
-class Validated:
-    """What can be used, and what was left out.
+class ValidationReport:
+    """What can be used of the sources, and what was left out.
 
     Attributes:
-        pictures: One an image file.
+        images: One for each content of an image file.
         problems: All that was left out, in the order in which it was found.
-        drawn_split: Whether some of the pictures were split by lot, for want of official splits.
+        has_random_split: Whether some of the images were split at random, because their source has no splits.
     """
 
-    pictures: list[PreparedPicture] = field(default_factory=list)
+    images: list[PreparedImage] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
-    drawn_split: bool = False
+    has_random_split: bool = False
 
 
 @dataclass(frozen=True)
-class Share:
-    """What of a reading goes into a data set, and how.
+class LoadedSource:
+    """A source as loaded, and what of it goes into a data set.
 
     Attributes:
-        reading: The source as read.
-        weight: How often its pictures are seen in an epoch of training.
-        style: Name of the way in which its captions are written.
-        train_only: Whether its pictures only train: its train split, or all of it if it has no splits.
-        left_out: Names of pictures that are not used.
+        dataset: The source as loaded.
+        weight: How often its images are seen in an epoch of training, on average.
+        domain: The name of the domain that its captions are from; empty for the target domain.
+        train_only: Whether its images only train: its train split, or all of it if it has no splits.
+        excluded: The names of images that are not used.
     """
 
-    reading: Reading
+    dataset: LoadedDataset
     weight: float = 1.0
-    style: str = ""
+    domain: str = ""
     train_only: bool = False
-    left_out: frozenset[str] = frozenset()
+    excluded: frozenset[str] = frozenset()
 
-    def takes(self, row: Row) -> bool:
-        """Whether a row is used at all."""
-        elsewhere = self.train_only and row.split not in (None, "train")
-        return not elsewhere and Path(row.image).name not in self.left_out
+    def takes(self, example: Example) -> bool:
+        """Tell whether an example of the source is used at all."""
+        held_out = self.train_only and example.split not in (None, "train")
+        return not held_out and Path(example.image).name not in self.excluded
 
 
 @dataclass
 class _Candidate:
+    """An image file that was found, with all of its captions, before it is read."""
+
     path: Path
     captions: list[str]
     split: str | None
-    share: Share
+    source: LoadedSource
 
 
 def validate(
-    sources: Sequence[Share],
+    sources: Sequence[LoadedSource],
     *,
     seed: int = 0,
     workers: int = 2,
     is_known: Callable[[str], bool] = lambda image_hash: False,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
-) -> Validated:
-    """Check everything that was read.
+) -> ValidationReport:
+    """Check every image and every caption of the sources.
 
     Args:
-        sources: What was read.
-        seed: Decides the split where there is none.
-        workers: Threads that read and decode.
-        is_known: Tells of a content hash whether that image has been decoded before, to save doing it again.
-        on_progress: Called with the number of images checked and in all.
+        sources: The sources as loaded.
+        seed: Decides the split where a source has none.
+        workers: The number of threads that read and decode images.
+        is_known: Tells of a content hash whether that image has been decoded before, so that it need not be again.
+        on_progress: Called with the number of images checked, and of all images.
     """
-    result = Validated()
-    candidates = [candidate for share in sources for candidate in _found(share, result.problems)]
-
-    def check(candidate: _Candidate) -> str | ImageError:
-        try:
-            data = candidate.path.read_bytes()
-            image_hash = hashlib.sha256(data).hexdigest()
-            if not is_known(image_hash):
-                images.read(data, images.Preprocessing())
-        except ImageError as error:
-            return error
-        except OSError as error:
-            return ImageError("denied", error.strerror or str(error))
-        return image_hash
-
-    pictures: dict[str, PreparedPicture] = {}
-    for done, (candidate, checked) in enumerate(map_ahead(check, candidates, workers), 1):
+    report = ValidationReport()
+    candidates = [candidate for source in sources for candidate in _find_images(source, report.problems)]
+    kept: dict[str, PreparedImage] = {}
+    checked = map_ahead(lambda candidate: _check(candidate.path, is_known), candidates, workers)
+    for done, (candidate, outcome) in enumerate(checked, 1):
         on_progress(done, len(candidates))
-        if isinstance(checked, ImageError):
-            result.problems.append(Problem("unreadable image", str(candidate.path), str(checked)))
+        if isinstance(outcome, ImageError):
+            report.problems.append(Problem("unreadable image", str(candidate.path), str(outcome)))
             continue
-        split = candidate.split or ("train" if candidate.share.train_only else "")
-        picture = PreparedPicture(
-            path=str(candidate.path.resolve()),
-            image_hash=checked,
-            split=split,
-            captions=tuple(candidate.captions),
-            weight=candidate.share.weight,
-            style=candidate.share.style,
-        )
-        first = pictures.setdefault(checked, picture)
-        if first is not picture:
-            pictures[checked] = _kept_duplicate(first, picture, result.problems)
-    result.pictures, result.drawn_split = _with_splits(list(pictures.values()), seed)
-    return result
-
-
-def _found(share: Share, problems: list[Problem]) -> list[_Candidate]:
-    """Look up the files of a source, join the rows of one picture, and leave empty captions out."""
-    reading = share.reading
-    problems += reading.problems
-    named = Counter(Path(image).name for image in {row.image for row in reading.rows})
-    candidates: dict[str, _Candidate] = {}
-    for row in filter(share.takes, reading.rows):
-        kept = [caption for caption in row.captions if words(caption)]
-        problems += [Problem("empty caption", row.image) for caption in row.captions if not words(caption)]
-        path = locate(row.image, reading.folders, by_name=named[Path(row.image).name] == 1)
-        if path is None:
-            kind = "missing image" if row.split != "unused" else "caption without an image"
-            problems.append(Problem(kind, row.image, f"not in {reading.folders[0]}"))
-        elif not row.captions:
-            problems.append(Problem("image without a caption", row.image))
-        elif row.split == "unused":
-            problems.append(Problem("image in no split", row.image))
-        elif kept:
-            candidate = candidates.setdefault(str(path), _Candidate(path, [], row.split, share))
-            if candidate.split != row.split:
-                candidate.split, left = _more_protected(candidate.split, row.split)
-                problems.append(
-                    Problem("image in two splits", row.image, f"kept in {candidate.split}, not {left or 'none'}")
-                )
-            candidate.captions += kept
-    return list(candidates.values())
+        image = _prepared_image(candidate, outcome)
+        first = kept.setdefault(outcome, image)
+        if first is not image:
+            kept[outcome] = _choose_duplicate(first, image, report.problems)
+    report.images, report.has_random_split = _with_splits(list(kept.values()), seed)
+    return report
 
 
 def locate(image: str, folders: Sequence[Path], *, by_name: bool = True) -> Path | None:
-    """Find the file of a picture as written in a source: below one of the folders, else ``by_name`` alone."""
+    """Find the file of an image.
+
+    Args:
+        image: The name or the path that the source gives.
+        folders: Where it may lie; the whole path in any of them goes before the bare name.
+        by_name: Whether the bare name will do, too.
+    """
     for name in dict.fromkeys((image, Path(image).name) if by_name else (image,)):
         for folder in folders:
             try:
@@ -161,34 +124,95 @@ def locate(image: str, folders: Sequence[Path], *, by_name: bool = True) -> Path
     return None
 
 
-def _kept_duplicate(first: PreparedPicture, second: PreparedPicture, problems: list[Problem]) -> PreparedPicture:
+def _check(path: Path, is_known: Callable[[str], bool]) -> str | ImageError:
+    """Return the content hash of an image, or the error if it cannot be read."""
+    try:
+        data = path.read_bytes()
+        image_hash = hashlib.sha256(data).hexdigest()
+        if not is_known(image_hash):
+            images.read(data, images.Preprocessing())
+    except ImageError as error:
+        return error
+    except OSError as error:
+        return ImageError("denied", error.strerror or str(error))
+    return image_hash
+
+
+def _find_images(source: LoadedSource, problems: list[Problem]) -> list[_Candidate]:
+    """Find the image files of a source, and join the examples of one file; what is left out is added to ``problems``."""
+    dataset = source.dataset
+    problems += dataset.problems
+    name_counts = Counter(Path(image).name for image in {example.image for example in dataset.examples})
+    candidates: dict[str, _Candidate] = {}
+    for example in filter(source.takes, dataset.examples):
+        captions = [caption for caption in example.captions if words(caption)]
+        problems += [Problem("empty caption", example.image)] * (len(example.captions) - len(captions))
+        path = locate(example.image, dataset.image_folders, by_name=name_counts[Path(example.image).name] == 1)
+        if path is None:
+            kind = "missing image" if example.split != UNUSED else "caption without an image"
+            problems.append(Problem(kind, example.image, f"not in {dataset.image_folders[0]}"))
+        elif not example.captions:
+            problems.append(Problem("image without a caption", example.image))
+        elif example.split == UNUSED:
+            problems.append(Problem("image in no split", example.image))
+        elif captions:
+            candidate = candidates.setdefault(str(path), _Candidate(path, [], example.split, source))
+            _join(candidate, example, captions, problems)
+    return list(candidates.values())
+
+
+def _join(candidate: _Candidate, example: Example, captions: list[str], problems: list[Problem]) -> None:
+    """Add the captions of another example of the same file."""
+    if candidate.split != example.split:
+        candidate.split, other = _by_protection(candidate.split, example.split)
+        detail = f"kept in {candidate.split}, not {other or 'none'}"
+        problems.append(Problem("image in two splits", example.image, detail))
+    candidate.captions += captions
+
+
+def _prepared_image(candidate: _Candidate, image_hash: str) -> PreparedImage:
+    source = candidate.source
+    return PreparedImage(
+        path=str(candidate.path.resolve()),
+        image_hash=image_hash,
+        split=candidate.split or ("train" if source.train_only else ""),
+        captions=tuple(candidate.captions),
+        weight=source.weight,
+        domain=source.domain,
+    )
+
+
+def _choose_duplicate(first: PreparedImage, second: PreparedImage, problems: list[Problem]) -> PreparedImage:
     """Of two files with the same content, keep the one in the split that must stay whole: test, then dev, then train."""
-    kept, left = (second, first) if _more_protected(first.split, second.split)[0] != first.split else (first, second)
-    same = Path(kept.path).name
-    if first.split != second.split:
-        detail = f"the same as {same}, kept in {kept.split or 'no split'}"
-        problems.append(Problem("image in two splits", Path(left.path).name, detail))
+    kept, dropped = (second, first) if _by_protection(first.split, second.split)[0] != first.split else (first, second)
+    detail = f"the same as {Path(kept.path).name}"
+    if first.split == second.split:
+        problems.append(Problem("duplicate image", Path(dropped.path).name, detail))
     else:
-        problems.append(Problem("duplicate image", Path(left.path).name, f"the same as {same}"))
+        detail += f", kept in {kept.split or 'no split'}"
+        problems.append(Problem("image in two splits", Path(dropped.path).name, detail))
     return kept
 
 
-def _more_protected(first: str | None, second: str | None) -> tuple[str | None, str | None]:
-    """Order two splits: what is in test must not be trained on or chosen by, what is in dev must not be trained on."""
+def _by_protection(first: str | None, second: str | None) -> tuple[str | None, str | None]:
+    """Order two splits, the one first that an image must stay in.
+
+    An image of test must be used neither for training nor for choosing a model, an image of dev not for training.
+    """
     rank = {split: index for index, split in enumerate((None, "", *SPLITS))}
     return (first, second) if rank[first] >= rank[second] else (second, first)
 
 
-def _with_splits(pictures: list[PreparedPicture], seed: int) -> tuple[list[PreparedPicture], bool]:
-    """Draw a split for the pictures that have none.
+def _with_splits(images: list[PreparedImage], seed: int) -> tuple[list[PreparedImage], bool]:
+    """Give each image without a split one at random; return all images, and whether there were any without.
 
-    Each picture's lot is a hash of the seed and its content, so that adding pictures moves few of the others.
+    The order that decides is a hash of the seed and of each image's content, so that further images move few of the others.
     """
-    without = [picture for picture in pictures if not picture.split]
-    without.sort(key=lambda picture: hashlib.sha256(f"{seed}:{picture.image_hash}".encode()).digest())
-    held_out = min(HELD_OUT_MOST, round(HELD_OUT * len(without))) or int(len(without) >= len(SPLITS))
-    drawn = {
-        picture.image_hash: "dev" if index < held_out else "test" if index < 2 * held_out else "train"
-        for index, picture in enumerate(without)
+    without = [image for image in images if not image.split]
+    without.sort(key=lambda image: hashlib.sha256(f"{seed}:{image.image_hash}".encode()).digest())
+    held_out = min(HELD_OUT_LIMIT, round(HELD_OUT_SHARE * len(without))) or int(len(without) >= len(SPLITS))
+    splits = {
+        image.image_hash: "dev" if index < held_out else "test" if index < 2 * held_out else "train"
+        for index, image in enumerate(without)
     }
-    return [replace(p, split=drawn.get(p.image_hash, p.split)) for p in pictures], bool(without)
+    return [replace(image, split=splits.get(image.image_hash, image.split)) for image in images], bool(without)

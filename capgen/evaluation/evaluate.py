@@ -14,7 +14,7 @@ from capgen.captioner.decoding import DecodingOptions
 from capgen.captioner.results import Attention, Caption
 from capgen.captioner.vocabulary import words
 from capgen.datasets import prepared
-from capgen.datasets.layout import Row, read_json
+from capgen.datasets.layout import Example, read_json
 from capgen.datasets.validation import locate
 from capgen.errors import DataError, UnknownNameError
 from capgen.evaluation import metrics
@@ -61,7 +61,7 @@ def from_dataset(name: str, split: str) -> Split:
     dataset = prepared.load(name)
     pictures = dataset.split(split)
     counts = Counter(Path(picture.path).name for picture in pictures)
-    training = [c for picture in dataset.pictures if picture.split == TRAIN != split for c in picture.captions]
+    training = [c for picture in dataset.images if picture.split == TRAIN != split for c in picture.captions]
     references = [
         Reference(_unique_id(Path(picture.path), counts), Path(picture.path), picture.captions) for picture in pictures
     ]
@@ -77,20 +77,22 @@ def from_source(source: Path, split: str) -> Split:
     """
     if split not in prepared.SPLITS:
         raise UnknownNameError("split", split, prepared.SPLITS)
-    reading = datasets.read(source)
-    wanted = split if any(row.split for row in reading.rows) else None
+    dataset = datasets.read(source)
+    wanted = split if any(row.split for row in dataset.examples) else None
     captions: dict[str, list[str]] = {}
-    rows: dict[str, Row] = {}
-    for row in reading.rows:
+    rows: dict[str, Example] = {}
+    for row in dataset.examples:
         if row.split == wanted:
             rows.setdefault(row.id or row.image, row)
             captions.setdefault(row.id or row.image, []).extend(c for c in row.captions if words(c))
     references = [
-        Reference(key, locate(rows[key].image, reading.folders), tuple(texts)) for key, texts in captions.items() if texts
+        Reference(key, locate(rows[key].image, dataset.image_folders), tuple(texts))
+        for key, texts in captions.items()
+        if texts
     ]
     if not references:
         raise DataError(f"{source} has no captions in its {split} split; choose another with --split")
-    training = [c for row in reading.rows if row.split == TRAIN != split for c in row.captions]
+    training = [c for row in dataset.examples if row.split == TRAIN != split for c in row.captions]
     return Split(f"{source.resolve().name}-{wanted or 'all'}", references, training)
 
 

@@ -1,4 +1,4 @@
-"""Loading TensorFlow without its greetings."""
+"""Importing TensorFlow without what it prints on the way."""
 
 import os
 
@@ -9,7 +9,7 @@ def load_tensorflow(*, gpus: bool = True) -> None:
     """Import TensorFlow and let it look for devices, which prints a dozen lines that no setting turns off.
 
     Args:
-        gpus: Whether it may take them.
+        gpus: Whether TensorFlow may use GPUs.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with suppress_lines((b"",)):

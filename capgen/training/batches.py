@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from capgen.captioner.vocabulary import END, PAD, START
-from capgen.training.features import CachedFeatures, view_key
+from capgen.training.features import CachedFeatures, feature_key
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class CaptionBatches(keras.utils.PyDataset):
     def _draw(self, sample: Sample, views: Sequence[str], random: np.random.Generator) -> Draw:
         view = views[int(random.integers(len(views)))]
         chosen = random.permutation(len(sample.captions))[: self.captions].tolist()
-        return view_key(sample.image_hash, view), sample.start, [sample.captions[index] for index in chosen]
+        return feature_key(sample.image_hash, view), sample.start, [sample.captions[index] for index in chosen]
 
     def __len__(self) -> int:
         """Number of batches."""

@@ -22,14 +22,14 @@ from capgen.captioner import bundle, decoding
 from capgen.captioner.backends.litert_lstm import EncodedImage, Model
 from capgen.captioner.bundle import Bundle, Description
 from capgen.captioner.calibration import Calibration
-from capgen.datasets.prepared import PreparedPicture, in_own_style
+from capgen.datasets.prepared import PreparedImage, in_target_domain
 from capgen.errors import ImageError, TrainingError
 from capgen.evaluation import metrics
 from capgen.storage import files
 from capgen.training import config as configs
 from capgen.training.calibration import calibrate, close
-from capgen.training.features import Prepared
-from capgen.training.history import Observer
+from capgen.training.encoder_graph import EncoderGraph
+from capgen.training.history import TrainingReporter
 from capgen.training.litert_export import Weights, to_litert
 from capgen.training.loop import DEV_BATCH, Trainer
 from capgen.training.model_card import model_card
@@ -47,7 +47,7 @@ MAXIMUM_LOSS = 0.005
 """CIDEr-D on dev that int8 weights may cost; a graph that loses more is kept with float16 weights."""
 
 
-def export_captioner(trainer: Trainer, prepared: Prepared, place: Path, observer: Observer) -> None:
+def export_captioner(trainer: Trainer, prepared: EncoderGraph, place: Path, reporter: TrainingReporter) -> None:
     """Write the captioner that a run ends with.
 
     The weights are rounded to float16 first, so that what is scored here is exactly what is written.
@@ -56,7 +56,7 @@ def export_captioner(trainer: Trainer, prepared: Prepared, place: Path, observer
         trainer: Holds the best weights.
         prepared: The encoder.
         place: Where the bundle goes.
-        observer: Who is told.
+        reporter: Who is told.
 
     Raises:
         TrainingError: LiteRT does not write the same captions as Keras, or a number is not finite.
@@ -68,7 +68,7 @@ def export_captioner(trainer: Trainer, prepared: Prepared, place: Path, observer
         encoder={
             "name": prepared.encoder.name,
             "output": trainer.output,
-            "key": prepared.key,
+            "key": prepared.fingerprint,
             "origin": prepared.encoder.origin
             + ("; its last blocks trained further" if trainer.config.encoder_epochs else ""),
         },
@@ -93,7 +93,7 @@ def export_captioner(trainer: Trainer, prepared: Prepared, place: Path, observer
     )
     contents = {
         bundle.VOCABULARY: files.json_text(trainer.vocabulary.plain()).encode(),
-        bundle.ENCODER: prepared.graph.read_bytes(),
+        bundle.ENCODER: prepared.path.read_bytes(),
         bundle.WEIGHTS: weights,
     }
     if trainer.visual_words:
@@ -107,7 +107,7 @@ def export_captioner(trainer: Trainer, prepared: Prepared, place: Path, observer
             (_DevCaptions(trainer, exact), _DevCaptions(trainer, small, head_start=MAXIMUM_LOSS)), key=_DevCaptions.rank
         )
         if trainer.config.variety:
-            contents[bundle.COMMON] = _common(trainer, chosen.model, observer)
+            contents[bundle.COMMON] = _common(trainer, chosen.model, reporter)
             chosen = _DevCaptions(trainer, _varied(Path(folder) / "varied", trainer, chosen.model.bundle, contents))
         description = dataclasses.replace(
             chosen.model.bundle.description, calibration=chosen.calibration(), scores={"dev": chosen.scores}
@@ -129,15 +129,15 @@ def _model(folder: Path, description: Description, contents: dict[str, bytes]) -
     return Model(Bundle(folder), os.cpu_count() or 1)
 
 
-def _common(trainer: Trainer, model: Model, observer: Observer) -> bytes:
+def _common(trainer: Trainer, model: Model, reporter: TrainingReporter) -> bytes:
     """List the captions that a graph says of several training pictures, as how many and the ids, the commonest first.
 
     Those with slots are left out: what fills them makes them different captions.
     """
-    pictures = in_own_style(trainer.train_pictures)
+    pictures = in_target_domain(trainer.train_pictures)
     said: Counter[tuple[int, ...]] = Counter()
     for start in range(0, len(pictures), DEV_BATCH):
-        observer.on_count(start, len(pictures))
+        reporter.on_caption(start, len(pictures))
         cached = [_cached(trainer, picture) for picture in pictures[start : start + DEV_BATCH]]
         said.update(hypotheses[0].ids for hypotheses in model.search(cached) if hypotheses)
     common = Counter({ids: times for ids, times in said.items() if times > 1 and not model.wording.has_marks(ids)})
@@ -222,13 +222,13 @@ def _check_parity(trainer: Trainer, captioner: Model) -> None:
             raise TrainingError(f"the export does not caption {picture.path} like the model: {said[1]!r}, not {said[0]!r}")
 
 
-def _cached(trainer: Trainer, picture: PreparedPicture) -> EncodedImage:
+def _cached(trainer: Trainer, picture: PreparedImage) -> EncodedImage:
     """Describe a picture from the cache."""
     features = trainer.features.rows([picture.image_hash])[0].astype(np.float32)
     return EncodedImage(features, trainer.features.class_scores(picture.image_hash))
 
 
-def _read(picture: PreparedPicture, preprocessing: images.Preprocessing) -> np.ndarray:
+def _read(picture: PreparedImage, preprocessing: images.Preprocessing) -> np.ndarray:
     try:
         return images.read(Path(picture.path), preprocessing)
     except ImageError as error:

@@ -1,9 +1,9 @@
-"""What lies in the cache, who needs it, and taking out what nobody does.
+"""What lies in the cache, which data sets need it, and the removal of what nobody needs.
 
-A store is the features of one encoder with one set of weights and the encoder's graph; both carry the store's name. Whoever
-fills or reads one holds its lock together with others (``features.in_use``), and whoever removes from it holds it alone: so
-nothing goes under a running job. All of it is computed again when it is needed; a shard's list of keys goes before its
-arrays, so that an interrupted removal leaves whole shards and leftovers, which count for nothing.
+A store is the features of one encoder with one set of weights, and the encoder's graph; both carry the store's name. Whoever
+fills or reads a store holds its lock together with others (``encoder_graph.use_encoder``), and whoever removes from it holds
+the lock alone, so that nothing is removed under a running job. All of it is computed again when it is needed. A shard's list
+of keys is removed before its arrays, so that an interrupted removal leaves whole shards, and leftovers that are ignored.
 """
 
 import contextlib
@@ -15,11 +15,12 @@ from pathlib import Path
 from capgen.datasets import prepared
 from capgen.errors import CapgenError, StorageError
 from capgen.storage import files, paths
-from capgen.training.encoders import encoder
-from capgen.training.features import LOCK, identify, shard_keys, view_key
+from capgen.training.encoder_graph import encoder_graph
+from capgen.training.encoders import ENCODERS
+from capgen.training.features import LOCK, feature_key, shard_keys
 
 _NAME = re.compile(r"[a-z][a-z0-9-]*-[0-9a-f]{16}")
-"""An encoder and the key of its numbers; what is named otherwise was not made by capgen and is left alone."""
+"""The name of an encoder and its fingerprint; what has another name was not made by capgen and is left alone."""
 
 
 @dataclass(frozen=True)
@@ -27,38 +28,38 @@ class Store:
     """The features and the graph of one encoder with one set of weights.
 
     Attributes:
-        name: What its folder and its graph are called.
+        name: The name of its folder and of its graph.
     """
 
     name: str
 
     @property
     def folder(self) -> Path:
-        """Where its shards and its lock lie."""
+        """The folder of its shards and its lock."""
         return paths.features_dir() / self.name
 
     def files(self) -> list[Path]:
-        """List its files in the order in which they may be removed: lists of keys first, the lock last."""
+        """List its files in the order in which they may be removed: lists of keys before arrays, the lock last."""
         features = sorted(_files_in(self.folder), key=lambda path: (path.name == LOCK, path.suffix != ".json", path.name))
         graphs = [path for path in _files_in(paths.encoders_dir()) if _store_of_graph(path) == self.name]
         return graphs + features
 
     def shards(self) -> dict[str, list[str]]:
         """Return the keys of each shard that is whole."""
-        inside = _files_in(self.folder)
-        arrays = {path.name.partition(".")[0] for path in inside if path.suffix == ".npy"}
-        return {path.stem: shard_keys(path) for path in inside if path.suffix == ".json" and path.stem in arrays}
+        found = _files_in(self.folder)
+        arrays = {path.name.partition(".")[0] for path in found if path.suffix == ".npy"}
+        return {path.stem: shard_keys(path) for path in found if path.suffix == ".json" and path.stem in arrays}
 
 
 @dataclass(frozen=True)
 class Usage:
-    """What a store holds and who uses it.
+    """What a store holds, and who uses it.
 
     Attributes:
-        store: Which.
-        images: How many pictures it describes.
-        size: Bytes of its features and its graph.
-        datasets: Names of the prepared data sets that use it.
+        store: The store.
+        images: The number of images whose features it holds.
+        size: The bytes of its features and its graph.
+        datasets: The names of the prepared data sets that use it.
     """
 
     store: Store
@@ -68,26 +69,26 @@ class Usage:
 
 
 @dataclass(frozen=True)
-class Waste:
-    """What can go of a store.
+class Removal:
+    """What can be removed of a store.
 
     Attributes:
-        store: Which.
+        store: The store.
         paths: The files, in the order in which they may be removed.
-        size: Their bytes.
-        why: Why they can go; or, if ``in_use``, why nothing can.
-        in_use: Whether the store is left alone, because a running job holds it.
+        size: The bytes of the files.
+        reason: Why they can be removed; of a store ``in_use``, why nothing can.
+        in_use: Whether the store is left alone, because a running job holds its lock.
     """
 
     store: Store
     paths: tuple[Path, ...]
     size: int
-    why: str
+    reason: str
     in_use: bool = False
 
 
 def stores() -> list[Store]:
-    """List the stores, those too of which only a graph or a leftover is there."""
+    """List all stores, also those of which only a graph or a leftover is there."""
     features = paths.features_dir()
     found = {path.name for path in features.iterdir() if path.is_dir()} if features.is_dir() else set()
     found |= {_store_of_graph(path) for path in _files_in(paths.encoders_dir())}
@@ -100,93 +101,96 @@ def usage() -> list[Usage]:
     Raises:
         DataError: A prepared data set is damaged.
     """
-    needs = _needs()
+    requirements = _requirements()
     return [
         Usage(
             store,
             images=len({key.partition("|")[0] for keys in store.shards().values() for key in keys}),
             size=sum(map(_size, store.files())),
-            datasets=tuple(need.dataset for need in needs if need.meets(store)),
+            datasets=tuple(requirement.dataset for requirement in requirements if requirement.concerns(store)),
         )
         for store in stores()
     ]
 
 
-def unneeded() -> Iterator[Waste]:
-    """Yield store by store what no prepared data set needs; nobody can use the store until the next is asked for.
+def unneeded() -> Iterator[Removal]:
+    """Yield, store by store, what no prepared data set needs; the store stays locked until the next one is asked for.
 
     Raises:
         DataError: A prepared data set is damaged, so that what it needs is not known.
     """
-    return _locked(_unneeded)
+    return _each_locked(_unneeded)
 
 
-def everything() -> Iterator[Waste]:
-    """Yield store by store all that is there; nobody can use the store until the next is asked for."""
-    return _locked(lambda store: _waste(store, store.files(), "features and encoder"))
+def everything() -> Iterator[Removal]:
+    """Yield, store by store, all that is there; the store stays locked until the next one is asked for."""
+    return _each_locked(lambda store: _removal(store, store.files(), "features and encoder"))
 
 
-def remove(waste: Waste) -> None:
-    """Remove what ``unneeded`` or ``everything`` has just yielded."""
-    for path in waste.paths:
+def remove(removal: Removal) -> None:
+    """Remove the files that ``unneeded`` or ``everything`` has just yielded."""
+    for path in removal.paths:
         path.unlink(missing_ok=True)
-    if waste.store.folder / LOCK in waste.paths:
-        with contextlib.suppress(OSError):  # a job that has just begun, or another's file, is in there
-            waste.store.folder.rmdir()
+    if removal.store.folder / LOCK in removal.paths:
+        with contextlib.suppress(OSError):  # there are files of a job that has just begun in it, or of another program
+            removal.store.folder.rmdir()
 
 
 @dataclass(frozen=True)
-class _Need:
-    """What a prepared data set needs: the features of ``keys`` in the stores whose names begin with ``prefix``."""
+class _Requirement:
+    """The features that a prepared data set needs: those of ``keys``, in every store whose name begins with ``prefix``."""
 
     dataset: str
     prefix: str
     keys: frozenset[str]
 
-    def meets(self, store: Store) -> bool:
+    def concerns(self, store: Store) -> bool:
         return store.name.startswith(self.prefix)
 
 
-def _needs() -> list[_Need]:
-    needs = []
+def _requirements() -> list[_Requirement]:
+    requirements = []
     for name in prepared.names():
         data = prepared.load(name)
         weights = Path(data.encoder_weights) if data.encoder_weights else None
         try:
-            key = identify(encoder(data.encoder), weights).key
+            fingerprint = encoder_graph(ENCODERS[data.encoder], weights).fingerprint
         except (CapgenError, OSError):
-            key = ""  # its weights are not here now: it may need any store of the encoder
-        keys = frozenset(view_key(picture.image_hash, view) for picture in data.pictures for view in data.views)
-        needs.append(_Need(name, f"{data.encoder}-{key}", keys))
-    return needs
+            fingerprint = ""  # its weights are not here now, so that it may need any store of the encoder
+        keys = (feature_key(image.image_hash, name) for image in data.images for name in data.augmentations)
+        requirements.append(_Requirement(name, f"{data.encoder}-{fingerprint}", frozenset(keys)))
+    return requirements
 
 
-def _locked(select: Callable[[Store], Waste]) -> Iterator[Waste]:
+def _each_locked(select: Callable[[Store], Removal]) -> Iterator[Removal]:
     for store in stores():
         try:
             with files.lock(store.folder / LOCK):
                 yield select(store)
         except StorageError as error:
-            yield Waste(store, (), 0, str(error), in_use=True)
+            yield Removal(store, (), 0, str(error), in_use=True)
 
 
-def _unneeded(store: Store) -> Waste:
-    needs = [need for need in _needs() if need.meets(store)]  # read under the lock: a job saves its data set before it ends
-    if not needs:
-        return _waste(store, store.files(), "no prepared data set uses it")
-    wanted = frozenset[str]().union(*(need.keys for need in needs))
+def _unneeded(store: Store) -> Removal:
+    # The requirements are read under the lock, as a job saves its data set before it gives the lock back.
+    requirements = [requirement for requirement in _requirements() if requirement.concerns(store)]
+    if not requirements:
+        return _removal(store, store.files(), "no prepared data set uses it")
+    needed_keys = frozenset[str]().union(*(requirement.keys for requirement in requirements))
     shards = store.shards()
-    needless = {shard for shard, keys in shards.items() if wanted.isdisjoint(keys)}
-    kept = shards.keys() - needless
-    gone = [path for path in store.files() if path.suffix != ".tflite" and path.name != LOCK and _shard(path) not in kept]
-    leftovers = sum(_shard(path) not in needless for path in gone)
-    reasons = ((len(needless), "shard", "that no data set needs"), (leftovers, "leftover", "of interrupted writes"))
-    why = ", ".join(f"{count} {what}{'s' * (count != 1)} {which}" for count, what, which in reasons if count)
-    return _waste(store, gone, why)
+    unneeded_shards = {shard for shard, keys in shards.items() if needed_keys.isdisjoint(keys)}
+    kept = shards.keys() - unneeded_shards
+    removable = [
+        path for path in store.files() if path.suffix != ".tflite" and path.name != LOCK and _shard(path) not in kept
+    ]
+    leftovers = sum(_shard(path) not in unneeded_shards for path in removable)
+    counts = ((len(unneeded_shards), "shard", "that no data set needs"), (leftovers, "leftover", "of interrupted writes"))
+    reason = ", ".join(f"{count} {noun}{'s' * (count != 1)} {which}" for count, noun, which in counts if count)
+    return _removal(store, removable, reason)
 
 
-def _waste(store: Store, gone: list[Path], why: str) -> Waste:
-    return Waste(store, tuple(gone), sum(map(_size, gone)), why)
+def _removal(store: Store, removable: list[Path], reason: str) -> Removal:
+    return Removal(store, tuple(removable), sum(map(_size, removable)), reason)
 
 
 def _shard(path: Path) -> str:
@@ -195,7 +199,7 @@ def _shard(path: Path) -> str:
 
 
 def _store_of_graph(path: Path) -> str:
-    """Return the name of the store whose graph, or whose temporary file of one, this is."""
+    """Return the name of the store whose graph, or temporary file of a graph, this is."""
     return path.name.removeprefix(".").partition(".tflite")[0]
 
 
@@ -206,5 +210,5 @@ def _files_in(folder: Path) -> list[Path]:
 def _size(path: Path) -> int:
     try:
         return path.stat().st_size
-    except FileNotFoundError:  # removed, or renamed when it was whole, since it was listed
+    except FileNotFoundError:  # removed, or renamed when it was complete, since it was listed
         return 0

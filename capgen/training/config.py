@@ -9,13 +9,13 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from capgen.datasets.prepared import in_own_style
+from capgen.datasets.prepared import in_target_domain
 from capgen.errors import ConfigError, TrainingError
 from capgen.training.decoders import DECODERS
 from capgen.training.encoders import PROBABILITIES, Encoder
 
 if TYPE_CHECKING:
-    from capgen.datasets.prepared import PreparedPicture
+    from capgen.datasets.prepared import PreparedImage
 
 RECIPES = Path(__file__).parent / "recipes"
 """The recipes that ship, one TOML file each."""
@@ -93,11 +93,11 @@ class TrainingConfig:
         if not self.epochs + self.encoder_epochs + self.scst_epochs:
             raise ConfigError("epochs, encoder_epochs and scst_epochs are all 0; there is nothing to train")
 
-    def judged(self, pictures: Iterable["PreparedPicture"]) -> list["PreparedPicture"]:
+    def judged(self, pictures: Iterable["PreparedImage"]) -> list["PreparedImage"]:
         """Choose the pictures that captions are drawn for: with human ones enough, in the captioner's own style."""
-        return [picture for picture in in_own_style(pictures) if len(picture.captions) >= self.captions_per_image]
+        return [picture for picture in in_target_domain(pictures) if len(picture.captions) >= self.captions_per_image]
 
-    def check(self, encoder: Encoder, pictures: Iterable["PreparedPicture"], *, begun: bool) -> None:
+    def check(self, encoder: Encoder, pictures: Iterable["PreparedImage"], *, begun: bool) -> None:
         """Make sure that a run can reach its end.
 
         Args:

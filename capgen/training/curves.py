@@ -1,4 +1,7 @@
-"""A picture of a run's history: losses on the left, CIDEr-D on the right. Drawn with Pillow, which is here anyway."""
+"""The curves of a run's history as an image: losses on the left, CIDEr-D on the right.
+
+They are drawn with Pillow, which is loaded to decode images anyway.
+"""
 
 import io
 from collections.abc import Sequence
@@ -10,6 +13,8 @@ if TYPE_CHECKING:
     from capgen.training.history import Epoch
 
 WIDTH, HEIGHT, MARGIN = 900, 360, 48
+"""Pixels."""
+
 COLOURS = {"loss": "#1f77b4", "dev_loss": "#ff7f0e", "cider_d": "#2ca02c"}
 LABELS = {"loss": "training loss (smoothed)", "dev_loss": "dev loss", "cider_d": "dev CIDEr-D"}
 
@@ -21,21 +26,22 @@ def draw(epochs: "Sequence[Epoch]") -> bytes:
         epochs: At least one.
 
     Returns:
-        A PNG file.
+        The content of a PNG file.
     """
     from PIL import Image, ImageDraw
 
-    picture = Image.new("RGB", (WIDTH, HEIGHT), "white")
-    pen = ImageDraw.Draw(picture)
+    image = Image.new("RGB", (WIDTH, HEIGHT), "white")
+    pen = ImageDraw.Draw(image)
     half = WIDTH // 2
-    _panel(pen, (0, half), [epoch for epoch in epochs if epoch.taught] or epochs, ("loss", "dev_loss"))
-    _panel(pen, (half, WIDTH), epochs, ("cider_d",))
+    cross_entropy = [epoch for epoch in epochs if epoch.is_cross_entropy]
+    _draw_panel(pen, (0, half), cross_entropy or epochs, ("loss", "dev_loss"))
+    _draw_panel(pen, (half, WIDTH), epochs, ("cider_d",))
     buffer = io.BytesIO()
-    picture.save(buffer, "PNG")
+    image.save(buffer, "PNG")
     return buffer.getvalue()
 
 
-def _panel(pen: "ImageDraw", sides: tuple[int, int], epochs: "Sequence[Epoch]", names: Sequence[str]) -> None:
+def _draw_panel(pen: "ImageDraw", sides: tuple[int, int], epochs: "Sequence[Epoch]", names: Sequence[str]) -> None:
     """Draw some columns of the history between two x coordinates."""
     left, right, top, bottom = sides[0] + MARGIN, sides[1] - MARGIN // 2, MARGIN, HEIGHT - MARGIN
     values = [getattr(epoch, name) for epoch in epochs for name in names]
@@ -43,7 +49,7 @@ def _panel(pen: "ImageDraw", sides: tuple[int, int], epochs: "Sequence[Epoch]", 
     span = (high - low) or 1.0
     first, last = epochs[0].number, epochs[-1].number
 
-    def place(number: int, value: float) -> tuple[float, float]:
+    def point(number: int, value: float) -> tuple[float, float]:
         across = (number - first) / max(1, last - first)
         return left + across * (right - left), bottom - (value - low) / span * (bottom - top)
 
@@ -53,7 +59,7 @@ def _panel(pen: "ImageDraw", sides: tuple[int, int], epochs: "Sequence[Epoch]", 
     pen.text((left, bottom + 6), f"epoch {first}", fill="black")
     pen.text((right - 14, bottom + 6), str(last), fill="black")
     for index, name in enumerate(names):
-        points = [place(epoch.number, getattr(epoch, name)) for epoch in epochs]
+        points = [point(epoch.number, getattr(epoch, name)) for epoch in epochs]
         pen.line(points, fill=COLOURS[name], width=2)
         for x, y in points:
             pen.ellipse((x - 3, y - 3, x + 3, y + 3), fill=COLOURS[name])

@@ -2,8 +2,9 @@
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -12,7 +13,18 @@ from capgen.training import curves
 
 HISTORY, CURVES = "history.csv", "curves.png"
 
-BEGUN, CROSS_ENTROPY, SELF_CRITICAL = "start", "cross-entropy", "self-critical"
+
+class Phase(StrEnum):
+    """What an epoch trains with."""
+
+    WARM_START = "warm-start"
+    """The captioner that a run starts from is evaluated; nothing is trained."""
+
+    CROSS_ENTROPY = "cross-entropy"
+    """Teacher forcing on the human captions."""
+
+    SELF_CRITICAL = "self-critical"
+    """Self-critical sequence training (SCST) on sampled captions."""
 
 
 @dataclass(frozen=True)
@@ -20,14 +32,14 @@ class Epoch:
     """What one epoch achieved.
 
     Attributes:
-        number: From 1; 0 is the captioner that a run goes on from.
-        loss: Mean training loss of a word, label smoothing included; of a self-critical epoch the mean reward, negative.
-        dev_loss: Mean cross-entropy of a word on dev, in nats, teacher-forced, without smoothing.
-        cider_d: CIDEr-D of decoded dev captions.
-        bleu_4: BLEU-4 of the same.
-        seconds: Wall time, decoding included.
-        phase: ``start``, ``cross-entropy`` or ``self-critical``.
-        samples: Some dev pictures' paths with the captions written for them.
+        number: From 1; 0 is the captioner that a run starts from.
+        loss: The mean training loss of a word, label smoothing included; of a self-critical epoch the negative mean reward.
+        dev_loss: The mean cross-entropy of a word on dev, in nats, teacher-forced, without label smoothing.
+        cider_d: The CIDEr-D of the captions generated for dev.
+        bleu_4: The BLEU-4 of the same captions.
+        seconds: The wall time of the epoch, validation included.
+        phase: What it trained with.
+        samples: The paths of some dev images, each with the caption generated for it.
     """
 
     number: int
@@ -36,59 +48,82 @@ class Epoch:
     cider_d: float
     bleu_4: float
     seconds: float
-    phase: str = CROSS_ENTROPY
+    phase: Phase = Phase.CROSS_ENTROPY
     samples: tuple[tuple[str, str], ...] = field(default=(), compare=False)
 
     @property
-    def taught(self) -> bool:
-        """Whether its loss is a cross-entropy, which can be drawn beside that of others."""
-        return self.phase == CROSS_ENTROPY
+    def is_cross_entropy(self) -> bool:
+        """Whether the loss is a cross-entropy, which can be drawn on one axis with that of other epochs."""
+        return self.phase == Phase.CROSS_ENTROPY
 
-    def plain(self) -> dict[str, Any]:
-        """Return the numbers by name."""
-        return {name: getattr(self, name) for name in COLUMNS}
+    def to_mapping(self) -> dict[str, Any]:
+        """Return the columns of ``history.csv`` by name; the samples are not among them."""
+        return {column: getattr(self, name) for column, name in COLUMNS.items()}
+
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, Any]) -> "Epoch":
+        """Make an epoch of what ``to_mapping`` returned, of this version or of one before, numbers as such or as text."""
+        renamed = {ALIASES.get(key, key): value for key, value in values.items()}
+        return cls(
+            number=int(renamed["epoch"]),
+            loss=float(renamed["loss"]),
+            dev_loss=float(renamed["dev_loss"]),
+            cider_d=float(renamed["cider_d"]),
+            bleu_4=float(renamed["bleu_4"]),
+            seconds=float(renamed["seconds"]),
+            phase=Phase(PHASE_ALIASES.get(renamed["phase"], renamed["phase"])),
+        )
 
 
-COLUMNS = tuple(item.name for item in fields(Epoch) if item.name != "samples")
-"""The columns of ``history.csv``."""
+COLUMNS = {{"number": "epoch"}.get(item.name, item.name): item.name for item in fields(Epoch) if item.name != "samples"}
+"""The columns of ``history.csv``, each with the attribute of ``Epoch`` that it holds."""
+
+ALIASES = {"number": "epoch"}
+"""The names that earlier versions gave to columns."""
+
+PHASE_ALIASES = {"start": Phase.WARM_START}
+"""The names that earlier versions gave to phases."""
 
 
-class Observer(Protocol):
-    """Who is told how training goes; every method may do nothing."""
+class TrainingReporter(Protocol):
+    """Receives the progress of a training; every method may do nothing."""
 
     def on_step(self, epoch: int, step: int, steps: int, loss: float) -> None:
         """Called after each training step, counted from 1; ``loss`` is the mean of the epoch so far."""
 
-    def on_describe(self, done: int, total: int) -> None:
-        """Called for each picture described by an encoder that was trained along."""
+    def on_extract(self, done: int, total: int) -> None:
+        """Called for each image whose features are extracted, where the encoder is not the data set's own."""
 
-    def on_count(self, done: int, total: int) -> None:
-        """Called while what is said of the training pictures is counted, at the end."""
+    def on_caption(self, done: int, total: int) -> None:
+        """Called while the training images are captioned at the end, to count which captions are common."""
 
     def on_epoch(self, epoch: Epoch, *, best: bool) -> None:
-        """Called after each epoch; ``best`` when its captions beat all before."""
+        """Called after each epoch; ``best`` says that its captions are better than all before."""
 
 
 class History:
-    """The epochs so far, as a table, a picture and TensorBoard's events.
+    """Records the epochs of a run as a table, as an image of curves and as TensorBoard's events.
 
     Args:
         folder: The folder of the run.
     """
 
     def __init__(self, folder: Path) -> None:
-        """Open the events."""
         import tensorflow as tf
 
         self._folder = folder
         self._events = tf.summary.create_file_writer(str(folder / "events"))
 
     def write(self, epochs: Sequence[Epoch]) -> None:
-        """Write the table and the picture anew, and the last epoch's events."""
+        """Write the table and the curves of all epochs anew, and the events of the last.
+
+        Raises:
+            StorageError: A file cannot be written.
+        """
         buffer = io.StringIO()
-        table = csv.writer(buffer, lineterminator="\n")
-        table.writerow(COLUMNS)
-        table.writerows([getattr(epoch, name) for name in COLUMNS] for epoch in epochs)
+        table = csv.DictWriter(buffer, list(COLUMNS), lineterminator="\n")
+        table.writeheader()
+        table.writerows(epoch.to_mapping() for epoch in epochs)
         files.write_text(self._folder / HISTORY, buffer.getvalue())
         files.write_bytes(self._folder / CURVES, curves.draw(epochs))
         self._write_events(epochs[-1])
@@ -103,3 +138,17 @@ class History:
             for name in ("loss", "dev_loss", "cider_d", "bleu_4"):
                 tf.summary.write(name, tf.constant(getattr(epoch, name), tf.float32), step=epoch.number, metadata=metadata)
         self._events.flush()
+
+
+def read_history(path: Path) -> list[Epoch]:
+    """Read a ``history.csv``, of this version or of one before.
+
+    Raises:
+        OSError: The file cannot be read.
+        ValueError: It is not a history.
+    """
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            return [Epoch.from_mapping(row) for row in csv.DictReader(file)]
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"{path} is not the history of a training run") from error

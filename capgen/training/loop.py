@@ -16,7 +16,7 @@ from capgen.captioner import decoding
 from capgen.captioner.constraints import Wording
 from capgen.captioner.slots import ClassScores, VisualWords
 from capgen.captioner.vocabulary import SPECIAL, START, Vocabulary, words
-from capgen.datasets.prepared import PreparedDataset, PreparedPicture, in_own_style
+from capgen.datasets.prepared import PreparedDataset, PreparedImage, in_target_domain
 from capgen.errors import TrainingError
 from capgen.evaluation import metrics
 from capgen.training import checkpoints
@@ -27,7 +27,7 @@ from capgen.training.decoders.decoder import Decoder, Shape
 from capgen.training.encoders import MIDDLE, Encoder
 from capgen.training.features import CachedFeatures, FeatureStore
 from capgen.training.fine_tuning import SharedRate, seeing
-from capgen.training.history import BEGUN, CROSS_ENTROPY, SELF_CRITICAL, Epoch, Observer
+from capgen.training.history import Epoch, Phase, TrainingReporter
 from capgen.training.keras_steps import KerasSteps, runner
 from capgen.training.losses import CaptionLoss, PolicyLoss
 from capgen.training.process_group import Group
@@ -90,7 +90,7 @@ class Trainer:
         self.visual_words = begun.visual_words if begun else self._names()
         self.features = CachedFeatures(store, MIDDLE if last_blocks else self.output, self.visual_words)
         taught = self.train_pictures if config.epochs else []
-        styles = sorted({picture.style for picture in taught} - {""})
+        styles = sorted({picture.domain for picture in taught} - {""})
         marks = (*(self.visual_words.slots if self.visual_words else ()), *map(_style_mark, styles))
         said = [self._words(picture) for picture in taught]
         self.vocabulary = Vocabulary.build((c for captions in said for c in captions), config.minimum_count, marks)
@@ -116,18 +116,18 @@ class Trainer:
         self.dev_samples = [self._sample(picture, self._words(picture)) for picture in self.dev_pictures]
         self.judged = config.judged(self.train_pictures)
 
-    def run(self, observer: Observer) -> Iterator[Epoch]:
+    def run(self, reporter: TrainingReporter) -> Iterator[Epoch]:
         """Train from the folder's checkpoint, if there is one, to the end; afterwards the model holds the best weights.
 
         Args:
-            observer: Who is told.
+            reporter: Who is told.
 
         Yields:
             Each epoch, once it is safe on disk.
         """
         checkpoint, best_file = self.folder / CHECKPOINT, self.folder / BEST
         if checkpoint.exists():
-            self.epochs = [Epoch(**values) for values in checkpoints.progress(checkpoint)["epochs"]]
+            self.epochs = [Epoch.from_mapping(values) for values in checkpoints.progress(checkpoint)["epochs"]]
         phase = ""
         while following := self._phase():
             if following != phase:
@@ -137,16 +137,16 @@ class Trainer:
                     checkpoints.load(checkpoint, self.model)
                 elif self.epochs:
                     checkpoints.load(best_file, self.model, optimizer=False)
-            epoch = self._epoch(phase, observer)
+            epoch = self._epoch(phase, reporter)
             best = self._merit(epoch) > max(map(self._merit, self.epochs), default=-math.inf)
             self.epochs.append(epoch)
             self._shared(lambda: self._save(best=best))  # noqa: B023 - which calls it at once
-            observer.on_epoch(epoch, best=best)
+            reporter.on_epoch(epoch, best=best)
             yield epoch
         checkpoints.load(best_file, self.model, optimizer=False)
 
     def _save(self, *, best: bool) -> None:
-        progress = {"epochs": [epoch.plain() for epoch in self.epochs]}
+        progress = {"epochs": [epoch.to_mapping() for epoch in self.epochs]}
         if best:
             checkpoints.save(self.folder / BEST, self.model, progress)
         checkpoints.save(self.folder / CHECKPOINT, self.model, progress)
@@ -158,12 +158,12 @@ class Trainer:
     def _phase(self) -> str:
         """Name what comes next: a look at where it starts, teacher forcing until that has stopped, drawing, nothing."""
         if self.begun and not self.epochs:
-            return BEGUN
-        scores = list(map(self._merit, self._of(CROSS_ENTROPY)))
+            return Phase.WARM_START
+        scores = list(map(self._merit, self._of(Phase.CROSS_ENTROPY)))
         since_best = len(scores) - 1 - scores.index(max(scores)) if scores else 0
         if len(scores) < self.config.epochs and since_best < self.config.patience:
-            return CROSS_ENTROPY
-        return SELF_CRITICAL if len(self._of(SELF_CRITICAL)) < self.config.scst_epochs else ""
+            return Phase.CROSS_ENTROPY
+        return Phase.SELF_CRITICAL if len(self._of(Phase.SELF_CRITICAL)) < self.config.scst_epochs else ""
 
     def _merit(self, epoch: Epoch) -> float:
         """Say how good an epoch's weights are: by the captions, or where training will go on from them by the loss."""
@@ -172,7 +172,7 @@ class Trainer:
     def _of(self, phase: str) -> list[Epoch]:
         return [epoch for epoch in self.epochs if epoch.phase == phase]
 
-    def write_captions(self, pictures: list[PreparedPicture], options: decoding.DecodingOptions) -> list[str]:
+    def write_captions(self, pictures: list[PreparedImage], options: decoding.DecodingOptions) -> list[str]:
         """Caption pictures from their cached features with the present weights."""
         captions = []
         for start in range(0, len(pictures), DEV_BATCH):
@@ -216,15 +216,15 @@ class Trainer:
         guidance = 1.0 if self.seeing else self.config.guidance  # what an average picture is changes as the encoder learns
         return decoding.DecodingOptions(beam=self.config.beam, length_power=self.config.length_power, guidance=guidance)
 
-    def _sample(self, picture: PreparedPicture, said: list[list[str]]) -> Sample:
+    def _sample(self, picture: PreparedImage, said: list[list[str]]) -> Sample:
         return Sample(
             image_hash=picture.image_hash,
             captions=[self.vocabulary.ids(caption) for caption in said],
             weight=picture.weight,
-            start=self.vocabulary.ids([_style_mark(picture.style)])[0] if picture.style else START,
+            start=self.vocabulary.ids([_style_mark(picture.domain)])[0] if picture.domain else START,
         )
 
-    def _words(self, picture: PreparedPicture) -> list[list[str]]:
+    def _words(self, picture: PreparedImage) -> list[list[str]]:
         """Return the words of a picture's captions, with slots."""
         captions = [words(caption) for caption in picture.captions]
         class_scores = self.features.class_scores(picture.image_hash)
@@ -238,7 +238,7 @@ class Trainer:
         """Choose the names that are said through slots: those that are rare in the style that the captioner writes in."""
         if not self.config.slots_below:
             return None
-        own = (caption for picture in in_own_style(self.train_pictures) for caption in picture.captions)
+        own = (caption for picture in in_target_domain(self.train_pictures) for caption in picture.captions)
         return VisualWords.imagenet().rarer_than(self.config.slots_below, own)
 
     def _batches(self, samples: list[Sample], **order: Any) -> CaptionBatches:
@@ -255,7 +255,7 @@ class Trainer:
     def _compile(self, phase: str) -> None:
         """Take up the loss and the optimizer of a phase."""
         config = self.config
-        if phase == SELF_CRITICAL:
+        if phase == Phase.SELF_CRITICAL:
             for dropout in self.decoder.dropouts.values():  # what is drawn is drawn without it
                 dropout.rate = 0.0
             adam = keras.optimizers.Adam(config.scst_learning_rate, global_clipnorm=config.clip_norm)
@@ -282,13 +282,13 @@ class Trainer:
         self.model.compile(optimizer, CaptionLoss(config.label_smoothing), jit_compile=self.group is not None)
         self.model.optimizer.build(self.model.trainable_variables)
 
-    def _epoch(self, phase: str, observer: Observer) -> Epoch:
+    def _epoch(self, phase: str, reporter: TrainingReporter) -> Epoch:
         started = time.monotonic()
         done = len(self.epochs)
         number = done if self.begun else done + 1
         loss = 0.0
-        if phase != BEGUN:
-            loss = (self._teach if phase == CROSS_ENTROPY else self._draw)(number, observer)
+        if phase != Phase.WARM_START:
+            loss = (self._teach if phase == Phase.CROSS_ENTROPY else self._draw)(number, reporter)
         if not math.isfinite(loss):
             raise TrainingError(f"the loss of epoch {number} is not finite; train anew with a smaller learning_rate")
         return Epoch(**self._shared(lambda: asdict(self._judge(number, phase, loss, started))))
@@ -305,16 +305,16 @@ class Trainer:
             cider_d=scores["CIDEr-D"],
             bleu_4=scores["BLEU-4"],
             seconds=time.monotonic() - started,
-            phase=phase,
+            phase=Phase(phase),
             samples=tuple((self.dev_pictures[index].path, captions[index]) for index in shown),
         )
 
-    def _teach(self, number: int, observer: Observer) -> float:
+    def _teach(self, number: int, reporter: TrainingReporter) -> float:
         """Go through the training images once, and return the mean loss."""
-        batches = self._batches(self.samples, views=self.data.views, seed=self.config.seed, epoch=number)
+        batches = self._batches(self.samples, views=self.data.augmentations, seed=self.config.seed, epoch=number)
         if self.group:
-            return self._teach_together(batches, lambda step, loss: observer.on_step(number, step, len(batches), loss))
-        telling = _Telling(lambda step, loss: observer.on_step(number, step, len(batches), loss))
+            return self._teach_together(batches, lambda step, loss: reporter.on_step(number, step, len(batches), loss))
+        telling = _Telling(lambda step, loss: reporter.on_step(number, step, len(batches), loss))
         history = self.model.fit(batches, epochs=1, shuffle=False, verbose=0, callbacks=[telling])
         return float(history.history["loss"][-1])
 
@@ -335,7 +335,7 @@ class Trainer:
             return self.model.train_on_batch(inputs, targets, sample_weight=weights)
         return self.group.train(self.model, *filled(inputs, targets, self.config.batch_size, weights))
 
-    def _draw(self, number: int, observer: Observer) -> float:
+    def _draw(self, number: int, reporter: TrainingReporter) -> float:
         """Train on captions drawn for some of the training images, and return the negative mean reward."""
         config = self.config
         order = np.random.default_rng([config.seed, number]).permutation(len(self.judged))[: config.scst_images]
@@ -344,7 +344,7 @@ class Trainer:
             order.tolist(),
             config.batch_size,
             [config.seed, number],
-            lambda step, steps, reward: observer.on_step(number, step, steps, -reward),
+            lambda step, steps, reward: reporter.on_step(number, step, steps, -reward),
             self._shared,
         )
 

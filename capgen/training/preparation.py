@@ -1,26 +1,40 @@
-"""``prepare``: read sources, validate them, cache their features, and name the result."""
+"""``prepare``: load sources, validate them, cache the features of their images, and save the result under a name."""
 
 import math
+import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from capgen import datasets
-from capgen.datasets.layout import Problem, Reading
-from capgen.datasets.prepared import PreparedDataset, problems_file, save_problems
-from capgen.datasets.validation import Share, Validated, validate
+from capgen.datasets import prepared
+from capgen.datasets.layout import LoadedDataset, Problem
+from capgen.datasets.prepared import PreparedDataset
+from capgen.datasets.validation import LoadedSource, ValidationReport, validate
 from capgen.errors import DataError, UnknownNameError, UsageError
 from capgen.storage import paths
-from capgen.training.encoders import Encoder
-from capgen.training.encoders import encoder as find_encoder
-from capgen.training.features import VIEWS, FeatureStore, Prepared, extract, in_use
+from capgen.training.encoder_graph import EncoderGraph, use_encoder
+from capgen.training.encoders import ENCODERS, Encoder
+from capgen.training.extraction import extract
+from capgen.training.features import AUGMENTATIONS, PLAIN, FeatureStore
 
 if TYPE_CHECKING:
     from capgen.batch.engines.ray import Cluster
 
-_STYLE = re.compile(r"[a-z0-9-]*")
+_DOMAIN = re.compile(r"[a-z0-9-]*")
+
+
+class Use(StrEnum):
+    """What of a source goes into a data set."""
+
+    ALL = "all"
+    """Every split of it."""
+
+    TRAIN = "train"
+    """Its train split, or all of it as train if it has no splits."""
 
 
 @dataclass(frozen=True)
@@ -28,147 +42,201 @@ class Source:
     """One source of a data set.
 
     Attributes:
-        path: File or folder.
-        images: Folder of its pictures, if not in the layout's own place.
-        layout: Name of its layout, or ``"auto"``.
-        weight: How often its pictures are seen in an epoch of training, on average.
-        use: ``"all"``, or ``"train"`` if its pictures only train: its train split, or all of it if it has no splits.
-        style: Name of the way in which its captions are written; empty for the one that the captioner will write in.
+        path: A file or a folder.
+        images: The folder of its images, where they are not in the layout's own folders.
+        layout: The name of its layout, or ``"auto"``.
+        weight: How often its images are seen in an epoch of training, on average; above 0.
+        use: A value of ``Use``.
+        domain: The name of the domain that its captions are from; empty for the target domain, which is the one that a
+            captioner will write in.
     """
 
     path: Path
     images: Path | None = None
     layout: str = datasets.AUTO
     weight: float = 1.0
-    use: str = "all"
-    style: str = ""
+    use: str = Use.ALL
+    domain: str = ""
+
+    def check(self) -> None:
+        """Make sure that the values fit.
+
+        Raises:
+            UsageError: A value does not fit; the message says what it must be.
+        """
+        if not (math.isfinite(self.weight) and self.weight > 0):
+            raise UsageError(f"a weight of {self.weight} makes no sense; it is how often an image is seen, above 0")
+        if self.use not in list(Use):
+            raise UnknownNameError("use of a source", self.use, Use)
+        if not _DOMAIN.fullmatch(self.domain):
+            raise UsageError(f"{self.domain!r} cannot name a style; write it in lower-case letters, digits and '-'")
 
 
-USES = ("all", "train")
-"""What of a source may be used."""
+class PreparationReporter:
+    """Receives the progress of a preparation; every method may be overridden."""
 
-
-class Observer:
-    """Who is told how preparing goes; every method may be overridden."""
-
-    def on_read(self, source: Source, reading: Reading) -> None:
-        """Called for each source read."""
+    def on_read(self, source: Source, dataset: LoadedDataset) -> None:
+        """Called for each source that was loaded."""
 
     def on_check(self, done: int, total: int) -> None:
-        """Called for each picture checked."""
+        """Called for each image that was checked."""
 
-    def on_validated(self, validated: Validated) -> None:
-        """Called once, before anything is computed."""
+    def on_validated(self, report: ValidationReport) -> None:
+        """Called once, before features are extracted."""
 
     def on_convert(self, encoder: Encoder) -> None:
-        """Called before an encoder is converted, which takes some seconds, and downloads weights that are not here."""
+        """Called before an encoder is converted, which takes some seconds, and downloads its weights if need be."""
 
     def on_extract(self, done: int, total: int) -> None:
-        """Called for each picture whose features are computed."""
+        """Called for each image whose features were extracted."""
 
 
 @dataclass(frozen=True)
-class Request:
+class PreparationRequest:
     """What to prepare.
 
     Attributes:
         name: What the data set will be called.
-        sources: Where it comes from.
-        encoder: Name of the encoder.
-        encoder_weights: A file in place of the encoder's own weights.
-        views: Views beyond the plain one.
-        workers: Decoding threads.
-        left_out: Names of pictures that are not used, whatever source they are in.
-        strict: Any problem is an error.
-        seed: Decides the split where there is none.
-        cluster: Whose workers describe the pictures, instead of this machine.
+        sources: Where its images and captions come from; at least one.
+        encoder: The name of the encoder.
+        encoder_weights: A file of weights in place of the encoder's own.
+        augmentations: The augmentations whose features are cached, beside those of the image as it is.
+        workers: The number of decoding threads.
+        excluded: The names of images that are not used, whatever source they are in.
+        strict: Whether any problem is an error.
+        seed: Decides the split where a source has none.
+        overwrite: Whether a data set of that name made of other sources may be replaced.
     """
 
     name: str
     sources: Sequence[Source]
     encoder: str = "efficientnet-lite2"
     encoder_weights: Path | None = None
-    views: Sequence[str] = ()
+    augmentations: Sequence[str] = ()
     workers: int = 2
-    left_out: frozenset[str] = frozenset()
+    excluded: frozenset[str] = frozenset()
     strict: bool = False
     seed: int = 0
-    cluster: "Cluster | None" = None
-    observer: Observer = field(default_factory=Observer)
+    overwrite: bool = False
+
+    def check(self) -> None:
+        """Make sure that the values fit, before any work is done.
+
+        Raises:
+            UsageError: A value does not fit, or the name is that of a data set made of other sources.
+        """
+        if not paths.NAME.fullmatch(self.name):
+            raise UsageError(f"{self.name!r} cannot be a name; give one with --name, of letters, digits, '.', '_' and '-'")
+        for source in self.sources:
+            source.check()
+        for augmentation in self.augmentations:
+            if augmentation not in AUGMENTATIONS:
+                raise UnknownNameError("view", augmentation, AUGMENTATIONS)
+        if not self.overwrite:
+            self._check_that_nothing_else_is_replaced()
+
+    def _check_that_nothing_else_is_replaced(self) -> None:
+        try:
+            existing = prepared.load(self.name)
+        except (UnknownNameError, DataError):  # there is none, or one that can only be prepared again
+            return
+        if {Path(source).resolve() for source in existing.sources} != {source.path.resolve() for source in self.sources}:
+            raise UsageError(
+                f"there is already a data set {self.name!r}, of {len(existing.images):,} images from "
+                f"{', '.join(existing.sources)}; give this one another --name, or replace that one with --overwrite"
+            )
 
 
-def prepare(request: Request) -> PreparedDataset:
+def prepare(
+    request: PreparationRequest, reporter: PreparationReporter | None = None, cluster: "Cluster | None" = None
+) -> PreparedDataset:
     """Prepare a data set; what is in the cache already is not computed again.
 
+    Args:
+        request: What to prepare.
+        reporter: Receives the progress.
+        cluster: Whose workers extract the features in place of this machine.
+
     Raises:
-        DataError: A source cannot be read, nothing usable is in it, or ``strict`` and something was wrong.
-        UnknownNameError: No encoder or layout of that name.
+        UsageError: The request does not fit, or would replace a data set made of other sources.
+        UnknownNameError: There is no encoder, layout or augmentation of that name.
+        DataError: A source cannot be read, nothing in it can be used, or ``strict`` is set and there is a problem.
         StorageError: The cache or the data folder cannot be written.
     """
-    if not paths.NAME.fullmatch(request.name):
-        raise UsageError(f"{request.name!r} cannot be a name; give one with --name, of letters, digits, '.', '_' and '-'")
-    observer = request.observer
-    encoder = find_encoder(request.encoder)
-    views = tuple(dict.fromkeys(("plain", *request.views)))
-    for source in request.sources:
-        if not (math.isfinite(source.weight) and source.weight > 0):
-            raise UsageError(f"a weight of {source.weight} makes no sense; it is how often an image is seen, above 0")
-        if source.use not in USES:
-            raise UnknownNameError("use of a source", source.use, USES)
-        if not _STYLE.fullmatch(source.style):
-            raise UsageError(f"{source.style!r} cannot name a style; write it in letters, digits and '-'")
-    for view in views:
-        if view not in VIEWS:
-            raise UnknownNameError("view", view, VIEWS)
-    shares: list[Share] = []
-    for source in request.sources:
-        reading = datasets.read(source.path, source.layout, source.images)
-        shares.append(Share(reading, source.weight, source.style, source.use == "train", request.left_out))
-        observer.on_read(source, reading)
-    with in_use(encoder, request.encoder_weights, lambda: observer.on_convert(encoder)) as prepared:
-        # the data set is saved in there, so that its features are in use until it is known to need them
-        return _described(request, shares, views, prepared)
+    reporter = reporter or PreparationReporter()
+    encoder: Encoder = ENCODERS[request.encoder]
+    request.check()
+    sources = [_load(source, request, reporter) for source in request.sources]
+    with use_encoder(encoder, request.encoder_weights, lambda: reporter.on_convert(encoder)) as graph:
+        # The data set is saved before the block ends, so that its features are in use until it is known to need them.
+        store = FeatureStore(graph.store_folder)
+        report = _validate(request, sources, store, reporter)
+        dataset = _dataset(request, report)
+        _extract(dataset, graph, store, request, reporter, cluster)
+        dataset.save()
+        prepared.save_problems(request.name, report.problems)
+    return dataset
 
 
-def _described(request: Request, shares: Sequence[Share], views: tuple[str, ...], prepared: Prepared) -> PreparedDataset:
-    """Check the pictures that were read, fill the store with their features and save the data set."""
-    observer = request.observer
-    store = FeatureStore(prepared.store_folder)
-    validated = validate(
-        shares, seed=request.seed, workers=request.workers, is_known=store.__contains__, on_progress=observer.on_check
-    )
-    observer.on_validated(validated)
-    if not validated.pictures:
-        raise DataError(f"nothing in {request.sources[0].path} can be used; {_first(validated.problems)}")
-    if request.strict and validated.problems:
-        save_problems(request.name, validated.problems)
-        listed = problems_file(request.name)
-        raise DataError(
-            f"{len(validated.problems)} problems, and --strict; {_first(validated.problems)}; all are listed in {listed}"
-        )
-    pictures = [(picture.image_hash, Path(picture.path)) for picture in validated.pictures]
-    failed = extract(
-        prepared,
-        store,
-        pictures,
-        views,
+def _load(source: Source, request: PreparationRequest, reporter: PreparationReporter) -> LoadedSource:
+    dataset = datasets.read(source.path, source.layout, source.images)
+    reporter.on_read(source, dataset)
+    return LoadedSource(dataset, source.weight, source.domain, source.use == Use.TRAIN, request.excluded)
+
+
+def _validate(
+    request: PreparationRequest, sources: Sequence[LoadedSource], store: FeatureStore, reporter: PreparationReporter
+) -> ValidationReport:
+    report = validate(
+        sources,
+        seed=request.seed,
         workers=request.workers,
-        on_progress=observer.on_extract,
-        cluster=request.cluster,
+        is_known=store.__contains__,
+        on_progress=reporter.on_check,
+    )
+    reporter.on_validated(report)
+    if not report.images:
+        raise DataError(f"nothing in {request.sources[0].path} can be used; {_first(report.problems)}")
+    if request.strict and report.problems:
+        prepared.save_problems(request.name, report.problems)
+        listed = prepared.problems_file(request.name)
+        raise DataError(
+            f"{len(report.problems)} problems, and --strict; {_first(report.problems)}; all are listed in {listed}"
+        )
+    return report
+
+
+def _dataset(request: PreparationRequest, report: ValidationReport) -> PreparedDataset:
+    return PreparedDataset(
+        name=request.name,
+        images=tuple(report.images),
+        encoder=request.encoder,
+        encoder_weights=str(request.encoder_weights.resolve()) if request.encoder_weights else "",
+        augmentations=tuple(dict.fromkeys((PLAIN, *request.augmentations))),
+        # Links are not followed: the names that a person gave are shown in the model card.
+        sources=tuple(os.path.abspath(source.path) for source in request.sources),  # noqa: PTH100
+    )
+
+
+def _extract(
+    dataset: PreparedDataset,
+    graph: EncoderGraph,
+    store: FeatureStore,
+    request: PreparationRequest,
+    reporter: PreparationReporter,
+    cluster: "Cluster | None",
+) -> None:
+    failed = extract(
+        graph,
+        store,
+        [(image.image_hash, Path(image.path)) for image in dataset.images],
+        dataset.augmentations,
+        workers=request.workers,
+        on_progress=reporter.on_extract,
+        cluster=cluster,
     )
     if failed:
         raise DataError(f"{len(failed)} images changed or vanished while they were read; run it again")
-    dataset = PreparedDataset(
-        name=request.name,
-        pictures=tuple(validated.pictures),
-        encoder=prepared.encoder.name,
-        encoder_weights=str(request.encoder_weights.resolve()) if request.encoder_weights else "",
-        views=views,
-        sources=tuple(str(source.path) for source in request.sources),
-    )
-    dataset.save()
-    save_problems(request.name, validated.problems)
-    return dataset
 
 
 def _first(problems: Sequence[Problem]) -> str:

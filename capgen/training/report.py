@@ -1,4 +1,4 @@
-"""The report of a training run: its curves, what it says of a few dev pictures, its settings and its data."""
+"""The report of a training run: its curves, the captions of some dev images epoch by epoch, its settings and its data."""
 
 import json
 from collections.abc import Sequence
@@ -22,82 +22,81 @@ class RunReport:
     """The page of one run, written anew after each epoch.
 
     Args:
-        folder: The folder of the run.
+        folder: The folder of the run. Where the run goes on, it holds the samples of the epochs before.
         data: The data set.
         config: The hyper-parameters.
     """
 
     def __init__(self, folder: Path, data: "PreparedDataset", config: "TrainingConfig") -> None:
-        """Take up the samples of the epochs before, if the run goes on."""
         self._folder, self._data, self._config = folder, data, config
-        self._dev = {picture.path: picture for picture in data.pictures if picture.split == "dev"}
-        self._small: dict[str, dict[str, Any]] = {}
-        self._said: dict[int, list[list[str]]] = _samples(folder / SAMPLES)
+        self._dev = {image.path: image for image in data.images if image.split == "dev"}
+        self._thumbnails: dict[str, dict[str, Any]] = {}
+        self._samples: dict[int, list[list[str]]] = _read_samples(folder / SAMPLES)
 
     def write(self, epochs: "Sequence[Epoch]") -> None:
         """Write the page and the samples.
 
         Args:
-            epochs: All so far, at least one.
+            epochs: All epochs so far, at least one.
 
         Raises:
-            StorageError: They cannot be written.
+            StorageError: A file cannot be written.
         """
-        self._said.update({epoch.number: [list(pair) for pair in epoch.samples] for epoch in epochs if epoch.samples})
-        files.write_json(self._folder / SAMPLES, self._said)
+        self._samples.update({epoch.number: [list(pair) for pair in epoch.samples] for epoch in epochs if epoch.samples})
+        files.write_json(self._folder / SAMPLES, self._samples)
         report.write(self._folder / REPORT, self.describe(epochs))
 
     def describe(self, epochs: "Sequence[Epoch]") -> dict[str, Any]:
-        """Return what the page shows, as ``capgen.evaluation.report.write`` takes it."""
+        """Return what the page shows, in the form that ``capgen.evaluation.report.write`` takes."""
         best = max(epochs, key=lambda epoch: epoch.cider_d)
         return {
             "title": f"Training on {self._data.name}",
             "subtitle": f"Run {self._folder.name}, epoch {epochs[-1].number}; the best CIDEr-D on dev so far is "
             f"{best.cider_d:.4f}, of epoch {best.number}",
             "curves": _curves(epochs, best),
-            "samples": self._samples_by_picture(),
-            "tables": [_epochs(epochs), self._data_summary(), self._configuration()],
+            "samples": self._samples_by_image(),
+            "tables": [_epoch_table(epochs), self._data_table(), self._configuration_table()],
         }
 
-    def _samples_by_picture(self) -> list[dict[str, Any]]:
+    def _samples_by_image(self) -> list[dict[str, Any]]:
         captions: dict[str, list[tuple[int, str]]] = {}
-        for number, said in sorted(self._said.items()):
-            for path, caption in said:
+        for number, samples in sorted(self._samples.items()):
+            for path, caption in samples:
                 captions.setdefault(path, []).append((number, caption))
         return [
             {
                 "name": Path(path).name,
-                "caption": said[-1][1],
+                "caption": by_epoch[-1][1],
                 "references": list(self._dev[path].captions) if path in self._dev else [],
-                "captions": said,
-                **self._picture(path),
+                "captions": by_epoch,
+                **self._thumbnail(path),
             }
-            for path, said in captions.items()
+            for path, by_epoch in captions.items()
         ]
 
-    def _picture(self, path: str) -> dict[str, Any]:
-        if path not in self._small:
-            self._small[path] = pictures.small(Path(path))
-        return self._small[path]
+    def _thumbnail(self, path: str) -> dict[str, Any]:
+        if path not in self._thumbnails:
+            self._thumbnails[path] = pictures.small(Path(path))
+        return self._thumbnails[path]
 
-    def _data_summary(self) -> dict[str, Any]:
+    def _data_table(self) -> dict[str, Any]:
         data = self._data
         rows = [
             ("data set", data.name),
             ("sources", "; ".join(data.sources)),
             ("encoder", data.encoder),
-            ("views", ", ".join(data.views)),
+            ("augmentations", ", ".join(data.augmentations)),
             ("fingerprint", data.fingerprint),
         ]
-        for split in dict.fromkeys(picture.split for picture in data.pictures):
-            inside = [picture for picture in data.pictures if picture.split == split]
-            captions = sum(len(picture.captions) for picture in inside)
-            rows.append((split, f"{len(inside):,} images, {captions:,} captions"))
-        if styles := sorted({picture.style for picture in data.pictures} - {""}):
-            rows.append(("styles", ", ".join(styles)))
+        for split in dict.fromkeys(image.split for image in data.images):
+            images = [image for image in data.images if image.split == split]
+            captions = sum(len(image.captions) for image in images)
+            rows.append((split, f"{len(images):,} images, {captions:,} captions"))
+        if domains := sorted({image.domain for image in data.images} - {""}):
+            rows.append(("other domains", ", ".join(domains)))
         return {"title": "Data", "head": [], "rows": rows, "open": True}
 
-    def _configuration(self) -> dict[str, Any]:
+    def _configuration_table(self) -> dict[str, Any]:
         from capgen.training import config as configs
 
         values = configs.to_mapping(self._config)
@@ -105,44 +104,45 @@ class RunReport:
         return {"title": "Configuration", "head": ["setting", "value", "meaning"], "rows": rows, "open": False}
 
 
-def _samples(path: Path) -> dict[int, list[list[str]]]:
-    """Read the samples of earlier epochs; they only illustrate, so that none are better than a run that cannot go on."""
+def _read_samples(path: Path) -> dict[int, list[list[str]]]:
+    """Read the samples of earlier epochs; as they only illustrate, a damaged file does not keep a run from going on."""
     try:
-        return {int(number): said for number, said in json.loads(path.read_text(encoding="utf-8")).items()}
+        return {int(number): samples for number, samples in json.loads(path.read_text(encoding="utf-8")).items()}
     except (OSError, ValueError, AttributeError):
         return {}
 
 
 def _curves(epochs: "Sequence[Epoch]", best: "Epoch") -> list[dict[str, Any]]:
-    """Choose what is drawn: the loss of a word only where it is one, not the reward of self-critical epochs."""
-    from capgen.training.history import SELF_CRITICAL
+    """Return the curves; that of the training loss leaves out self-critical epochs, whose loss is a negative reward."""
+    from capgen.training.history import Phase
 
-    taught = [epoch for epoch in epochs if epoch.taught]
-    drawn = [epoch for epoch in epochs if epoch.phase == SELF_CRITICAL]
-    phase = [(drawn[0].number - 0.5, "self-critical")] if drawn and drawn[0] is not epochs[0] else []
+    cross_entropy = [epoch for epoch in epochs if epoch.is_cross_entropy]
+    self_critical = [epoch for epoch in epochs if epoch.phase == Phase.SELF_CRITICAL]
+    begins_later = bool(self_critical) and self_critical[0] is not epochs[0]
+    phase_marks = [(self_critical[0].number - 0.5, "self-critical")] if begins_later else []
     return [
         {
             "title": "Loss",
             "series": [
-                {"name": "training, smoothed", "points": [(epoch.number, epoch.loss) for epoch in taught]},
+                {"name": "training, smoothed", "points": [(epoch.number, epoch.loss) for epoch in cross_entropy]},
                 {"name": "dev", "points": [(epoch.number, epoch.dev_loss) for epoch in epochs]},
             ],
-            "marks": phase,
+            "marks": phase_marks,
         },
         {
             "title": "CIDEr-D on dev",
             "series": [{"name": "CIDEr-D", "points": [(epoch.number, epoch.cider_d) for epoch in epochs]}],
-            "marks": [*phase, (best.number, "best")],
+            "marks": [*phase_marks, (best.number, "best")],
         },
         {
             "title": "BLEU-4 on dev",
             "series": [{"name": "BLEU-4", "points": [(epoch.number, epoch.bleu_4) for epoch in epochs]}],
-            "marks": phase,
+            "marks": phase_marks,
         },
     ]
 
 
-def _epochs(epochs: "Sequence[Epoch]") -> dict[str, Any]:
+def _epoch_table(epochs: "Sequence[Epoch]") -> dict[str, Any]:
     rows = [
         (
             str(epoch.number),

@@ -18,7 +18,7 @@ from capgen.captioner.decoding import DecodingOptions, StepFunction
 from capgen.captioner.decoding.greedy import until_end
 from capgen.captioner.decoding.sampling import draw
 from capgen.captioner.slots import ClassScores
-from capgen.datasets.prepared import PreparedPicture
+from capgen.datasets.prepared import PreparedImage
 from capgen.evaluation import metrics
 from capgen.training.batches import teacher_forced
 from capgen.training.features import CachedFeatures
@@ -50,7 +50,7 @@ class SelfCritical:
 
     def __init__(
         self,
-        pictures: Sequence[PreparedPicture],
+        pictures: Sequence[PreparedImage],
         features: CachedFeatures,
         wording: Wording,
         steps: StepFunction,

@@ -22,16 +22,17 @@ import numpy as np
 from capgen.captioner import bundle
 from capgen.captioner.bundle import Bundle
 from capgen.datasets import prepared
-from capgen.datasets.prepared import PreparedDataset, in_own_style
+from capgen.datasets.prepared import PreparedDataset, in_target_domain
 from capgen.errors import ConfigError, TrainingError, UsageError
 from capgen.storage import files, paths
 from capgen.training import config as configs
 from capgen.training.backend import load_tensorflow
 from capgen.training.config import TrainingConfig
-from capgen.training.encoders import MIDDLE, Encoder
-from capgen.training.encoders import encoder as find_encoder
-from capgen.training.features import FeatureStore, Prepared, extract, identify, in_use, own_encoder, view_key
-from capgen.training.history import History, Observer
+from capgen.training.encoder_graph import EncoderGraph, encoder_graph, use_captioner_encoder, use_encoder
+from capgen.training.encoders import ENCODERS, MIDDLE, Encoder
+from capgen.training.extraction import extract
+from capgen.training.features import FeatureStore, feature_key
+from capgen.training.history import History, TrainingReporter
 from capgen.training.process_group import Group
 from capgen.training.report import RunReport
 
@@ -70,13 +71,13 @@ def begin(data: str, config: TrainingConfig, out: Path | None, begun: str | None
     place = (out or paths.models_dir() / data).resolve()
     bundle.check_place(place)
     encoder, weights = _encoder(dataset)
-    ready, origin = identify(encoder, weights), None
+    ready, origin = encoder_graph(encoder, weights), None
     if begun is not None:  # which has an encoder and will have features of its own
         origin = Bundle(bundle.find(begun).resolve())
         config = _shaped_like(origin, config)
     else:
         _must_have_features(dataset, FeatureStore(ready.store_folder))
-        with in_use(encoder, weights):  # what cannot be converted is told before there is a folder
+        with use_encoder(encoder, weights):  # what cannot be converted is told before there is a folder
             pass
     config.check(encoder, dataset.split("train"), begun=begun is not None)
     if config.encoder_epochs and (begun or MIDDLE not in encoder.outputs):
@@ -118,12 +119,12 @@ def unfinished(data: str) -> Path:
     return folders[-1]
 
 
-def go(folder: Path, observer: Observer) -> Path:
+def go(folder: Path, reporter: TrainingReporter) -> Path:
     """Train a run to its end, from its checkpoint if it has one, and write the captioner.
 
     Args:
         folder: What ``begin`` or ``unfinished`` returned.
-        observer: Who is told.
+        reporter: Who is told.
 
     Returns:
         The place of the captioner.
@@ -137,9 +138,9 @@ def go(folder: Path, observer: Observer) -> Path:
         from capgen.training.bundle_export import export_captioner
         from capgen.training.loop import BEST, CHECKPOINT
 
-        trainer, ready = _trained(folder, observer, held)
+        trainer, ready = _trained(folder, reporter, held)
         place = _place(folder)
-        export_captioner(trainer, ready, place, observer)
+        export_captioner(trainer, ready, place, reporter)
         files.write_text(folder / FINISHED, f"{place}\n")
         for leftover in (CHECKPOINT, BEST):
             (folder / leftover).unlink(missing_ok=True)
@@ -147,12 +148,12 @@ def go(folder: Path, observer: Observer) -> Path:
     return place
 
 
-def go_together(folder: Path, observer: Observer, group: Group) -> None:
+def go_together(folder: Path, reporter: TrainingReporter, group: Group) -> None:
     """Train a run to the end of its last epoch on several devices; ``finish`` then writes the captioner.
 
     Args:
         folder: What ``begin`` or ``unfinished`` returned, in each process.
-        observer: Who is told.
+        reporter: Who is told.
         group: Which this process has joined.
 
     Raises:
@@ -161,7 +162,7 @@ def go_together(folder: Path, observer: Observer, group: Group) -> None:
             the group.
     """
     with files.lock(folder / ".lock") if group.first else nullcontext(), ExitStack() as held:
-        _trained(folder, observer, held, group)
+        _trained(folder, reporter, held, group)
 
 
 def finish(folder: Path) -> Path:
@@ -189,12 +190,14 @@ def _place(folder: Path) -> Path:
     return Path(json.loads((folder / CONFIG).read_text(encoding="utf-8"))["out"])
 
 
-def _trained(folder: Path, observer: Observer, held: ExitStack, group: Group | None = None) -> tuple["Trainer", Prepared]:
+def _trained(
+    folder: Path, reporter: TrainingReporter, held: ExitStack, group: Group | None = None
+) -> tuple["Trainer", EncoderGraph]:
     """Train a run to its last epoch, and return it with its best weights, and its encoder.
 
     Args:
         folder: Of the run.
-        observer: Who is told.
+        reporter: Who is told.
         held: Keeps the encoder in use.
         group: Who trains it together.
     """
@@ -204,7 +207,7 @@ def _trained(folder: Path, observer: Observer, held: ExitStack, group: Group | N
         group.check(config)
     data = prepared.load(values["data"])
     begun = Bundle(Path(values["from"])) if values.get("from") else None
-    ready = identify(*_encoder(data)) if begun else held.enter_context(in_use(*_encoder(data)))
+    ready = encoder_graph(*_encoder(data)) if begun else held.enter_context(use_encoder(*_encoder(data)))
     if _seen(data, ready, begun) != values["seen"]:
         raise UsageError(
             f"data set {data.name!r}{f' or the captioner {begun.place}' if begun else ''} is not what it was when this"
@@ -217,21 +220,23 @@ def _trained(folder: Path, observer: Observer, held: ExitStack, group: Group | N
 
     start = None
     if begun:
-        ready = held.enter_context(own_encoder(begun))
+        ready = held.enter_context(use_captioner_encoder(begun))
         start = Begun(begun.vocabulary, begun.visual_words, _arrays(begun.read(bundle.WEIGHTS)))
     elif config.encoder_epochs:
-        start = _tuned(folder / TUNING, config, data, ready, observer)
-        ready = held.enter_context(in_use(ready.encoder, folder / TUNING / ENCODER))
+        start = _tuned(folder / TUNING, config, data, ready, reporter)
+        ready = held.enter_context(use_encoder(ready.encoder, folder / TUNING / ENCODER))
     if start:
         share = group.shared if group else lambda make: make()
-        share(lambda: _describe(config, data, ready, FeatureStore(ready.store_folder), observer))
+        share(lambda: _describe(config, data, ready, FeatureStore(ready.store_folder), reporter))
     store = FeatureStore(ready.store_folder)
     trainer = Trainer(config, data, ready.encoder, store, folder, begun=start, group=group)
-    _recorded(trainer, observer)
+    _recorded(trainer, reporter)
     return trainer, ready
 
 
-def _tuned(folder: Path, config: TrainingConfig, data: PreparedDataset, ready: Prepared, observer: Observer) -> "Begun":
+def _tuned(
+    folder: Path, config: TrainingConfig, data: PreparedDataset, ready: EncoderGraph, reporter: TrainingReporter
+) -> "Begun":
     """Train the encoder's last blocks along with a decoder, write the encoder's weights, and return the decoder.
 
     Args:
@@ -239,7 +244,7 @@ def _tuned(folder: Path, config: TrainingConfig, data: PreparedDataset, ready: P
         config: The hyper-parameters of the run.
         data: The data set.
         ready: The encoder as it was.
-        observer: Who is told.
+        reporter: Who is told.
     """
     from capgen.training.loop import Trainer
 
@@ -248,27 +253,27 @@ def _tuned(folder: Path, config: TrainingConfig, data: PreparedDataset, ready: P
     stage = dataclasses.replace(config, epochs=config.encoder_epochs, encoder_epochs=0, scst_epochs=0)
     last_blocks = encoder.build_last_blocks(weights)
     trainer = Trainer(stage, data, encoder, FeatureStore(ready.store_folder), folder, last_blocks=last_blocks)
-    _recorded(trainer, observer)
+    _recorded(trainer, reporter)
     if not (folder / ENCODER).exists():
-        arrays = encoder.tuned_weights(weights, last_blocks)
+        arrays = encoder.fine_tuned_weights(weights, last_blocks)
         files.write_with(folder / ENCODER, lambda file: np.savez(file, allow_pickle=False, **arrays))
     return trainer.result()
 
 
-def _recorded(trainer: "Trainer", observer: Observer) -> None:
+def _recorded(trainer: "Trainer", reporter: TrainingReporter) -> None:
     """Train to the end, and write down each epoch."""
     if trainer.group and not trainer.group.first:
-        for _ in trainer.run(observer):
+        for _ in trainer.run(reporter):
             pass
         return
     history, page = History(trainer.folder), RunReport(trainer.folder, trainer.data, trainer.config)
-    for _ in trainer.run(observer):
+    for _ in trainer.run(reporter):
         history.write(trainer.epochs)
         page.write(trainer.epochs)
 
 
 def _describe(
-    config: TrainingConfig, data: PreparedDataset, ready: Prepared, store: FeatureStore, observer: Observer
+    config: TrainingConfig, data: PreparedDataset, ready: EncoderGraph, store: FeatureStore, reporter: TrainingReporter
 ) -> None:
     """Compute the features that a run will look at, with an encoder that is not the data set's.
 
@@ -279,16 +284,16 @@ def _describe(
     if config.epochs:
         seen = train
     elif config.variety:  # what is said of them is counted
-        seen = in_own_style(train)
+        seen = in_target_domain(train)
     else:
         seen = config.judged(train) if config.scst_epochs else []
     wanted = [*seen, *data.split("dev")]
     pictures = [(picture.image_hash, Path(picture.path)) for picture in wanted]
-    views = data.views if config.epochs else ("plain",)
-    failed = extract(ready, store, pictures, views, workers=2, on_progress=observer.on_describe)
+    views = data.augmentations if config.epochs else ("plain",)
+    failed = extract(ready, store, pictures, views, workers=2, on_progress=reporter.on_extract)
     if failed:
         image_hash, error = next(iter(failed.items()))
-        path = next(picture.path for picture in data.pictures if picture.image_hash == image_hash)
+        path = next(picture.path for picture in data.images if picture.image_hash == image_hash)
         raise TrainingError(f"{path}: {error}; put it back, then go on with --resume")
 
 
@@ -312,18 +317,18 @@ def _arrays(data: bytes) -> dict[str, np.ndarray]:
 
 def _encoder(data: PreparedDataset) -> tuple[Encoder, Path | None]:
     """Return a data set's encoder and the file of weights given for it."""
-    return find_encoder(data.encoder), Path(data.encoder_weights) if data.encoder_weights else None
+    return ENCODERS[data.encoder], Path(data.encoder_weights) if data.encoder_weights else None
 
 
-def _seen(data: PreparedDataset, ready: Prepared, begun: Bundle | None) -> str:
+def _seen(data: PreparedDataset, ready: EncoderGraph, begun: Bundle | None) -> str:
     """Identify all that a run sees: pictures and captions in their order, encoder, views and what it goes on from."""
-    rows = [dataclasses.astuple(dataclasses.replace(picture, path="")) for picture in data.pictures]
+    rows = [dataclasses.astuple(dataclasses.replace(picture, path="")) for picture in data.images]
     origin = [begun.written.decode()] if begun else []  # which holds the hashes of its files
-    return hashlib.sha256(json.dumps([ready.key, data.views, rows, *origin]).encode()).hexdigest()[:16]
+    return hashlib.sha256(json.dumps([ready.fingerprint, data.augmentations, rows, *origin]).encode()).hexdigest()[:16]
 
 
 def _must_have_features(data: PreparedDataset, store: FeatureStore) -> None:
-    missing = sum(view_key(p.image_hash, view) not in store for p in data.pictures for view in data.views)
+    missing = sum(feature_key(p.image_hash, view) not in store for p in data.images for view in data.augmentations)
     if missing:
         raise TrainingError(
             f"the cache lacks the features of {missing} pictures of {data.name!r}; run capgen prepare again, it goes on"

@@ -161,7 +161,7 @@ def test_weights_that_keras_has_fetched_are_found(tmp_path, monkeypatch, only):
 def test_every_encoder_that_keras_fetches_has_a_name_for_its_file():
     from capgen.training.encoders import ENCODERS
 
-    assert set(diagnostics.KERAS_FILES) == {name for name, encoder in ENCODERS.items() if not encoder.shipped}
+    assert set(diagnostics.KERAS_FILES) == {name for name in ENCODERS if not ENCODERS[name].shipped}
 
 
 def test_a_missing_exiftool_is_no_fault_and_says_how_to_get_it(monkeypatch, only):

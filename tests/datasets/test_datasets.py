@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 from support.drawing import draw
 
 from capgen import datasets
-from capgen.datasets.layout import Row
+from capgen.datasets.layout import Example
 from capgen.datasets.validation import locate
 from capgen.errors import DataError, UnknownNameError
 
 
 def write(folder, files):
-    """Write texts (str, bytes or JSON values) under their names, a drawn picture where there is none; return the folder."""
+    """Write texts (str, bytes or JSON values) under their names, a drawn image where there is none; return the folder."""
     for name, content in files.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -28,22 +28,22 @@ def write(folder, files):
     return folder
 
 
-def captions_of(reading):
-    return {row.image: row.captions for row in reading.rows}
+def captions_of(dataset):
+    return {example.image: example.captions for example in dataset.examples}
 
 
-def splits_of(reading):
-    return {row.image: row.split for row in reading.rows}
+def splits_of(dataset):
+    return {example.image: example.split for example in dataset.examples}
 
 
-def found(reading):
-    """Where the picture of each row lies, by the name of its folder."""
-    places = {row.image: locate(row.image, reading.folders) for row in reading.rows}
+def found(dataset):
+    """Return where the image of each example lies, by the name of its folder."""
+    places = {example.image: locate(example.image, dataset.image_folders) for example in dataset.examples}
     return {image: path and path.parent.name for image, path in places.items()}
 
 
-def problems_of(reading):
-    return [(problem.kind, problem.where) for problem in reading.problems]
+def problems_of(dataset):
+    return [(problem.kind, problem.where) for problem in dataset.problems]
 
 
 FLICKR8K = {
@@ -125,21 +125,21 @@ SIDECARS = {"a/1.jpg": None, "a/1.txt": "A dog.\n\n  A pet.  \n", "2.PNG": None,
     ],
 )
 def test_a_layout_is_recognised_and_the_reason_given(tmp_path, files, layout, why):
-    reading = datasets.read(write(tmp_path, files))
-    assert reading.layout == layout
-    assert why in reading.why
+    dataset = datasets.read(write(tmp_path, files))
+    assert dataset.layout == layout
+    assert why in dataset.recognised_by
 
 
 def test_a_named_layout_is_taken_at_its_word(tmp_path):
-    reading = datasets.read(write(tmp_path, {**TABLE, **JSON_LINES}), "jsonl")
-    assert (reading.layout, reading.why) == ("jsonl", "as you said")
+    dataset = datasets.read(write(tmp_path, {**TABLE, **JSON_LINES}), "jsonl")
+    assert (dataset.layout, dataset.recognised_by) == ("jsonl", "as you said")
 
 
 def test_flickr8k_has_its_captions_and_its_official_splits(tmp_path):
-    reading = datasets.read(write(tmp_path, FLICKR8K))
-    assert captions_of(reading)["1.jpg"] == ("A dog runs .", "A brown dog .")
-    assert [splits_of(reading)[f"{n}.jpg"] for n in (1, 2, 3, 4)] == ["train", "dev", "test", "unused"]
-    assert found(reading)["1.jpg"] == "Flicker8k_Dataset"
+    dataset = datasets.read(write(tmp_path, FLICKR8K))
+    assert captions_of(dataset)["1.jpg"] == ("A dog runs .", "A brown dog .")
+    assert [splits_of(dataset)[f"{n}.jpg"] for n in (1, 2, 3, 4)] == ["train", "dev", "test", "unused"]
+    assert found(dataset)["1.jpg"] == "Flicker8k_Dataset"
 
 
 def test_the_stray_id_of_flickr8k_is_in_no_split(tmp_path):
@@ -161,15 +161,19 @@ def test_an_image_in_two_lists_of_flickr8k_is_reported_with_its_place(tmp_path):
 
 
 def test_kaggles_captions_keep_their_quoted_commas_and_quotes(tmp_path):
-    reading = datasets.read(write(tmp_path, KAGGLE))
-    assert [row.captions for row in reading.rows] == [("A dog runs .",), ("A dog , brown , runs .",), ('A "big" cat .',)]
-    assert found(reading)["1.jpg"] == "Images"
+    dataset = datasets.read(write(tmp_path, KAGGLE))
+    assert [example.captions for example in dataset.examples] == [
+        ("A dog runs .",),
+        ("A dog , brown , runs .",),
+        ('A "big" cat .',),
+    ]
+    assert found(dataset)["1.jpg"] == "Images"
 
 
 def test_flickr30k_joins_the_captions_of_an_image_and_keeps_their_bars(tmp_path):
-    reading = datasets.read(write(tmp_path, FLICKR30K))
-    assert captions_of(reading) == {"2199200615.jpg": ("A dog .", "A brown dog | running ."), "36979.jpg": ("Two men .",)}
-    assert found(reading)["36979.jpg"] == "flickr30k_images"
+    dataset = datasets.read(write(tmp_path, FLICKR30K))
+    assert captions_of(dataset) == {"2199200615.jpg": ("A dog .", "A brown dog | running ."), "36979.jpg": ("Two men .",)}
+    assert found(dataset)["36979.jpg"] == "flickr30k_images"
 
 
 def test_the_malformed_row_of_flickr30k_is_reported_with_its_place(tmp_path):
@@ -177,46 +181,46 @@ def test_the_malformed_row_of_flickr30k_is_reported_with_its_place(tmp_path):
 
 
 def test_coco_takes_each_split_from_the_name_of_its_file(tmp_path):
-    reading = datasets.read(write(tmp_path, COCO))
-    assert reading.rows == [
-        Row("COCO_train2014_9.jpg", ("A plate.", "Food."), "train", "9"),
-        Row("COCO_val2014_42.jpg", ("A shoe.",), "dev", "42"),
+    dataset = datasets.read(write(tmp_path, COCO))
+    assert dataset.examples == [
+        Example("COCO_train2014_9.jpg", ("A plate.", "Food."), "train", "9"),
+        Example("COCO_val2014_42.jpg", ("A shoe.",), "dev", "42"),
     ]
-    assert found(reading) == {"COCO_train2014_9.jpg": "train2014", "COCO_val2014_42.jpg": "val2014"}
+    assert found(dataset) == {"COCO_train2014_9.jpg": "train2014", "COCO_val2014_42.jpg": "val2014"}
 
 
 def test_one_annotation_file_of_coco_has_no_splits(tmp_path):
-    reading = datasets.read(write(tmp_path, COCO) / "annotations/captions_val2014.json")
-    assert splits_of(reading) == {"COCO_val2014_42.jpg": None}
-    assert found(reading) == {"COCO_val2014_42.jpg": "val2014"}
+    dataset = datasets.read(write(tmp_path, COCO) / "annotations/captions_val2014.json")
+    assert splits_of(dataset) == {"COCO_val2014_42.jpg": None}
+    assert found(dataset) == {"COCO_val2014_42.jpg": "val2014"}
 
 
 def test_a_coco_caption_of_an_image_that_is_not_listed_is_reported(tmp_path):
     values = coco_annotations(1, "1.jpg", "A dog.")
     values["annotations"].append({"id": 7, "image_id": 2, "caption": "Lost."})
-    reading = datasets.read(write(tmp_path, {"captions_x.json": values}))
-    assert problems_of(reading) == [("caption without an image", "captions_x.json")]
+    dataset = datasets.read(write(tmp_path, {"captions_x.json": values}))
+    assert problems_of(dataset) == [("caption without an image", "captions_x.json")]
 
 
 def test_cocos_annotations_of_objects_are_no_captions(tmp_path):
     values = {"images": [{"id": 1, "file_name": "1.jpg"}], "annotations": [{"image_id": 1, "bbox": []}]}
-    with pytest.raises(DataError, match="no COCO annotation file: 'caption' is missing"):
+    with pytest.raises(DataError, match="not a COCO annotation file: 'caption' is missing"):
         datasets.read(write(tmp_path, {"instances.json": values}) / "instances.json")
 
 
 def test_karpathys_splits_are_read_with_restval_as_train(tmp_path):
-    reading = datasets.read(write(tmp_path, KARPATHY))
-    assert [row.split for row in reading.rows] == ["train", "train", "dev", "test"]
-    assert captions_of(reading)["1.jpg"] == ("A dog .", "A brown dog .")
-    assert found(reading)["1.jpg"] == "images"
+    dataset = datasets.read(write(tmp_path, KARPATHY))
+    assert [example.split for example in dataset.examples] == ["train", "train", "dev", "test"]
+    assert captions_of(dataset)["1.jpg"] == ("A dog .", "A brown dog .")
+    assert found(dataset)["1.jpg"] == "images"
 
 
 def test_karpathys_coco_finds_images_in_the_folder_it_names(tmp_path):
     image = karpathy_image("7.jpg", "test", "A dog.", filepath="val2014", cocoid=391895)
     files = {"dataset_coco.json": {"dataset": "coco", "images": [image]}, "val2014/7.jpg": None}
-    reading = datasets.read(write(tmp_path, files) / "dataset_coco.json")
-    assert reading.rows == [Row("val2014/7.jpg", ("A dog.",), "test", "391895")]
-    assert found(reading) == {"val2014/7.jpg": "val2014"}
+    dataset = datasets.read(write(tmp_path, files) / "dataset_coco.json")
+    assert dataset.examples == [Example("val2014/7.jpg", ("A dog.",), "test", "391895")]
+    assert found(dataset) == {"val2014/7.jpg": "val2014"}
 
 
 @pytest.mark.parametrize(
@@ -230,8 +234,8 @@ def test_karpathys_coco_finds_images_in_the_folder_it_names(tmp_path):
     ],
 )
 def test_a_table_has_an_image_a_caption_and_maybe_a_split_in_named_columns(tmp_path, name, text):
-    reading = datasets.read(write(tmp_path, {name: text}) / name)
-    assert reading.rows == [Row("1.jpg", ("A dog, wet.",), "dev"), Row("2.jpg", ("A cat.",), None)]
+    dataset = datasets.read(write(tmp_path, {name: text}) / name)
+    assert dataset.examples == [Example("1.jpg", ("A dog, wet.",), "dev"), Example("2.jpg", ("A cat.",), None)]
 
 
 @pytest.mark.parametrize(
@@ -247,14 +251,14 @@ def test_a_row_may_have_a_list_of_captions(tmp_path, name, text):
 
 @pytest.mark.parametrize("caption", ["[indistinct] a dog", pytest.param("[1]")])
 def test_a_caption_in_brackets_is_a_caption(tmp_path, caption):
-    reading = datasets.read(write(tmp_path, {"t.csv": f"image,caption\n1.jpg,{caption}\n"}))
-    assert captions_of(reading) == {"1.jpg": (caption,)}
+    dataset = datasets.read(write(tmp_path, {"t.csv": f"image,caption\n1.jpg,{caption}\n"}))
+    assert captions_of(dataset) == {"1.jpg": (caption,)}
 
 
 @pytest.mark.parametrize("mark", ["\v", "\f", "\x1c", "\x85", "\u2028", "\u2029"])
 def test_only_a_line_end_ends_a_row_of_a_table(tmp_path, mark):
-    reading = datasets.read(write(tmp_path, {"t.csv": f"image,caption\n1.jpg,A dog{mark}runs.\n"}))
-    assert captions_of(reading) == {"1.jpg": (f"A dog{mark}runs.",)}
+    dataset = datasets.read(write(tmp_path, {"t.csv": f"image,caption\n1.jpg,A dog{mark}runs.\n"}))
+    assert captions_of(dataset) == {"1.jpg": (f"A dog{mark}runs.",)}
 
 
 GOOD = "image,caption,split\n1.jpg,A dog.,train\n"
@@ -277,14 +281,14 @@ GOOD_JSON = '{"image": "1.jpg", "caption": "A dog."}\n'
     ],
 )
 def test_a_malformed_row_is_reported_with_its_place_and_the_others_are_read(tmp_path, name, text):
-    reading = datasets.read(write(tmp_path, {name: text}))
-    assert list(captions_of(reading)) == ["1.jpg"]
-    assert problems_of(reading) == [("malformed row", f"{name}:{text.count(chr(10))}")]
+    dataset = datasets.read(write(tmp_path, {name: text}))
+    assert list(captions_of(dataset)) == ["1.jpg"]
+    assert problems_of(dataset) == [("malformed row", f"{name}:{text.count(chr(10))}")]
 
 
 def test_json_lines_are_recognised_though_the_first_is_malformed(tmp_path):
-    reading = datasets.read(write(tmp_path, {"t.jsonl": "no json\n" + GOOD_JSON}))
-    assert problems_of(reading) == [("malformed row", "t.jsonl:1")]
+    dataset = datasets.read(write(tmp_path, {"t.jsonl": "no json\n" + GOOD_JSON}))
+    assert problems_of(dataset) == [("malformed row", "t.jsonl:1")]
 
 
 @pytest.mark.parametrize(
@@ -320,9 +324,9 @@ def test_what_cannot_be_a_row_is_an_error_or_reported(tmp_path, name, content):
     ],
 )
 def test_a_label_becomes_short_captions_with_its_article(tmp_path, name, content):
-    reading = datasets.read(write(tmp_path, {name: content, "1.jpg": None}))
-    assert "label" in reading.why
-    assert captions_of(reading) == {
+    dataset = datasets.read(write(tmp_path, {name: content, "1.jpg": None}))
+    assert "label" in dataset.recognised_by
+    assert captions_of(dataset) == {
         "1.jpg": ("a close up of a dog", "a dog up close", "a view of a dog"),
         "2.jpg": ("a close up of an Elephant", "an Elephant up close", "a view of an Elephant"),
         "3.jpg": (),
@@ -330,8 +334,8 @@ def test_a_label_becomes_short_captions_with_its_article(tmp_path, name, content
 
 
 def test_each_of_several_labels_has_captions_of_its_own(tmp_path):
-    reading = datasets.read(write(tmp_path, {"t.jsonl": '{"image": "1.jpg", "label": ["owl", "", "{x}", "tree"]}\n'}))
-    captions = captions_of(reading)["1.jpg"]
+    dataset = datasets.read(write(tmp_path, {"t.jsonl": '{"image": "1.jpg", "label": ["owl", "", "{x}", "tree"]}\n'}))
+    captions = captions_of(dataset)["1.jpg"]
     assert len(captions) == 9
     assert {"an owl up close", "a {x} up close", "a tree up close"} < set(captions)
 
@@ -393,7 +397,7 @@ def test_a_named_layout_that_the_source_is_not_in_is_an_error(tmp_path, layout):
     ],
 )
 def test_a_file_that_is_not_utf8_is_an_error_that_says_so(tmp_path, name, text):
-    with pytest.raises(DataError, match=f"{name} is no UTF-8 text"):
+    with pytest.raises(DataError, match=f"{name} is not UTF-8 text"):
         datasets.read(write(tmp_path, {name: text.encode("latin-1")}))
 
 
@@ -408,7 +412,7 @@ def test_any_caption_comes_back_from_a_table_as_it_was(tmp_path_factory, name, d
     path = tmp_path_factory.getbasetemp() / name
     with path.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file, delimiter=delimiter).writerows([("image", "caption"), *(("1.jpg", c) for c in captions)])
-    assert [row.captions for row in datasets.read(path).rows] == [(caption,) for caption in captions]
+    assert [example.captions for example in datasets.read(path).examples] == [(caption,) for caption in captions]
 
 
 @settings(deadline=None)
@@ -417,4 +421,4 @@ def test_any_caption_comes_back_from_json_lines_as_it_was(tmp_path_factory, capt
     rows = [json.dumps({"image": "1.jpg", "caption": c}, ensure_ascii=ascii_only) for c in captions]
     path = tmp_path_factory.getbasetemp() / "t.jsonl"
     path.write_text("\n".join(rows), encoding="utf-8")
-    assert [row.captions for row in datasets.read(path).rows] == [(caption,) for caption in captions]
+    assert [example.captions for example in datasets.read(path).examples] == [(caption,) for caption in captions]

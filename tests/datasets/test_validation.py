@@ -7,119 +7,117 @@ import pytest
 from PIL import Image
 
 from capgen.datasets import prepared
-from capgen.datasets.layout import Problem, Reading, Row
-from capgen.datasets.prepared import PreparedDataset, PreparedPicture
-from capgen.datasets.validation import Share, locate, validate
+from capgen.datasets.layout import Example, LoadedDataset, Problem
+from capgen.datasets.prepared import PreparedDataset, PreparedImage
+from capgen.datasets.validation import LoadedSource, locate, validate
 from capgen.errors import DataError, UnknownNameError
 
 
-def picture(path, number):
-    """Save a small picture that no other number gives."""
+def draw_image(path, number):
+    """Save a small image that no other number gives."""
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.new("RGB", (4, 4), (number % 256, number // 256, 90)).save(path, "PNG")
 
 
 def checked(folder, *rows, **options):
-    """Validate rows whose pictures lie in ``folder``."""
-    return validate([Share(Reading(list(rows), [folder]))], **options)
+    """Validate rows whose images lie in ``folder``."""
+    return validate([LoadedSource(LoadedDataset(list(rows), [folder]))], **options)
 
 
-def problems_of(validated):
-    return [(problem.kind, problem.where) for problem in validated.problems]
+def problems_of(report):
+    return [(problem.kind, problem.where) for problem in report.problems]
 
 
-def kept(validated):
-    return {picture.path.rpartition("/")[2]: picture for picture in validated.pictures}
+def kept(report):
+    return {image.path.rpartition("/")[2]: image for image in report.images}
 
 
-def splits_of(validated):
-    return {name: picture.split for name, picture in kept(validated).items()}
+def splits_of(report):
+    return {name: image.split for name, image in kept(report).items()}
 
 
 def many(folder, numbers):
-    """Draw a picture of each number and return their rows, without splits."""
+    """Draw an image of each number and return their rows, without splits."""
     for number in numbers:
-        picture(folder / f"{number}.png", number)
-    return [Row(f"{number}.png", ("A dog.",)) for number in numbers]
+        draw_image(folder / f"{number}.png", number)
+    return [Example(f"{number}.png", ("A dog.",)) for number in numbers]
 
 
 def test_a_good_row_is_kept_with_its_captions_split_and_content_hash(tmp_path):
-    picture(tmp_path / "1.png", 1)
-    validated = checked(tmp_path, Row("1.png", ("A dog.", "A pet."), "test"))
-    (only,) = validated.pictures
+    draw_image(tmp_path / "1.png", 1)
+    report = checked(tmp_path, Example("1.png", ("A dog.", "A pet."), "test"))
+    (only,) = report.images
     assert (only.path, only.captions, only.split) == (str(tmp_path / "1.png"), ("A dog.", "A pet."), "test")
     assert len(only.image_hash) == 64
-    assert validated.problems == []
-    assert not validated.drawn_split
+    assert report.problems == []
+    assert not report.has_random_split
 
 
 def test_a_missing_image_is_reported_and_left_out(tmp_path):
-    validated = checked(tmp_path, Row("none.png", ("A dog.",), "train"))
-    assert problems_of(validated) == [("missing image", "none.png")]
-    assert validated.pictures == []
+    report = checked(tmp_path, Example("none.png", ("A dog.",), "train"))
+    assert problems_of(report) == [("missing image", "none.png")]
+    assert report.images == []
 
 
 def test_a_missing_image_that_is_in_no_official_split_is_a_caption_without_an_image(tmp_path):
-    validated = checked(tmp_path, Row("2258277193_586949ec62.jpg.1", ("People.",), "unused"))
-    assert problems_of(validated) == [("caption without an image", "2258277193_586949ec62.jpg.1")]
+    report = checked(tmp_path, Example("2258277193_586949ec62.jpg.1", ("People.",), "unused"))
+    assert problems_of(report) == [("caption without an image", "2258277193_586949ec62.jpg.1")]
 
 
 def test_an_image_that_is_in_no_official_split_is_reported_and_left_out(tmp_path):
-    picture(tmp_path / "1.png", 1)
-    validated = checked(tmp_path, Row("1.png", ("A dog.",), "unused"))
-    assert problems_of(validated) == [("image in no split", "1.png")]
-    assert validated.pictures == []
+    draw_image(tmp_path / "1.png", 1)
+    report = checked(tmp_path, Example("1.png", ("A dog.",), "unused"))
+    assert problems_of(report) == [("image in no split", "1.png")]
+    assert report.images == []
 
 
-@pytest.mark.parametrize("content", [b"", b"no picture", b"\xff\xd8\xff\xe0 cut"])
+@pytest.mark.parametrize("content", [b"", b"not an image", b"\xff\xd8\xff\xe0 cut"])
 def test_an_unreadable_image_is_reported_and_left_out(tmp_path, content):
     (tmp_path / "1.png").write_bytes(content)
-    validated = checked(tmp_path, Row("1.png", ("A dog.",), "train"))
-    assert problems_of(validated) == [("unreadable image", str(tmp_path / "1.png"))]
-    assert validated.pictures == []
+    report = checked(tmp_path, Example("1.png", ("A dog.",), "train"))
+    assert problems_of(report) == [("unreadable image", str(tmp_path / "1.png"))]
+    assert report.images == []
 
 
 def test_an_image_without_a_caption_is_reported_and_left_out(tmp_path):
-    picture(tmp_path / "1.png", 1)
-    validated = checked(tmp_path, Row("1.png", (), "train"))
-    assert problems_of(validated) == [("image without a caption", "1.png")]
-    assert validated.pictures == []
+    draw_image(tmp_path / "1.png", 1)
+    report = checked(tmp_path, Example("1.png", (), "train"))
+    assert problems_of(report) == [("image without a caption", "1.png")]
+    assert report.images == []
 
 
 @pytest.mark.parametrize("empty", ["", "  ", " .", "?!", "—"])
 def test_an_empty_caption_is_reported_and_the_others_are_kept(tmp_path, empty):
-    picture(tmp_path / "1.png", 1)
-    validated = checked(tmp_path, Row("1.png", (empty, "A dog."), "train"))
-    assert problems_of(validated) == [("empty caption", "1.png")]
-    assert kept(validated)["1.png"].captions == ("A dog.",)
+    draw_image(tmp_path / "1.png", 1)
+    report = checked(tmp_path, Example("1.png", (empty, "A dog."), "train"))
+    assert problems_of(report) == [("empty caption", "1.png")]
+    assert kept(report)["1.png"].captions == ("A dog.",)
 
 
 def test_an_image_whose_captions_are_all_empty_is_left_out(tmp_path):
-    picture(tmp_path / "1.png", 1)
-    assert checked(tmp_path, Row("1.png", ("", "."), "train")).pictures == []
+    draw_image(tmp_path / "1.png", 1)
+    assert checked(tmp_path, Example("1.png", ("", "."), "train")).images == []
 
 
 def test_the_rows_of_one_image_are_joined(tmp_path):
-    picture(tmp_path / "1.png", 1)
-    validated = checked(tmp_path, Row("1.png", ("A dog.",), "train"), Row("1.png", ("A pet.",), "train"))
-    assert kept(validated)["1.png"].captions == ("A dog.", "A pet.")
-    assert validated.problems == []
+    draw_image(tmp_path / "1.png", 1)
+    report = checked(tmp_path, Example("1.png", ("A dog.",), "train"), Example("1.png", ("A pet.",), "train"))
+    assert kept(report)["1.png"].captions == ("A dog.", "A pet.")
+    assert report.problems == []
 
 
 def test_what_the_reading_could_not_read_is_reported_first(tmp_path):
     problem = Problem("malformed row", "t.csv:3")
-    reading = Reading([Row("none.png", ("A dog.",))], [tmp_path], [problem])
-    assert validate([Share(reading)]).problems[0] == problem
+    dataset = LoadedDataset([Example("none.png", ("A dog.",))], [tmp_path], [problem])
+    assert validate([LoadedSource(dataset)]).problems[0] == problem
 
 
 def test_a_second_file_of_the_same_content_is_reported_and_left_out(tmp_path):
-    picture(tmp_path / "1.png", 1)
-    picture(tmp_path / "copy.png", 1)
-    validated = checked(tmp_path, Row("1.png", ("A dog.",), "train"), Row("copy.png", ("A pet.",), "train"))
-    assert [(p.kind, p.where, p.detail) for p in validated.problems] == [
-        ("duplicate image", "copy.png", "the same as 1.png")
-    ]
-    assert splits_of(validated) == {"1.png": "train"}
+    draw_image(tmp_path / "1.png", 1)
+    draw_image(tmp_path / "copy.png", 1)
+    report = checked(tmp_path, Example("1.png", ("A dog.",), "train"), Example("copy.png", ("A pet.",), "train"))
+    assert [(p.kind, p.where, p.detail) for p in report.problems] == [("duplicate image", "copy.png", "the same as 1.png")]
+    assert splits_of(report) == {"1.png": "train"}
 
 
 @pytest.mark.parametrize(
@@ -134,84 +132,84 @@ def test_a_second_file_of_the_same_content_is_reported_and_left_out(tmp_path):
     ],
 )
 def test_files_of_the_same_content_in_two_splits_are_kept_in_test_over_dev_over_train(tmp_path, splits, kept_in):
-    picture(tmp_path / "0.png", 7)
-    picture(tmp_path / "1.png", 7)
-    validated = checked(tmp_path, *(Row(f"{index}.png", ("A dog.",), split) for index, split in enumerate(splits)))
+    draw_image(tmp_path / "0.png", 7)
+    draw_image(tmp_path / "1.png", 7)
+    report = checked(tmp_path, *(Example(f"{index}.png", ("A dog.",), split) for index, split in enumerate(splits)))
     expected, left = f"{splits.index(kept_in)}.png", f"{1 - splits.index(kept_in)}.png"
-    assert splits_of(validated) == {expected: kept_in}
-    assert problems_of(validated) == [("image in two splits", left)]
+    assert splits_of(report) == {expected: kept_in}
+    assert problems_of(report) == [("image in two splits", left)]
 
 
 def test_rows_that_put_one_image_in_two_splits_are_reported_and_it_stays_in_one(tmp_path):
-    picture(tmp_path / "1.png", 1)
-    validated = checked(tmp_path, Row("1.png", ("A dog.",), "test"), Row("1.png", ("A pet.",), "train"))
-    assert problems_of(validated) == [("image in two splits", "1.png")]
-    assert splits_of(validated) == {"1.png": "test"}
+    draw_image(tmp_path / "1.png", 1)
+    report = checked(tmp_path, Example("1.png", ("A dog.",), "test"), Example("1.png", ("A pet.",), "train"))
+    assert problems_of(report) == [("image in two splits", "1.png")]
+    assert splits_of(report) == {"1.png": "test"}
 
 
 def test_rows_that_put_one_image_in_two_splits_keep_it_in_test_whatever_their_order(tmp_path):
-    picture(tmp_path / "1.png", 1)
-    validated = checked(tmp_path, Row("1.png", ("A dog.",), "train"), Row("1.png", ("A pet.",), "test"))
-    assert splits_of(validated) == {"1.png": "test"}
+    draw_image(tmp_path / "1.png", 1)
+    report = checked(tmp_path, Example("1.png", ("A dog.",), "train"), Example("1.png", ("A pet.",), "test"))
+    assert splits_of(report) == {"1.png": "test"}
 
 
 def test_the_same_image_in_two_sources_is_kept_once(tmp_path):
-    picture(tmp_path / "a/1.png", 1)
-    picture(tmp_path / "b/1.png", 1)
-    readings = [Reading([Row("1.png", ("A dog.",), "train")], [tmp_path / folder]) for folder in "ab"]
-    validated = validate([Share(reading) for reading in readings])
-    assert [picture.path for picture in validated.pictures] == [str(tmp_path / "a/1.png")]
-    assert problems_of(validated) == [("duplicate image", "1.png")]
+    draw_image(tmp_path / "a/1.png", 1)
+    draw_image(tmp_path / "b/1.png", 1)
+    loaded = [LoadedDataset([Example("1.png", ("A dog.",), "train")], [tmp_path / folder]) for folder in "ab"]
+    report = validate([LoadedSource(dataset) for dataset in loaded])
+    assert [image.path for image in report.images] == [str(tmp_path / "a/1.png")]
+    assert problems_of(report) == [("duplicate image", "1.png")]
 
 
-def test_each_source_gives_its_pictures_its_weight(tmp_path):
-    picture(tmp_path / "1.png", 1)
-    picture(tmp_path / "2.png", 2)
-    readings = [Reading([Row(name, ("A dog.",), "train")], [tmp_path]) for name in ("1.png", "2.png")]
-    validated = validate([Share(reading, weight) for reading, weight in zip(readings, (1.0, 2.5), strict=True)])
-    assert [picture.weight for picture in validated.pictures] == [1.0, 2.5]
+def test_each_source_gives_its_images_its_weight(tmp_path):
+    draw_image(tmp_path / "1.png", 1)
+    draw_image(tmp_path / "2.png", 2)
+    loaded = [LoadedDataset([Example(name, ("A dog.",), "train")], [tmp_path]) for name in ("1.png", "2.png")]
+    report = validate([LoadedSource(dataset, weight) for dataset, weight in zip(loaded, (1.0, 2.5), strict=True)])
+    assert [image.weight for image in report.images] == [1.0, 2.5]
 
 
 def test_a_source_may_only_train(tmp_path):
     for number in range(4):
-        picture(tmp_path / f"{number}.png", number)
-    rows = [Row(f"{n}.png", ("A dog.",), split) for n, split in enumerate(("train", "dev", "test", None))]
-    validated = validate([Share(Reading(rows, [tmp_path]), train_only=True, style="pets")])
-    assert [(Path(p.path).name, p.split, p.style) for p in validated.pictures] == [
+        draw_image(tmp_path / f"{number}.png", number)
+    rows = [Example(f"{n}.png", ("A dog.",), split) for n, split in enumerate(("train", "dev", "test", None))]
+    report = validate([LoadedSource(LoadedDataset(rows, [tmp_path]), train_only=True, domain="pets")])
+    assert [(Path(p.path).name, p.split, p.domain) for p in report.images] == [
         ("0.png", "train", "pets"),
         ("3.png", "train", "pets"),
     ]
-    assert not validated.problems
-    assert not validated.drawn_split
+    assert not report.problems
+    assert not report.has_random_split
 
 
-def test_pictures_are_left_out_by_their_names(tmp_path):
+def test_images_are_left_out_by_their_names(tmp_path):
     for number in range(3):
-        picture(tmp_path / f"{number}.png", number)
-    rows = [Row(f"{number}.png", ("A dog.",), "train") for number in range(3)]
-    validated = validate([Share(Reading(rows, [tmp_path]), left_out=frozenset({"1.png"}))])
-    assert set(kept(validated)) == {"0.png", "2.png"}
+        draw_image(tmp_path / f"{number}.png", number)
+    rows = [Example(f"{number}.png", ("A dog.",), "train") for number in range(3)]
+    report = validate([LoadedSource(LoadedDataset(rows, [tmp_path]), left_out=frozenset({"1.png"}))])
+    assert set(kept(report)) == {"0.png", "2.png"}
 
 
 def test_official_splits_are_kept_and_only_the_rest_is_drawn(tmp_path):
     rows = many(tmp_path, range(20))
-    official = [Row(row.image, row.captions, "train") for row in rows[:10]]
-    validated = checked(tmp_path, *official, *rows[10:])
-    assert [picture.split for picture in validated.pictures][:10] == ["train"] * 10
-    assert sorted(picture.split for picture in validated.pictures[10:]) == ["dev", "test", *["train"] * 8]
-    assert validated.drawn_split
+    official = [Example(row.image, row.captions, "train") for row in rows[:10]]
+    report = checked(tmp_path, *official, *rows[10:])
+    assert [image.split for image in report.images][:10] == ["train"] * 10
+    assert sorted(image.split for image in report.images[10:]) == ["dev", "test", *["train"] * 8]
+    assert report.has_random_split
 
 
 def test_a_tenth_is_drawn_for_each_of_dev_and_test(tmp_path):
-    validated = checked(tmp_path, *many(tmp_path, range(40)))
-    drawn = [picture.split for picture in validated.pictures]
-    assert (drawn.count("train"), drawn.count("dev"), drawn.count("test")) == (32, 4, 4)
+    report = checked(tmp_path, *many(tmp_path, range(40)))
+    random = [image.split for image in report.images]
+    assert (random.count("train"), random.count("dev"), random.count("test")) == (32, 4, 4)
 
 
 @pytest.mark.parametrize(("count", "expected"), [(1, ["train"]), (2, ["train"] * 2), (3, ["dev", "test", "train"])])
-def test_few_pictures_still_leave_one_to_train_on(tmp_path, count, expected):
-    validated = checked(tmp_path, *many(tmp_path, range(count)))
-    assert sorted(picture.split for picture in validated.pictures) == expected
+def test_few_images_still_leave_one_to_train_on(tmp_path, count, expected):
+    report = checked(tmp_path, *many(tmp_path, range(count)))
+    assert sorted(image.split for image in report.images) == expected
 
 
 def test_the_split_is_the_same_for_the_same_seed_whatever_the_order_of_the_rows(tmp_path):
@@ -219,7 +217,7 @@ def test_the_split_is_the_same_for_the_same_seed_whatever_the_order_of_the_rows(
     assert splits_of(checked(tmp_path, *rows, seed=3)) == splits_of(checked(tmp_path, *reversed(rows), seed=3))
 
 
-def test_another_seed_draws_another_split(tmp_path):
+def test_another_seed_gives_another_split(tmp_path):
     rows = many(tmp_path, range(40))
     assert splits_of(checked(tmp_path, *rows, seed=3)) != splits_of(checked(tmp_path, *rows, seed=4))
 
@@ -234,16 +232,16 @@ def test_adding_images_moves_few_of_the_others(tmp_path):
 def test_no_image_is_in_two_splits(tmp_path):
     rows = many(tmp_path, range(40))
     for number in range(0, 40, 4):
-        picture(tmp_path / f"copy-{number}.png", number)
-    copies = [Row(f"copy-{number}.png", ("A dog.",), "test") for number in range(0, 40, 4)]
-    hashes = [picture.image_hash for picture in checked(tmp_path, *rows, *copies).pictures]
+        draw_image(tmp_path / f"copy-{number}.png", number)
+    copies = [Example(f"copy-{number}.png", ("A dog.",), "test") for number in range(0, 40, 4)]
+    hashes = [image.image_hash for image in checked(tmp_path, *rows, *copies).images]
     assert len(hashes) == len(set(hashes)) == 40
 
 
 def test_an_image_that_is_known_is_not_decoded_again(tmp_path):
     (tmp_path / "1.png").write_bytes(b"no picture, but its features are cached")
-    validated = checked(tmp_path, Row("1.png", ("A dog.",), "train"), is_known=lambda image_hash: True)
-    assert list(kept(validated)) == ["1.png"]
+    report = checked(tmp_path, Example("1.png", ("A dog.",), "train"), is_known=lambda image_hash: True)
+    assert list(kept(report)) == ["1.png"]
 
 
 def test_progress_counts_every_image_once(tmp_path):
@@ -253,20 +251,20 @@ def test_progress_counts_every_image_once(tmp_path):
 
 
 @pytest.mark.parametrize("written", ["deep/1.png", "somewhere/else/1.png", "1.png"])
-def test_a_picture_is_found_with_or_without_the_folders_it_is_written_with(tmp_path, written):
+def test_a_image_is_found_with_or_without_the_folders_it_is_written_with(tmp_path, written):
     place = "deep/1.png" if written == "deep/1.png" else "1.png"
-    picture(tmp_path / "images" / place, 1)
+    draw_image(tmp_path / "images" / place, 1)
     assert locate(written, [tmp_path, tmp_path / "images"]) == tmp_path / "images" / place
 
 
-def test_a_picture_with_an_absolute_path_is_found(tmp_path):
-    picture(tmp_path / "1.png", 1)
+def test_a_image_with_an_absolute_path_is_found(tmp_path):
+    draw_image(tmp_path / "1.png", 1)
     assert locate(str(tmp_path / "1.png"), [tmp_path / "none"]) == tmp_path / "1.png"
 
 
 def test_the_whole_path_in_any_folder_is_preferred_to_the_bare_name(tmp_path):
-    picture(tmp_path / "1.png", 1)
-    picture(tmp_path / "images/cats/1.png", 2)
+    draw_image(tmp_path / "1.png", 1)
+    draw_image(tmp_path / "images/cats/1.png", 2)
     assert locate("cats/1.png", [tmp_path, tmp_path / "images"]) == tmp_path / "images/cats/1.png"
 
 
@@ -281,17 +279,17 @@ def test_the_whole_path_in_any_folder_is_preferred_to_the_bare_name(tmp_path):
 )
 def test_a_name_that_no_file_can_have_is_a_missing_image(tmp_path, name):
     (tmp_path / "images").mkdir()
-    assert problems_of(checked(tmp_path, Row(name, ("A dog.",), "train"))) == [("missing image", name)]
+    assert problems_of(checked(tmp_path, Example(name, ("A dog.",), "train"))) == [("missing image", name)]
 
 
-PICTURES = (
-    PreparedPicture("/photos/1.jpg", "a" * 64, "train", ("Ein Bär, »groß«.", "熊 🐻"), 2.5),
-    PreparedPicture("/photos/2.jpg", "b" * 64, "test", ("A cat.",)),
+IMAGES = (
+    PreparedImage("/photos/1.jpg", "a" * 64, "train", ("Ein Bär, »groß«.", "熊 🐻"), 2.5),
+    PreparedImage("/photos/2.jpg", "b" * 64, "test", ("A cat.",)),
 )
 
 
-def dataset(name="photos", pictures=PICTURES):
-    return PreparedDataset(name, pictures, "efficientnet-lite0", "", ("plain", "flip"), ("/photos",))
+def dataset(name="photos", images=IMAGES):
+    return PreparedDataset(name, images, "efficientnet-lite0", "", ("plain", "flip"), ("/photos",))
 
 
 def test_a_prepared_data_set_comes_back_as_it_was_saved(places):
@@ -320,7 +318,7 @@ def test_an_unknown_data_set_offers_the_nearest_name(places):
         "{",
         "{}",
         "[]",
-        '{"schema": 1, "pictures": [{}]}',
+        '{"schema": 2, "images": [{}]}',
         "null",
     ],
 )
@@ -338,17 +336,17 @@ def test_a_data_set_of_another_version_is_an_error_that_says_so(places):
 
 
 def test_a_caption_that_no_file_can_hold_is_no_traceback(places, tmp_path):
-    picture(tmp_path / "1.png", 1)
-    validated = checked(tmp_path, Row("1.png", ("A dog \ud83d", "A pet."), "train"))
-    dataset(pictures=tuple(validated.pictures)).save()
+    draw_image(tmp_path / "1.png", 1)
+    report = checked(tmp_path, Example("1.png", ("A dog \ud83d", "A pet."), "train"))
+    dataset(images=tuple(report.images)).save()
 
 
-def test_a_split_gives_its_pictures():
-    assert dataset().split("test") == [PICTURES[1]]
+def test_a_split_gives_its_images():
+    assert dataset().split("test") == [IMAGES[1]]
 
 
 def test_an_empty_split_is_an_error_that_names_it():
-    with pytest.raises(DataError, match="no pictures in its dev split"):
+    with pytest.raises(DataError, match="no images in its dev split"):
         dataset().split("dev")
 
 
@@ -358,69 +356,72 @@ def test_an_unknown_split_offers_the_nearest():
 
 
 def test_the_fingerprint_is_that_of_the_content_not_of_order_or_place():
-    moved = tuple(PreparedPicture(f"/new{p.path}", p.image_hash, p.split, p.captions, p.weight) for p in PICTURES)
-    assert dataset(pictures=moved[::-1]).fingerprint == dataset().fingerprint
-    assert dataset(pictures=PICTURES[:1]).fingerprint != dataset().fingerprint
+    moved = tuple(PreparedImage(f"/new{p.path}", p.image_hash, p.split, p.captions, p.weight) for p in IMAGES)
+    assert dataset(images=moved[::-1]).fingerprint == dataset().fingerprint
+    assert dataset(images=IMAGES[:1]).fingerprint != dataset().fingerprint
 
 
 def test_a_source_that_only_trains_gives_its_train_split_or_all_of_it(tmp_path):
     rows = many(tmp_path, range(6))
     splits = ("train", "dev", "test", "unused")
-    official = [Row(row.image, row.captions, split) for row, split in zip(rows, splits, strict=False)]
+    official = [Example(row.image, row.captions, split) for row, split in zip(rows, splits, strict=False)]
     for only, found in (
         (official, {"0.png": "train"}),
         (rows, dict.fromkeys((row.image for row in rows), "train")),
         ([*official, *rows[4:]], dict.fromkeys(("0.png", "4.png", "5.png"), "train")),
     ):
-        validated = validate([Share(Reading(only, [tmp_path]), train_only=True)])
-        assert splits_of(validated) == found
-        assert validated.problems == []
-        assert not validated.drawn_split
+        report = validate([LoadedSource(LoadedDataset(only, [tmp_path]), train_only=True)])
+        assert splits_of(report) == found
+        assert report.problems == []
+        assert not report.has_random_split
 
 
-def test_what_only_trains_takes_no_part_in_the_drawing_of_splits(tmp_path):
+def test_what_only_trains_takes_no_part_in_the_random_split(tmp_path):
     own, others = many(tmp_path / "own", range(20)), many(tmp_path / "others", range(100, 140))
     alone = splits_of(checked(tmp_path / "own", *own, seed=3))
-    shares = [Share(Reading(own, [tmp_path / "own"])), Share(Reading(others, [tmp_path / "others"]), train_only=True)]
-    together = splits_of(validate(shares, seed=3))
+    sources = [
+        LoadedSource(LoadedDataset(own, [tmp_path / "own"])),
+        LoadedSource(LoadedDataset(others, [tmp_path / "others"]), train_only=True),
+    ]
+    together = splits_of(validate(sources, seed=3))
     assert {name: together[name] for name in alone} == alone
     assert set(alone.values()) == {"train", "dev", "test"}
     assert {split for name, split in together.items() if name not in alone} == {"train"}
 
 
-def test_a_picture_held_out_in_one_source_is_not_trained_on_through_another(tmp_path):
-    picture(tmp_path / "own/1.png", 1)
-    picture(tmp_path / "others/copy.png", 1)
-    shares = [
-        Share(Reading([Row("copy.png", ("Nice!",))], [tmp_path / "others"]), style="web", train_only=True),
-        Share(Reading([Row("1.png", ("A dog.",), "test")], [tmp_path / "own"])),
+def test_a_image_held_out_in_one_source_is_not_trained_on_through_another(tmp_path):
+    draw_image(tmp_path / "own/1.png", 1)
+    draw_image(tmp_path / "others/copy.png", 1)
+    sources = [
+        LoadedSource(LoadedDataset([Example("copy.png", ("Nice!",))], [tmp_path / "others"]), domain="web", train_only=True),
+        LoadedSource(LoadedDataset([Example("1.png", ("A dog.",), "test")], [tmp_path / "own"])),
     ]
-    for order in (shares, shares[::-1]):
-        (only,) = validate(order).pictures
-        assert (only.split, only.style, only.captions) == ("test", "", ("A dog.",))
+    for order in (sources, sources[::-1]):
+        (only,) = validate(order).images
+        assert (only.split, only.domain, only.captions) == ("test", "", ("A dog.",))
 
 
-def test_each_picture_has_the_style_and_weight_of_its_source(tmp_path):
-    shares = [
-        Share(Reading(many(tmp_path / "a", [1]), [tmp_path / "a"]), weight=2.0, train_only=True),
-        Share(Reading(many(tmp_path / "b", [2]), [tmp_path / "b"]), style="room", train_only=True),
+def test_each_image_has_the_domain_and_weight_of_its_source(tmp_path):
+    sources = [
+        LoadedSource(LoadedDataset(many(tmp_path / "a", [1]), [tmp_path / "a"]), weight=2.0, train_only=True),
+        LoadedSource(LoadedDataset(many(tmp_path / "b", [2]), [tmp_path / "b"]), domain="room", train_only=True),
     ]
-    found = {name: (picture.style, picture.weight) for name, picture in kept(validate(shares)).items()}
+    found = {name: (image.domain, image.weight) for name, image in kept(validate(sources)).items()}
     assert found == {"1.png": ("", 2.0), "2.png": ("room", 1.0)}
 
 
-def test_pictures_left_out_by_name_are_in_no_source(tmp_path):
+def test_images_left_out_by_name_are_in_no_source(tmp_path):
     rows = [*many(tmp_path / "x", range(3)), *many(tmp_path, [5])]
-    rows = [Row(f"x/{row.image}" if index < 3 else row.image, row.captions, "train") for index, row in enumerate(rows)]
+    rows = [Example(f"x/{row.image}" if index < 3 else row.image, row.captions, "train") for index, row in enumerate(rows)]
     left_out = frozenset({"1.png", "5.png", "never.png"})
-    validated = validate([Share(Reading(rows, [tmp_path]), left_out=left_out)])
-    assert set(kept(validated)) == {"0.png", "2.png"}
-    assert validated.problems == []
+    report = validate([LoadedSource(LoadedDataset(rows, [tmp_path]), left_out=left_out)])
+    assert set(kept(report)) == {"0.png", "2.png"}
+    assert report.problems == []
 
 
-def test_the_style_of_a_picture_survives_saving_and_changes_the_fingerprint(places):
-    def dataset(style):
-        shown = PreparedPicture("1.png", "hash", "train", ("a dog",), style=style)
+def test_the_domain_of_a_image_survives_saving_and_changes_the_fingerprint(places):
+    def dataset(domain):
+        shown = PreparedImage("1.png", "hash", "train", ("a dog",), domain=domain)
         return PreparedDataset("styled", (shown,), "efficientnet-lite0", "", ("plain",), ())
 
     dataset("room").save()

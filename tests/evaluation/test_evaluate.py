@@ -214,7 +214,7 @@ def test_bad_requests_are_one_line_each_and_say_what_to_do(captioner, tmp_path):
         (["--predictions", tmp_path / "foreign.json", "--references", other], "without references"),
         (["--predictions", tmp_path / "twice.json", "--references", other], "twice"),
         (["--predictions", tmp_path / "none.json", "--references", other], "cannot be read"),
-        ([tmp_path / "utf16.json", "--references", other, "--allow-missing"], "no UTF-8 text"),
+        ([tmp_path / "utf16.json", "--references", other, "--allow-missing"], "not UTF-8 text"),
         ([tmp_path / "foreign.json", "--references", other, "--allow-missing"], "another --split"),
         (["shapes", "--references", tmp_path / "none"], "no data set"),
     ):

@@ -182,17 +182,17 @@ def test_a_run_leaves_a_page_with_curves_samples_settings_and_data(captioner):
 
 
 def test_a_run_that_goes_on_keeps_the_samples_of_the_epochs_before(tmp_path):
-    from capgen.datasets.prepared import PreparedDataset, PreparedPicture
+    from capgen.datasets.prepared import PreparedDataset, PreparedImage
     from capgen.training.config import TrainingConfig
     from capgen.training.history import Epoch
 
     draw(tmp_path / "dog.png", "red", "circle", 1)
     dev = str(tmp_path / "dog.png")
-    data = PreparedDataset("few", (PreparedPicture(dev, "h", "dev", ("a dog",)),), "encoder", "", ("plain",), ("folder",))
+    data = PreparedDataset("few", (PreparedImage(dev, "h", "dev", ("a dog",)),), "encoder", "", ("plain",), ("folder",))
     first = Epoch(1, 2.0, 2.5, 0.3, 0.1, 9.0, samples=((dev, "a cat"),))
     second = Epoch(2, 1.0, float("nan"), 0.5, 0.2, 9.0, samples=((dev, "a dog"),))
     RunReport(tmp_path, data, TrainingConfig()).write([first])
-    restored = Epoch(**first.plain())
+    restored = Epoch.from_mapping(first.to_mapping())
     RunReport(tmp_path, data, TrainingConfig()).write([restored, second])
     (sample,) = data_of((tmp_path / REPORT).read_text())["samples"]
     assert sample["captions"] == [[1, "a cat"], [2, "a dog"]]

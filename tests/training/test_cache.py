@@ -309,15 +309,15 @@ def test_a_removal_that_stops_anywhere_leaves_whole_shards(places, monkeypatch):
         with monkeypatch.context() as patch:
             patch.setattr(Path, "unlink", stopping_after(stop))
             with pytest.raises(KeyboardInterrupt):
-                for waste in cache.unneeded():
-                    cache.remove(waste)
+                for removal in cache.unneeded():
+                    cache.remove(removal)
         left = FeatureStore(folder)
         for key in filter(left.__contains__, "abcd"):
             assert left.row(key, "grid").shape == (3, 2)
             assert left.row(key, "vector").shape == (1, 4)
         assert not is_held(folder)
-    for waste in cache.unneeded():
-        cache.remove(waste)
+    for removal in cache.unneeded():
+        cache.remove(removal)
     assert not folder.exists()
 
 

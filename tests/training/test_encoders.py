@@ -9,18 +9,20 @@ from support.paths import ROOT
 
 from capgen import images
 from capgen.errors import DataError
-from capgen.training.encoders import ENCODERS, encoder
+from capgen.training.encoders import ENCODERS
 
 # Rows of ImageNet-1k's label list.
 TABBY_CATS = {281, 282, 285}
 ESPRESSO_OR_CUP = {967, 968, 504}
 
 
-@pytest.mark.parametrize("name", [name for name, one in ENCODERS.items() if one.shipped])
+@pytest.mark.parametrize("name", [name for name in ENCODERS if ENCODERS[name].shipped])
 def test_a_shipped_encoder_names_the_photographs_as_its_imagenet_head_should(name):
-    model = encoder(name).build()
-    pictures = [images.read(ROOT / "examples" / f"{what}.jpg", encoder(name).preprocessing) for what in ("cat", "coffee")]
-    outputs = model.predict(np.stack(pictures).astype(np.float32), verbose=0)
+    model = ENCODERS[name].build()
+    photographs = [
+        images.read(ROOT / "examples" / f"{what}.jpg", ENCODERS[name].preprocessing) for what in ("cat", "coffee")
+    ]
+    outputs = model.predict(np.stack(photographs).astype(np.float32), verbose=0)
     cat, coffee = np.argsort(-outputs["probabilities"][:, 0], axis=1)[:, :3]
     assert TABBY_CATS & set(cat.tolist())
     assert ESPRESSO_OR_CUP & set(coffee.tolist())
@@ -28,36 +30,36 @@ def test_a_shipped_encoder_names_the_photographs_as_its_imagenet_head_should(nam
 
 @pytest.mark.parametrize("name", [name for name in ENCODERS if name != "vgg16"])  # vgg16: below
 def test_an_encoder_gives_the_shapes_it_describes(name):
-    model = encoder(name).build("random")
+    model = ENCODERS[name].build("random")
     found = {output: tensor.shape[1:] for output, tensor in model.output.items()}
     assert found == ENCODERS[name].outputs
     keras.backend.clear_session()
 
 
-def test_sharpness_is_a_factor_of_the_logits():
-    plain = dataclasses.replace(encoder("efficientnet-lite0"), preprocessing=images.Preprocessing(size=64))
-    picture = np.random.default_rng(0).integers(0, 256, (1, 64, 64, 3)).astype(np.float32)
+def test_the_logit_scale_is_a_factor_of_the_logits():
+    plain = dataclasses.replace(ENCODERS["efficientnet-lite0"], preprocessing=images.Preprocessing(size=64))
+    image = np.random.default_rng(0).integers(0, 256, (1, 64, 64, 3)).astype(np.float32)
     before, after = (
-        dataclasses.replace(plain, sharpness=sharpness).build().predict(picture, verbose=0)["probabilities"]
-        for sharpness in (1.0, 1.5)
+        dataclasses.replace(plain, logit_scale=logit_scale).build().predict(image, verbose=0)["probabilities"]
+        for logit_scale in (1.0, 1.5)
     )
     np.testing.assert_allclose(after, before**1.5 / (before**1.5).sum(), rtol=1e-4)
     keras.backend.clear_session()
 
 
-def test_vgg16_prepares_pictures_as_keras_does():
+def test_vgg16_prepares_images_as_keras_does():
     from capgen.training.encoders.applications import _caffe
 
-    picture = np.random.default_rng(0).integers(0, 256, (1, 4, 4, 3)).astype(np.float32)
-    ours = np.asarray(_caffe(keras.ops.convert_to_tensor(picture)))
-    np.testing.assert_allclose(ours, keras.applications.vgg16.preprocess_input(picture.copy()), atol=1e-4)
+    image = np.random.default_rng(0).integers(0, 256, (1, 4, 4, 3)).astype(np.float32)
+    ours = np.asarray(_caffe(keras.ops.convert_to_tensor(image)))
+    np.testing.assert_allclose(ours, keras.applications.vgg16.preprocess_input(image.copy()), atol=1e-4)
 
 
 def test_a_file_that_holds_no_weights_says_so(tmp_path):
     file = tmp_path / "weights.h5"
     file.write_bytes(b"nothing")
     with pytest.raises(DataError, match=r"weights\.h5 does not hold the weights of mobilenetv3"):
-        encoder("mobilenetv3").build(file)
+        ENCODERS["mobilenetv3"].build(file)
 
 
 @pytest.mark.parametrize("content", [b"", b"nothing", "one array"], ids=["empty", "text", "one array"])
@@ -66,23 +68,23 @@ def test_a_file_that_holds_no_arrays_says_so(tmp_path, content):
     with file.open("wb") as opened:
         np.save(opened, np.zeros(3)) if content == "one array" else opened.write(content)
     with pytest.raises(DataError, match=r"weights\.npz does not hold the weights of efficientnet_lite0"):
-        encoder("efficientnet-lite0").build(file)
+        ENCODERS["efficientnet-lite0"].build(file)
 
 
 def test_arrays_of_another_encoder_are_refused():
     with pytest.raises(DataError, match="does not hold the weights"):
-        encoder("efficientnet-lite2").build(ENCODERS["efficientnet-lite0"].weights_file)
+        ENCODERS["efficientnet-lite2"].build(ENCODERS["efficientnet-lite0"].weights_file)
 
 
 def test_vgg16_runs_on_litert_with_its_grid_and_its_vector(tmp_path):
     from capgen.captioner.backends.litert import LiteRTSession
     from capgen.training.litert_export import to_litert
 
-    model = encoder("vgg16").build("random")
+    model = ENCODERS["vgg16"].build("random")
     to_litert({"encode": model}, tmp_path / "vgg16.tflite")
-    picture = np.random.default_rng(0).integers(0, 256, (1, 224, 224, 3)).astype(np.float32)
-    found = LiteRTSession(tmp_path / "vgg16.tflite", threads=2).run("encode", {"image": picture})
-    expected = model.predict(picture, verbose=0)
+    image = np.random.default_rng(0).integers(0, 256, (1, 224, 224, 3)).astype(np.float32)
+    found = LiteRTSession(tmp_path / "vgg16.tflite", threads=2).run("encode", {"image": image})
+    expected = model.predict(image, verbose=0)
     for name, (cells, channels) in ENCODERS["vgg16"].outputs.items():
         assert found[name].shape == (1, cells, channels)
         scale = np.abs(expected[name]).max()

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from capgen.captioner.vocabulary import START
-from capgen.datasets.prepared import PreparedDataset, PreparedPicture
+from capgen.datasets.prepared import PreparedDataset, PreparedImage
 from capgen.errors import TrainingError
 from capgen.evaluation import metrics
 from capgen.training import config as configs
-from capgen.training.encoders import encoder
-from capgen.training.features import FeatureStore, view_key
+from capgen.training.encoders import ENCODERS
+from capgen.training.features import FeatureStore, feature_key
 from capgen.training.loop import BEST, CHECKPOINT, Trainer
 
 SETTINGS = (
@@ -37,15 +37,13 @@ def data(tmp_path_factory):
     """Pictures whose features are noise, with captions of their own."""
     names = ["red circle", "green square", "blue triangle", "yellow circle"]
     pictures = tuple(
-        PreparedPicture(
-            f"{i}.png", f"hash{i}", "dev" if i % 4 == 0 else "train", (f"a {names[i % 4]}", f"one {names[i % 4]}")
-        )
+        PreparedImage(f"{i}.png", f"hash{i}", "dev" if i % 4 == 0 else "train", (f"a {names[i % 4]}", f"one {names[i % 4]}"))
         for i in range(16)
     )
     store = FeatureStore(tmp_path_factory.mktemp("features"))
     random = np.random.default_rng(0)
     views = ("plain", "flip")
-    keys = [view_key(picture.image_hash, view) for picture in pictures for view in views]
+    keys = [feature_key(picture.image_hash, view) for picture in pictures for view in views]
     shown = np.zeros((len(keys), 1, 1000))  # every other picture is surely an elephant
     shown[2::4, 0, ELEPHANT] = shown[3::4, 0, ELEPHANT] = 0.9
     store.write(keys, {"grid": random.random((len(keys), 49, 1280)), "probabilities": shown})
@@ -56,7 +54,7 @@ def trainer(data, folder, *settings, **more):
     folder.mkdir(exist_ok=True)
     dataset, store = data
     config = configs.load(settings=[*SETTINGS, *settings])
-    return Trainer(config, dataset, encoder("efficientnet-lite0"), store, folder, **more)
+    return Trainer(config, dataset, ENCODERS["efficientnet-lite0"], store, folder, **more)
 
 
 def arrays(path):
@@ -229,8 +227,8 @@ def test_a_run_from_a_captioner_begins_with_what_that_says(data, tmp_path, sourc
 
 def test_new_words_come_after_those_of_the_captioner_which_keep_their_vectors(data, tmp_path, source):
     dataset, store = data
-    more = tuple(replace(p, captions=("a purple circle", "one circle"), style="web") for p in dataset.pictures)
-    running = trainer((replace(dataset, pictures=more), store), tmp_path / "more", begun=source.result())
+    more = tuple(replace(p, captions=("a purple circle", "one circle"), domain="web") for p in dataset.images)
+    running = trainer((replace(dataset, images=more), store), tmp_path / "more", begun=source.result())
     known = len(source.vocabulary)
     assert running.vocabulary.entries[:known] == source.vocabulary.entries
     assert set(running.vocabulary.entries[known:]) == {"purple", "<style web>"}
@@ -259,9 +257,9 @@ def test_drawing_begins_from_the_best_weights_without_dropout_and_tells_rewards(
     scripted(monkeypatch, [0.3, 0.1, 0.2])
     running = trainer(data, tmp_path / "run", "epochs=2", "scst.epochs=1", *DRAWING, "scst.learning_rate=0")
     told = []
-    observer = Silence()
-    observer.on_step = lambda *step: told.append(step)
-    *_, last = running.run(observer)
+    reporter = Silence()
+    reporter.on_step = lambda *step: told.append(step)
+    *_, last = running.run(reporter)
     assert {dropout.rate for dropout in running.decoder.dropouts.values()} == {0.0}
     best, end = arrays(tmp_path / "run" / BEST), arrays(tmp_path / "run" / CHECKPOINT)
     np.testing.assert_array_equal(best["model/0"], end["model/0"])  # a step of no size leaves them as they were
@@ -277,10 +275,10 @@ def test_drawn_captions_get_better(data, tmp_path):
 
 def test_only_pictures_with_enough_captions_in_the_own_style_are_drawn_for(data, tmp_path):
     dataset, store = data
-    first, second, *others = [p for p in dataset.pictures if p.split == "train"]
-    pictures = (replace(first, captions=first.captions[:1]), replace(second, style="web"), *others)
-    dev = tuple(p for p in dataset.pictures if p.split == "dev")
-    chosen = replace(dataset, pictures=pictures + dev)
+    first, second, *others = [p for p in dataset.images if p.split == "train"]
+    pictures = (replace(first, captions=first.captions[:1]), replace(second, domain="web"), *others)
+    dev = tuple(p for p in dataset.images if p.split == "dev")
+    chosen = replace(dataset, images=pictures + dev)
     found = [judged.image_hash for judged in trainer((chosen, store), tmp_path / "run").judged]
     assert found == [picture.image_hash for picture in others]
     with pytest.raises(TrainingError, match="set scst_epochs=0"):
@@ -293,10 +291,10 @@ def test_only_pictures_with_enough_captions_in_the_own_style_are_drawn_for(data,
 def test_a_style_has_a_start_of_its_own_which_is_never_said(data, tmp_path):
     dataset, store = data
     pictures = tuple(
-        replace(p, style="web" if index in (1, 2) else "room" if index == 3 else "")
-        for index, p in enumerate(dataset.pictures)
+        replace(p, domain="web" if index in (1, 2) else "room" if index == 3 else "")
+        for index, p in enumerate(dataset.images)
     )
-    running = trainer((replace(dataset, pictures=pictures), store), tmp_path / "run", "epochs=1")
+    running = trainer((replace(dataset, images=pictures), store), tmp_path / "run", "epochs=1")
     room, web = running.vocabulary.ids(["<style room>", "<style web>"])
     assert [room, web] == [4, 5]
     starts = {sample.image_hash: sample.start for sample in running.samples}
@@ -314,10 +312,10 @@ def test_a_style_has_a_start_of_its_own_which_is_never_said(data, tmp_path):
 def test_rare_names_that_the_encoder_agrees_with_are_taught_and_said_through_slots(data, tmp_path):
     dataset, store = data
     pictures = tuple(
-        replace(p, captions=("an elephant", "two elephants")) if index % 2 else p for index, p in enumerate(dataset.pictures)
+        replace(p, captions=("an elephant", "two elephants")) if index % 2 else p for index, p in enumerate(dataset.images)
     )
-    pictures = (*pictures[:-1], replace(pictures[-1], captions=("an elephant " * 9,), style="web"))
-    elephants = replace(dataset, pictures=pictures)
+    pictures = (*pictures[:-1], replace(pictures[-1], captions=("an elephant " * 9,), domain="web"))
+    elephants = replace(dataset, images=pictures)
     running = trainer((elephants, store), tmp_path / "run", "epochs=30", "slots_below=17", "learning_rate=0.01")
     said = {
         sample.image_hash: [running.vocabulary.entries[word] for word in sample.captions[0]] for sample in running.samples
@@ -338,7 +336,7 @@ def test_rare_names_that_the_encoder_agrees_with_are_taught_and_said_through_slo
 def test_an_encoder_that_knows_no_classes_has_no_slots(data, tmp_path):
     dataset, store = data
     with pytest.raises(TrainingError, match=r"resnet50 does not know ImageNet's classes.*set slots_below=0"):
-        Trainer(configs.load(settings=[*SETTINGS, "slots_below=1"]), dataset, encoder("resnet50"), store, tmp_path)
+        Trainer(configs.load(settings=[*SETTINGS, "slots_below=1"]), dataset, ENCODERS["resnet50"], store, tmp_path)
 
 
 def test_images_of_a_batch_have_equally_many_captions_and_the_first_two_batches_differ(data):

@@ -50,7 +50,7 @@ def test_ten_more_images_compute_ten(studio, tmp_path):
 
 def test_bad_rows_are_reported_and_left_out(studio, tmp_path):
     source = draw_dataset(tmp_path / "flawed", 10)
-    (source / "images/000.png").write_bytes(b"no picture")
+    (source / "images/000.png").write_bytes(b"not an image")
     with (source / "captions.jsonl").open("a") as file:
         file.write('{"image": "images/gone.png", "caption": "gone", "split": "train"}\nno json\n')
     done = studio.run("prepare", source, "--encoder", "efficientnet-lite0", "--name", "flawed")
@@ -78,9 +78,9 @@ def test_a_source_without_splits_gets_a_seeded_one_and_it_says_so(studio, tmp_pa
         draw(folder / f"{index}.png", "red", "circle", index)
         (folder / f"{index}.txt").write_text("a red circle\n")
     done = studio.run("prepare", folder, "--encoder", "efficientnet-lite0")
-    assert "drawn by image, with seed 0" in done.stderr
-    pictures = json.loads((studio.folder / "user/datasets/sidecars.json").read_text())["pictures"]
-    assert sorted(picture["split"] for picture in pictures) == ["dev", "test", *["train"] * 8]
+    assert "split at random, with seed 0" in done.stderr
+    images = json.loads((studio.folder / "user/datasets/sidecars.json").read_text())["images"]
+    assert sorted(image["split"] for image in images) == ["dev", "test", *["train"] * 8]
 
 
 def test_several_sources_make_one_data_set_each_with_its_weight(studio, tmp_path):
@@ -99,11 +99,11 @@ def test_several_sources_make_one_data_set_each_with_its_weight(studio, tmp_path
         "efficientnet-lite0",
     )
     assert done.returncode == 0
-    pictures = json.loads((studio.folder / "user/datasets/both.json").read_text())["pictures"]
-    assert sorted({(picture["weight"], len(pictures)) for picture in pictures}) == [(1.0, 65), (2.5, 65)]
+    images = json.loads((studio.folder / "user/datasets/both.json").read_text())["images"]
+    assert sorted({(image["weight"], len(images)) for image in images}) == [(1.0, 65), (2.5, 65)]
 
 
-def test_a_source_may_only_train_in_a_style_of_its_own_and_pictures_may_be_left_out(studio, tmp_path):
+def test_a_source_may_only_train_in_a_domain_of_its_own_and_images_may_be_left_out(studio, tmp_path):
     own, other = draw_dataset(tmp_path / "own", 10, first_seed=400), draw_dataset(tmp_path / "other", 5, first_seed=420)
     listing = tmp_path / "out.txt"
     listing.write_text("images/402.png\n\n/elsewhere/423.png  \nnone.png\n")
@@ -112,8 +112,8 @@ def test_a_source_may_only_train_in_a_style_of_its_own_and_pictures_may_be_left_
         "--name", "styled", "--encoder", "efficientnet-lite0",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    pictures = json.loads((studio.folder / "user/datasets/styled.json").read_text())["pictures"]
-    found = {Path(picture["path"]).name: (picture["split"], picture["style"]) for picture in pictures}
+    images = json.loads((studio.folder / "user/datasets/styled.json").read_text())["images"]
+    found = {Path(image["path"]).name: (image["split"], image["domain"]) for image in images}
     splits = ("dev", "test", "train", "train", "train")
     expected = {f"{number}.png": (splits[number % 5], "") for number in range(400, 410)}
     expected |= {f"{number}.png": ("train", "room") for number in (422, 424)}
@@ -125,8 +125,8 @@ def test_what_is_said_once_of_several_sources_is_true_of_each(studio, tmp_path):
     first, second = draw_dataset(tmp_path / "first", 5, first_seed=440), draw_dataset(tmp_path / "second", 5, first_seed=450)
     chosen = ("--use", "train", "--style", "web", "--name", "once", "--encoder", "efficientnet-lite0")
     assert studio.run("prepare", first, second, *chosen).returncode == 0
-    pictures = json.loads((studio.folder / "user/datasets/once.json").read_text())["pictures"]
-    assert [(picture["split"], picture["style"]) for picture in pictures] == [("train", "web")] * 6
+    images = json.loads((studio.folder / "user/datasets/once.json").read_text())["images"]
+    assert [(image["split"], image["domain"]) for image in images] == [("train", "web")] * 6
     done = studio.run("prepare", first, second, *chosen, "--use", "all", "--use", "all")
     assert done.returncode == 2
     assert "--use: give it once, or once for each of the 2 sources" in done.stderr

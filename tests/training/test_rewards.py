@@ -13,7 +13,7 @@ from capgen.captioner.decoding import DecodingOptions
 from capgen.captioner.decoding.sampling import draw
 from capgen.captioner.slots import CLASSES, VisualWord, VisualWords
 from capgen.captioner.vocabulary import END, PAD, SPECIAL, START, Vocabulary
-from capgen.datasets.prepared import PreparedPicture
+from capgen.datasets.prepared import PreparedImage
 from capgen.evaluation import metrics
 from capgen.training import rewards
 from capgen.training.features import CachedFeatures, FeatureStore
@@ -100,7 +100,7 @@ def made(tmp_path):
         store.write(["p0", "p1", "p2"], {"grid": np.arange(3).reshape(3, 1, 1), "probabilities": classes})
         features = CachedFeatures(store, "grid", names)
         pictures = [
-            PreparedPicture(f"{index}.png", f"p{index}", "train", tuple(captions)) for index, captions in enumerate(CAPTIONS)
+            PreparedImage(f"{index}.png", f"p{index}", "train", tuple(captions)) for index, captions in enumerate(CAPTIONS)
         ]
         options = DecodingOptions(beam=1, count=COUNT, maximum_words=LONGEST, temperature=0.7)
         decoder = RandomDecoder(5, favoured={END: ending, **dict(favoured)}, vocabulary_size=len(vocabulary))
@@ -291,7 +291,7 @@ def test_similar_pictures_are_those_with_similar_features(tmp_path, monkeypatch)
     grids = random.normal(size=(3, 1, 8))[kinds] + random.normal(size=(9, 4, 8)) / 5
     store = FeatureStore(tmp_path)
     store.write([f"p{index}" for index in range(9)], {"grid": grids})
-    pictures = [PreparedPicture(f"{index}.png", f"p{index}", "train", ("a dog",)) for index in range(9)]
+    pictures = [PreparedImage(f"{index}.png", f"p{index}", "train", ("a dog",)) for index in range(9)]
     options = DecodingOptions(beam=1, count=COUNT, temperature=0.7)
     critic = SelfCritical(
         pictures, CachedFeatures(store, "grid", None), Wording(VOCABULARY, None), RandomDecoder(5), options, 1.0

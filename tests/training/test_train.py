@@ -151,7 +151,7 @@ def test_an_empty_split_is_one_line(studio, tmp_path):
     assert studio.run("prepare", source, "--encoder", "efficientnet-lite0").returncode == 0
     done = studio.run("train", "nodev", *FLAGS)
     assert done.returncode == 1
-    assert "no pictures in its dev split" in done.stderr
+    assert "no images in its dev split" in done.stderr
 
 
 def test_the_encoder_trains_along_and_captions_are_drawn_and_judged(studio, tmp_path):

@@ -10,11 +10,11 @@ from support.drawing import draw
 
 from capgen import images
 from capgen.captioner.slots import with_class_token
-from capgen.training.encoders import MIDDLE, PROBABILITIES, encoder
-from capgen.training.encoders.efficientnet_lite import TUNED, build_last_blocks, tuned_weights
+from capgen.training.encoders import ENCODERS, MIDDLE, PROBABILITIES
+from capgen.training.encoders.efficientnet_lite import TUNED, build_last_blocks, fine_tuned_weights
 from capgen.training.fine_tuning import SharedRate, seeing
 
-LITE0 = encoder("efficientnet-lite0")
+LITE0 = ENCODERS["efficientnet-lite0"]
 GRADIENTS = [np.array([0.3, -2.0], np.float32), np.array([[1e-3, 5.0]], np.float32)]
 
 
@@ -131,7 +131,7 @@ def tuned(pictures, tmp_path_factory):
         last_blocks = build_last_blocks(LITE0, weights)
         before = last_blocks.predict(shipped[MIDDLE], verbose=0)
         nudged(last_blocks, number)
-        arrays = tuned_weights(LITE0, weights, last_blocks)
+        arrays = fine_tuned_weights(LITE0, weights, last_blocks)
         looks = [last_blocks.predict(each[MIDDLE], verbose=0) for each in (shipped, mirrored)]
         weights = saved(folder / f"{number}.npz", arrays)
         found = outputs(LITE0.build(weights), pictures)

@@ -64,7 +64,7 @@ def build(encoder: Encoder, weights: Path | str | None) -> keras.Model:
     middle = layers.Reshape((-1, x.shape[-1]), name="middle")(plain)
     grid = _last_blocks(plain, blocks[split:], "")
     pooled = layers.GlobalAveragePooling1D(keepdims=True)(grid)
-    logits = layers.Rescaling(encoder.sharpness)(layers.Dense(CLASSES, name="fc")(pooled))
+    logits = layers.Rescaling(encoder.logit_scale)(layers.Dense(CLASSES, name="fc")(pooled))
     probabilities = layers.Softmax()(logits)
     if tuned:
         grid = _mean_grid(_last_blocks(x, blocks[split:], TUNED))
@@ -101,7 +101,7 @@ def build_last_blocks(encoder: Encoder, weights: Path | str | None) -> keras.Mod
     return model
 
 
-def tuned_weights(encoder: Encoder, weights: Path | None, last_blocks: keras.Model) -> dict[str, np.ndarray]:
+def fine_tuned_weights(encoder: Encoder, weights: Path | None, last_blocks: keras.Model) -> dict[str, np.ndarray]:
     """Return the arrays of an encoder with last blocks that were trained further.
 
     Args:
