@@ -187,7 +187,7 @@ def test_images_are_left_out_by_their_names(tmp_path):
     for number in range(3):
         draw_image(tmp_path / f"{number}.png", number)
     rows = [Example(f"{number}.png", ("A dog.",), "train") for number in range(3)]
-    report = validate([LoadedSource(LoadedDataset(rows, [tmp_path]), left_out=frozenset({"1.png"}))])
+    report = validate([LoadedSource(LoadedDataset(rows, [tmp_path]), excluded=frozenset({"1.png"}))])
     assert set(kept(report)) == {"0.png", "2.png"}
 
 
@@ -413,8 +413,8 @@ def test_each_image_has_the_domain_and_weight_of_its_source(tmp_path):
 def test_images_left_out_by_name_are_in_no_source(tmp_path):
     rows = [*many(tmp_path / "x", range(3)), *many(tmp_path, [5])]
     rows = [Example(f"x/{row.image}" if index < 3 else row.image, row.captions, "train") for index, row in enumerate(rows)]
-    left_out = frozenset({"1.png", "5.png", "never.png"})
-    report = validate([LoadedSource(LoadedDataset(rows, [tmp_path]), left_out=left_out)])
+    excluded = frozenset({"1.png", "5.png", "never.png"})
+    report = validate([LoadedSource(LoadedDataset(rows, [tmp_path]), excluded=excluded)])
     assert set(kept(report)) == {"0.png", "2.png"}
     assert report.problems == []
 
