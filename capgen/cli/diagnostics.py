@@ -134,11 +134,10 @@ def _machine() -> Iterator[Check]:
 
 def _memory() -> str:
     from capgen.storage import files
+    from capgen.storage.platform import memory_bytes
 
-    try:
-        return files.size_text(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
-    except (AttributeError, ValueError, OSError):  # the system does not say
-        return "unknown"
+    size = memory_bytes()
+    return "unknown" if size is None else files.size_text(size)
 
 
 def _places() -> Iterator[Check]:

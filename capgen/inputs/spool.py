@@ -1,57 +1,57 @@
-"""Bytes of pictures between an archive, which is read in order, and the workers that caption them: a bounded memory."""
+"""The bytes of images between an archive, which is read in order, and the workers that caption them, in bounded memory."""
 
-import os
 import tempfile
+import threading
 import weakref
 
 from capgen.errors import StorageError
 
 MEMORY = 1 << 28
-"""Bytes of pictures kept in memory; more than that wait in one unnamed file, which ends with the process."""
+"""Bytes of images kept in memory; what is beyond that waits in one unnamed file, which disappears with the process."""
 
 
-class Hold:
-    """Keeps bytes until they are released. One thread keeps and releases; any may read.
+class Spool:
+    """Keeps bytes until they are released. One thread keeps and releases; any thread may read.
 
     Args:
-        memory: Bytes kept in memory at most.
+        memory: The most bytes that are kept in memory.
     """
 
     def __init__(self, memory: int = MEMORY) -> None:
-        """Keep nothing yet."""
         self._free = memory
-        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as what it holds
+        self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - it lives as long as the spool
         weakref.finalize(self, self._file.close)
-        self._end = self._spilled = 0
+        self._position = threading.Lock()  # held while the position in the file is moved and used
+        self._end = self._spilled = 0  # bytes that the file holds, and the number of entries that they belong to
 
-    def keep(self, data: bytes) -> "Held":
-        """Take bytes.
+    def keep(self, data: bytes) -> "SpooledBytes":
+        """Take bytes, to memory if there is room and else to the disk.
 
         Raises:
-            StorageError: They go to the disk, and it is full.
+            StorageError: The disk is full.
         """
         if len(data) <= self._free:
             self._free -= len(data)
-            return Held(self, len(data), data=data)
+            return SpooledBytes(self, len(data), data=data)
         try:
-            written = 0
-            while written < len(data):
-                written += os.pwrite(self._file.fileno(), data[written:], self._end + written)
+            self._spill(data)
         except OSError as error:
             raise StorageError(
                 f"cannot write to {tempfile.gettempdir()}: {error.strerror}; set TMPDIR to a folder with more space"
             ) from error
-        held = Held(self, len(data), place=self._end)
+        spooled = SpooledBytes(self, len(data), offset=self._end)
         self._end += len(data)
         self._spilled += 1
-        return held
+        return spooled
 
-    def read(self, place: int, size: int) -> bytes:
-        """Return bytes from the file."""
-        return os.pread(self._file.fileno(), size, place)
+    def read(self, offset: int, size: int) -> bytes:
+        """Return ``size`` bytes of the file from ``offset`` on."""
+        with self._position:
+            self._file.seek(offset)
+            return self._file.read(size)
 
     def release(self, size: int, *, spilled: bool) -> None:
-        """Make room."""
+        """Make room for ``size`` bytes; the file is emptied when nothing in it is needed any more."""
         if not spilled:
             self._free += size
             return
@@ -60,26 +60,32 @@ class Hold:
             self._file.truncate(0)
             self._end = 0
 
+    def _spill(self, data: bytes) -> None:
+        with self._position:
+            self._file.seek(self._end)
+            rest = memoryview(data)
+            while rest:
+                rest = rest[self._file.write(rest) :]
 
-class Held:
-    """Bytes that are kept.
+
+class SpooledBytes:
+    """The bytes of one image in a spool.
 
     Args:
-        hold: Who keeps them.
-        size: How many there are.
-        data: They themselves, if they are in memory.
-        place: Else where in the file they begin.
+        spool: The spool that keeps them.
+        size: Their number.
+        data: The bytes, if they are in memory.
+        offset: Else where they begin in the spool's file.
     """
 
-    def __init__(self, hold: Hold, size: int, *, data: bytes | None = None, place: int = 0) -> None:
-        """Know where they are."""
-        self._hold, self._size, self._data, self._place = hold, size, data, place
+    def __init__(self, spool: Spool, size: int, *, data: bytes | None = None, offset: int = 0) -> None:
+        self._spool, self._size, self._data, self._offset = spool, size, data, offset
 
     def read(self) -> bytes:
-        """Return them."""
-        return self._hold.read(self._place, self._size) if self._data is None else self._data
+        """Return the bytes."""
+        return self._spool.read(self._offset, self._size) if self._data is None else self._data
 
     def release(self) -> None:
-        """Let go of them; once."""
-        self._hold.release(self._size, spilled=self._data is None)
+        """Give their room back to the spool; to be called once, and nothing is read after it."""
+        self._spool.release(self._size, spilled=self._data is None)
         self._data = b""

@@ -9,7 +9,7 @@ from typing import BinaryIO
 from capgen.errors import DataError, UsageError
 from capgen.outputs import Format
 from capgen.outputs.stream import locked
-from capgen.storage import files
+from capgen.storage import files, platform
 from capgen.storage.hashing import hash64
 
 
@@ -31,7 +31,7 @@ def merge(sources: Sequence[Path], target: Path, form: Format) -> int:
             raise DataError(f"{source} is no file; merging reads each twice, so name files")
     if target.exists() and not any(target.samefile(source) for source in sources):
         raise UsageError(f"{target} exists and is none of the files to merge; remove it, or merge it, too")
-    with locked(target) if target.exists() else nullcontext():
+    with locked(target) if target.exists() and platform.CAN_REPLACE_OPEN_FILES else nullcontext():
         return _merge(sources, target, form)
 
 

@@ -1,7 +1,6 @@
 """Where lines go: stdout, or a file that is added to as captions are found and that a later run goes on with."""
 
 import errno
-import fcntl
 import os
 import sys
 from collections.abc import Iterator
@@ -13,7 +12,7 @@ from capgen.captioner.results import Result
 from capgen.errors import StorageError
 from capgen.outputs import Format, policy
 from capgen.outputs.manifest import Manifest, Record, key, whose
-from capgen.storage import files
+from capgen.storage import files, platform
 from capgen.storage.hashing import caption_hash, hash64
 from capgen.storage.locations import Location, located
 
@@ -219,6 +218,8 @@ class OutputFile(OutputLook):
         """
         with self._file:
             if self._replaced:
+                if not platform.CAN_REPLACE_OPEN_FILES:
+                    self._file.close()
                 files.write_with(self._path.resolve(), self._copy)  # a link to the file stays one
             self._manifest.put(key(self._path), Record(""))  # it ended well: a last line without its end is a person's
 
@@ -274,7 +275,7 @@ def locked(path: Path) -> BinaryIO:
     while True:
         file = path.open("a+b", buffering=0)
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            platform.lock_file(file.fileno())
         except BlockingIOError as error:
             file.close()
             raise StorageError(f"{path} is being written by another capgen; wait for it to end, or stop it") from error

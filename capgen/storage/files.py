@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from capgen.errors import StorageError
+from capgen.storage import platform
 
 _REASONS = {
     errno.ENOSPC: "the disk is full; free some space and run it again",
@@ -57,9 +58,12 @@ def write_with(path: Path, write: Callable[[BinaryIO], object], *, make_folders:
         with os.fdopen(descriptor, "wb") as file:
             write(file)
             file.flush()
-            os.fchmod(descriptor, _mode(path))
+            platform.set_mode(descriptor, _mode(path))
             os.fsync(descriptor)
-            Path(temporary).replace(path)  # still open, and so still locked
+            if platform.CAN_REPLACE_OPEN_FILES:
+                Path(temporary).replace(path)  # while it is locked, nobody else takes it for a file that was left behind
+        if not platform.CAN_REPLACE_OPEN_FILES:
+            Path(temporary).replace(path)
         temporary = None
     except OSError as error:
         raise storage_error(path, error) from error
@@ -69,22 +73,32 @@ def write_with(path: Path, write: Callable[[BinaryIO], object], *, make_folders:
 
 
 def _temporary(path: Path) -> tuple[int, str]:
-    """Open a hidden file beside ``path``: the one that a killed write has left, or another if someone is writing it."""
-    import fcntl
+    """Open a hidden file beside ``path`` for writing, and return its descriptor and its name.
 
+    The name is always the same, so that the file which a killed write has left is used and does not lie there for good. The
+    name is a random one if another process is writing to that file, and where files cannot be locked or replaced while open.
+    """
+    return _leftover(path) or tempfile.mkstemp(prefix=f".{path.name[:60]}.", suffix=".part", dir=path.parent)
+
+
+def _leftover(path: Path) -> tuple[int, str] | None:
+    """Open and lock the temporary file of ``path`` that has the usual name, and empty it; ``None`` if that cannot be."""
+    if not platform.CAN_REPLACE_OPEN_FILES:
+        return None
     name = path.with_name(f".{path.name[:60]}.part")
-    descriptor = None
     try:
-        descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | platform.NO_FOLLOW, 0o600)
+    except OSError:  # another user's, or a link
+        return None
+    try:
+        platform.lock_file(descriptor)
         if os.path.samestat(os.fstat(descriptor), name.lstat()):
             os.ftruncate(descriptor, 0)
             return descriptor, str(name)
-    except OSError:  # somebody else's, in use, put in place meanwhile, or on a file system that knows no locks
+    except OSError:  # in use, or renamed in the meantime, or the file system has no locks
         pass
-    if descriptor is not None:
-        os.close(descriptor)
-    return tempfile.mkstemp(prefix=f".{path.name[:60]}.", suffix=".part", dir=path.parent)
+    os.close(descriptor)
+    return None
 
 
 def write_bytes(path: Path, data: bytes, *, make_folders: bool = True) -> None:
@@ -180,13 +194,10 @@ def lock(path: Path, *, shared: bool = False, wait: bool = False) -> Iterator[No
     Raises:
         StorageError: Another process holds it, or the lock file cannot be made.
     """
-    import fcntl
-
-    kind = (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB)
     while True:
         with _lock_file(path, writable=not shared) as file:
             try:
-                fcntl.flock(file, kind)
+                platform.lock_file(file.fileno(), shared=shared, wait=wait)
             except BlockingIOError as error:
                 raise StorageError(f"{path.parent} is in use by another capgen; wait for it to end, or stop it") from error
             except OSError as error:
@@ -223,10 +234,4 @@ def _mode(path: Path) -> int:
     try:
         return stat.S_IMODE(path.stat().st_mode)
     except OSError:
-        return 0o666 & ~_umask()
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+        return platform.new_file_mode()

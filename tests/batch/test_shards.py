@@ -26,7 +26,7 @@ from capgen.captioner.results import Result
 from capgen.errors import UsageError
 from capgen.inputs.archives import Picture, Task, pictures_in
 from capgen.inputs.selection import Found
-from capgen.inputs.spool import Hold
+from capgen.inputs.spool import Spool
 
 pytestmark = pytest.mark.usefixtures("small")
 
@@ -597,15 +597,15 @@ def test_a_shard_of_another_captioner_is_not_taken_for_done(captioner, archive, 
 
 
 def test_pictures_beyond_what_memory_may_hold_wait_in_a_file():
-    hold = Hold(memory=10)
-    kept = [hold.keep(data) for data in (b"12345678", b"abcdef", b"ghi", b"9")]
+    spool = Spool(memory=10)
+    kept = [spool.keep(data) for data in (b"12345678", b"abcdef", b"ghi", b"9")]
     assert [held.read() for held in kept] == [b"12345678", b"abcdef", b"ghi", b"9"]
     kept[1].release()
     kept[0].release()
     assert kept[2].read() == b"ghi"
     kept[2].release()
     kept[3].release()
-    assert hold.keep(b"0123456789").read() == b"0123456789"
+    assert spool.keep(b"0123456789").read() == b"0123456789"
 
 
 # What an earlier run left, and what a run must not touch

@@ -9,7 +9,7 @@ from capgen import images
 from capgen.captioner.results import Result
 from capgen.errors import ImageError
 from capgen.inputs.selection import ARCHIVES, Found
-from capgen.inputs.spool import Hold
+from capgen.inputs.spool import Spool
 from capgen.storage import locations
 from capgen.storage.hashing import HashSet, hash64
 from capgen.storage.locations import Location, Url, located
@@ -81,7 +81,7 @@ def pictures_in(archive: Location) -> Iterator[Picture | Result]:
         Each with the path ``ARCHIVE/NAME``; a name that has been there before gets its number. If the archive cannot be
         read, or only in part, the last is a result of the archive's own path with its status.
     """
-    hold, seen = Hold(), HashSet()
+    spool, seen = Spool(), HashSet()
     try:
         opened, read = _reader(archive)
         with opened as file:
@@ -91,8 +91,8 @@ def pictures_in(archive: Location) -> Iterator[Picture | Result]:
                 if isinstance(found, ImageError):
                     yield Result(path, found.status, reason=str(found))
                     continue
-                held = hold.keep(found)
-                yield Picture(path, name, held.read, held.release)
+                spooled = spool.keep(found)
+                yield Picture(path, name, spooled.read, spooled.release)
     except ImageError as error:
         yield Result(archive, error.status, reason=str(error))
 

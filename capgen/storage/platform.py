@@ -1,0 +1,95 @@
+"""What differs between operating systems: locks on open files, permissions, replacing an open file, the size of the memory.
+
+Calls that only some systems have are made here and nowhere else, so that the rest of the package runs on all of them.
+
+The locks are our own because no package has all that is needed. On Windows neither ``filelock`` nor ``portalocker`` (without
+pywin32) can share a lock, and both lock the first bytes of the file, which nobody could read then: but a file of captions is
+read while it is locked.
+"""
+
+import errno
+import os
+import sys
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
+"""Flag of ``os.open`` that refuses a symbolic link, where there is one."""
+
+CAN_REPLACE_OPEN_FILES = sys.platform != "win32"
+"""Whether a file can be renamed, or another put in its place, while it is open."""
+
+
+def lock_file(descriptor: int, *, shared: bool = False, wait: bool = False) -> None:
+    """Lock an open file between processes; the lock ends when the file is closed, or with the process.
+
+    Args:
+        descriptor: The open file.
+        shared: Let others lock it as well if they share it, too.
+        wait: Wait until it can be had.
+
+    Raises:
+        BlockingIOError: Another process holds it, and ``wait`` is false.
+        OSError: The file system or the operating system has no such locks.
+    """
+    if sys.platform == "win32":
+        _lock_file_ex(descriptor, shared=shared, wait=wait)
+    elif fcntl is None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+    else:
+        fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB))
+
+
+def set_mode(descriptor: int, mode: int) -> None:
+    """Give an open file its permissions; Windows before Python 3.13 cannot, and its files inherit those of their folder."""
+    if hasattr(os, "fchmod"):
+        os.fchmod(descriptor, mode)
+
+
+def new_file_mode() -> int:
+    """Return the permissions that a new file gets from the process's umask."""
+    umask = os.umask(0)  # the only way to read it everywhere is to set it
+    os.umask(umask)
+    return 0o666 & ~umask
+
+
+def memory_bytes() -> int | None:
+    """Return how many bytes of memory the machine has; ``None`` where the system does not say."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return None
+
+
+if sys.platform == "win32":
+    import ctypes
+    import msvcrt
+    from ctypes import wintypes
+
+    class _Overlapped(ctypes.Structure):
+        """Where in the file a lock begins (``OVERLAPPED`` of the Windows API)."""
+
+        _fields_ = (
+            ("Internal", ctypes.c_void_p),
+            ("InternalHigh", ctypes.c_void_p),
+            ("Offset", wintypes.DWORD),
+            ("OffsetHigh", wintypes.DWORD),
+            ("hEvent", wintypes.HANDLE),
+        )
+
+    _FAIL_IMMEDIATELY, _EXCLUSIVE = 1, 2
+    _LOCK_VIOLATION, _IO_PENDING = 33, 997
+
+    def _lock_file_ex(descriptor: int, *, shared: bool, wait: bool) -> None:
+        """Lock one byte far beyond the end of a file: Windows lets nobody read or write what another has locked."""
+        kernel32 = ctypes.WinDLL("kernel32", use_last_error=True)
+        handle = wintypes.HANDLE(msvcrt.get_osfhandle(descriptor))
+        flags = (0 if shared else _EXCLUSIVE) | (0 if wait else _FAIL_IMMEDIATELY)
+        if not kernel32.LockFileEx(handle, flags, 0, 1, 0, ctypes.byref(_Overlapped(OffsetHigh=0x7FFFFFFF))):
+            code = ctypes.get_last_error()
+            if code in (_LOCK_VIOLATION, _IO_PENDING):
+                raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+            raise ctypes.WinError(code)
