@@ -84,6 +84,9 @@ def _root(
 
 def main() -> None:
     """Run the command."""
+    from capgen.storage.stderr import ignore_pillow_warnings
+
+    ignore_pillow_warnings()
     app()
 
 

@@ -8,7 +8,6 @@ import io
 import os
 import stat
 import struct
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -77,7 +76,6 @@ def read(source: Source, preprocessing: Preprocessing) -> np.ndarray:
         ImageError: Why the picture cannot be used, with its status.
         TypeError: ``source`` is nothing that can be a picture.
     """
-    warnings.filterwarnings("ignore", module=r"PIL\.")  # what is wrong with a file is said by its status
     with _opened(source, preprocessing.size) as image:
         try:
             resized = _resized_rgb(image, (preprocessing.size, preprocessing.size), preprocessing.resample)
@@ -100,7 +98,6 @@ def shrunk(source: Source, longest: int) -> np.ndarray:
     Raises:
         ImageError: Why the picture cannot be used, with its status.
     """
-    warnings.filterwarnings("ignore", module=r"PIL\.")
     with _opened(source, longest) as image:
         scale = min(1.0, longest / max(image.size))
         width, height = (max(1, round(side * scale)) for side in image.size)
@@ -113,9 +110,9 @@ def shrunk(source: Source, longest: int) -> np.ndarray:
 
 _DECODING_ERRORS = (
     OSError, ValueError, SyntaxError, EOFError, IndexError, KeyError, ArithmeticError, MemoryError, RuntimeError, TypeError,
-    struct.error,
+    struct.error, Warning,
 )  # fmt: skip
-"""What Pillow's decoders raise on broken files."""
+"""What Pillow's decoders raise on damaged files; a ``Warning`` only in a program that turns warnings into errors."""
 
 _ORIENTATION_TAG = 0x0112
 

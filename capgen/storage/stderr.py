@@ -1,26 +1,37 @@
-"""Lines that native libraries write on file descriptor 2 and that no setting turns off."""
+"""What other libraries write to standard error and is of no use to people who caption images."""
 
 import os
 import sys
 import tempfile
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 _one_at_a_time = threading.RLock()
 
 
-@contextmanager
-def suppress_lines(noise: tuple[bytes, ...]) -> Iterator[None]:
-    """Drop the lines that start with one of ``noise`` from file descriptor 2 meanwhile, and pass on all else.
+def ignore_pillow_warnings() -> None:
+    """Ignore Pillow's warnings about image files from now on; what is wrong with a file is said by the status of its result.
 
-    One thread at a time: of two, the second would put the first's stand-in back for good.
+    This changes the filters of the whole process. It is for processes that are capgen's own, the command and the workers of
+    Ray; no function of the library calls it.
+    """
+    warnings.filterwarnings("ignore", module=r"PIL\.")
+
+
+@contextmanager
+def suppress_lines(prefixes: tuple[bytes, ...]) -> Iterator[None]:
+    """Drop the lines that begin with one of ``prefixes`` from file descriptor 2, and pass on all others when the block ends.
+
+    Native libraries write such lines and no setting of theirs turns them off. Only one thread can be in such a block: if two
+    overlapped, the second would take the temporary file of the first for the original descriptor and put it back for good.
     """
     with _one_at_a_time:
-        yield from _held_back(noise)
+        yield from _suppressed(prefixes)
 
 
-def _held_back(noise: tuple[bytes, ...]) -> Iterator[None]:
+def _suppressed(prefixes: tuple[bytes, ...]) -> Iterator[None]:
     sys.stderr.flush()
     try:
         original = os.dup(2)
@@ -28,19 +39,19 @@ def _held_back(noise: tuple[bytes, ...]) -> Iterator[None]:
         yield
         return
     try:
-        held = tempfile.TemporaryFile()  # noqa: SIM115 - closed below
-    except OSError:  # nowhere to hold the lines back: let them through
+        captured = tempfile.TemporaryFile()  # noqa: SIM115 - closed below
+    except OSError:  # there is nowhere to keep the lines, so all of them pass
         os.close(original)
         yield
         return
-    with held:
-        os.dup2(held.fileno(), 2)
+    with captured:
+        os.dup2(captured.fileno(), 2)
         try:
             yield
         finally:
             os.dup2(original, 2)
             os.close(original)
-            held.seek(0)
-            for line in held.read().splitlines(keepends=True):
-                if not line.startswith(noise):
+            captured.seek(0)
+            for line in captured.read().splitlines(keepends=True):
+                if not line.startswith(prefixes):
                     os.write(2, line)

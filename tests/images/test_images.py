@@ -5,7 +5,9 @@ import os
 import struct
 import subprocess
 import sys
+import warnings
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from pillow_heif import register_heif_opener
+from support.commands import capgen
 
 from capgen import images
 from capgen.errors import ImageError
@@ -315,11 +318,32 @@ def test_an_orientation_that_does_not_exist_turns_nothing(orientation):
     assert np.array_equal(read(encoded(noise(), "PNG", exif=exif)), read(encoded(noise(), "PNG")))
 
 
-def test_damaged_exif_does_not_spoil_the_picture_and_warns_of_nothing():
+def with_damaged_exif():
     exif = Image.Exif()
     exif[ORIENTATION] = 6
-    pixels = read(encoded(one_colour(RED), "WEBP", exif=exif.tobytes()[:-8]))
-    assert is_all(pixels, RED, tolerance=5)
+    return encoded(one_colour(RED), "WEBP", exif=exif.tobytes()[:-8])
+
+
+def test_damaged_exif_does_not_spoil_the_image_where_warnings_are_errors():
+    assert is_all(read(with_damaged_exif()), RED, tolerance=5)
+
+
+def test_reading_on_threads_leaves_the_warning_filters_as_they_are():
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        before = list(warnings.filters)
+        with ThreadPoolExecutor(4) as pool:
+            seen = list(pool.map(lambda data: (read(data).shape, list(warnings.filters)), [with_damaged_exif()] * 20))
+        after = list(warnings.filters)
+    assert seen == [((SIZE, SIZE, 3), before)] * 20
+    assert after == before
+    assert warned  # Pillow's own, which are the program's to filter
+
+
+def test_the_command_does_not_show_the_warnings_of_pillow(tmp_path):
+    (tmp_path / "a.webp").write_bytes(with_damaged_exif())
+    done = capgen("caption", tmp_path / "a.webp")
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 # HEIC

@@ -19,6 +19,7 @@ from pillow_heif import register_heif_opener
 
 from capgen import images
 from capgen.errors import ImageError
+from capgen.storage.stderr import ignore_pillow_warnings
 
 COUNT = 10_000
 PROCESSES = 2
@@ -142,6 +143,7 @@ def mutated(whole, seed):
 def read_all(first, last):
     """Read the pictures of some seeds; name each before, as it might be the end, and tell how many were read."""
     warnings.simplefilter("error")
+    ignore_pillow_warnings()  # as the command does
     whole, read = originals(), 0
     for seed in range(first, last):
         print("seed", seed, list(whole)[seed % len(whole)], flush=True)

@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Any, Protocol
 
 from capgen.errors import CapgenError, EngineError, UsageError
-from capgen.storage.stderr import suppress_lines
+from capgen.storage.stderr import ignore_pillow_warnings, suppress_lines
 
 BLOCK = 64
 """Pictures are handed out in such numbers."""
@@ -136,6 +136,7 @@ class _Worker:
     def __init__(self, held: list[Any]) -> None:
         import ray
 
+        ignore_pillow_warnings()
         work, arguments = ray.get(held[0])
         self._work = work(*arguments)
 
