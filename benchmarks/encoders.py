@@ -21,8 +21,8 @@ from naming import accepted_names
 from capgen import images
 from capgen.captioner.backends.litert import LiteRTSession
 from capgen.captioner.slots import VisualWords
-from capgen.evaluation import evaluate as evaluation
 from capgen.evaluation.metrics import tokenize
+from capgen.evaluation.references import from_source
 from capgen.storage.pipeline import map_ahead
 from capgen.training.encoders import ENCODERS, PROBABILITIES, Encoder
 from capgen.training.litert_export import to_litert
@@ -50,7 +50,7 @@ def described(seen: Encoder, graph: LiteRTSession, paths: Sequence[Path]) -> tup
 
 def words_seen(graph: LiteRTSession, seen: Encoder, folder: Path) -> tuple[float, float]:
     """Return R² and mean average precision of the words on dev."""
-    split = {name: evaluation.from_source(folder, name).references for name in ("train", "dev")}
+    split = {name: from_source(folder, name).references for name in ("train", "dev")}
     said = {name: [[set(tokenize(text)) for text in row.captions] for row in rows] for name, rows in split.items()}
     counts = Counter(word for texts in said["train"] for text in texts for word in text)
     words = [word for word, _ in counts.most_common(MOST_FREQUENT + WORDS)[MOST_FREQUENT:]]

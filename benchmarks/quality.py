@@ -11,18 +11,20 @@ import sys
 from pathlib import Path
 
 from capgen import Captioner
-from capgen.evaluation import evaluate as evaluation
+from capgen.evaluation.evaluate import evaluate
+from capgen.evaluation.predictions import predict
+from capgen.evaluation.references import from_source
 
 
 def main(source: Path, model: str | None, split: str, settings: list[str]) -> None:
     """Print a table in Markdown, in hundredths."""
-    truth = evaluation.from_source(source, split)
+    truth = from_source(source, split)
     captioner = Captioner.load(model)
     pairs = (setting.split("=", 1) for setting in settings)
     own = dataclasses.replace(captioner.options, **{name: json.loads(value) for name, value in pairs})
     print(f"{source.name} {split}, {len(truth.references)} images")
     for options in (dataclasses.replace(own, beam=1), own):
-        (found,) = evaluation.evaluate([evaluation.predict(captioner, truth.references, options)], truth)
+        (found,) = evaluate([predict(captioner, truth.references, options)], truth)
         columns = [
             f"{name} {100 * found.scores[name]:.1f} ({100 * low:.1f} to {100 * high:.1f})"
             for name, (low, high) in found.intervals.items()

@@ -19,8 +19,10 @@ from selenium.webdriver.chrome.service import Service
 
 from capgen.captioner.results import Attention
 from capgen.captioner.vocabulary import words
-from capgen.evaluation import evaluate as evaluation
 from capgen.evaluation import report
+from capgen.evaluation.evaluate import evaluate
+from capgen.evaluation.predictions import Predictions
+from capgen.evaluation.references import Split, from_source
 from capgen.evaluation.report import evaluated as pages
 from capgen.storage import files
 
@@ -29,15 +31,15 @@ COUNT, RUNS = 1000, 5
 
 def write(source: Path, page: Path) -> int:
     """Write a page of up to ``COUNT`` pictures, and return how many."""
-    references = evaluation.from_source(source, "test").references[:COUNT]
+    references = from_source(source, "test").references[:COUNT]
     captions = {reference.id: " ".join(words(reference.captions[0])) for reference in references}
     lot = np.random.default_rng(0)
     attention = {
         key: Attention(tuple(text.split()), lot.random((len(text.split()), 7, 7), np.float32))
         for key, text in captions.items()
     }
-    system = evaluation.Predictions("1,000 pictures", captions, attention=attention)
-    (evaluated,) = evaluation.evaluate([system], evaluation.Split("test", references, []))
+    system = Predictions("1,000 pictures", captions, attention=attention)
+    (evaluated,) = evaluate([system], Split("test", references, []))
     cards = pages.cards(system, references, evaluated)
     report.write(page, pages.describe(source.name, evaluated, cards))
     return len(cards)

@@ -13,8 +13,10 @@ if TYPE_CHECKING:
 
     from rich.table import Table
 
-    from capgen.evaluation.evaluate import Evaluation, Predictions, Split
+    from capgen.evaluation.evaluate import Evaluation
     from capgen.evaluation.metrics import Difference
+    from capgen.evaluation.predictions import Predictions
+    from capgen.evaluation.references import Split
 
 
 @app.command("evaluate")
@@ -51,8 +53,10 @@ def evaluate_command(
     import dataclasses
 
     from capgen.captioner.captioner import Captioner
-    from capgen.evaluation import evaluate as evaluation
+    from capgen.evaluation import predictions as predicted
+    from capgen.evaluation import references as referenced
     from capgen.evaluation import report
+    from capgen.evaluation.evaluate import evaluate, flat
     from capgen.storage import files
 
     given: list[str | None] = [*(models or []), *([str(predictions)] if predictions else [])] or [None]
@@ -64,28 +68,28 @@ def evaluate_command(
             raise typer.BadParameter("it would replace captions that are scored; choose another file", param_hint=option)
     if report_file is not None:
         report.check_place(report_file)
-    truth = evaluation.from_source(references, split) if references else evaluation.from_dataset(str(data), split)
+    truth = referenced.from_source(references, split) if references else referenced.from_dataset(str(data), split)
     # all are opened before the first captions a picture, which may take an hour
     opened = {name: Captioner.load(name) for name in captioners}
     read: dict[str | None, Predictions] = {name: _read(Path(name), truth, allow_missing=allow_missing) for name in inputs}
     ways = {name: dataclasses.replace(one.options, beam=beam or one.options.beam) for name, one in opened.items()}
-    usual = [read[name].name if name in read else evaluation.system_name(opened[name], ways[name]) for name in given]
+    usual = [read[name].name if name in read else predicted.system_name(opened[name], ways[name]) for name in given]
     systems = []
-    for name, called in zip(given, evaluation.told_apart(usual, list(map(str, given))), strict=True):
+    for name, called in zip(given, predicted.distinct_names(usual, list(map(str, given))), strict=True):
         if name in read:
             systems.append(dataclasses.replace(read[name], name=called))
             continue
-        looking = report_file is not None
+        wanted = report_file is not None
         with progress("Captioning", shown=not quiet) as tell:
-            found = evaluation.predict(opened[name], truth.references, ways[name], tell, name=called, looking=looking)
-        saved = evaluation.save_predictions(f"{called}-{truth.name}", found.captions)
+            found = predicted.predict(opened[name], truth.references, ways[name], tell, name=called, output_attention=wanted)
+        saved = predicted.save(f"{called}-{truth.name}", found.captions)
         if not quiet:
             say(f"predictions: {saved}")
         systems.append(found)
-    evaluations = evaluation.evaluate(systems, truth)
+    evaluations = evaluate(systems, truth)
     where = f"{truth.name}, {_counted(evaluations[0])}"
     if json_file is not None:
-        files.write_json(json_file, evaluation.flat(evaluations))
+        files.write_json(json_file, flat(evaluations))
     if report_file is not None:
         _report(report_file, systems[0], evaluations[0], truth, where, quiet=quiet)
     _show(evaluations, where)
@@ -119,9 +123,9 @@ def _check(
 
 def _read(path: Path, truth: "Split", *, allow_missing: bool) -> "Predictions":
     """Read a file of captions, and say what of it is left out."""
-    from capgen.evaluation import evaluate as evaluation
+    from capgen.evaluation import predictions
 
-    system = evaluation.read_predictions(path, truth.references, allow_missing=allow_missing)
+    system = predictions.read(path, truth.references, allow_missing=allow_missing)
     for problem in system.problems:
         say(f"{path}: {problem}; left out")
     return system

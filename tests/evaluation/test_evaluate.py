@@ -106,7 +106,7 @@ def test_all_that_is_wrong_with_a_file_of_predictions_is_counted_and_named(capti
         "1 of 8 predictions is empty ('1.png')",
         "1 of 8 predictions is for an image that is captioned twice ('2')",
         "1 of 8 predictions is for images without references in this split ('far.png')",
-        """3 of 8 predictions are no {"image_id": ..., "caption": "..."} ('row 6', 'row 7', 'row 8')""",
+        """3 of 8 predictions are not {"image_id": ..., "caption": "..."} ('row 6', 'row 7', 'row 8')""",
         "2 of 5 images have no prediction ('3.png', '4.png')",
     )
     assert all(words in done.stderr for words in (*wrong, "--allow-missing"))

@@ -13,8 +13,8 @@ from pycocoevalcap.bleu.bleu import Bleu
 from pycocoevalcap.cider.cider import Cider
 from pycocoevalcap.rouge.rouge import Rouge
 
-from capgen.evaluation import evaluate as evaluation
-from capgen.evaluation import metrics
+from capgen.evaluation import metrics, predictions
+from capgen.evaluation.references import from_source
 
 PUBLISHED_NAMES = {f"BLEU-{n}": f"Bleu_{n}" for n in (1, 2, 3, 4)} | {"ROUGE-L": "ROUGE_L", "CIDEr-D": "CIDEr"}
 
@@ -124,7 +124,7 @@ def references(shared):
     None of their 12,000 captions has a hyphen, and six say "t shirt". With the hyphens, which coco-caption's tokenizer and
     ours keep, CIDEr-D is up to 0.0015 from what they published; without, 0.00004.
     """
-    found = evaluation.from_source(shared / "flickr8k", "test").references
+    found = from_source(shared / "flickr8k", "test").references
     return [replace(one, captions=tuple(caption.replace("-", " ") for caption in one.captions)) for one in found]
 
 
@@ -134,7 +134,7 @@ def references(shared):
 def test_the_published_scores_of_a_system_come_out(shared, references, family, run):
     system = f"flickr8k_{family}_{run}"
     published = json.loads((shared / "metric_fixtures/published_scores.json").read_text())[system]
-    captions = evaluation.read_predictions(shared / f"metric_fixtures/{system}.json", references).captions
+    captions = predictions.read(shared / f"metric_fixtures/{system}.json", references).captions
     found = metrics.score([captions[one.id] for one in references], [one.captions for one in references])
     assert (found.pop("images"), found.pop("CIDEr") > found["CIDEr-D"]) == (1000, True)
     named = {name: published[theirs] for name, theirs in PUBLISHED_NAMES.items()}
@@ -251,7 +251,7 @@ def test_meteor_is_the_original(shared, references):
     if shutil.which("java") is None:
         pytest.skip("there is no java")
     published = json.loads((shared / "metric_fixtures/published_scores.json").read_text())["flickr8k_merge_1"]["METEOR"]
-    captions = evaluation.read_predictions(shared / "metric_fixtures/flickr8k_merge_1.json", references).captions
+    captions = predictions.read(shared / "metric_fixtures/flickr8k_merge_1.json", references).captions
     tokens = [metrics.tokenize(captions[one.id]) for one in references]
     (scores,), reasons = metrics.java_scores([tokens], [[metrics.tokenize(c) for c in one.captions] for one in references])
     assert scores["METEOR"] == pytest.approx(published, abs=5e-4)

@@ -13,9 +13,10 @@ from support.drawing import draw
 
 from capgen.captioner.results import Attention
 from capgen.errors import StorageError
-from capgen.evaluation import evaluate as evaluation
 from capgen.evaluation import report
-from capgen.evaluation.evaluate import Reference
+from capgen.evaluation.evaluate import evaluate
+from capgen.evaluation.predictions import Predictions
+from capgen.evaluation.references import Reference, Split
 from capgen.evaluation.report import evaluated as pages
 from capgen.evaluation.report import pictures
 from capgen.storage import files
@@ -34,8 +35,8 @@ def data_of(page):
 def made(captions, **more):
     """Describe an evaluation of captions, by image id, against one reference each."""
     references = [Reference(key, more.get("paths", {}).get(key), (f"a {key} on snow", "it runs")) for key in captions]
-    system = evaluation.Predictions("title", captions, attention=more.get("attention", {}))
-    (evaluated,) = evaluation.evaluate([system], evaluation.Split("test", references, []))
+    system = Predictions("title", captions, attention=more.get("attention", {}))
+    (evaluated,) = evaluate([system], Split("test", references, []))
     return pages.describe("subtitle", evaluated, pages.cards(system, references, evaluated))
 
 

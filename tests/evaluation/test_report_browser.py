@@ -13,9 +13,10 @@ from selenium.webdriver.common.keys import Keys
 from support.drawing import COLOURS, SHAPES, draw
 
 from capgen.captioner.results import Attention
-from capgen.evaluation import evaluate as evaluation
 from capgen.evaluation import report
-from capgen.evaluation.evaluate import Reference
+from capgen.evaluation.evaluate import evaluate
+from capgen.evaluation.predictions import Predictions
+from capgen.evaluation.references import Reference, Split
 from capgen.evaluation.report import evaluated as pages
 
 HOSTILE = "<img src=x onerror=alert(1)>"
@@ -76,8 +77,8 @@ def folder(tmp_path_factory):
 
 
 def write(path, references, captions, attention):
-    system = evaluation.Predictions("drawn", captions, attention=attention)
-    (evaluated,) = evaluation.evaluate([system], evaluation.Split("test", references, []))
+    system = Predictions("drawn", captions, attention=attention)
+    (evaluated,) = evaluate([system], Split("test", references, []))
     report.write(path, pages.describe("for a test", evaluated, pages.cards(system, references, evaluated)))
 
 

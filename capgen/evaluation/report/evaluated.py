@@ -12,7 +12,9 @@ import numpy as np
 
 from capgen.captioner.results import Attention
 from capgen.evaluation import metrics
-from capgen.evaluation.evaluate import Evaluation, Predictions, Reference, covered
+from capgen.evaluation.evaluate import Evaluation, common_references
+from capgen.evaluation.predictions import Predictions
+from capgen.evaluation.references import Reference
 from capgen.evaluation.report import pictures
 from capgen.storage.pipeline import map_ahead
 
@@ -99,7 +101,9 @@ def cards(predictions: Predictions, references: Sequence[Reference], evaluated: 
     """
     return [
         Card(reference, predictions.captions[reference.id], score, predictions.attention.get(reference.id))
-        for reference, score in zip(covered([predictions], references), evaluated.compared.cider_d.tolist(), strict=True)
+        for reference, score in zip(
+            common_references([predictions], references), evaluated.compared.cider_d.tolist(), strict=True
+        )
     ]
 
 
