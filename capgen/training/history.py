@@ -150,5 +150,5 @@ def read_history(path: Path) -> list[Epoch]:
     try:
         with path.open(encoding="utf-8", newline="") as file:
             return [Epoch.from_mapping(row) for row in csv.DictReader(file)]
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path} is not the history of a training run") from error

@@ -6,26 +6,12 @@ import json
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.drawing import draw
+from support.layouts import write
 
 from capgen import datasets
 from capgen.datasets.layout import Example
 from capgen.datasets.validation import locate
 from capgen.errors import DataError, UnknownNameError
-
-
-def write(folder, files):
-    """Write texts (str, bytes or JSON values) under their names, a drawn image where there is none; return the folder."""
-    for name, content in files.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if content is None:
-            draw(path, "red", "circle", 0)
-        elif isinstance(content, bytes):
-            path.write_bytes(content)
-        else:
-            path.write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
-    return folder
 
 
 def captions_of(dataset):

@@ -328,6 +328,25 @@ def test_a_damaged_data_set_is_an_error_that_says_to_prepare_it_again(places, te
         prepared.load("photos")
 
 
+def test_a_data_set_of_an_earlier_version_is_read_with_its_own_names(places):
+    first = {"path": "/photos/1.jpg", "image_hash": "a" * 64, "split": "train", "captions": ["A dog."], "weight": 2.5}
+    values = {
+        "schema": 1,
+        "name": "old",
+        "pictures": [first | {"style": "web"}],
+        "encoder": "efficientnet-lite0",
+        "encoder_weights": "",
+        "views": ["plain", "flip"],
+        "sources": ["/photos"],
+    }
+    prepared.dataset_file("old").parent.mkdir(parents=True)
+    prepared.dataset_file("old").write_text(json.dumps(values))
+    image = PreparedImage("/photos/1.jpg", "a" * 64, "train", ("A dog.",), 2.5, domain="web")
+    assert prepared.load("old") == PreparedDataset(
+        "old", (image,), "efficientnet-lite0", "", ("plain", "flip"), ("/photos",)
+    )
+
+
 def test_a_data_set_of_another_version_is_an_error_that_says_so(places):
     path = dataset().save()
     path.write_text(json.dumps(json.loads(path.read_text(encoding="utf-8")) | {"schema": 0}))

@@ -64,7 +64,7 @@ def arrays(path):
 
 def goes_on_bit_for_bit(start, folder, stops):
     """Whether runs that are stopped after so many epochs each, and go on, end where one that nothing stops ends."""
-    whole = [epoch.plain() | {"seconds": 0} for epoch in start(folder / "whole").run(Silence())]
+    whole = [epoch.to_mapping() | {"seconds": 0} for epoch in start(folder / "whole").run(Silence())]
     expected = arrays(folder / "whole" / CHECKPOINT)
     assert len([name for name in expected if name.startswith("optimizer/")]) > 10
     for stop in stops:
@@ -77,7 +77,7 @@ def goes_on_bit_for_bit(start, folder, stops):
             if "seed" not in variable.path:
                 variable.assign(np.random.default_rng(1).random(variable.shape))
         parts += again.run(Silence())
-        assert [epoch.plain() | {"seconds": 0} for epoch in parts] == whole
+        assert [epoch.to_mapping() | {"seconds": 0} for epoch in parts] == whole
         found = arrays(folder / f"parts{stop}" / CHECKPOINT)
         assert expected.keys() == found.keys()
         for name, array in expected.items():
@@ -110,7 +110,7 @@ def source(data, tmp_path_factory):
 def test_a_run_from_a_captioner_goes_on_bit_for_bit(data, tmp_path, source):
     begun, settings = source.result(), ("epochs=1", "scst.epochs=1", *DRAWING)
     phases = goes_on_bit_for_bit(lambda folder: trainer(data, folder, *settings, begun=begun), tmp_path, [1, 2])
-    assert phases == ["start", "cross-entropy", "self-critical"]
+    assert phases == ["warm-start", "cross-entropy", "self-critical"]
 
 
 def test_the_seeds_of_dropout_are_part_of_a_checkpoint(data, tmp_path):
@@ -219,7 +219,7 @@ def said_on_dev(running):
 def test_a_run_from_a_captioner_begins_with_what_that_says(data, tmp_path, source):
     epochs = trainer(data, tmp_path / "more", "epochs=1", begun=source.result()).run(Silence())
     first = next(epochs)
-    assert (first.number, first.phase, first.loss) == (0, "start", 0.0)
+    assert (first.number, first.phase, first.loss) == (0, "warm-start", 0.0)
     assert [caption for _, caption in first.samples] == [said_on_dev(source)[index] for index in (0, 1, 3)]
     assert first.cider_d == source.epochs[-1].cider_d
     assert next(epochs).number == 1
@@ -241,7 +241,7 @@ def test_new_words_come_after_those_of_the_captioner_which_keep_their_vectors(da
 def test_a_run_from_a_captioner_need_not_teach(data, tmp_path, source):
     begun = source.result()
     running = trainer(data, tmp_path / "more", "epochs=0", "encoder.epochs=1", "scst.epochs=1", *DRAWING, begun=begun)
-    assert [(epoch.number, epoch.phase) for epoch in running.run(Silence())] == [(0, "start"), (1, "self-critical")]
+    assert [(epoch.number, epoch.phase) for epoch in running.run(Silence())] == [(0, "warm-start"), (1, "self-critical")]
 
 
 def test_weights_of_another_decoder_are_refused(data, tmp_path, source):
@@ -323,7 +323,7 @@ def test_rare_names_that_the_encoder_agrees_with_are_taught_and_said_through_slo
     assert said["hash1"] == ["a", "<animal>"]
     assert said["hash2"] == ["a", "blue", "triangle"]
     assert "elephant" not in running.vocabulary
-    assert running.features.rows(["hash1"]).shape == (1, 50, 1280 + running.names.width)
+    assert running.features.rows(["hash1"]).shape == (1, 50, 1280 + running.visual_words.width)
     list(running.run(Silence()))
     captions = running.write_captions(running.train_pictures, running.options)
     shown = {p.image_hash: caption for p, caption in zip(running.train_pictures, captions, strict=True)}

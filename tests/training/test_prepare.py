@@ -132,6 +132,55 @@ def test_what_is_said_once_of_several_sources_is_true_of_each(studio, tmp_path):
     assert "--use: give it once, or once for each of the 2 sources" in done.stderr
 
 
+def saved(studio, name):
+    return (studio.folder / f"user/datasets/{name}.json").read_bytes()
+
+
+def test_the_name_of_another_data_set_is_refused_before_any_work(studio, tmp_path):
+    small = ("--encoder", "efficientnet-lite0", "--name", "taken")
+    first, second = draw_dataset(tmp_path / "first", 5, first_seed=460), draw_dataset(tmp_path / "second", 5, first_seed=470)
+    assert studio.run("prepare", first, *small).returncode == 0
+    before, features = saved(studio, "taken"), shards(studio)
+    for sources in ([second], [first, second]):
+        done = studio.run("prepare", *sources, *small)
+        assert done.returncode == 2
+        assert f"already a data set 'taken', of 5 images from {first}" in done.stderr
+        assert "--name" in done.stderr
+        assert "--overwrite" in done.stderr
+        assert len(done.stderr.splitlines()) == 1
+        assert saved(studio, "taken") == before
+        assert shards(studio) == features
+
+
+def test_with_overwrite_another_data_set_is_replaced(studio, tmp_path):
+    small = ("--encoder", "efficientnet-lite0", "--name", "replaced")
+    first, second = draw_dataset(tmp_path / "first", 5, first_seed=480), draw_dataset(tmp_path / "second", 3, first_seed=490)
+    assert studio.run("prepare", first, *small).returncode == 0
+    assert studio.run("prepare", second, *small, "--overwrite").returncode == 0
+    values = json.loads(saved(studio, "replaced"))
+    assert values["sources"] == [str(second)]
+    assert len(values["images"]) == 3
+
+
+def test_the_same_sources_are_prepared_again_under_their_name_however_they_are_written(studio, tmp_path, monkeypatch):
+    small = ("--encoder", "efficientnet-lite0", "--name", "again")
+    first, second = draw_dataset(tmp_path / "first", 5, first_seed=500), draw_dataset(tmp_path / "second", 5, first_seed=510)
+    (tmp_path / "link").symlink_to(first)
+    assert studio.run("prepare", first, second, *small).returncode == 0
+    monkeypatch.chdir(tmp_path)
+    for sources in (["second", "first"], [second / "../link", second], [first, second, "--views", "flip"]):
+        done = studio.run("prepare", *sources, *small)
+        assert done.returncode == 0, done.stderr
+    assert json.loads(saved(studio, "again"))["augmentations"] == ["plain", "flip"]
+
+
+def test_a_damaged_data_set_can_be_prepared_again_from_anything(studio, tmp_path):
+    small = ("--encoder", "efficientnet-lite0", "--name", "damaged")
+    source = draw_dataset(tmp_path / "source", 5, first_seed=520)
+    (studio.folder / "user/datasets/damaged.json").write_text("{")
+    assert studio.run("prepare", source, *small).returncode == 0
+
+
 def test_bad_requests_are_one_line_each_and_say_what_to_do(studio, tmp_path):
     (tmp_path / "file").write_text("")
     (tmp_path / "empty").mkdir()

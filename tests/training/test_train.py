@@ -37,7 +37,7 @@ def test_it_learns_and_writes_its_history(captioner):
     run = min((captioner.folder / "user/runs/shapes").iterdir())
     with (run / "history.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert [row["number"] for row in rows] == [str(n) for n in range(1, len(rows) + 1)]
+    assert [row["epoch"] for row in rows] == [str(n) for n in range(1, len(rows) + 1)]
     assert float(rows[-1]["loss"]) < float(rows[0]["loss"]) * 0.6
     assert max(float(row["cider_d"]) for row in rows) > 3.0
     assert (run / "curves.png").read_bytes().startswith(b"\x89PNG")
@@ -163,7 +163,7 @@ def test_the_encoder_trains_along_and_captions_are_drawn_and_judged(studio, tmp_
     run = latest_run(studio)
     with (run / "history.csv").open() as file:
         phases = [row["phase"] for row in csv.DictReader(file)]
-    assert phases == ["start", "cross-entropy", "self-critical"]
+    assert phases == ["warm-start", "cross-entropy", "self-critical"]
     with (run / "encoder/history.csv").open() as file:
         assert len(list(csv.DictReader(file))) == 2
     encoder = Bundle(out).description.encoder
@@ -181,7 +181,7 @@ def test_training_goes_on_from_a_captioner_and_learns_new_words(captioner, tmp_p
     with (run / "history.csv").open() as file:
         rows = list(csv.DictReader(file))
     before = Bundle(captioner.folder / "user/models/shapes")
-    assert rows[0]["phase"] == "start"
+    assert rows[0]["phase"] == "warm-start"
     assert float(rows[0]["cider_d"]) == pytest.approx(before.description.scores["dev"]["CIDEr-D"], abs=0.3)
     after = Bundle(out)
     assert after.vocabulary.entries[: len(before.vocabulary)] == before.vocabulary.entries

@@ -1,0 +1,50 @@
+"""The history of a run: its columns and phases, those of earlier versions among them, and its curves."""
+
+import io
+
+import pytest
+from PIL import Image
+
+from capgen.training import curves
+from capgen.training.history import Epoch, Phase, read_history
+
+EPOCHS = [
+    Epoch(0, 0.0, 2.9, 0.41, 0.2, 3.5, Phase.WARM_START),
+    Epoch(1, 2.75, 2.5, 0.5, 0.25, 61.25),
+    Epoch(2, -0.6, 2.6, 0.55, 0.26, 80.0, Phase.SELF_CRITICAL, samples=(("1.png", "a dog"),)),
+]
+
+
+def test_an_epoch_comes_back_from_its_columns_without_its_samples():
+    assert [Epoch.from_mapping(epoch.to_mapping()) for epoch in EPOCHS] == EPOCHS
+    assert list(EPOCHS[0].to_mapping()) == ["epoch", "loss", "dev_loss", "cider_d", "bleu_4", "seconds", "phase"]
+
+
+def test_the_history_of_an_earlier_version_is_read(tmp_path):
+    path = tmp_path / "history.csv"
+    path.write_text(
+        "number,loss,dev_loss,cider_d,bleu_4,seconds,phase\n"
+        "0,0.0,2.9,0.41,0.2,3.5,start\n"
+        "1,2.75,2.5,0.5,0.25,61.25,cross-entropy\n"
+        "2,-0.6,2.6,0.55,0.26,80.0,self-critical\n"
+    )
+    assert read_history(path) == EPOCHS
+
+
+@pytest.mark.parametrize("content", ["epoch,loss\n1,2.0\n", "epoch\nx\n"])
+def test_a_file_that_is_not_a_history_is_refused(tmp_path, content):
+    path = tmp_path / "history.csv"
+    path.write_text(content)
+    with pytest.raises(ValueError, match="not the history of a training run"):
+        read_history(path)
+
+
+def test_only_epochs_of_cross_entropy_have_a_loss_to_compare():
+    assert [epoch.is_cross_entropy for epoch in EPOCHS] == [False, True, False]
+
+
+@pytest.mark.parametrize("epochs", [EPOCHS[:1], EPOCHS[:2], EPOCHS, EPOCHS[2:]])
+def test_curves_are_drawn_of_any_epochs(epochs):
+    image = Image.open(io.BytesIO(curves.draw(epochs)))
+    assert (image.format, image.size) == ("PNG", (curves.WIDTH, curves.HEIGHT))
+    assert image.convert("RGB").getcolors(1 << 20)[0][0] < image.width * image.height
