@@ -1,4 +1,4 @@
-"""What can go wrong, as one tree. Every message says what, where and what to do next.
+"""What can go wrong, as one tree, and the statuses of images. Every message says what, where and what to do next.
 
 CapgenError                  base of all; the command prints its message and exits with its ``exit_code``
 ├── UsageError               the request itself cannot be met (exit code 2)
@@ -13,6 +13,48 @@ CapgenError                  base of all; the command prints its message and exi
 """
 
 from collections.abc import Iterable
+from enum import StrEnum
+
+
+class Status(StrEnum):
+    """What became of an image. The values are what reports, JSON lines and tables hold."""
+
+    CAPTIONED = "captioned"
+    """It has captions, which were written wherever that was asked for."""
+
+    SKIPPED = "skipped"
+    """It has a caption already, which is kept."""
+
+    LOW_CONFIDENCE = "low-confidence"
+    """Its caption is less certain than was asked for, and was not written."""
+
+    UNREADABLE = "unreadable"
+    """Its data is damaged, or the disk cannot read it."""
+
+    UNSUPPORTED = "unsupported"
+    """It is not an image, or not one of a format that is read."""
+
+    TOO_LARGE = "too-large"
+    """It has more pixels or bytes than are safe to decode."""
+
+    DENIED = "denied"
+    """It may not be read."""
+
+    VANISHED = "vanished"
+    """It is not there, or not any more."""
+
+    WRITE_FAILED = "write-failed"
+    """It was captioned, but its caption could not be written."""
+
+    @property
+    def failed(self) -> bool:
+        """Whether something is wrong with the image or with what its caption was to be written to."""
+        return self not in (Status.CAPTIONED, Status.SKIPPED, Status.LOW_CONFIDENCE)
+
+    @classmethod
+    def _missing_(cls, value: object) -> "Status | None":
+        """Read the name that ``low-confidence`` was stored under before."""
+        return cls.LOW_CONFIDENCE if value == "unsure" else None
 
 
 class CapgenError(Exception):
@@ -59,17 +101,21 @@ class ImageError(CapgenError):
     """A file that cannot be captioned.
 
     Args:
-        status: One of ``unreadable``, ``unsupported``, ``too-large``, ``denied``, ``vanished``.
+        status: One of the failures among the statuses.
         reason: In words, without the path.
+
+    Raises:
+        ValueError: The status is not that of a failure.
     """
 
-    def __init__(self, status: str, reason: str) -> None:
-        """Keep the status beside the message."""
+    def __init__(self, status: Status, reason: str) -> None:
         super().__init__(reason)
-        self.status = status
+        self.status = Status(status)
+        if not self.status.failed:
+            raise ValueError(f"an image that is {status} did not fail")
 
-    def __reduce__(self) -> tuple[type["ImageError"], tuple[str, str]]:
-        """Make it again from both, where a worker sends it to another process."""
+    def __reduce__(self) -> tuple[type["ImageError"], tuple[Status, str]]:
+        """Pickle both arguments; by default only the message would be sent to another process."""
         return ImageError, (self.status, str(self))
 
 

@@ -11,8 +11,8 @@ import numpy as np
 
 from capgen.captioner.captioner import Item
 from capgen.captioner.decoding import DecodingOptions
-from capgen.captioner.results import Caption, Result
-from capgen.errors import StorageError, UsageError
+from capgen.captioner.results import Caption, Result, SkipReason
+from capgen.errors import Status, StorageError, UsageError
 from capgen.images.formats import begins_like_picture
 from capgen.inputs.archives import Picture, pictures
 from capgen.inputs.listing import Listing
@@ -64,9 +64,9 @@ class Request:
     def judged(self, result: Result) -> Result:
         """Word a result's captions as asked for, and say if it is not sure enough."""
         result = replace(result, captions=tuple(map(self.worded, result.captions)))
-        if result.status == "captioned" and (result.confidence or 0.0) < self.minimum_confidence:
+        if result.status is Status.CAPTIONED and (result.confidence or 0.0) < self.minimum_confidence:
             reason = f"the caption's confidence is {result.confidence:.2f}, less than {self.minimum_confidence:g}"
-            return replace(result, status="unsure", reason=reason)
+            return replace(result, status=Status.LOW_CONFIDENCE, reason=reason)
         return result
 
 
@@ -108,10 +108,12 @@ class Library:
         """Tell for each picture which files its caption would be written to, and why not to others; nothing is written."""
         for one in found:
             places, reasons = [], []
+            reason: str | None
             for destination in self._request.destinations:
                 place = destination.place(*one.local())
                 try:
-                    reason = self._settled(destination, place)
+                    settled = self._settled(destination, place)
+                    reason = settled and settled.sentence
                 except StorageError as error:
                     reason = str(error)
                 if reason is None:
@@ -120,7 +122,8 @@ class Library:
                     reasons.append(f"{place}: {reason}")
             stream = self._request.stream
             if stream is not None and stream.place is not None:
-                reason = stream.settled(one.path)
+                settled = stream.settled(one.path)
+                reason = settled and settled.sentence
                 if reason is None:
                     places.append(stream.place)
                 else:
@@ -155,13 +158,14 @@ class Library:
             try:
                 reason = self._settled(destination, place)
             except StorageError as error:
-                return Result(found.path, "write-failed", reason=str(error))
+                return Result(found.path, Status.WRITE_FAILED, reason=str(error))
             if reason is None:
                 return None
             reasons.append(reason)
-        return Result(found.path, "skipped", reason=_foremost(reasons))
+        foremost = _foremost(reasons)
+        return Result(found.path, Status.SKIPPED, reason=foremost.sentence, skip_reason=foremost)
 
-    def _settled(self, destination: Destination, place: Path) -> str | None:
+    def _settled(self, destination: Destination, place: Path) -> SkipReason | None:
         """Tell why a place stays as it is, or ``None``."""
         current = destination.read(place)
         record = self._manifest.get(key(place))
@@ -171,11 +175,11 @@ class Library:
 
     def _put(self, found: Found, result: Result) -> Result:
         """Write a result where it was asked for, and return what became of it."""
-        if result.status == "captioned" and self._request.destinations:
+        if result.status is Status.CAPTIONED and self._request.destinations:
             result = self._written(found, result)
         stream = self._request.stream
-        if stream is not None and result.status != "skipped" and stream.settled(found.path) is None:
-            stream.write(replace(result, captions=()) if result.status == "unsure" else result)
+        if stream is not None and result.status is not Status.SKIPPED and stream.settled(found.path) is None:
+            stream.write(replace(result, captions=()) if result.status is Status.LOW_CONFIDENCE else result)
         return result
 
     def _written(self, found: Found, result: Result) -> Result:
@@ -192,12 +196,13 @@ class Library:
             else:
                 reasons.append(reason)
         if failures:
-            return replace(result, status="write-failed", reason="; ".join(failures), written=tuple(places))
+            return replace(result, status=Status.WRITE_FAILED, reason="; ".join(failures), written=tuple(places))
         if reasons and not places and self._request.stream is None:
-            return replace(result, status="skipped", captions=(), reason=_foremost(reasons))
+            foremost = _foremost(reasons)
+            return replace(result, status=Status.SKIPPED, captions=(), reason=foremost.sentence, skip_reason=foremost)
         return replace(result, written=tuple(places))
 
-    def _write(self, destination: Destination, place: Path, caption: str) -> str | None:
+    def _write(self, destination: Destination, place: Path, caption: str) -> SkipReason | None:
         """Write a caption unless the place is settled by now; another run may have been there since."""
         name = key(place)
         with self._manifest.locked():
@@ -247,9 +252,9 @@ def check(listing: Listing, destinations: Sequence[Destination], outputs: Sequen
         raise UsageError(_collisions(listing, destinations, twice))
 
 
-def _foremost(reasons: Sequence[str]) -> str:
+def _foremost(reasons: Sequence[SkipReason]) -> SkipReason:
     """Return the reason why a picture was skipped that a person should know of several."""
-    return policy.CHANGED if policy.CHANGED in reasons else reasons[-1]
+    return SkipReason.CHANGED_BY_HAND if SkipReason.CHANGED_BY_HAND in reasons else reasons[-1]
 
 
 def _short(place: Location) -> int:

@@ -17,7 +17,7 @@ from capgen.captioner.backends.litert_lstm import EncodedImage, Model
 from capgen.captioner.decoding import DecodingOptions
 from capgen.captioner.results import Caption, Likelihood, Result
 from capgen.captioner.vocabulary import words
-from capgen.errors import ImageError
+from capgen.errors import ImageError, Status
 from capgen.images import Source
 from capgen.storage.locations import Url, located
 from capgen.storage.pipeline import map_ahead
@@ -244,7 +244,7 @@ def _captioned(model: Model, sources: Sequence[Item], writing: "_Writing") -> li
         if isinstance(entry, ImageError):
             results.append(Result(path, entry.status, reason=str(entry)))
         else:
-            results.append(Result(path, "captioned", tuple(next(written))))
+            results.append(Result(path, Status.CAPTIONED, tuple(next(written))))
     return results
 
 

@@ -1,20 +1,36 @@
 """What becomes of a picture: its captions, or the reason why there are none."""
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from capgen.captioner.vocabulary import words
+from capgen.errors import Status
 from capgen.storage.locations import Location
 
 if TYPE_CHECKING:
     import numpy as np
 
-FAILURES = ("unreadable", "unsupported", "too-large", "denied", "vanished", "write-failed")
-"""Statuses of pictures that something is wrong with."""
 
-STATUSES = ("captioned", "skipped", "unsure", *FAILURES)
-"""All statuses: ``skipped`` has its caption already, ``unsure`` got one below the confidence that was asked for."""
+class SkipReason(StrEnum):
+    """Why an image that has a caption keeps it."""
+
+    HAS_CAPTION = "has-caption"
+    CHANGED_BY_HAND = "changed-by-hand"
+    OURS_ALREADY = "ours-already"
+
+    @property
+    def sentence(self) -> str:
+        """The reason as people read it."""
+        return _SENTENCES[self]
+
+
+_SENTENCES = {
+    SkipReason.HAS_CAPTION: "it has a caption",
+    SkipReason.CHANGED_BY_HAND: "its caption was changed by hand since capgen wrote it (--force replaces it)",
+    SkipReason.OURS_ALREADY: "it has capgen's caption already",
+}
 
 
 @dataclass(frozen=True)
@@ -91,33 +107,53 @@ class Likelihood:
 
 @dataclass(frozen=True)
 class Result:
-    """What became of one picture.
+    """What became of one image.
 
     Attributes:
-        path: As it was given or found; ``None`` if it was no file.
-        status: One of ``STATUSES``.
-        captions: The best first; none if it failed or was skipped.
-        reason: In words, unless captioned.
+        path: As it was given or found; ``None`` if the image was not a file.
+        status: What became of it; the stored name of a status is taken as well.
+        captions: The best first. A captioned image has some, one that was skipped or could not be read has none.
+        reason: In words, why there is no caption or none was written; empty where the status says all.
         written: The files that its caption was written to.
+        skip_reason: Why an image was skipped, if that is one of the reasons that captioning knows.
+
+    Raises:
+        ValueError: The status and the rest contradict each other.
     """
 
     path: Location | None
-    status: str
+    status: Status
     captions: tuple[Caption, ...] = ()
     reason: str = ""
     written: tuple[Path, ...] = ()
+    skip_reason: SkipReason | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "status", Status(self.status))
+        if self.status is Status.CAPTIONED and not self.captions:
+            raise ValueError("an image that is captioned has a caption")
+        if self.captions and self.status not in _WITH_CAPTIONS:
+            raise ValueError(f"an image that is {self.status} has no captions")
+        if self.written and self.status not in (Status.CAPTIONED, Status.WRITE_FAILED):
+            raise ValueError(f"nothing was written for an image that is {self.status}")
+        if self.skip_reason is not None and self.status is not Status.SKIPPED:
+            raise ValueError(f"an image that is {self.status} was not skipped")
 
     @property
     def failed(self) -> bool:
         """Whether something is wrong with it."""
-        return self.status in FAILURES
+        return self.status.failed
 
     @property
     def caption(self) -> str | None:
-        """The best caption, if there is one."""
+        """The text of the best caption, if there is one."""
         return self.captions[0].text if self.captions else None
 
     @property
     def confidence(self) -> float | None:
-        """How sure the best caption is, 0 to 1."""
+        """The confidence of the best caption, 0 to 1."""
         return self.captions[0].confidence if self.captions else None
+
+
+_WITH_CAPTIONS = (Status.CAPTIONED, Status.LOW_CONFIDENCE, Status.WRITE_FAILED)
+"""Statuses of images for which captions were found."""

@@ -18,7 +18,7 @@ from capgen.captioner.results import Result
 from capgen.cli.console import SOME_FAILED, progress, say
 from capgen.cli.engine import LOCAL, Engine, clustered
 from capgen.cli.reporting import Report, Teller
-from capgen.errors import ImageError, UsageError
+from capgen.errors import ImageError, Status, UsageError
 from capgen.inputs.archives import is_archive
 from capgen.inputs.listing import Listing
 from capgen.inputs.selection import Found, Selection, has_wildcard, parse_shard, read_list
@@ -325,7 +325,7 @@ def _free(library: Library, found: list[Found], teller: Teller) -> Iterable[Foun
         if reason is None:
             yield one
         else:
-            teller.take(Result(one.path, "write-failed", reason=reason))
+            teller.take(Result(one.path, Status.WRITE_FAILED, reason=reason))
 
 
 def _say_plan(library: Library, listing: Listing) -> None:

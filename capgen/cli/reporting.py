@@ -7,10 +7,10 @@ from collections import Counter
 from pathlib import Path
 from typing import BinaryIO
 
-from capgen.captioner.results import STATUSES, Result
+from capgen.captioner.results import Result, SkipReason
 from capgen.cli.console import printable, say
+from capgen.errors import Status
 from capgen.outputs.jsonl import JsonLinesFormat
-from capgen.outputs.policy import CHANGED
 from capgen.storage import files
 
 
@@ -70,8 +70,8 @@ class Teller:
     @property
     def note(self) -> str:
         """What did not go as usual, for the progress bar."""
-        parts = ((self.failed, "failed"), (self._counts["skipped"], "skipped"), (self._counts["unsure"], "unsure"))
-        return ", ".join(f"{count:,} {what}" for count, what in parts if count)
+        counted = [(self._counts[status], status) for status in (Status.SKIPPED, Status.LOW_CONFIDENCE)]
+        return ", ".join(f"{count:,} {what}" for count, what in ((self.failed, "failed"), *counted) if count)
 
     def mention(self, what: str) -> None:
         """Say something that is no failure."""
@@ -82,7 +82,7 @@ class Teller:
         """Count a result, report it, and name it if something is wrong."""
         self._counts[result.status] += 1
         self.failed += result.failed
-        self._changed += result.reason == CHANGED
+        self._changed += result.skip_reason is SkipReason.CHANGED_BY_HAND
         if self._report is not None:
             self._report.put(result)
         if result.failed or (result.reason and not self._several):
@@ -91,15 +91,15 @@ class Teller:
 
     def skip(self, count: int) -> None:
         """Count pictures that an earlier run has captioned."""
-        self._counts["skipped"] += count
+        self._counts[Status.SKIPPED] += count
 
     def summarise(self) -> None:
         """Say how many files came to what."""
         if not self._several or self._quiet:
             return
         seconds = time.monotonic() - self._started
-        counts = ", ".join(f"{self._counts[status]:,} {self._named(status)}" for status in STATUSES if self._counts[status])
+        counts = ", ".join(f"{self._counts[status]:,} {self._named(status)}" for status in Status if self._counts[status])
         say(f"{counts or 'no photographs found'} in {seconds:,.1f} s")
 
-    def _named(self, status: str) -> str:
-        return f"{status} ({self._changed:,} changed by hand)" if status == "skipped" and self._changed else status
+    def _named(self, status: Status) -> str:
+        return f"{status} ({self._changed:,} changed by hand)" if status is Status.SKIPPED and self._changed else status

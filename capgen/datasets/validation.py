@@ -13,7 +13,7 @@ from capgen import images
 from capgen.captioner.vocabulary import words
 from capgen.datasets.layout import UNUSED, Example, LoadedDataset, Problem
 from capgen.datasets.prepared import SPLITS, PreparedImage
-from capgen.errors import ImageError
+from capgen.errors import ImageError, Status
 from capgen.storage.pipeline import map_ahead
 
 HELD_OUT_SHARE = 0.1
@@ -134,7 +134,7 @@ def _check(path: Path, is_known: Callable[[str], bool]) -> str | ImageError:
     except ImageError as error:
         return error
     except OSError as error:
-        return ImageError("denied", error.strerror or str(error))
+        return ImageError(Status.DENIED, error.strerror or str(error))
     return image_hash
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, BinaryIO, Protocol, TypeAlias
 
 import numpy as np
 
-from capgen.errors import ImageError
+from capgen.errors import ImageError, Status
 from capgen.images.formats import JPEG, container, looks_like_picture
 from capgen.storage import locations
 from capgen.storage.locations import Url, located
@@ -80,7 +80,7 @@ def read(source: Source, preprocessing: Preprocessing) -> np.ndarray:
         try:
             resized = _resized_rgb(image, (preprocessing.size, preprocessing.size), preprocessing.resample)
         except _DECODING_ERRORS as error:
-            raise ImageError("unreadable", _reason(error)) from error
+            raise ImageError(Status.UNREADABLE, _reason(error)) from error
         # Turning the small square is less work than turning the whole picture first, and looks the same.
         return np.asarray(_upright(resized, image))
 
@@ -104,7 +104,7 @@ def shrunk(source: Source, longest: int) -> np.ndarray:
         try:
             resized = _resized_rgb(image, (width, height), "BICUBIC")
         except _DECODING_ERRORS as error:
-            raise ImageError("unreadable", _reason(error)) from error
+            raise ImageError(Status.UNREADABLE, _reason(error)) from error
         return np.asarray(_upright(resized, image))
 
 
@@ -134,9 +134,9 @@ def _opened(source: Source, size: int) -> Iterator["Image"]:
 def _bounded(image: "Image") -> "Image":
     width, height = image.size
     if width * height > MAX_PIXELS:
-        raise ImageError("too-large", f"it has {width}x{height} pixels, more than is safe to decode")
+        raise ImageError(Status.TOO_LARGE, f"it has {width}x{height} pixels, more than is safe to decode")
     if width * height == 0:
-        raise ImageError("unreadable", "it has no pixels")
+        raise ImageError(Status.UNREADABLE, "it has no pixels")
     return image
 
 
@@ -144,13 +144,13 @@ def _from_array(array: np.ndarray) -> "Image":
     from PIL import Image
 
     if array.ndim < 2 or array.shape[2:] not in {(), (3,), (4,)}:  # noqa: PLR2004
-        raise ImageError("unsupported", f"its shape is {array.shape}; (H, W), (H, W, 3) and (H, W, 4) are read")
+        raise ImageError(Status.UNSUPPORTED, f"its shape is {array.shape}; (H, W), (H, W, 3) and (H, W, 4) are read")
     if np.issubdtype(array.dtype, np.floating):
         if not np.all((array >= 0) & (array <= 1)):  # false for what is no number, too
-            raise ImageError("unsupported", "its values are not all in 0..1, as floating-point ones must be")
+            raise ImageError(Status.UNSUPPORTED, "its values are not all in 0..1, as floating-point ones must be")
         array = np.rint(array * 255).astype(np.uint8)
     if array.dtype != np.uint8:
-        raise ImageError("unsupported", f"its values are {array.dtype}; uint8 and floating-point ones in 0..1 are read")
+        raise ImageError(Status.UNSUPPORTED, f"its values are {array.dtype}; uint8 and floating-point ones in 0..1 are read")
     return Image.fromarray(array)
 
 
@@ -166,14 +166,14 @@ def _decoder(data: bytes, size: int) -> "Image":
         # Twice the size, so that the reduced scale cannot be seen after the final filter.
         image.draft("RGB", (2 * size, 2 * size))
     except Image.DecompressionBombError as error:
-        raise ImageError("too-large", "it has more pixels than is safe to decode") from error
+        raise ImageError(Status.TOO_LARGE, "it has more pixels than is safe to decode") from error
     except UnidentifiedImageError as error:
         if looks_like_picture(data):
-            raise ImageError("unreadable", "its data is damaged (it ends early or its header is broken)") from error
+            raise ImageError(Status.UNREADABLE, "its data is damaged (it ends early or its header is broken)") from error
         reason = f"it is no {', '.join(FORMATS[:-1])} or {FORMATS[-1]} picture" if data else "it is empty"
-        raise ImageError("unsupported", reason) from error
+        raise ImageError(Status.UNSUPPORTED, reason) from error
     except _DECODING_ERRORS as error:
-        raise ImageError("unreadable", _reason(error)) from error
+        raise ImageError(Status.UNREADABLE, _reason(error)) from error
     return image
 
 
@@ -201,9 +201,9 @@ def _stream_bytes(stream: Readable) -> bytes:
     try:
         data = None if isinstance(stream, io.TextIOBase) else stream.read()
     except (OSError, ValueError) as error:  # the latter of a file that is closed
-        raise ImageError("unreadable", f"it cannot be read ({_one_line(error)})") from error
+        raise ImageError(Status.UNREADABLE, f"it cannot be read ({_one_line(error)})") from error
     if not isinstance(data, (bytes, bytearray, memoryview)):
-        raise ImageError("unsupported", "it gives no bytes; open it in binary mode")
+        raise ImageError(Status.UNSUPPORTED, "it gives no bytes; open it in binary mode")
     return bytes(data)
 
 
@@ -211,7 +211,7 @@ def _file_bytes(path: Path) -> bytes:
     with opened(path) as file:
         size = os.fstat(file.fileno()).st_size
         if size > MAX_BYTES:
-            raise ImageError("too-large", f"it has {size:,} bytes, more than is safe to read at once")
+            raise ImageError(Status.TOO_LARGE, f"it has {size:,} bytes, more than is safe to read at once")
         return file.read()
 
 
@@ -225,25 +225,25 @@ def opened(path: Path) -> Iterator[BinaryIO]:
     try:
         mode = path.stat().st_mode
         if stat.S_ISDIR(mode) and not os.access(path, os.R_OK | os.X_OK):
-            raise ImageError("denied", "permission denied")
+            raise ImageError(Status.DENIED, "permission denied")
         if stat.S_ISDIR(mode):
-            raise ImageError("unsupported", "it is a folder; --recursive captions what is in it")
+            raise ImageError(Status.UNSUPPORTED, "it is a folder; --recursive captions what is in it")
         if not stat.S_ISREG(mode):
-            raise ImageError("unsupported", "it is no regular file")
+            raise ImageError(Status.UNSUPPORTED, "it is no regular file")
         with path.open("rb") as file:
             yield file
     except PermissionError as error:
-        raise ImageError("denied", "permission denied") from error
+        raise ImageError(Status.DENIED, "permission denied") from error
     except OSError as error:
         if error.errno in {errno.EIO, errno.ESTALE}:
-            raise ImageError("unreadable", f"the disk cannot read it ({error.strerror})") from error
+            raise ImageError(Status.UNREADABLE, f"the disk cannot read it ({error.strerror})") from error
         raise ImageError(
-            "vanished", "there is no such file" if error.errno == errno.ENOENT else str(error.strerror)
+            Status.VANISHED, "there is no such file" if error.errno == errno.ENOENT else str(error.strerror)
         ) from error
     except ValueError as error:  # a name that no file can have, such as one with a zero byte
-        raise ImageError("vanished", f"there is no such file ({_one_line(error)})") from error
+        raise ImageError(Status.VANISHED, f"there is no such file ({_one_line(error)})") from error
     except MemoryError as error:
-        raise ImageError("too-large", "it does not fit into memory") from error
+        raise ImageError(Status.TOO_LARGE, "it does not fit into memory") from error
 
 
 def _identified(data: bytes) -> "Image":
@@ -275,7 +275,7 @@ def _heif(data: bytes) -> "Image":
         return HeifImageFile(io.BytesIO(data))
     except ImportError as error:  # also raised late, if the package is there and its library is not
         reason = "it is a HEIF (HEIC) picture, which takes one more package: pip install pillow-heif"
-        raise ImageError("unsupported", reason) from error
+        raise ImageError(Status.UNSUPPORTED, reason) from error
 
 
 def _resized_rgb(image: "Image", size: tuple[int, int], filter_name: str) -> "Image":

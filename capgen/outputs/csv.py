@@ -5,6 +5,7 @@ import io
 import os
 
 from capgen.captioner.results import Result
+from capgen.errors import Status
 
 COLUMNS = ("path", "caption", "confidence")
 
@@ -23,7 +24,7 @@ class CsvFormat:
 
     def lines(self, result: Result) -> list[str]:
         """Return a row a caption; none for a file that failed."""
-        if result.status != "captioned":
+        if result.status is not Status.CAPTIONED:
             return []
         return [_row((str(result.path), c.text, f"{c.confidence:.3f}")) for c in result.captions]
 

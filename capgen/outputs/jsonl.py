@@ -4,6 +4,7 @@ import json
 from os import fsencode
 
 from capgen.captioner.results import Result
+from capgen.errors import Status
 from capgen.storage.files import json_text
 
 
@@ -51,4 +52,4 @@ class JsonLinesFormat:
             return None
         if not isinstance(path, str) or not isinstance(caption, str | None):
             return None
-        return path, (caption or None) if status == "captioned" else None
+        return path, (caption or None) if status == Status.CAPTIONED else None

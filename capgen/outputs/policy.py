@@ -1,13 +1,11 @@
 """Who wins where there is a caption already."""
 
+from capgen.captioner.results import SkipReason
 from capgen.errors import UnknownNameError
 from capgen.outputs.manifest import Record, whose
 
 EXISTING = ("skip", "overwrite", "append", "prepend")
 """What can be done with a caption that exists."""
-
-CHANGED = "its caption was changed by hand since capgen wrote it (--force replaces it)"
-"""Why a caption that a person has edited is left as it is."""
 
 JOINT = ", "
 """Between an old caption and one added to it: what training sets of image generators put between tags."""
@@ -24,7 +22,7 @@ def check(existing: str) -> str:
     return existing
 
 
-def decide(current: str | None, record: Record | None, existing: str, *, force: bool) -> str | None:
+def decide(current: str | None, record: Record | None, existing: str, *, force: bool) -> SkipReason | None:
     """Tell why a place is left as it is, or ``None`` if it may be written.
 
     A caption that a person has changed since capgen wrote it is never replaced or added to unless forced, and what capgen
@@ -40,11 +38,11 @@ def decide(current: str | None, record: Record | None, existing: str, *, force: 
         return None
     owner = whose(record, current)
     if existing == "skip":
-        return "it has a caption"
+        return SkipReason.HAS_CAPTION
     if owner == "changed" and not force:
-        return CHANGED
+        return SkipReason.CHANGED_BY_HAND
     if existing != "overwrite" and owner == "ours" and not force:
-        return "it has capgen's caption already"
+        return SkipReason.OURS_ALREADY
     return None
 
 

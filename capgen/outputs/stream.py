@@ -8,8 +8,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-from capgen.captioner.results import Result
-from capgen.errors import StorageError
+from capgen.captioner.results import Result, SkipReason
+from capgen.errors import Status, StorageError
 from capgen.outputs import Format, policy
 from capgen.outputs.manifest import Manifest, Record, key, whose
 from capgen.storage import files, platform
@@ -29,7 +29,7 @@ class Stream(Protocol):
 
     place: Path | None
 
-    def settled(self, path: Location) -> str | None:
+    def settled(self, path: Location) -> SkipReason | None:
         """Tell why a picture needs no line, or ``None`` if it does."""
         ...
 
@@ -58,7 +58,7 @@ class Standard:
         if form.header and header:
             self._put([form.header])
 
-    def settled(self, path: Location) -> str | None:
+    def settled(self, path: Location) -> SkipReason | None:
         """See ``Stream``: nothing is known of earlier runs."""
         return None
 
@@ -109,7 +109,7 @@ class OutputLook:
         if self._path.exists():
             self._read()
 
-    def settled(self, path: Location) -> str | None:
+    def settled(self, path: Location) -> SkipReason | None:
         """See ``Stream``."""
         known = self._known.get(hash64(path))
         current = known[0] if known else None
@@ -194,7 +194,7 @@ class OutputFile(OutputLook):
         if result.captions and known and known[1]:
             result = _joined(result, known[1], self._existing)
         lines = self._form.lines(result)
-        if not lines or (known and known[0] and result.status != "captioned"):
+        if not lines or (known and known[0] and result.status is not Status.CAPTIONED):
             return  # a failure takes no caption away
         place, text = key(self._path, result.path), result.caption
         if text is not None:

@@ -3,6 +3,7 @@
 import os
 
 from capgen.captioner.results import Result
+from capgen.errors import Status
 
 ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 _MEANINGS = {"\\\\": "\\", "\\t": "\t", "\\n": "\n", "\\r": "\r"}
@@ -23,7 +24,7 @@ class TextFormat:
 
     def lines(self, result: Result) -> list[str]:
         """Return a line a caption; of alternatives each has its confidence before it. None for a file that failed."""
-        if result.status != "captioned":
+        if result.status is not Status.CAPTIONED:
             return []
         place = [str(result.path).translate(ESCAPES)] if self.several else []
         many = len(result.captions) > 1

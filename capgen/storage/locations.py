@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, TypeAlias, cast
 
-from capgen.errors import CapgenError, ImageError, StorageError, UsageError
+from capgen.errors import CapgenError, ImageError, Status, StorageError, UsageError
 from capgen.storage import files
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
@@ -129,14 +129,14 @@ def contents(url: str, most: int) -> bytes:
         with _told():
             system, path = _system(url)
             system.ls(path)  # says if it is not there
-        raise ImageError("unsupported", "it is a folder; --recursive captions what is in it")
+        raise ImageError(Status.UNSUPPORTED, "it is a folder; --recursive captions what is in it")
     with opened(url) as file:
         parts, left = [], most + 1
         while left > 0 and (part := file.read(min(left, _BLOCK))):  # a stream may give less than it is asked for
             parts.append(part)
             left -= len(part)
     if left <= 0:
-        raise ImageError("too-large", f"it has more than {most:,} bytes, more than is safe to read at once")
+        raise ImageError(Status.TOO_LARGE, f"it has more than {most:,} bytes, more than is safe to read at once")
     return b"".join(parts)
 
 
@@ -156,7 +156,7 @@ def listing(folder: str) -> Iterator[str]:
         system, path = _system(folder)
         found = system.find(path)
     if not found:
-        raise ImageError("vanished", "there is nothing in it")
+        raise ImageError(Status.VANISHED, "there is nothing in it")
     root = path.rstrip("/") + "/"
     yield from sorted(str(place).removeprefix(root) for place in found)
 
@@ -177,7 +177,7 @@ def names(folder: str) -> set[str]:
     except (FileNotFoundError, NotADirectoryError):
         return set()
     except ImageError as error:
-        if error.status == "vanished":  # so is an empty folder of an object store, which knows no folders
+        if error.status == Status.VANISHED:  # so is an empty folder of an object store, which knows no folders
             return set()
         raise StorageError(f"cannot list {folder}: {error}") from error
     except OSError as error:
@@ -237,7 +237,7 @@ def remove(place: str) -> None:
     except OSError as error:
         raise StorageError(f"cannot remove {place}: {error.strerror}") from error
     except ImageError as error:
-        if error.status != "vanished":
+        if error.status != Status.VANISHED:
             raise StorageError(f"cannot remove {place}: {error}") from error
 
 
@@ -302,7 +302,7 @@ def _told() -> Iterator[None]:
     except (CapgenError, GeneratorExit):
         raise
     except PermissionError as error:
-        raise ImageError("denied", "permission denied") from error
+        raise ImageError(Status.DENIED, "permission denied") from error
     except Exception as error:  # these packages share no base class
         if not isinstance(error, (OSError, ValueError)) and _package(error) not in _PACKAGES:
             raise
@@ -315,10 +315,10 @@ def _fault(error: Exception) -> ImageError:
         error = hidden
     status = getattr(error, "status", 0)
     if isinstance(error, FileNotFoundError) or status in _MISSING:
-        return ImageError("vanished", "there is no such file or bucket")
+        return ImageError(Status.VANISHED, "there is no such file or bucket")
     if "Credentials" in type(error).__name__ or status in _REFUSED:
-        return ImageError("denied", f"access is denied ({_line(error)})")
-    return ImageError("unreadable", f"it cannot be fetched ({_line(error)})")
+        return ImageError(Status.DENIED, f"access is denied ({_line(error)})")
+    return ImageError(Status.UNREADABLE, f"it cannot be fetched ({_line(error)})")
 
 
 def _package(error: Exception) -> str:

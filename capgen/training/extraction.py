@@ -11,7 +11,7 @@ import numpy as np
 
 from capgen import images
 from capgen.captioner.backends.litert import LiteRTSession
-from capgen.errors import ImageError
+from capgen.errors import ImageError, Status
 from capgen.storage.pipeline import map_ahead
 from capgen.training.encoder_graph import EncoderGraph
 from capgen.training.features import AUGMENTATIONS, FeatureStore, feature_key
@@ -175,12 +175,12 @@ def _decode(extraction: Extraction, preprocessing: images.Preprocessing) -> np.n
     try:
         data = extraction.path.read_bytes()
         if hashlib.sha256(data).hexdigest() != extraction.image_hash:
-            return ImageError("vanished", "it has changed since it was checked")
+            return ImageError(Status.VANISHED, "it has changed since it was checked")
         return images.read(data, preprocessing)
     except ImageError as error:
         return error
     except OSError as error:
-        return ImageError("vanished", error.strerror or str(error))
+        return ImageError(Status.VANISHED, error.strerror or str(error))
 
 
 def _encode(session: LiteRTSession, pixels: np.ndarray, augmentations: Sequence[str]) -> list[Outputs]:

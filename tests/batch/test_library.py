@@ -662,26 +662,26 @@ def test_alternatives_are_all_in_the_lines_and_the_best_is_in_the_sidecar(shelf)
         assert (shelf.folder / name).with_suffix(".txt").read_text() == f"{row['captions'][0]['caption']}\n"
 
 
-# Being unsure
+# Low confidence
 
 
-def test_a_caption_that_is_too_unsure_is_not_written(shelf):
+def test_a_caption_of_low_confidence_is_not_written(shelf):
     shelf.fill()
     sure = {name: row["confidence"] for name, row in shelf.told("-q").items()}
     bound = sorted(sure.values())[1] + 1e-6
     done = shelf.run("--sidecar", ".txt", "--min-confidence", bound)
     assert done.returncode == 0
-    assert done.stderr.startswith("2 captioned, 2 unsure in ")
+    assert done.stderr.startswith("2 captioned, 2 low-confidence in ")
     assert shelf.texts().keys() == {name[:-4] for name, confidence in sure.items() if confidence >= bound}
     assert list(shelf.statuses("--sidecar", ".txt").values()).count("captioned") == 2
     assert len(shelf.texts()) == 4
 
 
-def test_an_unsure_file_has_its_confidence_in_the_report_and_no_line_of_text(shelf):
+def test_a_file_of_low_confidence_has_its_confidence_in_the_report_and_no_line_of_text(shelf):
     shelf.fill(NAMES[:2])
     output = shelf.place / "o.txt"
     for row in shelf.told("--min-confidence", "1", "--output", output).values():
-        assert row["status"] == "unsure"
+        assert row["status"] == "low-confidence"
         assert row["confidence"] < 1
         assert "confidence" in row["reason"]
     assert output.read_text() == ""
@@ -854,11 +854,11 @@ def test_shards_do_not_hide_that_two_want_one_file(shelf):
     assert not (shelf.folder / "a.txt").exists()
 
 
-def test_an_unsure_caption_is_not_in_the_lines_either(shelf):
+def test_a_caption_of_low_confidence_is_not_in_the_lines_either(shelf):
     shelf.fill(NAMES[:1])
     shelf.run("--output", shelf.place / "o.jsonl", "--min-confidence", "1")
     [row] = map(json.loads, (shelf.place / "o.jsonl").read_text().splitlines())
-    assert (row["status"], row["caption"], row["captions"]) == ("unsure", None, [])
+    assert (row["status"], row["caption"], row["captions"]) == ("low-confidence", None, [])
 
 
 def test_a_name_in_a_list_is_no_pattern(shelf):

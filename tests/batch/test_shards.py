@@ -174,7 +174,7 @@ def test_a_table_has_the_columns_that_are_promised(caption, photos, tmp_path):
     assert pyarrow.parquet.ParquetFile(tmp_path / "out/00000.parquet").metadata.row_group(0).column(0).compression == "ZSTD"
 
 
-def test_an_unsure_caption_is_not_in_a_shard(caption, photos, tmp_path):
+def test_a_caption_of_low_confidence_is_not_in_a_shard(caption, photos, tmp_path):
     done = caption(photos / "a.png", "-o", f"{tmp_path}/out/", "--min-confidence", 1)
     assert done.exit_code == 0
     assert read(tmp_path / "out/00000.jsonl") == {str(photos / "a.png"): None}
@@ -628,7 +628,7 @@ def test_pictures_that_got_no_caption_are_not_done_again_and_again(caption, phot
     arguments = ("-r", photos, tmp_path / "broken.png", "-f", form, "--min-confidence", "1", "-o", f"{tmp_path}/out/")
     first = caption(*arguments)
     assert first.exit_code == 3
-    assert "6 unsure" in first.stderr
+    assert "6 low-confidence" in first.stderr
     before = listing(tmp_path / "out")
     again = caption(*arguments)
     assert again.exit_code == 0

@@ -38,7 +38,7 @@ def test_a_library_command_leaves_every_photograph_with_a_status(command, enviro
     shutil.copytree(ROOT / "examples", tmp_path / "photos")
     done = run(command, tmp_path, environment)
     assert done.returncode == 0, done.stderr
-    assert "3 captioned" in done.stderr or "unsure" in done.stderr or "would write" in done.stdout
+    assert "3 captioned" in done.stderr or "low-confidence" in done.stderr or "would write" in done.stdout
 
 
 def test_the_python_of_the_readme_prints_captions(environment):

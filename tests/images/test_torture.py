@@ -20,7 +20,7 @@ from PIL import Image, ImageDraw
 from support.commands import capgen
 
 from capgen import Captioner, images
-from capgen.captioner.results import FAILURES, STATUSES
+from capgen.errors import Status
 
 SIDE = 30000
 """Width and height that files claim which hold next to nothing."""
@@ -299,7 +299,7 @@ def test_the_run_ends_with_some_failed_and_without_a_traceback(tortured):
 def test_every_file_ends_in_exactly_one_status(tortured):
     expected = (tortured.before - set(CIRCLES)) | tortured.forbidden.keys()
     assert Counter(tortured.paths) == Counter(expected)
-    assert {row["status"] for row in tortured.rows.values()} <= set(STATUSES)
+    assert {row["status"] for row in tortured.rows.values()} <= set(Status)
 
 
 def test_stdout_says_the_same_as_the_report(tortured):
@@ -334,7 +334,7 @@ def test_a_photograph_that_is_cut_off_anywhere_is_captioned_or_unreadable_and_em
 
 
 def test_each_file_that_failed_is_named_on_stderr_in_one_line(tortured):
-    failed = [name for name in tortured.paths if tortured.rows[name]["status"] in FAILURES]
+    failed = [name for name in tortured.paths if Status(tortured.rows[name]["status"]).failed]
     *lines, _ = tortured.stderr.splitlines()
     assert len(lines) == len(failed)
     for line, name in zip(lines, failed, strict=True):
@@ -343,7 +343,7 @@ def test_each_file_that_failed_is_named_on_stderr_in_one_line(tortured):
 
 def test_the_summary_counts_every_status(tortured):
     counts = Counter(row["status"] for row in tortured.rows.values())
-    said = ", ".join(f"{counts[status]:,} {status}" for status in STATUSES if counts[status])
+    said = ", ".join(f"{counts[status]:,} {status}" for status in Status if counts[status])
     assert tortured.stderr.splitlines()[-1].startswith(f"{said} in ")
 
 

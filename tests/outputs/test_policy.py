@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from capgen.batch.library import Library, Request
+from capgen.captioner.results import SkipReason
 from capgen.errors import StorageError, UnknownNameError
 from capgen.inputs.selection import Found
 from capgen.outputs import manifest, policy
@@ -22,9 +23,7 @@ from capgen.outputs.policy import EXISTING, combined, decide
 from capgen.outputs.sidecar import Sidecar
 from capgen.storage.hashing import caption_hash
 
-EDITED = "its caption was changed by hand since capgen wrote it (--force replaces it)"
-OWN = "it has capgen's caption already"
-THERE = "it has a caption"
+EDITED, OWN, THERE = SkipReason.CHANGED_BY_HAND, SkipReason.OURS_ALREADY, SkipReason.HAS_CAPTION
 
 A, B, C, THEIRS = (caption_hash(text) for text in ("a dog", "a cat", "a bird", "my dog"))
 

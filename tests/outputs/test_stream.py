@@ -11,7 +11,7 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from capgen.captioner.results import Caption, Result
+from capgen.captioner.results import Caption, Result, SkipReason
 from capgen.errors import DataError, StorageError, UsageError
 from capgen.outputs import FORMATS, format_of
 from capgen.outputs.manifest import Manifest, Record, key
@@ -181,9 +181,10 @@ def test_a_record_that_an_editor_gave_a_carriage_return_is_the_same(name):
     assert form.parse(record[:-1] + b"\r\n") == ("dog.jpg", "a dog, running")
 
 
-@pytest.mark.parametrize("status", ["unreadable", "unsure", "skipped", "write-failed"])
+@pytest.mark.parametrize("status", ["unreadable", "low-confidence", "skipped", "write-failed"])
 def test_only_json_lines_have_a_record_of_a_file_without_a_caption_and_it_has_none(status):
-    result = Result(Path("a.jpg"), status, captioned("a.jpg", "a dog").captions, "a reason")
+    captions = captioned("a.jpg", "a dog").captions if status in ("low-confidence", "write-failed") else ()
+    result = Result(Path("a.jpg"), status, captions, "a reason")
     assert [FORMATS[name](several=True).lines(result) for name in ("text", "csv")] == [[], []]
     jsonl = FORMATS["jsonl"](several=True)
     assert jsonl.parse(record_of(jsonl, result)) == ("a.jpg", None)
@@ -295,7 +296,7 @@ def test_a_reason_is_given_for_what_is_left():
         desk.run(captioned("a.jpg", "a dog"))
         desk.edit("a dog", "my dog")
         output = desk.open("overwrite")
-        assert "changed by hand" in output.settled(Path("a.jpg"))
+        assert output.settled(Path("a.jpg")) is SkipReason.CHANGED_BY_HAND
         assert output.settled(Path("b.jpg")) is None
         output.close()
         desk.manifest.close()
@@ -391,11 +392,11 @@ def test_a_failed_picture_has_no_line_in_text_and_csv_and_is_tried_again(desk_of
 
 
 @pytest.mark.parametrize("existing", ["overwrite", "append", "prepend"])
-@pytest.mark.parametrize("status", ["unreadable", "vanished", "unsure", "write-failed"])
+@pytest.mark.parametrize("status", ["unreadable", "vanished", "low-confidence", "write-failed"])
 def test_a_failure_never_takes_a_caption_away(desk, existing, status):
     desk.path.write_bytes(record_of(desk.form, captioned("a.jpg", "my dog")))
     before = desk.data
-    captions = captioned("a.jpg", "a cat").captions if status in ("unsure", "write-failed") else ()
+    captions = captioned("a.jpg", "a cat").captions if status in ("low-confidence", "write-failed") else ()
     desk.run(Result(Path("a.jpg"), status, captions, "a reason"), existing=existing)
     assert desk.data == before
 

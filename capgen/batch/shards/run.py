@@ -11,6 +11,7 @@ from typing import BinaryIO
 from capgen.batch.shards.target import FAILED, Stats, Target, real
 from capgen.captioner.captioner import Captioner, Item
 from capgen.captioner.results import Result
+from capgen.errors import Status
 from capgen.inputs.archives import Picture, Task
 from capgen.outputs.shards import FORMATS
 from capgen.storage import files, locations
@@ -51,7 +52,7 @@ def caption_shard(
         with closing(FORMATS[target.form](file)) as shard:
             for picture, result in chain([first] if first else [], results):
                 count(result)
-                shard.put(replace(result, captions=()) if result.status == "unsure" else result, picture)
+                shard.put(replace(result, captions=()) if result.status is Status.LOW_CONFIDENCE else result, picture)
                 if picture is not None:
                     picture.release()
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
-from capgen.errors import ImageError, UsageError
+from capgen.errors import ImageError, Status, UsageError
 from capgen.inputs.archives import Entry
 
 _PICTURES = ("image", "jpg", "jpeg", "png", "webp")
@@ -38,7 +38,7 @@ def pictures(file: BinaryIO) -> Iterator[Entry]:
                     row += 1
     except (arrow.ArrowException, OSError, ValueError) as error:
         reason = " ".join(str(error).split())[:200]
-        raise ImageError("unreadable", f"the table cannot be read ({reason}); what comes before was read") from error
+        raise ImageError(Status.UNREADABLE, f"the table cannot be read ({reason}); what comes before was read") from error
 
 
 def _entry(value: Any, name: Any, row: int) -> Entry:
@@ -46,7 +46,7 @@ def _entry(value: Any, name: Any, row: int) -> Entry:
     if isinstance(value, dict):
         data, name = value.get("bytes"), name or value.get("path")
     name = name if isinstance(name, str) and name else str(row)
-    return name, data if data else ImageError("unreadable", "its bytes are not in the table")
+    return name, data if data else ImageError(Status.UNREADABLE, "its bytes are not in the table")
 
 
 def _column(arrow: Any, schema: Any) -> str:
@@ -60,7 +60,7 @@ def _column(arrow: Any, schema: Any) -> str:
             if kind is not None and (arrow.types.is_binary(kind) or arrow.types.is_large_binary(kind)):
                 return name
     raise ImageError(
-        "unsupported", f"it has no column of pictures' bytes called {', '.join(_PICTURES[:-1])} or {_PICTURES[-1]}"
+        Status.UNSUPPORTED, f"it has no column of pictures' bytes called {', '.join(_PICTURES[:-1])} or {_PICTURES[-1]}"
     )
 
 

@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 from typing import BinaryIO
 
 from capgen import images
-from capgen.errors import ImageError
+from capgen.errors import ImageError, Status
 from capgen.images.formats import SUFFIXES
 from capgen.inputs.archives import Entry
 
@@ -35,7 +35,7 @@ def pictures(file: BinaryIO) -> Iterator[Entry]:
         if path.suffix.lower() not in SUFFIXES or path.name.startswith("."):
             continue
         if size > images.MAX_BYTES:
-            yield name, ImageError("too-large", f"it has {size:,} bytes, more than is safe to read at once")
+            yield name, ImageError(Status.TOO_LARGE, f"it has {size:,} bytes, more than is safe to read at once")
         else:
             yield name, stream.read(size)
 
@@ -56,7 +56,7 @@ class Stream:
         while size > 0:
             part = self._file.read(min(size, _CHUNK))
             if not part:
-                raise ImageError("unreadable", "the archive ends early; what comes before was read")
+                raise ImageError(Status.UNREADABLE, "the archive ends early; what comes before was read")
             parts.append(part)
             size -= len(part)
             self.position += len(part)
@@ -87,7 +87,9 @@ def files(stream: Stream) -> Iterator[tuple[str, int]]:
         has_data = about.isreg() or about.type not in tarfile.SUPPORTED_TYPES or about.type in _EXTENDED
         if about.type in _EXTENDED:
             if size > LARGEST_HEADER:
-                raise ImageError("unreadable", f"the archive is damaged (a header of {size:,} bytes); the rest is not read")
+                raise ImageError(
+                    Status.UNREADABLE, f"the archive is damaged (a header of {size:,} bytes); the rest is not read"
+                )
             extended |= _extension(about.type, stream.read(size))
         else:
             if about.isreg() and about.type != tarfile.GNUTYPE_SPARSE:
@@ -106,9 +108,11 @@ def _header(block: bytes, extended: dict[str, str], *, first: bool) -> tuple[tar
         size = about.size if about.type in _EXTENDED else int(extended.get("size", about.size))
     except (tarfile.TarError, ValueError) as error:
         what = "it is no tar archive" if first else f"the archive is damaged ({error}); what comes before was read"
-        raise ImageError("unreadable", what) from error
+        raise ImageError(Status.UNREADABLE, what) from error
     if not 0 <= size <= _LARGEST_MEMBER:
-        raise ImageError("unreadable", f"the archive is damaged (a member of {size:,} bytes); what comes before was read")
+        raise ImageError(
+            Status.UNREADABLE, f"the archive is damaged (a member of {size:,} bytes); what comes before was read"
+        )
     return about, size
 
 
@@ -122,7 +126,7 @@ def _extension(kind: bytes, data: bytes) -> dict[str, str]:
         digits, space, _ = data[place : place + 20].partition(b" ")
         end = place + int(digits) if digits.isdigit() and space else 0
         if not place + len(digits) < end <= len(data):
-            raise ImageError("unreadable", "the archive is damaged (an extended header); what comes before was read")
+            raise ImageError(Status.UNREADABLE, "the archive is damaged (an extended header); what comes before was read")
         key, _, value = data[place + len(digits) + 1 : end - 1].partition(b"=")
         found[key.decode("utf-8", "replace")] = value.decode("utf-8", "surrogateescape")
         place = end

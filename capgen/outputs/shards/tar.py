@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from typing import BinaryIO
 
 from capgen.captioner.results import Result
-from capgen.errors import ImageError
+from capgen.errors import ImageError, Status
 from capgen.images.formats import SUFFIXES, ending
 from capgen.inputs.archives import Picture
 from capgen.inputs.archives.tar import LARGEST_HEADER, Stream, files
@@ -35,7 +35,7 @@ class TarShard:
     def put(self, result: Result, picture: Picture | None) -> None:
         """Add a result; the caption of a picture that has gone since is only a record."""
         [line] = self._form.lines(result)
-        data = _contents(picture) if result.status == "captioned" else None
+        data = _contents(picture) if result.status is Status.CAPTIONED else None
         if picture is None or data is None:
             self._others.append(line)
             return
