@@ -31,7 +31,7 @@ def main(source: Path, model: str | None, split: str, settings: list[str]) -> No
         ]
         columns += [f"{name} {100 * value:.1f}" for name, value in found.by_java.items()]
         columns += [f"words {found.variety['words used']}", f"sharing {found.variety['sharing']:.1%}"]
-        print(f"| beam {options.beam} | {' | '.join(columns)} |")
+        print(f"| beam {options.num_beams} | {' | '.join(columns)} |")
 
 
 if __name__ == "__main__":

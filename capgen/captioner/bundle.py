@@ -96,7 +96,7 @@ class Bundle:
                 encoder=values["encoder"],
                 decoder=values["decoder"],
                 preprocessing=Preprocessing(**values["preprocessing"]),
-                decoding=DecodingOptions(**values["decoding"]),
+                decoding=DecodingOptions.from_plain(values["decoding"]),
                 calibration=Calibration(**values["calibration"]),
                 training=values["training"],
                 scores=values["scores"],
@@ -325,8 +325,8 @@ def _check_kinds(description: Description, hashes: dict[str, str]) -> None:
         raise ValueError("it goes too deep")
     if description.decoding.guidance > 1 and AVERAGE not in hashes:
         raise ValueError(f"there is guidance without {AVERAGE}")
-    if description.decoding.variety and COMMON not in hashes:
-        raise ValueError(f"there is variety without {COMMON}")
+    if description.decoding.common_caption_penalty and COMMON not in hashes:
+        raise ValueError(f"there is a common-caption penalty without {COMMON}")
 
 
 _LEVELS = 10

@@ -172,20 +172,22 @@ class Captioner:
         vocabulary = self.bundle.vocabulary
         given = tuple(vocabulary.encode(start))
         if maximum_words is None:
-            usual = self.options.maximum_words
+            usual = self.options.max_words
             maximum_words = max(usual, minimum_words, len(given) + usual // 2)
         return DecodingOptions(
-            beam=max(self.options.beam, count) if beam is None else beam,
-            count=count,
-            length_power=self.options.length_power,
+            num_beams=max(self.options.num_beams, count) if beam is None else beam,
+            num_captions=count,
+            length_penalty=self.options.length_penalty,
             guidance=self.options.guidance,
-            variety=self.options.variety,
-            maximum_words=maximum_words,
-            minimum_words=minimum_words,
-            start=given,
-            opening=start.strip(),
-            avoid=tuple(sorted({index for text in avoid for index in vocabulary.encode(text)})),
-            unsaid=tuple(sorted({word for text in avoid for word in words(text)})) if self.bundle.visual_words else (),
+            common_caption_penalty=self.options.common_caption_penalty,
+            max_words=maximum_words,
+            min_words=minimum_words,
+            prompt_ids=given,
+            prompt=start.strip(),
+            suppressed_ids=tuple(sorted({index for text in avoid for index in vocabulary.encode(text)})),
+            suppressed_words=tuple(sorted({word for text in avoid for word in words(text)}))
+            if self.bundle.visual_words
+            else (),
             temperature=temperature or (1.0 if top_p < 1 else 0.0),
             top_p=top_p,
             seed=seed,

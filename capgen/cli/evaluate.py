@@ -72,7 +72,7 @@ def evaluate_command(
     # all are opened before the first captions a picture, which may take an hour
     opened = {name: Captioner.load(name) for name in captioners}
     read: dict[str | None, Predictions] = {name: _read(Path(name), truth, allow_missing=allow_missing) for name in inputs}
-    ways = {name: dataclasses.replace(one.options, beam=beam or one.options.beam) for name, one in opened.items()}
+    ways = {name: dataclasses.replace(one.options, num_beams=beam or one.options.num_beams) for name, one in opened.items()}
     usual = [read[name].name if name in read else predicted.system_name(opened[name], ways[name]) for name in given]
     systems = []
     for name, called in zip(given, predicted.distinct_names(usual, list(map(str, given))), strict=True):

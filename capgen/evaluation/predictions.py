@@ -39,7 +39,7 @@ class Predictions:
 
 def system_name(captioner: Captioner, options: DecodingOptions) -> str:
     """Return the default name of a captioner that decodes with these options."""
-    return f"{captioner.bundle.description.name}-beam{options.beam}"
+    return f"{captioner.bundle.description.name}-beam{options.num_beams}"
 
 
 def predict(

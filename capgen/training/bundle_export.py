@@ -146,7 +146,7 @@ def _common(trainer: Trainer, model: Model, reporter: TrainingReporter) -> bytes
 
 def _varied(folder: Path, trainer: Trainer, plain: Bundle, contents: dict[str, bytes]) -> Model:
     """Make the captioner that says less often what is common."""
-    options = dataclasses.replace(plain.description.decoding, variety=trainer.config.variety)
+    options = dataclasses.replace(plain.description.decoding, common_caption_penalty=trainer.config.variety)
     description = dataclasses.replace(plain.description, decoding=options)
     return _model(folder, description, {**contents, bundle.DECODER: plain.read(bundle.DECODER)})
 
@@ -169,7 +169,7 @@ class _DevCaptions:
             for picture, hypotheses in zip(cached, model.search(cached), strict=True):
                 best = hypotheses[0] if hypotheses else decoding.Hypothesis((), -math.inf)  # numbers that are not finite
                 self._captions.append(model.wording.text(best.ids, picture.class_scores))
-                scores.append(best.score(trainer.options.length_power))
+                scores.append(best.score(trainer.options.length_penalty))
         self._ranks = np.array(scores)
         self.scores = metrics.score(self._captions, self._references)
 
@@ -216,7 +216,7 @@ def _check_parity(trainer: Trainer, captioner: Model) -> None:
         if not all(found):
             raise TrainingError(f"the decoder gives numbers that are not finite for {picture.path}")
         by_keras, by_litert = (hypotheses[0] for hypotheses in found)
-        scores = [one.score(trainer.options.length_power) for one in (by_keras, by_litert)]
+        scores = [one.score(trainer.options.length_penalty) for one in (by_keras, by_litert)]
         if by_keras.ids != by_litert.ids and abs(scores[0] - scores[1]) > TIE:
             said = [trainer.wording.text(one.ids, cached.class_scores) for one in (by_keras, by_litert)]
             raise TrainingError(f"the export does not caption {picture.path} like the model: {said[1]!r}, not {said[0]!r}")

@@ -214,7 +214,9 @@ class Trainer:
     def options(self) -> decoding.DecodingOptions:
         """How dev is captioned, and the bundle's default but for variety: what is common is known at the end."""
         guidance = 1.0 if self.seeing else self.config.guidance  # what an average picture is changes as the encoder learns
-        return decoding.DecodingOptions(beam=self.config.beam, length_power=self.config.length_power, guidance=guidance)
+        return decoding.DecodingOptions(
+            num_beams=self.config.beam, length_penalty=self.config.length_power, guidance=guidance
+        )
 
     def _sample(self, picture: PreparedImage, said: list[list[str]]) -> Sample:
         return Sample(
@@ -352,9 +354,9 @@ class Trainer:
     def _critic(self) -> SelfCritical:
         config = self.config
         options = decoding.DecodingOptions(
-            beam=1,
-            count=config.scst_samples,
-            maximum_words=config.maximum_words,
+            num_beams=1,
+            num_captions=config.scst_samples,
+            max_words=config.maximum_words,
             temperature=config.scst_temperature,
         )
         return SelfCritical(self.judged, self.features, self.wording, self.steps, options, config.scst_distinct)

@@ -40,9 +40,9 @@ Data set `{training["data"]}` (fingerprint `{training["fingerprint"]}`): {traini
 {chr(10) + _NAMES if description.decoder.get("names") else ""}{chr(10) + about if about else ""}
 ## Scores
 
-Beam {options.beam}, length power {options.length_power}, guidance {options.guidance}, variety {options.variety}; fractions,
-as the coco-caption tools define them. Dev is that of the training data set; the epoch was chosen by CIDEr-D there (without
-variety), so that its row is a little flattering.
+Beam {options.num_beams}, length penalty {options.length_penalty}, guidance {options.guidance}, common-caption penalty
+{options.common_caption_penalty}; fractions, as the coco-caption tools define them. Dev is that of the training data set; the
+epoch was chosen by CIDEr-D there (without the common-caption penalty), so that its row is a little flattering.
 
 | split | images | {" | ".join(METRICS)} |
 |---|---|{"---|" * len(METRICS)}

@@ -300,19 +300,20 @@ def test_an_average_picture_that_is_none_says_so(tmp_path, data):
         _ = Bundle(tmp_path / "tiny").average
 
 
-VARIED = replace(DESCRIPTION, decoding=replace(DESCRIPTION.decoding, variety=0.1))
+VARIED = replace(DESCRIPTION, decoding=replace(DESCRIPTION.decoding, common_caption_penalty=0.1))
 
 
 def test_the_common_captions_of_a_captioner_with_variety_are_read(tmp_path):
     for place in (tmp_path / "tiny", tmp_path / "tiny.capgen"):
         bundle.write(place, VARIED, {**CONTENTS, bundle.COMMON: b"[[7, 4, 3], [2, 4]]"})
         found = Bundle(place)
-        assert found.description.decoding.variety == 0.1
+        assert found.description.decoding.common_caption_penalty == 0.1
         assert found.common == {(4, 3): 7, (4,): 2}
 
 
 @pytest.mark.parametrize(
-    ("description", "missing"), [(GUIDED, r"guidance without average\.npy"), (VARIED, r"variety without common\.json")]
+    ("description", "missing"),
+    [(GUIDED, r"guidance without average\.npy"), (VARIED, r"common-caption penalty without common\.json")],
 )
 def test_a_search_without_the_file_that_it_needs_is_refused(tmp_path, description, missing):
     bundle.write(tmp_path / "tiny", description, CONTENTS)

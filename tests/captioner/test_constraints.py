@@ -21,7 +21,7 @@ VOCABULARY = Vocabulary((*SPECIAL, *NAMES.slots, "<style room>", "a", "field"))
 MARKS = {ANIMAL, ANIMALS, VEHICLE, VEHICLES, ROOM}
 WAYS = pytest.mark.parametrize(
     "way",
-    [{"beam": 1}, {"beam": 4, "count": 4}, {"beam": 1, "count": 8, "temperature": 1.0}],
+    [{"num_beams": 1}, {"num_beams": 4, "num_captions": 4}, {"num_beams": 1, "num_captions": 8, "temperature": 1.0}],
     ids=["greedy", "beam", "drawn"],
 )
 
@@ -42,14 +42,14 @@ def decoder():
 def said(decoder, class_scores_list, way, names=NAMES, unsaid=()):
     """For each picture the ids in its captions."""
     steps = Wording(VOCABULARY, names).led(decoder, class_scores_list, unsaid)
-    options = DecodingOptions(maximum_words=6, **way)
+    options = DecodingOptions(max_words=6, **way)
     found = search(steps, features_of(*range(len(class_scores_list))), options, list(range(len(class_scores_list))))
     return [{index for hypothesis in hypotheses for index in hypothesis.ids} for hypotheses in found]
 
 
 @WAYS
 def test_without_a_wording_the_decoder_would_say_marks(decoder, way):
-    (found,) = search(decoder, features_of(0), DecodingOptions(maximum_words=6, **way), [0])
+    (found,) = search(decoder, features_of(0), DecodingOptions(max_words=6, **way), [0])
     assert ROOM in {index for hypothesis in found for index in hypothesis.ids}
 
 
@@ -79,7 +79,7 @@ def test_without_names_no_mark_is_said(decoder, way):
 @WAYS
 def test_captions_without_slots_keep_their_log_probabilities(decoder, way):
     steps = Wording(VOCABULARY, NAMES).led(decoder, [class_scores(0.1), class_scores(0.0)])
-    options = DecodingOptions(maximum_words=4, **way)
+    options = DecodingOptions(max_words=4, **way)
     for image, hypotheses in enumerate(search(steps, features_of(0, 1), options, [0, 1])):
         for hypothesis in hypotheses:
             expected = decoder.log_probability(image, hypothesis.ids)
@@ -116,7 +116,7 @@ def test_a_word_that_people_do_not_repeat_is_said_once(way, repeated):
     entries = (*SPECIAL, *"abcdefghijkl")
     decoder = RandomDecoder(3, favoured={4: 4.0, 5: 4.0}, vocabulary_size=len(entries))
     steps = Wording(Vocabulary(entries, frozenset(repeated)), None).led(decoder, [None, None, None])
-    options = DecodingOptions(maximum_words=6, minimum_words=4, **way)
+    options = DecodingOptions(max_words=6, min_words=4, **way)
     found = [hypothesis.ids for each in search(steps, features_of(0, 1, 2), options, [1, 2, 3]) for hypothesis in each]
     for index, word in enumerate(entries):
         assert any(ids.count(index) > 1 for ids in found) == (word in repeated)
@@ -137,7 +137,7 @@ def test_a_thing_is_said_once_in_either_number_and_by_word_or_slot(way, one, oth
     entries = (*SPECIAL, *NAMES.slots, *"abcdefghijkl", "horse", "horses", "elephant", "elephants", "engines")
     ids = {entries.index(one), entries.index(other)}
     decoder = RandomDecoder(3, favoured=dict.fromkeys(ids, 9.0), vocabulary_size=len(entries))
-    options = DecodingOptions(maximum_words=6, minimum_words=4, **way)
+    options = DecodingOptions(max_words=6, min_words=4, **way)
     for repeated, most in ((frozenset(), 1), (frozenset({one, other}), 2)):
         steps = Wording(Vocabulary(entries, repeated), NAMES).led(decoder, [class_scores(0.9, 0.0, 0.9)])
         (found,) = search(steps, features_of(0), options, [1])
@@ -151,7 +151,7 @@ def test_what_fills_a_slot_is_that_of_its_own_picture_in_every_row(beam):
     decoder = RandomDecoder(3, favoured=dict.fromkeys([*slots, *words], 9.0), vocabulary_size=len(entries))
     pictures = [class_scores(0.9), class_scores(0.0, 0.9), class_scores(0.0, 0.0, 0.9), class_scores(0.9, 0.0, 0.0)]
     steps = Wording(Vocabulary(entries, frozenset()), NAMES).led(decoder, pictures)
-    options = DecodingOptions(beam=beam, count=beam, maximum_words=5, minimum_words=4)
+    options = DecodingOptions(num_beams=beam, num_captions=beam, max_words=5, min_words=4)
     for own, hypotheses in zip([0, 1, 2, 0], search(steps, features_of(*range(4)), options, list(range(4))), strict=True):
         for ids in (hypothesis.ids for hypothesis in hypotheses):
             assert len({*slots, words[own]}.intersection(ids)) == 1
@@ -164,7 +164,7 @@ def test_a_thing_that_people_say_again_in_one_number_may_be_said_in_the_other():
     decoder = RandomDecoder(3, favoured=dict.fromkeys(ids, 9.0), vocabulary_size=len(entries))
     for repeated in (frozenset({"horse"}), frozenset({"horses"})):
         steps = Wording(Vocabulary(entries, repeated), None).led(decoder, [None])
-        ((found,),) = search(steps, features_of(0), DecodingOptions(beam=1, maximum_words=6, minimum_words=4), [1])
+        ((found,),) = search(steps, features_of(0), DecodingOptions(num_beams=1, max_words=6, min_words=4), [1])
         assert ids <= set(found.ids)
 
 
@@ -172,14 +172,14 @@ def test_a_long_caption_of_few_words_says_them_again_rather_than_nothing():
     words = Vocabulary(VOCABULARY.entries, frozenset())
     steps = Wording(words, None).led(RandomDecoder(3, vocabulary_size=len(VOCABULARY)), [None])
     for beam in (1, 3):
-        ((found, *_),) = search(steps, features_of(0), DecodingOptions(beam=beam, maximum_words=6, minimum_words=5))
+        ((found, *_),) = search(steps, features_of(0), DecodingOptions(num_beams=beam, max_words=6, min_words=5))
         assert len(found.ids) >= 5
 
 
 @WAYS
 def test_a_picture_gets_in_a_batch_what_it_gets_alone(decoder, way):
     pictures = [class_scores(0.9), class_scores(0.0), class_scores(0.0, 0.4, 0.4)]
-    wording, options = Wording(VOCABULARY, NAMES), DecodingOptions(maximum_words=5, **way)
+    wording, options = Wording(VOCABULARY, NAMES), DecodingOptions(max_words=5, **way)
     together = search(wording.led(decoder, pictures), features_of(0, 1, 2), options, [7, 8, 9])
     alone = [
         search(wording.led(decoder, [picture]), features_of(index), options, [7 + index])[0]

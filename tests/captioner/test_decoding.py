@@ -18,11 +18,11 @@ def allowed(ids):
 
 
 def score(decoder, image, ids, options):
-    return decoder.log_probability(image, ids) / (len(ids) + 1) ** options.length_power
+    return decoder.log_probability(image, ids) / (len(ids) + 1) ** options.length_penalty
 
 
 def best_first(decoder, image, captions, options):
-    return sorted(captions, key=lambda ids: -score(decoder, image, ids, options))[: options.count]
+    return sorted(captions, key=lambda ids: -score(decoder, image, ids, options))[: options.num_captions]
 
 
 def all_captions(longest, ids=()):
@@ -48,11 +48,11 @@ def argmax_path(decoder, image, longest):
 def plain_beam(decoder, image, options):
     """Extend the best ``beam`` prefixes until the longest length; each may end at any time."""
     prefixes, ended = [()], []
-    for _ in range(options.maximum_words):
+    for _ in range(options.max_words):
         longer = [(*ids, word) for ids in prefixes for word in allowed(ids)]
         prefixes = sorted(
             longer, key=lambda ids: -sum(decoder.after(image, ids[:place])[word] for place, word in enumerate(ids))
-        )[: options.beam]
+        )[: options.num_beams]
         ended += prefixes
     return best_first(decoder, image, ended, options)
 
@@ -71,7 +71,7 @@ searches = settings(max_examples=25, deadline=None)
 @given(seeds, st.integers(1, 12))
 def test_greedy_takes_the_best_word_each_time(seed, longest):
     decoder = RandomDecoder(seed)
-    found = found_ids(decoder, DecodingOptions(beam=1, maximum_words=longest), 0, 1, 2)
+    found = found_ids(decoder, DecodingOptions(num_beams=1, max_words=longest), 0, 1, 2)
     assert found == [[argmax_path(decoder, image, longest)] for image in (0, 1, 2)]
 
 
@@ -79,7 +79,7 @@ def test_greedy_takes_the_best_word_each_time(seed, longest):
 @given(seeds, lengths, powers, st.integers(1, 6))
 def test_a_beam_wide_enough_finds_the_best_of_all_captions(seed, longest, power, count):
     decoder = RandomDecoder(seed)
-    options = DecodingOptions(beam=120, count=count, length_power=power, maximum_words=longest)
+    options = DecodingOptions(num_beams=120, num_captions=count, length_penalty=power, max_words=longest)
     everything = all_captions(longest)
     assert found_ids(decoder, options, 0, 1) == [best_first(decoder, image, everything, options) for image in (0, 1)]
 
@@ -89,14 +89,14 @@ def test_a_beam_wide_enough_finds_the_best_of_all_captions(seed, longest, power,
 def test_a_narrow_beam_finds_what_a_plain_one_finds(seed, beam, power, longest, data):
     decoder = RandomDecoder(seed)
     count = data.draw(st.integers(1, beam))
-    options = DecodingOptions(beam=beam, count=count, length_power=power, maximum_words=longest)
+    options = DecodingOptions(num_beams=beam, num_captions=count, length_penalty=power, max_words=longest)
     assert found_ids(decoder, options, 0, 1) == [plain_beam(decoder, image, options) for image in (0, 1)]
 
 
 @searches
 @given(seeds, st.integers(1, 5), st.lists(st.integers(0, 50), min_size=1, max_size=6))
 def test_an_image_gets_in_a_batch_what_it_gets_alone(seed, beam, images):
-    decoder, options = RandomDecoder(seed), DecodingOptions(beam=beam, count=beam, maximum_words=7)
+    decoder, options = RandomDecoder(seed), DecodingOptions(num_beams=beam, num_captions=beam, max_words=7)
     together = search(decoder, features_of(*images), options)
     assert together == [search(decoder, features_of(image), options)[0] for image in images]
 
@@ -105,7 +105,7 @@ def test_an_image_gets_in_a_batch_what_it_gets_alone(seed, beam, images):
 @given(seeds, st.integers(2, 6), powers)
 def test_alternatives_are_distinct_and_the_best_comes_first(seed, beam, power):
     decoder = RandomDecoder(seed)
-    options = DecodingOptions(beam=beam, count=beam, length_power=power, maximum_words=5)
+    options = DecodingOptions(num_beams=beam, num_captions=beam, length_penalty=power, max_words=5)
     for image, captions in enumerate(found_ids(decoder, options, 0, 1, 2)):
         assert len(set(captions)) == len(captions) == beam
         scores = [score(decoder, image, ids, options) for ids in captions]
@@ -116,7 +116,7 @@ def test_alternatives_are_distinct_and_the_best_comes_first(seed, beam, power):
 @given(seeds, st.sampled_from([1, 3, 8]), st.integers(1, 9))
 def test_a_log_probability_is_the_sum_over_the_words_and_the_end_mark(seed, beam, longest):
     decoder = RandomDecoder(seed)
-    options = DecodingOptions(beam=beam, count=beam, maximum_words=longest)
+    options = DecodingOptions(num_beams=beam, num_captions=beam, max_words=longest)
     for image, found in enumerate(search(decoder, features_of(0, 1), options)):
         for hypothesis in found:
             assert hypothesis.log_probability == pytest.approx(decoder.log_probability(image, hypothesis.ids), abs=1e-9)
@@ -126,34 +126,34 @@ def test_a_log_probability_is_the_sum_over_the_words_and_the_end_mark(seed, beam
 @pytest.mark.parametrize("longest", [1, 2, 6])
 def test_no_caption_is_longer_than_allowed_even_if_the_end_is_unlikely(beam, longest):
     decoder = RandomDecoder(3, favoured={END: -30})
-    for captions in found_ids(decoder, DecodingOptions(beam=beam, maximum_words=longest), 0, 1, 2):
+    for captions in found_ids(decoder, DecodingOptions(num_beams=beam, max_words=longest), 0, 1, 2):
         assert [len(ids) for ids in captions] == [longest]
 
 
 @pytest.mark.parametrize("beam", [1, 4])
 def test_every_caption_has_a_word_even_if_the_end_is_likeliest(beam):
     decoder = RandomDecoder(3, favoured={END: 30})
-    for captions in found_ids(decoder, DecodingOptions(beam=beam), 0, 1, 2):
+    for captions in found_ids(decoder, DecodingOptions(num_beams=beam), 0, 1, 2):
         assert [len(ids) for ids in captions] == [1]
 
 
 @pytest.mark.parametrize("beam", [1, 4])
 def test_padding_start_and_the_unknown_word_are_never_said(beam):
     decoder = RandomDecoder(3, favoured={PAD: 20, START: 20, UNKNOWN: 20})
-    for captions in found_ids(decoder, DecodingOptions(beam=beam, count=beam), *range(20)):
+    for captions in found_ids(decoder, DecodingOptions(num_beams=beam, num_captions=beam), *range(20)):
         assert all(word >= FIRST_WORD for ids in captions for word in ids)
 
 
 @pytest.mark.parametrize("beam", [1, 4])
 def test_no_word_follows_itself_at_once(beam):
     decoder = RandomDecoder(3, echo=20)
-    for captions in found_ids(decoder, DecodingOptions(beam=beam, count=beam), *range(20)):
+    for captions in found_ids(decoder, DecodingOptions(num_beams=beam, num_captions=beam), *range(20)):
         assert all(first != second for ids in captions for first, second in pairwise(ids))
 
 
 def test_a_word_may_come_again_after_another():
     decoder = RandomDecoder(3, favoured={4: 20, 5: 10, END: -20})
-    assert found_ids(decoder, DecodingOptions(beam=1, maximum_words=4), 0) == [[(4, 5, 4, 5)]]
+    assert found_ids(decoder, DecodingOptions(num_beams=1, max_words=4), 0) == [[(4, 5, 4, 5)]]
 
 
 class PlainlyGuided(RandomDecoder):
@@ -174,7 +174,7 @@ class PlainlyGuided(RandomDecoder):
 def test_guidance_takes_away_what_would_be_said_of_an_average_picture(seed, beam, guidance):
     decoder, average = RandomDecoder(seed), 77
     guided = Guided(decoder, features_of(average)[0], guidance)
-    options = DecodingOptions(beam=beam, count=beam, maximum_words=5)
+    options = DecodingOptions(num_beams=beam, num_captions=beam, max_words=5)
     expected = search(PlainlyGuided(seed, average, guidance), features_of(0, 1, 2), options)
     found = search(guided, features_of(0, 1, 2), options)
     assert [[one.ids for one in each] for each in found] == [[one.ids for one in each] for each in expected]
@@ -185,7 +185,7 @@ def test_guidance_takes_away_what_would_be_said_of_an_average_picture(seed, beam
 def test_an_average_picture_leaves_nothing_to_be_guided_by():
     decoder = RandomDecoder(5)
     guided = Guided(decoder, features_of(3)[0], 2.0)
-    assert found_ids(guided, DecodingOptions(beam=3), 3) == found_ids(decoder, DecodingOptions(beam=3), 3)
+    assert found_ids(guided, DecodingOptions(num_beams=3), 3) == found_ids(decoder, DecodingOptions(num_beams=3), 3)
 
 
 @searches
@@ -194,9 +194,11 @@ def test_with_variety_a_common_caption_gives_way_to_what_is_nearly_as_good_and_s
     decoder, longest = RandomDecoder(seed), 3
     captions = all_captions(longest)
     common = data.draw(st.dictionaries(st.sampled_from(captions), st.integers(1, 500), max_size=20))
-    options = DecodingOptions(beam=100, count=5, maximum_words=longest, length_power=0.7, variety=variety)
+    options = DecodingOptions(
+        num_beams=100, num_captions=5, max_words=longest, length_penalty=0.7, common_caption_penalty=variety
+    )
     worth = {ids: score(decoder, 0, ids, options) - variety * np.log(common.get(ids, 1)) for ids in captions}
-    expected = sorted(captions, key=lambda ids: -worth[ids])[: options.count]
+    expected = sorted(captions, key=lambda ids: -worth[ids])[: options.num_captions]
     [found] = search(decoder, features_of(0), options, common=common)
     assert [one.ids for one in found] == expected
     assert [one.log_probability for one in found] == [pytest.approx(decoder.log_probability(0, ids)) for ids in expected]
@@ -204,7 +206,12 @@ def test_with_variety_a_common_caption_gives_way_to_what_is_nearly_as_good_and_s
 
 
 @pytest.mark.parametrize(
-    "options", [{"variety": 0.0, "beam": 3}, {"variety": 1.0, "beam": 1}, {"variety": 1.0, "beam": 3, "temperature": 0.5}]
+    "options",
+    [
+        {"common_caption_penalty": 0.0, "num_beams": 3},
+        {"common_caption_penalty": 1.0, "num_beams": 1},
+        {"common_caption_penalty": 1.0, "num_beams": 3, "temperature": 0.5},
+    ],
 )
 def test_common_captions_are_as_good_as_any_without_variety_or_a_beam(options):
     decoder = RandomDecoder(2)
@@ -215,28 +222,34 @@ def test_common_captions_are_as_good_as_any_without_variety_or_a_beam(options):
 def test_a_higher_length_power_gives_longer_captions():
     decoder = RandomDecoder(5)
     short, long = (
-        found_ids(decoder, DecodingOptions(beam=50, length_power=power, maximum_words=6), *range(30)) for power in (0.0, 2.0)
+        found_ids(decoder, DecodingOptions(num_beams=50, length_penalty=power, max_words=6), *range(30))
+        for power in (0.0, 2.0)
     )
     assert sum(len(ids) for [ids] in short) < sum(len(ids) for [ids] in long)
 
 
 @pytest.mark.parametrize("beam", [1, 3])
 def test_no_images_give_no_captions(beam):
-    assert search(RandomDecoder(0), np.zeros((0, 1, 1), np.float32), DecodingOptions(beam=beam)) == []
+    assert search(RandomDecoder(0), np.zeros((0, 1, 1), np.float32), DecodingOptions(num_beams=beam)) == []
 
 
 @pytest.mark.parametrize("beam", [6, 60])
 def test_a_beam_wider_than_the_captions_there_are_gives_those(beam):
     decoder = RandomDecoder(1)
-    assert set(found_ids(decoder, DecodingOptions(beam=beam, count=6, maximum_words=1), 0)[0]) == {(4,), (5,), (6,), (7,)}
+    assert set(found_ids(decoder, DecodingOptions(num_beams=beam, num_captions=6, max_words=1), 0)[0]) == {
+        (4,),
+        (5,),
+        (6,),
+        (7,),
+    }
 
 
 def test_more_captions_than_beams_is_refused_and_says_what_to_do():
     with pytest.raises(UsageError, match="--beam 6"):
-        DecodingOptions(beam=5, count=6)
+        DecodingOptions(num_beams=5, num_captions=6)
 
 
-@pytest.mark.parametrize("options", [{"beam": 0}, {"maximum_words": 0}, {"count": 0}])
+@pytest.mark.parametrize("options", [{"num_beams": 0}, {"max_words": 0}, {"num_captions": 0}])
 def test_options_below_one_are_refused(options):
     with pytest.raises(UsageError):
         DecodingOptions(**options)

@@ -22,30 +22,30 @@ seeds = st.integers(0, 10_000)
 searches = settings(max_examples=25, deadline=None)
 ways = pytest.mark.parametrize(
     "way",
-    [{"beam": 1}, {"beam": 4, "count": 4}, {"beam": 1, "count": 6, "temperature": 1.0}],
+    [{"num_beams": 1}, {"num_beams": 4, "num_captions": 4}, {"num_beams": 1, "num_captions": 6, "temperature": 1.0}],
     ids=["greedy", "beam", "drawn"],
 )
 
 
 def allowed(ids, options):
     """What may follow ``ids``, the end mark included."""
-    if len(ids) < len(options.start):
-        return [options.start[len(ids)]]
+    if len(ids) < len(options.prompt_ids):
+        return [options.prompt_ids[len(ids)]]
     last = ids[-1:]
-    words = [word for word in WORDS if last != (word,) and word not in options.avoid]
-    if len(ids) < max(options.minimum_words, 1):
+    words = [word for word in WORDS if last != (word,) and word not in options.suppressed_ids]
+    if len(ids) < max(options.min_words, 1):
         return words
-    return [END] if len(ids) == options.maximum_words else [*words, END]
+    return [END] if len(ids) == options.max_words else [*words, END]
 
 
 def cost(decoder, image, ids, options):
     """The log-probability of a caption and its end, after the words that were given."""
     said = (*ids, END)
-    return sum(decoder.after(image, said[:place])[said[place]] for place in range(len(options.start), len(said)))
+    return sum(decoder.after(image, said[:place])[said[place]] for place in range(len(options.prompt_ids), len(said)))
 
 
 def score(decoder, image, ids, options):
-    return cost(decoder, image, ids, options) / (len(ids) - len(options.start) + 1) ** options.length_power
+    return cost(decoder, image, ids, options) / (len(ids) - len(options.prompt_ids) + 1) ** options.length_penalty
 
 
 def next_chances(decoder, image, ids, options):
@@ -91,8 +91,8 @@ def plain_beam(decoder, image, options):
         ended += [ids for ids in prefixes if END in allowed(ids, options)]
         longer = [(*ids, word) for ids in prefixes for word in allowed(ids, options) if word != END]
         running = {ids: cost(decoder, image, ids, options) - decoder.after(image, ids)[END] for ids in longer}
-        prefixes = sorted(longer, key=lambda ids: -running[ids])[: options.beam]
-    return sorted(ended, key=lambda ids: -score(decoder, image, ids, options))[: options.count]
+        prefixes = sorted(longer, key=lambda ids: -running[ids])[: options.num_beams]
+    return sorted(ended, key=lambda ids: -score(decoder, image, ids, options))[: options.num_captions]
 
 
 def drawn_ids(decoder, options, keys, image=0):
@@ -106,10 +106,10 @@ def constraints(draw):
     start = tuple(draw(st.lists(st.sampled_from([*WORDS, UNKNOWN]), max_size=3)))
     shortest = draw(st.integers(1, 4))
     return {
-        "start": start,
-        "minimum_words": shortest,
-        "maximum_words": draw(st.integers(max(shortest, len(start)), 5)),
-        "avoid": tuple(draw(st.sets(st.sampled_from(WORDS), max_size=2))),
+        "prompt_ids": start,
+        "min_words": shortest,
+        "max_words": draw(st.integers(max(shortest, len(start)), 5)),
+        "suppressed_ids": tuple(draw(st.sets(st.sampled_from(WORDS), max_size=2))),
     }
 
 
@@ -118,17 +118,18 @@ def constraints(draw):
 
 @pytest.mark.parametrize("options", [
     {}, {"temperature": 0.5}, {"temperature": 2.0}, {"top_p": 0.6}, {"temperature": 1.5, "top_p": 0.8}, {"top_p": 0.05},
-    {"minimum_words": 2}, {"avoid": (5,)}, {"start": (6,)}, {"start": (UNKNOWN, 4), "temperature": 0.7, "top_p": 0.9},
+    {"min_words": 2}, {"suppressed_ids": (5,)}, {"prompt_ids": (6,)},
+    {"prompt_ids": (UNKNOWN, 4), "temperature": 0.7, "top_p": 0.9},
 ])  # fmt: skip
 def test_captions_are_drawn_as_often_as_they_are_likely(options):
     decoder = RandomDecoder(11)
-    asked = DecodingOptions(**{"temperature": 1.0, "maximum_words": 3, **options})
+    asked = DecodingOptions(**{"temperature": 1.0, "max_words": 3, **options})
     counts = Counter(drawn_ids(decoder, asked, range(DRAWS)))
     assert_as_likely(counts, caption_chances(decoder, 0, asked))
 
 
 def test_the_samples_of_one_image_are_drawn_as_often_as_they_are_likely():
-    decoder, asked = RandomDecoder(12), DecodingOptions(temperature=1.0, count=2, maximum_words=1, top_p=0.8)
+    decoder, asked = RandomDecoder(12), DecodingOptions(temperature=1.0, num_captions=2, max_words=1, top_p=0.8)
     chances = caption_chances(decoder, 0, asked)
     pairs = Counter()
     for one in chances:
@@ -140,7 +141,7 @@ def test_the_samples_of_one_image_are_drawn_as_often_as_they_are_likely():
 
 def test_the_seed_draws_as_the_key_does():
     decoder = RandomDecoder(13)
-    options = DecodingOptions(temperature=1.0, maximum_words=2)
+    options = DecodingOptions(temperature=1.0, max_words=2)
     counts = Counter(drawn_ids(decoder, replace(options, seed=seed), [7])[0] for seed in range(1000))
     assert_as_likely(counts, caption_chances(decoder, 0, options), 1000)
 
@@ -149,7 +150,7 @@ def test_the_seed_draws_as_the_key_does():
 @given(seeds, st.floats(0.05, 1), st.sampled_from([0.3, 1.0, 3.0]), constraints(), st.integers(0, 100))
 def test_what_is_drawn_can_be_drawn(seed, top_p, temperature, constraints, key):
     decoder = RandomDecoder(seed)
-    options = DecodingOptions(temperature=temperature, top_p=top_p, count=5, **constraints)
+    options = DecodingOptions(temperature=temperature, top_p=top_p, num_captions=5, **constraints)
     for image, found in enumerate(search(decoder, features_of(0, 1), options, [key, key + 1])):
         for hypothesis in found:
             said = (*hypothesis.ids, END)
@@ -161,15 +162,15 @@ def test_what_is_drawn_can_be_drawn(seed, top_p, temperature, constraints, key):
 @given(seeds, constraints(), st.integers(0, 100))
 def test_the_coldest_draws_and_the_narrowest_are_greedy_ones(seed, constraints, key):
     decoder = RandomDecoder(seed)
-    greedy = search(decoder, features_of(0, 1), DecodingOptions(beam=1, **constraints))
+    greedy = search(decoder, features_of(0, 1), DecodingOptions(num_beams=1, **constraints))
     for cold in ({"temperature": 1e-9}, {"temperature": 1e-300}, {"temperature": 5e-324}, {"temperature": 1, "top_p": 1e-9}):
-        options = DecodingOptions(count=4, **cold, **constraints)
+        options = DecodingOptions(num_captions=4, **cold, **constraints)
         found = search(decoder, features_of(0, 1), options, [key, key])
         assert [[one.ids for one in captions] for captions in found] == [[one.ids for one in best] for best in greedy]
 
 
 def test_the_hottest_draws_take_every_word_alike():
-    decoder, options = RandomDecoder(14), DecodingOptions(temperature=1e9, maximum_words=1)
+    decoder, options = RandomDecoder(14), DecodingOptions(temperature=1e9, max_words=1)
     assert_as_likely(Counter(drawn_ids(decoder, options, range(DRAWS))), {(word,): 0.25 for word in WORDS})
 
 
@@ -184,7 +185,7 @@ class Float32Decoder(RandomDecoder):
 @pytest.mark.parametrize("temperature", [1e-320, 1e-50, 1e-8, 1.0, 1e30, 1e300])
 @pytest.mark.parametrize("top_p", [1e-300, 0.5, 1.0])
 def test_no_temperature_is_too_small_or_too_large_for_single_precision(temperature, top_p):
-    options = DecodingOptions(temperature=temperature, top_p=top_p, count=5, maximum_words=6, avoid=(4,))
+    options = DecodingOptions(temperature=temperature, top_p=top_p, num_captions=5, max_words=6, suppressed_ids=(4,))
     for captions in search(Float32Decoder(3), features_of(0, 1), options, [0, 1]):
         for hypothesis in captions:
             assert set(hypothesis.ids) <= {5, 6, 7}
@@ -196,7 +197,7 @@ def test_no_temperature_is_too_small_or_too_large_for_single_precision(temperatu
 @given(seeds, st.lists(st.tuples(st.integers(0, 20), st.integers(0, 5)), min_size=1, max_size=6), st.integers(1, 5))
 def test_an_image_draws_in_any_batch_what_it_draws_alone(seed, images, count):
     decoder = RandomDecoder(seed)
-    options = DecodingOptions(temperature=1.0, count=count, maximum_words=6, seed=seed)
+    options = DecodingOptions(temperature=1.0, num_captions=count, max_words=6, seed=seed)
     numbers, keys = zip(*images, strict=True)
     together = search(decoder, features_of(*numbers), options, keys)
     alone = [search(decoder, features_of(number), options, [key])[0] for number, key in images]
@@ -205,7 +206,7 @@ def test_an_image_draws_in_any_batch_what_it_draws_alone(seed, images, count):
 
 def test_the_same_seed_draws_the_same_and_others_differ():
     decoder = RandomDecoder(15)
-    options = DecodingOptions(temperature=1.0, count=3, maximum_words=8)
+    options = DecodingOptions(temperature=1.0, num_captions=3, max_words=8)
     first = search(decoder, features_of(0), options, [5])
     assert search(decoder, features_of(0), options, [5]) == first
     assert search(decoder, features_of(0), options, [6]) != first
@@ -213,7 +214,7 @@ def test_the_same_seed_draws_the_same_and_others_differ():
 
 
 def test_without_keys_all_images_draw_alike():
-    decoder, options = RandomDecoder(15), DecodingOptions(temperature=1.0, count=3, maximum_words=8)
+    decoder, options = RandomDecoder(15), DecodingOptions(temperature=1.0, num_captions=3, max_words=8)
     assert search(decoder, features_of(0, 1), options) == search(decoder, features_of(0, 1), options, [0, 0])
 
 
@@ -221,7 +222,7 @@ def test_without_keys_all_images_draw_alike():
 @given(seeds, st.integers(1, 12), st.sampled_from([0.0, 0.7, 2.0]), constraints())
 def test_drawn_captions_are_distinct_at_most_as_many_as_asked_for_and_the_best_comes_first(seed, count, power, constraints):
     decoder = RandomDecoder(seed)
-    options = DecodingOptions(temperature=1.0, count=count, length_power=power, **constraints)
+    options = DecodingOptions(temperature=1.0, num_captions=count, length_penalty=power, **constraints)
     for image, found in enumerate(search(decoder, features_of(0, 1), options, [1, 2])):
         captions = [hypothesis.ids for hypothesis in found]
         assert 1 <= len(set(captions)) == len(captions) <= count
@@ -233,7 +234,7 @@ def test_drawn_captions_are_distinct_at_most_as_many_as_asked_for_and_the_best_c
 @given(seeds, constraints(), st.sampled_from([0.2, 1.0, 4.0]), st.sampled_from([0.3, 1.0]))
 def test_a_drawn_log_probability_is_the_models_own_whatever_the_temperature(seed, constraints, temperature, top_p):
     decoder = RandomDecoder(seed)
-    options = DecodingOptions(temperature=temperature, top_p=top_p, count=5, **constraints)
+    options = DecodingOptions(temperature=temperature, top_p=top_p, num_captions=5, **constraints)
     for image, found in enumerate(search(decoder, features_of(0, 1), options, [1, 2])):
         for hypothesis in found:
             assert hypothesis.log_probability == pytest.approx(cost(decoder, image, hypothesis.ids, options), abs=1e-9)
@@ -245,7 +246,7 @@ def test_a_drawn_log_probability_is_the_models_own_whatever_the_temperature(seed
 @searches
 @given(seeds, constraints())
 def test_greedy_takes_the_best_word_that_is_allowed(seed, constraints):
-    decoder, options = RandomDecoder(seed), DecodingOptions(beam=1, **constraints)
+    decoder, options = RandomDecoder(seed), DecodingOptions(num_beams=1, **constraints)
     found = search(decoder, features_of(0, 1, 2), options)
     assert [[one.ids for one in captions] for captions in found] == [[plain_greedy(decoder, n, options)] for n in (0, 1, 2)]
 
@@ -254,7 +255,9 @@ def test_greedy_takes_the_best_word_that_is_allowed(seed, constraints):
 @given(seeds, constraints(), st.integers(2, 6), st.sampled_from([0.0, 0.7, 2.0]), st.data())
 def test_a_beam_finds_what_a_plain_one_finds_of_what_is_allowed(seed, constraints, beam, power, data):
     decoder = RandomDecoder(seed)
-    options = DecodingOptions(beam=beam, count=data.draw(st.integers(1, beam)), length_power=power, **constraints)
+    options = DecodingOptions(
+        num_beams=beam, num_captions=data.draw(st.integers(1, beam)), length_penalty=power, **constraints
+    )
     found = search(decoder, features_of(0, 1), options)
     assert [[one.ids for one in captions] for captions in found] == [plain_beam(decoder, n, options) for n in (0, 1)]
 
@@ -262,17 +265,17 @@ def test_a_beam_finds_what_a_plain_one_finds_of_what_is_allowed(seed, constraint
 @searches
 @given(seeds, constraints(), st.integers(1, 6))
 def test_given_words_come_first_and_cost_nothing(seed, constraints, beam):
-    assume(constraints["start"])
+    assume(constraints["prompt_ids"])
     decoder = RandomDecoder(seed)
     for options in (
-        DecodingOptions(beam=beam, count=beam, **constraints),
-        DecodingOptions(beam=1, count=beam, temperature=1.0, **constraints),
+        DecodingOptions(num_beams=beam, num_captions=beam, **constraints),
+        DecodingOptions(num_beams=1, num_captions=beam, temperature=1.0, **constraints),
     ):
         for image, found in enumerate(search(decoder, features_of(0, 1), options)):
             for hypothesis in found:
-                given_words = len(constraints["start"])
+                given_words = len(constraints["prompt_ids"])
                 assert hypothesis.given == given_words
-                assert hypothesis.ids[:given_words] == constraints["start"]
+                assert hypothesis.ids[:given_words] == constraints["prompt_ids"]
                 assert hypothesis.log_probability == pytest.approx(cost(decoder, image, hypothesis.ids, options), abs=1e-9)
                 assert hypothesis.score(0.7) == pytest.approx(
                     hypothesis.log_probability / (len(hypothesis.ids) - given_words + 1) ** 0.7
@@ -283,7 +286,7 @@ def test_given_words_come_first_and_cost_nothing(seed, constraints, beam):
 @pytest.mark.parametrize("avoid", [(4,), (5, 6), (4, 7)])
 def test_an_avoided_word_is_never_said_even_if_it_is_likeliest(way, avoid):
     decoder = RandomDecoder(3, favoured=dict.fromkeys(avoid, 30))
-    for captions in search(decoder, features_of(*range(20)), DecodingOptions(avoid=avoid, maximum_words=6, **way)):
+    for captions in search(decoder, features_of(*range(20)), DecodingOptions(suppressed_ids=avoid, max_words=6, **way)):
         assert captions
         assert not {word for hypothesis in captions for word in hypothesis.ids} & set(avoid)
 
@@ -292,7 +295,7 @@ def test_an_avoided_word_is_never_said_even_if_it_is_likeliest(way, avoid):
 def test_a_given_word_is_said_even_if_it_is_to_be_avoided_but_only_there(way):
     decoder = RandomDecoder(3, favoured={4: 30})
     for captions in search(
-        decoder, features_of(*range(10)), DecodingOptions(avoid=(4,), start=(4,), maximum_words=6, **way)
+        decoder, features_of(*range(10)), DecodingOptions(suppressed_ids=(4,), prompt_ids=(4,), max_words=6, **way)
     ):
         assert all(hypothesis.ids[0] == 4 and 4 not in hypothesis.ids[1:] for hypothesis in captions)
 
@@ -301,9 +304,7 @@ def test_a_given_word_is_said_even_if_it_is_to_be_avoided_but_only_there(way):
 @pytest.mark.parametrize("shortest", [1, 2, 5])
 def test_a_caption_has_at_least_the_fewest_words_even_if_the_end_is_likeliest(way, shortest):
     decoder = RandomDecoder(3, favoured={END: 30})
-    for captions in search(
-        decoder, features_of(*range(10)), DecodingOptions(minimum_words=shortest, maximum_words=8, **way)
-    ):
+    for captions in search(decoder, features_of(*range(10)), DecodingOptions(min_words=shortest, max_words=8, **way)):
         assert [len(hypothesis.ids) for hypothesis in captions][:1] == [shortest]
         assert all(len(hypothesis.ids) >= shortest for hypothesis in captions)
 
@@ -312,20 +313,20 @@ def test_a_caption_has_at_least_the_fewest_words_even_if_the_end_is_likeliest(wa
 @pytest.mark.parametrize("longest", [1, 2, 5])
 def test_a_caption_has_at_most_the_most_words_even_if_the_end_is_unlikely(way, longest):
     decoder = RandomDecoder(3, favoured={END: -30})
-    for captions in search(decoder, features_of(*range(10)), DecodingOptions(maximum_words=longest, **way)):
+    for captions in search(decoder, features_of(*range(10)), DecodingOptions(max_words=longest, **way)):
         assert all(1 <= len(hypothesis.ids) <= longest for hypothesis in captions)
 
 
 @ways
 def test_a_caption_may_have_exactly_so_many_words(way):
-    options = DecodingOptions(minimum_words=3, maximum_words=3, **way)
+    options = DecodingOptions(min_words=3, max_words=3, **way)
     for captions in search(RandomDecoder(3), features_of(*range(10)), options):
         assert {len(hypothesis.ids) for hypothesis in captions} == {3}
 
 
 @ways
 def test_given_words_count_among_the_words(way):
-    options = DecodingOptions(start=(4, 5, UNKNOWN), maximum_words=3, **way)
+    options = DecodingOptions(prompt_ids=(4, 5, UNKNOWN), max_words=3, **way)
     for [hypothesis] in search(RandomDecoder(3), features_of(0, 1), options):
         assert hypothesis.ids == (4, 5, UNKNOWN)
 
@@ -333,7 +334,7 @@ def test_given_words_count_among_the_words(way):
 @ways
 def test_only_given_words_may_follow_themselves_or_be_unknown(way):
     decoder = RandomDecoder(3, favoured={PAD: 20, START: 20, UNKNOWN: 20}, echo=20)
-    for captions in search(decoder, features_of(*range(10)), DecodingOptions(start=(UNKNOWN, 4, 4), **way)):
+    for captions in search(decoder, features_of(*range(10)), DecodingOptions(prompt_ids=(UNKNOWN, 4, 4), **way)):
         for hypothesis in captions:
             assert hypothesis.ids[:3] == (UNKNOWN, 4, 4)
             assert all(first != second for first, second in pairwise(hypothesis.ids[2:]))
@@ -342,14 +343,16 @@ def test_only_given_words_may_follow_themselves_or_be_unknown(way):
 
 @ways
 def test_two_words_are_enough_to_speak(way):
-    for captions in search(RandomDecoder(3), features_of(*range(10)), DecodingOptions(avoid=(4, 5), minimum_words=4, **way)):
+    for captions in search(
+        RandomDecoder(3), features_of(*range(10)), DecodingOptions(suppressed_ids=(4, 5), min_words=4, **way)
+    ):
         assert {word for hypothesis in captions for word in hypothesis.ids} == {6, 7}
 
 
 @ways
 def test_too_few_words_are_refused(way):
     with pytest.raises(UsageError, match="leave it some"):
-        search(RandomDecoder(3), features_of(0), DecodingOptions(avoid=(4, 5, 6), **way))
+        search(RandomDecoder(3), features_of(0), DecodingOptions(suppressed_ids=(4, 5, 6), **way))
 
 
 @ways
@@ -363,14 +366,14 @@ def test_no_images_give_no_captions(way):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"beam": 0}, "at least 1"),
-        ({"temperature": 1.0, "count": 0}, "at least 1"),
-        ({"minimum_words": 0}, "at least 1"),
-        ({"length_power": -0.1}, "not negative"),
-        ({"length_power": math.nan}, "not negative"),
-        ({"variety": -0.1}, "not negative"),
-        ({"variety": math.inf}, "not negative"),
-        ({"variety": math.nan}, "not negative"),
+        ({"num_beams": 0}, "at least 1"),
+        ({"temperature": 1.0, "num_captions": 0}, "at least 1"),
+        ({"min_words": 0}, "at least 1"),
+        ({"length_penalty": -0.1}, "not negative"),
+        ({"length_penalty": math.nan}, "not negative"),
+        ({"common_caption_penalty": -0.1}, "not negative"),
+        ({"common_caption_penalty": math.inf}, "not negative"),
+        ({"common_caption_penalty": math.nan}, "not negative"),
         ({"guidance": 0.9}, "guidance must be a number and at least 1"),
         ({"guidance": math.inf}, "guidance must be a number and at least 1"),
         ({"temperature": -1.0}, "not negative"),
@@ -380,10 +383,10 @@ def test_no_images_give_no_captions(way):
         ({"top_p": 0.0}, "more than 0 and at most 1"),
         ({"top_p": 1.1}, "more than 0 and at most 1"),
         ({"top_p": math.nan}, "more than 0 and at most 1"),
-        ({"maximum_words": 0}, "at most 0 words cannot have 1 or more"),
-        ({"maximum_words": 3, "minimum_words": 4}, "at most 3 words cannot have 4 or more"),
-        ({"maximum_words": 2, "start": (4, 5, 6)}, "begin with 3 given ones"),
-        ({"beam": 2, "count": 3}, "use --beam 3 or more"),
+        ({"max_words": 0}, "at most 0 words cannot have 1 or more"),
+        ({"max_words": 3, "min_words": 4}, "at most 3 words cannot have 4 or more"),
+        ({"max_words": 2, "prompt_ids": (4, 5, 6)}, "begin with 3 given ones"),
+        ({"num_beams": 2, "num_captions": 3}, "use --beam 3 or more"),
     ],
 )
 def test_options_that_make_no_sense_are_refused_with_what_is_wrong(options, message):
@@ -392,19 +395,36 @@ def test_options_that_make_no_sense_are_refused_with_what_is_wrong(options, mess
 
 
 def test_more_captions_than_beams_may_be_drawn():
-    assert DecodingOptions(beam=1, count=9, temperature=0.5).sampling
-    assert not DecodingOptions(beam=9, count=9).sampling
+    assert DecodingOptions(num_beams=1, num_captions=9, temperature=0.5).sampling
+    assert not DecodingOptions(num_beams=9, num_captions=9).sampling
 
 
 def test_plain_options_are_those_that_are_not_as_usual():
-    assert DecodingOptions().plain() == {"beam": 5, "count": 1, "length_power": 0.7, "maximum_words": 20}
-    assert DecodingOptions(start=(4,), opening="A", avoid=(5, 6), temperature=0.5, seed=3).plain() == {
-        "beam": 5, "count": 1, "length_power": 0.7, "maximum_words": 20,
-        "start": [4], "opening": "A", "avoid": [5, 6], "temperature": 0.5, "seed": 3,
+    assert DecodingOptions().plain() == {"num_beams": 5, "num_captions": 1, "length_penalty": 0.7, "max_words": 20}
+    assert DecodingOptions(prompt_ids=(4,), prompt="A", suppressed_ids=(5, 6), temperature=0.5, seed=3).plain() == {
+        "num_beams": 5, "num_captions": 1, "length_penalty": 0.7, "max_words": 20,
+        "prompt_ids": [4], "prompt": "A", "suppressed_ids": [5, 6], "temperature": 0.5, "seed": 3,
     }  # fmt: skip
 
 
 @given(constraints(), st.sampled_from([0.0, 0.5]), st.integers(0, 9))
 def test_plain_options_make_the_same_again(constraints, temperature, seed):
     options = DecodingOptions(temperature=temperature, seed=seed, **constraints)
-    assert DecodingOptions(**options.plain()) == options
+    assert DecodingOptions.from_plain(options.plain()) == options
+
+
+def test_options_that_an_earlier_version_stored_are_read():
+    stored = {
+        "beam": 3, "count": 2, "length_power": 0.75, "guidance": 1.18, "variety": 0.07, "maximum_words": 20,
+        "minimum_words": 2, "start": [4], "opening": "A", "avoid": [5], "unsaid": ["cat"], "seed": 3,
+    }  # fmt: skip
+    assert DecodingOptions.from_plain(stored) == DecodingOptions(
+        num_beams=3, num_captions=2, length_penalty=0.75, guidance=1.18, common_caption_penalty=0.07, max_words=20,
+        min_words=2, prompt_ids=(4,), prompt="A", suppressed_ids=(5,), suppressed_words=("cat",), seed=3,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("values", [{"beam": 3, "num_beams": 3}, {"beams": 3}, [], None])
+def test_stored_options_that_are_none_are_refused(values):
+    with pytest.raises(TypeError):
+        DecodingOptions.from_plain(values)

@@ -19,7 +19,7 @@ DESCRIPTION = Description(
     encoder={"name": "efficientnet-lite0", "output": "cells", "key": "abc"},
     decoder={"family": "attention", "lstm_size": 4},
     preprocessing=Preprocessing(size=32, resample="BILINEAR"),
-    decoding=DecodingOptions(beam=3, maximum_words=7),
+    decoding=DecodingOptions(num_beams=3, max_words=7),
     calibration=Calibration(2.0, 1.5, {"images": 4}),
     training={"data": "café", "epochs": 2},
     scores={"dev": {"CIDEr-D": 0.5}},

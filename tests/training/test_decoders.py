@@ -80,7 +80,7 @@ def test_litert_captions_like_keras_for_every_batch_and_beam(decoder, tmp_path):
     by_litert = LiteRTSteps(LiteRTSession(path, threads=1))
     for images, beam in ((1, 1), (3, 2), (2, 5)):
         features, _ = inputs(images)
-        options = decoding.DecodingOptions(beam=beam, maximum_words=6)
+        options = decoding.DecodingOptions(num_beams=beam, max_words=6)
         expected, found = (decoding.search(steps, features, options) for steps in (by_keras, by_litert))
         for one, other in zip(expected, found, strict=True):
             assert one[0].log_probability == pytest.approx(other[0].log_probability, abs=1e-4)
@@ -91,7 +91,7 @@ def test_a_picture_of_zeros_is_captioned(decoder, tmp_path):
     to_litert({"begin": steps.begin_model, "step": steps.step_model}, tmp_path / "decoder.tflite")
     zeros = np.zeros((1, SHAPE.cells, SHAPE.channels), np.float32)
     found = decoding.search(
-        LiteRTSteps(LiteRTSession(tmp_path / "decoder.tflite", 1)), zeros, decoding.DecodingOptions(beam=2)
+        LiteRTSteps(LiteRTSession(tmp_path / "decoder.tflite", 1)), zeros, decoding.DecodingOptions(num_beams=2)
     )
     assert np.isfinite(found[0][0].log_probability)
 

@@ -102,7 +102,7 @@ def made(tmp_path):
         pictures = [
             PreparedImage(f"{index}.png", f"p{index}", "train", tuple(captions)) for index, captions in enumerate(CAPTIONS)
         ]
-        options = DecodingOptions(beam=1, count=COUNT, maximum_words=LONGEST, temperature=0.7)
+        options = DecodingOptions(num_beams=1, num_captions=COUNT, max_words=LONGEST, temperature=0.7)
         decoder = RandomDecoder(5, favoured={END: ending, **dict(favoured)}, vocabulary_size=len(vocabulary))
         return SelfCritical(pictures, features, Wording(vocabulary, names), decoder, options, distinct)
 
@@ -225,7 +225,7 @@ DRAWS = 4000
 def first_words(top_p, temperature=0.7, seed=2):
     """How often each word comes first in many draws, and how likely it is there."""
     decoder = RandomDecoder(seed)
-    options = DecodingOptions(beam=1, count=DRAWS, maximum_words=1, temperature=temperature, top_p=top_p)
+    options = DecodingOptions(num_beams=1, num_captions=DRAWS, max_words=1, temperature=temperature, top_p=top_p)
     ids, totals = draw(decoder, features_of(0), options, [0])
     weights = np.exp(decoder.after(0, ())[FIRST_WORD:] / temperature)
     return ids[0, :, 0], totals[0], dict(enumerate(weights / weights.sum(), FIRST_WORD))
@@ -245,7 +245,7 @@ def test_drawing_from_all_words_draws_like_drawing_from_nearly_all():
 
 
 def test_what_is_drawn_ends_once_and_has_its_own_log_probability():
-    decoder, options = RandomDecoder(1), DecodingOptions(beam=1, count=50, maximum_words=5, temperature=1.0)
+    decoder, options = RandomDecoder(1), DecodingOptions(num_beams=1, num_captions=50, max_words=5, temperature=1.0)
     ids, totals = draw(decoder, features_of(0, 1), options, [3, 4])
     assert ids.shape == (2, 50, 5)
     for image in (0, 1):
@@ -292,7 +292,7 @@ def test_similar_pictures_are_those_with_similar_features(tmp_path, monkeypatch)
     store = FeatureStore(tmp_path)
     store.write([f"p{index}" for index in range(9)], {"grid": grids})
     pictures = [PreparedImage(f"{index}.png", f"p{index}", "train", ("a dog",)) for index in range(9)]
-    options = DecodingOptions(beam=1, count=COUNT, temperature=0.7)
+    options = DecodingOptions(num_beams=1, num_captions=COUNT, temperature=0.7)
     critic = SelfCritical(
         pictures, CachedFeatures(store, "grid", None), Wording(VOCABULARY, None), RandomDecoder(5), options, 1.0
     )

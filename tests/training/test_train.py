@@ -204,7 +204,9 @@ def test_a_captioner_with_variety_knows_what_it_says_of_many_training_images_and
     done = captioner.run("train", "uneven", "--from", "shapes", "--out", out, *flags)
     assert done.returncode == 0, done.stderr
     varied = Bundle(out)
-    plain = rewritten(out, tmp_path / "plain", decoding=dataclasses.replace(varied.description.decoding, variety=0.0))
+    plain = rewritten(
+        out, tmp_path / "plain", decoding=dataclasses.replace(varied.description.decoding, common_caption_penalty=0.0)
+    )
     train = [captioner.source / row["image"] for row in rows if row["split"] == "train"]
     usual, other = (
         [line.partition("\t")[2] for line in captioner.run("caption", "--model", place, *train).stdout.splitlines()]

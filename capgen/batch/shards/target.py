@@ -11,6 +11,7 @@ from typing import Any
 
 from capgen.batch.library import Request
 from capgen.captioner.captioner import Captioner
+from capgen.captioner.decoding import current_names
 from capgen.errors import ImageError, StorageError, UsageError
 from capgen.inputs.archives import Task, is_archive
 from capgen.inputs.listing import Listing
@@ -128,7 +129,7 @@ class Target:
         if shard + STATS not in present:
             return False
         stats = self.stats(shard)
-        if (stats.get("captioner"), stats.get("options")) != (self.captioner, self.options):
+        if (stats.get("captioner"), _options_of(stats)) != (self.captioner, self.options):
             raise UsageError(
                 f"{self.stats_place(shard)}: this shard was made by another captioner or with other options;"
                 " choose another folder, or do all again with --existing overwrite"
@@ -162,6 +163,14 @@ class Target:
                 yield from FORMATS[self.form].paths(file)
             except (ValueError, KeyError, TypeError, ImageError) as error:  # pyarrow's errors are of the first kind
                 raise StorageError(f"{place} is damaged; remove it, and it is made anew") from error
+
+
+def _options_of(stats: dict[str, Any]) -> dict[str, Any]:
+    """Return what a shard's statistics say of how it was made, under the names that options have today."""
+    try:
+        return current_names(stats.get("options", {}))
+    except TypeError:
+        return {}
 
 
 class Plan:

@@ -176,7 +176,7 @@ class Model:
         self, found: decoding.Hypothesis, shares: np.ndarray, picture: EncodedImage, options: DecodingOptions
     ) -> Attention:
         """Lay the shares (T, C) of the words of a hypothesis on the grid, and put the words as people read them."""
-        opening = words(options.opening)[: found.given]  # one word an id, and as it was typed even if unknown
+        opening = words(options.prompt)[: found.given]  # one word an id, and as it was typed even if unknown
         said = list(zip(opening, range(len(opening)), strict=True))
         said += self.wording.placed(found.ids, picture.class_scores, found.given)
         grid = shares[:, :-1] if picture.class_scores else shares  # the last cell is that of the classes
@@ -187,8 +187,8 @@ class Model:
 
     def _caption(self, found: decoding.Hypothesis, picture: EncodedImage, options: DecodingOptions) -> Caption:
         said = " ".join(word for word, _ in self.wording.placed(found.ids, picture.class_scores, found.given))
-        confidence = self._calibration.confidence(found.score(options.length_power))
-        return Caption(f"{options.opening} {said}".strip(), confidence, found.log_probability)
+        confidence = self._calibration.confidence(found.score(options.length_penalty))
+        return Caption(f"{options.prompt} {said}".strip(), confidence, found.log_probability)
 
     def score(self, picture: EncodedImage, captions: Sequence[str]) -> list[Likelihood]:
         """Say how likely captions of a described picture are: as a search sees them, but words may be repeated.
@@ -210,8 +210,12 @@ class Model:
     ) -> list[list[decoding.Hypothesis]]:
         """Do what ``write`` does, and return word ids and log-probabilities."""
         options = options or self.options
-        steps = self.wording.led(self._guided(options), [picture.class_scores for picture in pictures], options.unsaid)
-        common = self.bundle.common if options.variety and options.beam > 1 and not options.sampling else {}
+        steps = self.wording.led(
+            self._guided(options), [picture.class_scores for picture in pictures], options.suppressed_words
+        )
+        common = (
+            self.bundle.common if options.common_caption_penalty and options.num_beams > 1 and not options.sampling else {}
+        )
         return decoding.search(steps, np.stack([picture.features for picture in pictures]), options, keys, common)
 
     def _guided(self, options: DecodingOptions) -> decoding.StepFunction:

@@ -13,7 +13,7 @@ def beam_search(
     decoder: StepFunction, features: np.ndarray, options: DecodingOptions, common: Mapping[tuple[int, ...], int]
 ) -> list[list[Hypothesis]]:
     """Keep the best ``beam`` hypotheses an image, apart from those that have ended; arguments as of ``search``."""
-    beam, longest = options.beam, options.maximum_words
+    beam, longest = options.num_beams, options.max_words
     memory = expanded(decoder.begin(features), beam)
     ended: list[list[tuple[float, Hypothesis]]] = [[] for _ in features]
     active = np.arange(len(features))
@@ -27,7 +27,7 @@ def beam_search(
         scores = scores.reshape(*words.shape, scores.shape[-1])  # (active, K, V)
         forbid(scores, words, position, options)
         for image, hypothesis in _endings(totals + scores[..., END], ids, options, common):
-            ended[active[image]].append((hypothesis.score(options.length_power), hypothesis))
+            ended[active[image]].append((hypothesis.score(options.length_penalty), hypothesis))
         if position == longest:
             break
         scores[..., END] = -np.inf
@@ -43,7 +43,7 @@ def beam_search(
                 name: array[going if name.startswith("context_") else np.repeat(going, beam)]
                 for name, array in memory.items()
             }
-    return [_ranked(found, options.count) for found in ended]
+    return [_ranked(found, options.num_captions) for found in ended]
 
 
 def expanded(begun: Arrays, beam: int) -> Arrays:
@@ -58,8 +58,8 @@ def _endings(
     found = []
     for image, beam in zip(*map(np.ndarray.tolist, np.nonzero(np.isfinite(totals))), strict=True):
         said = tuple(ids[image, beam].tolist())
-        penalty = options.variety * math.log(common.get(said, 1))
-        found.append((image, Hypothesis(said, float(totals[image, beam]), len(options.start), penalty)))
+        penalty = options.common_caption_penalty * math.log(common.get(said, 1))
+        found.append((image, Hypothesis(said, float(totals[image, beam]), len(options.prompt_ids), penalty)))
     return found
 
 
@@ -80,9 +80,11 @@ def _undecided(best: np.ndarray, ended: Sequence[list[tuple[float, Hypothesis]]]
 
     A running total only falls; divided by the greatest length it is the best that its continuations can score.
     """
-    reachable = best / (options.maximum_words + 1) ** options.length_power
-    enough = [sorted((score for score, _ in found), reverse=True)[: options.count] for found in ended]
-    return np.array([len(top) < options.count or value > top[-1] for value, top in zip(reachable, enough, strict=True)])
+    reachable = best / (options.max_words + 1) ** options.length_penalty
+    enough = [sorted((score for score, _ in found), reverse=True)[: options.num_captions] for found in ended]
+    return np.array(
+        [len(top) < options.num_captions or value > top[-1] for value, top in zip(reachable, enough, strict=True)]
+    )
 
 
 def _reordered(state: np.ndarray, parents: np.ndarray) -> np.ndarray:

@@ -11,24 +11,24 @@ def greedy(decoder: StepFunction, features: np.ndarray, options: DecodingOptions
     count = len(features)
     memory = decoder.begin(features)
     words = np.full(count, START, np.int32)
-    ids = np.full((count, options.maximum_words), END, np.int32)
+    ids = np.full((count, options.max_words), END, np.int32)
     total = np.zeros(count)
     active = np.arange(count)
-    for position in range(options.maximum_words + 1):
+    for position in range(options.max_words + 1):
         outputs = decoder.step({"words": words, **memory})
         scores = outputs.pop("log_probabilities")  # (active, V)
         forbid(scores, words, position, options)
         best = scores.argmax(axis=1)
         total[active] += scores[np.arange(len(best)), best]
         going = best != END
-        if position < options.maximum_words:
+        if position < options.max_words:
             ids[active, position] = best
         if not going.any():
             break
         memory.update(outputs)
         active, words = active[going], best[going].astype(np.int32)
         memory = {name: array[going] for name, array in memory.items()} if not going.all() else memory
-    given = len(options.start)
+    given = len(options.prompt_ids)
     return [[Hypothesis(until_end(row), float(score), given)] for row, score in zip(ids, total, strict=True)]
 
 

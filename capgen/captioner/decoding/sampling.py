@@ -13,7 +13,7 @@ from capgen.captioner.vocabulary import END, START
 def sample(
     decoder: StepFunction, features: np.ndarray, options: DecodingOptions, keys: Sequence[int]
 ) -> list[list[Hypothesis]]:
-    """Draw ``options.count`` captions an image and return the different ones, the best first.
+    """Draw ``options.num_captions`` captions an image and return the different ones, the best first.
 
     Args:
         decoder: The step function.
@@ -28,19 +28,19 @@ def sample(
 def draw(
     decoder: StepFunction, features: np.ndarray, options: DecodingOptions, keys: Sequence[int]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Draw ``options.count`` captions an image, as ``sample`` does.
+    """Draw ``options.num_captions`` captions an image, as ``sample`` does.
 
     Returns:
         Word ids (N, K, T), the end mark after each caption, and log-probabilities (N, K).
     """
-    images, count = len(features), options.count
+    images, count = len(features), options.num_captions
     memory = expanded(decoder.begin(features), count)
     lots = [np.random.default_rng([options.seed, key]) for key in keys]
     words = np.full((images, count), START, np.int32)
-    ids = np.full((images, count, options.maximum_words), END, np.int32)
+    ids = np.full((images, count, options.max_words), END, np.int32)
     totals = np.zeros((images, count))
     active = np.arange(images)
-    for position in range(options.maximum_words + 1):
+    for position in range(options.max_words + 1):
         outputs = decoder.step({"words": words.reshape(-1), **memory})
         scores = outputs.pop("log_probabilities").reshape(*words.shape, -1)  # (active, K, V)
         forbid(scores, words, position, options)
@@ -50,7 +50,7 @@ def draw(
         said = np.take_along_axis(scores, drawn[..., None], axis=-1)[..., 0]
         totals[active] += np.where(speaking, said, 0.0)
         words = np.where(speaking, drawn, END).astype(np.int32)
-        if position < options.maximum_words:
+        if position < options.max_words:
             ids[active, :, position] = words
         going = (words != END).any(axis=1)
         if not going.any():
@@ -85,7 +85,7 @@ def _drawn(scores: np.ndarray, chances: np.ndarray, options: DecodingOptions) ->
 def _ranked(rows: np.ndarray, totals: np.ndarray, options: DecodingOptions) -> list[Hypothesis]:
     """Drop repeated captions of an image, (K, T) and (K,), and sort the others."""
     found = {
-        until_end(row): Hypothesis(until_end(row), float(total), len(options.start))
+        until_end(row): Hypothesis(until_end(row), float(total), len(options.prompt_ids))
         for row, total in zip(rows, totals, strict=True)
     }
-    return sorted(found.values(), key=lambda hypothesis: -hypothesis.score(options.length_power))
+    return sorted(found.values(), key=lambda hypothesis: -hypothesis.score(options.length_penalty))

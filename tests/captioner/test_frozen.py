@@ -1,0 +1,62 @@
+"""The shipped captioner says of twenty images, in nine ways, what it said when these captions were written down.
+
+``data/frozen/everyday.json`` holds captions with their confidences and log-probabilities, the cell of the grid that each
+word attends to most, and the log-likelihoods of three captions of each image.
+"""
+
+import json
+from itertools import chain
+
+import pytest
+from support.paths import ROOT
+
+from capgen import Captioner
+
+FROZEN = ROOT / "tests/data/frozen"
+ROWS = json.loads((FROZEN / "everyday.json").read_text())
+IMAGES = [
+    next(folder / row["image"] for folder in (FROZEN, ROOT / "examples") if (folder / row["image"]).exists()) for row in ROWS
+]
+WAYS = {
+    "default": {},
+    "greedy": {"beam": 1},
+    "three": {"count": 3},
+    "prompt": {"start": "there is a"},
+    "avoid": {"avoid": ["a", "cat", "cup", "white", "table"]},
+    "long": {"minimum_words": 12},
+    "short": {"maximum_words": 6},
+    "sampled": {"temperature": 1.0, "count": 3, "seed": 7},
+    "nucleus": {"top_p": 0.8, "count": 2, "seed": 3},
+}
+OTHER_CAPTIONS = ["a dog runs on the grass", "a zebra and a giraffe"]
+
+CONFIDENCE, LOG_PROBABILITY = 2e-4, 0.02
+"""Largest differences: processors round in different ways."""
+
+
+@pytest.fixture(scope="module")
+def shipped():
+    return Captioner.load("everyday", threads=1)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_captions_are_those_of_yesterday(shipped, way):
+    results = shipped.caption_many(IMAGES, shipped.wish(**WAYS[way]))
+    found = [result.captions for result in results]
+    frozen = [row["captions"][way] for row in ROWS]
+    assert [[one.text for one in each] for each in found] == [[text for text, _, _ in each] for each in frozen]
+    for one, (_, confidence, log_probability) in zip(chain(*found), chain(*frozen), strict=True):
+        assert one.confidence == pytest.approx(confidence, abs=CONFIDENCE), one.text
+        assert one.log_probability == pytest.approx(log_probability, abs=LOG_PROBABILITY), one.text
+
+
+def test_each_word_attends_to_the_cell_of_yesterday(shipped):
+    for row, result in zip(ROWS, shipped.attend_many(IMAGES), strict=True):
+        attention = result.captions[0].attention
+        assert [list(attention.words), [int(weights.argmax()) for weights in attention.maps]] == row["attention"]
+
+
+def test_captions_are_as_likely_as_yesterday(shipped):
+    for row, image in zip(ROWS, IMAGES, strict=True):
+        found = shipped.score(image, [row["captions"]["default"][0][0], *OTHER_CAPTIONS])
+        assert [one.total for one in found] == pytest.approx(row["score"], abs=LOG_PROBABILITY)
