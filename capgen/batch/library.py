@@ -13,7 +13,7 @@ from capgen.captioner.captioner import Item
 from capgen.captioner.decoding import DecodingOptions
 from capgen.captioner.results import Caption, Result, SkipReason
 from capgen.errors import Status, StorageError, UsageError
-from capgen.images.formats import begins_like_picture
+from capgen.images.formats import is_image_file
 from capgen.inputs.archives import Picture, pictures
 from capgen.inputs.listing import Listing
 from capgen.inputs.selection import Found
@@ -233,7 +233,7 @@ def check(listing: Listing, destinations: Sequence[Destination], outputs: Sequen
     if not destinations and not outputs:
         return
     for path in outputs:
-        if begins_like_picture(path):
+        if is_image_file(path):
             raise UsageError(f"{path} is a picture, which would be lost; name another file to write to")
     written = array("Q", map(_short, outputs))
     if len(set(written)) < len(outputs):

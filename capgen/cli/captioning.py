@@ -167,7 +167,7 @@ def explain(sheet: Path, paths: Sequence[str], model: str | None, wishes: dict[s
     from capgen.captioner.explain import PHOTOGRAPH
     from capgen.captioner.explain import sheet as drawn
 
-    files.write_bytes(sheet, drawn(images.shrunk(paths[0], PHOTOGRAPH), caption.attention))
+    files.write_bytes(sheet, drawn(images.read_scaled(paths[0], PHOTOGRAPH), caption.attention))
     typer.echo(caption.text)
 
 

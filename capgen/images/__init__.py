@@ -1,5 +1,6 @@
 """A file to pixels: which formats there are, and how each is opened, bounded, scaled and turned upright."""
 
-from capgen.images.reading import MAX_BYTES, Preprocessing, Source, contents, opened, read, shrunk
+from capgen.images.reading import Preprocessing, read, read_scaled
+from capgen.images.sources import MAX_BYTES, Source, open_file, read_bytes
 
-__all__ = ["MAX_BYTES", "Preprocessing", "Source", "contents", "opened", "read", "shrunk"]
+__all__ = ["MAX_BYTES", "Preprocessing", "Source", "open_file", "read", "read_bytes", "read_scaled"]

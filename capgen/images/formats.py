@@ -1,72 +1,154 @@
-"""What a picture file is, told by how it begins; cheap, as nothing is decoded."""
+"""The image formats that are read: one table, one row a format, and what a file is told by.
 
+A file is recognised by its first bytes and never by its name. Everything else about formats is derived from the table: which
+names are looked for in a folder, which ending an image gets, and which function opens it. To add a format, add a row, and a
+function to ``capgen.images.openers`` if Pillow does not read it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
-SUFFIXES = frozenset(
-    {
-        ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp", ".gif", ".bmp", ".dib", ".tif", ".tiff",
-        ".avif", ".heic", ".heif", ".hif",
-    }
-)  # fmt: skip
-"""File name endings looked for in a folder; a file named on the command line may have any name."""
+from capgen.registry import Registry
 
 HEAD_BYTES = 64
-"""As much of a file's beginning as tells its format."""
+"""The number of bytes at the beginning of a file by which its format is recognised."""
 
-JPEG = b"\xff\xd8\xff"
-_ENDINGS = {
-    JPEG: ".jpg", b"\x89PNG\r\n\x1a\n": ".png", b"GIF87a": ".gif", b"GIF89a": ".gif",
-    # TIFF, BigTIFF, and a slip that Pillow forgives
-    b"II*\0": ".tif", b"MM\0*": ".tif", b"II+\0": ".tif", b"MM\0+": ".tif", b"II\0*": ".tif", b"MM*\0": ".tif",
-}  # fmt: skip
-"""By how a file begins the ending that its name should have."""
-
-_AVIF_BRANDS = frozenset({b"avif", b"avis"})
-_GENERAL_BRANDS = frozenset({b"mif1", b"msf1"})
-_HEIF_BRANDS = _GENERAL_BRANDS | {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"}
+Recogniser = Callable[[bytes], bool]
+"""Takes the first ``HEAD_BYTES`` bytes of a file, or fewer if it is shorter, and returns whether it is of the format."""
 
 
-def begins_like_picture(place: Path) -> bool:
-    """Tell whether a file looks like a picture; no if it cannot be read, or is no plain file: others might never answer."""
-    try:
-        if not place.is_file():
+def begins_with(*signatures: bytes) -> Recogniser:
+    """Recognise files that begin with one of some signatures."""
+    return lambda head: head.startswith(signatures)
+
+
+def contains(*parts: tuple[int, bytes]) -> Recogniser:
+    """Recognise files that have certain bytes at certain offsets: all of ``parts``, each an offset and the bytes there."""
+    return lambda head: all(head[offset : offset + len(expected)] == expected for offset, expected in parts)
+
+
+def has_brand(*brands: bytes, general: bool) -> Recogniser:
+    """Recognise files of the container that AVIF and HEIF share (ISO/IEC 23008-12) by the brands that it declares.
+
+    Args:
+        brands: The brands of the format. The major brand must be one of them.
+        general: Whether the major brand may also be one that says nothing of the coding (``mif1``, ``msf1``), if one of
+            ``brands`` is among the compatible brands.
+    """
+
+    def recognise(head: bytes) -> bool:
+        if head[4:8] != b"ftyp":
             return False
-        with place.open("rb", buffering=0) as file:
-            return looks_like_picture(file.read(HEAD_BYTES))
-    except (OSError, ValueError):
-        return False
+        end = min(int.from_bytes(head[:4], "big"), HEAD_BYTES)
+        major, compatible = head[8:12], {head[offset : offset + 4] for offset in range(16, end, 4)}
+        return major in brands or (general and major in _GENERAL_BRANDS and not compatible.isdisjoint(brands))
+
+    return recognise
 
 
-def looks_like_picture(head: bytes) -> bool:
-    """Tell whether a file begins like one of the formats that are read.
+_GENERAL_BRANDS = (b"mif1", b"msf1")
+
+
+@dataclass(frozen=True)
+class ImageFormat:
+    """A row of the table.
+
+    Attributes:
+        name: The name that people know.
+        suffixes: File name endings in lower case, with their dots. The first is the one that an image without a known ending
+            gets.
+        recognise: Recognises a file of the format by its first bytes.
+        pillow_name: Pillow's name of the format if Pillow reads it itself, else ``None``.
+        opener: The function that opens a file's bytes, as ``"module:function"``. It takes the bytes and returns a
+            ``PIL.Image.Image`` whose pixels need not be decoded yet. It raises what Pillow does, or an ``ImageError``.
+        scaled: Whether the opened image can be decoded at a reduced scale, by its method ``draft``.
+    """
+
+    name: str
+    suffixes: tuple[str, ...]
+    recognise: Recogniser
+    pillow_name: str | None
+    opener: str = "capgen.images.openers:open_with_pillow"
+    scaled: bool = False
+
+
+FORMATS = (
+    ImageFormat(
+        "JPEG",
+        (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"),  # .mpo: several JPEGs in one, of which Pillow reads the first
+        begins_with(b"\xff\xd8\xff"),
+        pillow_name="JPEG",
+        opener="capgen.images.openers:open_jpeg",
+        scaled=True,
+    ),
+    ImageFormat("PNG", (".png",), begins_with(b"\x89PNG\r\n\x1a\n"), pillow_name="PNG"),
+    ImageFormat("WEBP", (".webp",), contains((0, b"RIFF"), (8, b"WEBP")), pillow_name="WEBP"),
+    ImageFormat("GIF", (".gif",), begins_with(b"GIF87a", b"GIF89a"), pillow_name="GIF"),
+    ImageFormat(
+        "BMP",
+        (".bmp", ".dib"),
+        contains((0, b"BM"), (6, bytes(4))),  # the reserved bytes are zero, and no text that begins with BM has zeros
+        pillow_name="BMP",
+    ),
+    ImageFormat(
+        "TIFF",
+        (".tif", ".tiff"),
+        # TIFF and BigTIFF in both byte orders, and files with the version number in the other one, which Pillow reads too
+        begins_with(b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"II\0*", b"MM*\0"),
+        pillow_name="TIFF",
+    ),
+    ImageFormat("AVIF", (".avif",), has_brand(b"avif", b"avis", general=True), pillow_name="AVIF"),
+    ImageFormat(
+        "HEIF",
+        (".heic", ".heif", ".hif"),
+        has_brand(
+            *_GENERAL_BRANDS, b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", general=False
+        ),
+        pillow_name=None,
+        opener="capgen.images.openers:open_heif",
+        scaled=True,  # the thumbnail in the file, if it is large enough
+    ),
+)  # fmt: skip
+"""The formats. The first row that recognises a file counts, so AVIF stands before HEIF, which general brands alone make."""
+
+OPENERS = Registry("image format", {row.name: row.opener for row in FORMATS})
+"""The openers by the names of their formats; a module is imported when its opener is used first."""
+
+SUFFIXES = frozenset(suffix for row in FORMATS for suffix in row.suffixes)
+"""The endings of the files that are looked for in folders; a file that is named itself may have any name."""
+
+
+def recognise(head: bytes) -> ImageFormat | None:
+    """Return the format of a file, or ``None`` if it is none of the table's.
 
     Args:
         head: The first ``HEAD_BYTES`` bytes of the file, fewer if it is shorter; more are not looked at.
     """
-    return ending(head) is not None
+    head = head[:HEAD_BYTES]
+    return next((row for row in FORMATS if row.recognise(head)), None)
 
 
-def ending(head: bytes) -> str | None:
-    """Return the ending that the name of a picture should have, ``None`` if it begins like no picture.
+def looks_like_image(head: bytes) -> bool:
+    """Return whether a file begins like an image; ``head`` as ``recognise`` takes it."""
+    return recognise(head) is not None
 
-    Args:
-        head: As ``looks_like_picture`` takes it.
+
+def suffix_for(head: bytes) -> str | None:
+    """Return the ending that an image file should have, ``None`` if it is no image; ``head`` as ``recognise`` takes it."""
+    found = recognise(head)
+    return found.suffixes[0] if found else None
+
+
+def is_image_file(path: Path) -> bool:
+    """Return whether a file begins like an image.
+
+    A file that cannot be read does not, and neither does what is not a regular file: a pipe or a device might never answer.
     """
-    if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
-        return ".webp"
-    if head.startswith(b"BM") and head[6:10] == bytes(4):  # reserved bytes, which tell it from a word
-        return ".bmp"
-    if found := container(head):
-        return {"AVIF": ".avif", "HEIF": ".heic"}[found]
-    return next((name for start, name in _ENDINGS.items() if head.startswith(start)), None)
-
-
-def container(head: bytes) -> str | None:
-    """Tell AVIF from HEIF, which share a container, by the brands that it names first (ISO/IEC 23008-12)."""
-    if head[4:8] != b"ftyp":
-        return None
-    end = min(int.from_bytes(head[:4], "big"), HEAD_BYTES)
-    major, others = head[8:12], {head[place : place + 4] for place in range(16, end, 4)}
-    if major in _AVIF_BRANDS or (major in _GENERAL_BRANDS and others & _AVIF_BRANDS):
-        return "AVIF"
-    return "HEIF" if major in _HEIF_BRANDS else None
+    try:
+        if not path.is_file():
+            return False
+        with path.open("rb", buffering=0) as file:
+            return looks_like_image(file.read(HEAD_BYTES))
+    except (OSError, ValueError):
+        return False

@@ -17,7 +17,7 @@ from typing import BinaryIO
 
 from capgen.errors import ImageError, UsageError
 from capgen.images import formats
-from capgen.images.formats import begins_like_picture
+from capgen.images.formats import is_image_file
 from capgen.inputs.braces import expanded
 from capgen.storage import locations
 from capgen.storage.hashing import HashSet, hash64
@@ -271,7 +271,7 @@ def parse_shard(text: str) -> tuple[int, int]:
 
 def _is_picture(path: Path, mode: int) -> bool:
     """Tell a picture by its name or, of a regular file, by how it begins."""
-    return path.suffix.lower() in formats.SUFFIXES or (stat.S_ISREG(mode) and begins_like_picture(path))
+    return path.suffix.lower() in formats.SUFFIXES or (stat.S_ISREG(mode) and is_image_file(path))
 
 
 def _is_new(folder: Path, entered: set[tuple[int, int]]) -> bool:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Protocol
 
 from capgen.errors import StorageError
-from capgen.images.formats import HEAD_BYTES, SUFFIXES, looks_like_picture
+from capgen.images.formats import HEAD_BYTES, SUFFIXES, looks_like_image
 
 
 class Destination(Protocol):
@@ -83,7 +83,7 @@ def contents(place: Path) -> bytes | None:
         data = place.read_bytes() if is_file(place) else None
     except OSError as error:
         raise unreadable(place, error) from error
-    if data is not None and looks_like_picture(data[:HEAD_BYTES]):
+    if data is not None and looks_like_image(data[:HEAD_BYTES]):
         raise StorageError(f"{place} is a picture itself; left as it is")
     return data
 

@@ -166,7 +166,7 @@ def test_a_pipe_is_never_opened(tree):
     for name in ("pipe", "pipe.jpg"):
         os.mkfifo(folder / "in" / name)
     assert found("in", recursive=True) == ["in/pipe.jpg", "in/z.jpg"]
-    with pytest.raises(ImageError, match="no regular file") as caught:
+    with pytest.raises(ImageError, match="not a regular file") as caught:
         images.read(folder / "in" / "pipe.jpg", images.Preprocessing())
     assert caught.value.status == "unsupported"
 

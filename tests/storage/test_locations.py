@@ -244,9 +244,9 @@ def test_a_server_that_is_not_there_is_one_line(caption):
 
 
 def test_a_picture_that_never_ends_is_too_large(web, monkeypatch):
-    monkeypatch.setattr("capgen.images.reading.MAX_BYTES", 1 << 20)
+    monkeypatch.setattr("capgen.images.sources.MAX_BYTES", 1 << 20)
     with pytest.raises(ImageError, match="more than 1,048,576 bytes") as raised:
-        images.contents(f"{web}/endless.jpg")
+        images.read_bytes(f"{web}/endless.jpg")
     assert raised.value.status == "too-large"
 
 

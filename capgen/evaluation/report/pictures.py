@@ -32,7 +32,7 @@ def small(path: Path | None, longest: int = LONGEST) -> dict[str, Any]:
     if path is None:
         return {}
     try:
-        pixels = images.shrunk(path, longest)
+        pixels = images.read_scaled(path, longest)
     except ImageError:
         return {}
     buffer = io.BytesIO()

@@ -55,7 +55,7 @@ class Task:
             yield from pictures_in(located(self.archive))
         for file in self.files:
             path = located(file)
-            yield Picture(path, path.name, lambda path=path: images.contents(path))  # type: ignore[misc]
+            yield Picture(path, path.name, lambda path=path: images.read_bytes(path))  # type: ignore[misc]
 
 
 def is_archive(path: Location) -> bool:
@@ -101,7 +101,7 @@ def _reader(archive: Location) -> tuple[AbstractContextManager[BinaryIO], Callab
     if archive.suffix.lower() == ".tar":
         from capgen.inputs.archives import tar
 
-        return locations.opened(archive.text) if isinstance(archive, Url) else images.opened(archive), tar.pictures
+        return locations.opened(archive.text) if isinstance(archive, Url) else images.open_file(archive), tar.pictures
     from capgen.inputs.archives import parquet
 
-    return locations.seekable(archive.text) if isinstance(archive, Url) else images.opened(archive), parquet.pictures
+    return locations.seekable(archive.text) if isinstance(archive, Url) else images.open_file(archive), parquet.pictures

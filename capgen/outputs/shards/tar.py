@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 from capgen.captioner.results import Result
 from capgen.errors import ImageError, Status
-from capgen.images.formats import SUFFIXES, ending
+from capgen.images.formats import SUFFIXES, suffix_for
 from capgen.inputs.archives import Picture
 from capgen.inputs.archives.tar import LARGEST_HEADER, Stream, files
 from capgen.outputs.jsonl import JsonLinesFormat
@@ -91,4 +91,4 @@ def _contents(picture: Picture | None) -> bytes | None:
 def _ending(name: str, data: bytes) -> str:
     """Return the ending of a picture's name, or the one of what it is."""
     given = PurePosixPath(name).suffix.lower()
-    return given if given in SUFFIXES else ending(data) or ".jpg"
+    return given if given in SUFFIXES else suffix_for(data) or ".jpg"

@@ -1,0 +1,104 @@
+"""The bytes of an image file to a Pillow image that is not decoded yet; one function for each way of opening a file."""
+
+import io
+import struct
+from typing import TYPE_CHECKING
+
+from capgen.errors import ImageError, Status
+from capgen.images.formats import FORMATS, OPENERS, recognise
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+DECODING_ERRORS = (
+    OSError, ValueError, SyntaxError, EOFError, IndexError, KeyError, ArithmeticError, MemoryError, RuntimeError, TypeError,
+    struct.error, Warning,
+)  # fmt: skip
+"""What Pillow's decoders raise on damaged files; a ``Warning`` only in a program that turns warnings into errors."""
+
+
+def open_bytes(data: bytes, size: int) -> "Image":
+    """Open an image file's bytes, and ask for no more detail than an image of a certain size needs.
+
+    Args:
+        data: The whole file.
+        size: The side in pixels of the square that the image will be reduced to. If the format can be decoded at a reduced
+            scale, it will be at twice this size or more, so that the reduction cannot be seen after the final filter.
+
+    Raises:
+        ImageError: The file is in none of the formats, is damaged, or has too many pixels.
+    """
+    from PIL.Image import DecompressionBombError
+
+    found = recognise(data)
+    if not data:
+        raise ImageError(Status.UNSUPPORTED, "it is empty")
+    try:
+        image = OPENERS[found.name](data) if found else open_with_pillow(data)
+        if found and found.scaled:
+            image.draft("RGB", (2 * size, 2 * size))
+    except DecompressionBombError as error:
+        raise ImageError(Status.TOO_LARGE, "it has more pixels than is safe to decode") from error
+    except DECODING_ERRORS as error:
+        raise _refusal(error, recognised=found is not None) from error
+    return image
+
+
+def open_with_pillow(data: bytes) -> "Image":
+    """Open a file in any of the formats that Pillow reads."""
+    from PIL import Image
+
+    return Image.open(io.BytesIO(data), formats=[row.pillow_name for row in FORMATS if row.pillow_name])
+
+
+def open_jpeg(data: bytes) -> "Image":
+    """Open a JPEG. A baseline one may have more pixels than Pillow allows, as it is decoded at a reduced scale."""
+    from PIL.Image import DecompressionBombError
+    from PIL.JpegImagePlugin import JpegImageFile
+
+    try:
+        return open_with_pillow(data)
+    except DecompressionBombError:
+        image = JpegImageFile(io.BytesIO(data))
+        if "progressive" in image.info:  # the decoder of a progressive one keeps all coefficients at full scale
+            raise
+        return image
+
+
+def open_heif(data: bytes) -> "Image":
+    """Open the primary image of a HEIF file with pillow-heif, which is imported only now as it would slow down every start.
+
+    Its class is used directly and not registered with Pillow, which the caller's program may use as well. The class applies
+    the rotation and the mirroring that the file declares, and drops an EXIF orientation, which would repeat them.
+
+    Raises:
+        ImageError: pillow-heif or the library that it needs is missing.
+    """
+    try:
+        from pillow_heif import HeifImageFile
+
+        return HeifImageFile(io.BytesIO(data))
+    except ImportError as error:  # raised by the first use if the package is there and its library is not
+        reason = "it is a HEIF (HEIC) image, which takes one more package: pip install pillow-heif"
+        raise ImageError(Status.UNSUPPORTED, reason) from error
+
+
+def damaged(error: BaseException) -> ImageError:
+    """Return the error for a file whose decoder raised ``error``."""
+    return ImageError(Status.UNREADABLE, f"its data is damaged ({one_line(error)})")
+
+
+def one_line(error: BaseException) -> str:
+    """Return the message of an error as one line of text, or the name of its type if it has none."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _refusal(error: BaseException, *, recognised: bool) -> ImageError:
+    from PIL import UnidentifiedImageError
+
+    if not isinstance(error, UnidentifiedImageError):
+        return damaged(error)
+    if recognised:
+        return ImageError(Status.UNREADABLE, "its data is damaged (it ends early or its header is broken)")
+    names = [row.name for row in FORMATS]
+    return ImageError(Status.UNSUPPORTED, f"it is not a {', '.join(names[:-1])} or {names[-1]} image")
