@@ -1,20 +1,23 @@
 """What the tests share: places of their own, a drawn data set, a small captioner trained on it, the command."""
 
 import json
-import os
 import signal
 import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from hypothesis import settings
 from support.commands import invoked
 from support.drawing import draw_dataset
 from support.paths import SHARED
 from support.studio import SETTINGS, Studio, of_all_workers
+from support.tools import missing
 
 # A shell that runs the tests in the background has them ignore Ctrl-C, and the commands that they start would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+settings.register_profile("fast", max_examples=20, deadline=None)
 
 LONGEST = (
     "test_train.py", "test_readme.py", "test_distributed.py", "test_ray.py", "test_loop.py", "test_library.py",
@@ -25,7 +28,10 @@ waits for no captioner that the other worker trains."""
 
 
 def pytest_collection_modifyitems(items):
-    """Put the longest files first; files go to workers in this order."""
+    """Put the longest files first, since files go to workers in this order, and mark what is slow by what it starts."""
+    for item in items:
+        if any(item.get_closest_marker(name) for name in ("ray", "jax", "java", "browser")):
+            item.add_marker("slow")
     items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
 
 
@@ -33,9 +39,7 @@ def pytest_collection_modifyitems(items):
 def shared():
     """The development data; tests that use it are marked ``shared``."""
     if not (SHARED / "data").is_dir():
-        if os.environ.get("CI"):
-            pytest.fail(f"CI needs the development data at {SHARED}")
-        pytest.skip("the development data is not beside this checkout")
+        missing(f"the development data is not at {SHARED}")
     return SHARED / "data"
 
 

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from support.tools import missing
 
 from capgen.outputs.xmp import XmpSidecar
 
@@ -33,6 +34,7 @@ import errno, json, os, signal, sys
 from pathlib import Path
 
 import numpy as np
+from support.tools import missing
 from capgen.captioner import captioner
 from capgen.storage import files
 from capgen.batch import library
@@ -434,7 +436,7 @@ class Disk:
 def disk(tmp_path):
     made = Disk(tmp_path / "disk")
     if not sys.platform.startswith("linux") or not shutil.which("mount") or not made.mount("-o", "size=80k"):
-        pytest.skip("no file system can be mounted here")
+        missing("no file system can be mounted here")
     yield made
     subprocess.run(["umount", made.folder], check=True)
 

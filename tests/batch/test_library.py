@@ -4,7 +4,6 @@ import fcntl
 import json
 import os
 import random
-import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +13,7 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageDraw
 from support.commands import capgen, here
+from support.tools import require_tool
 
 from capgen.batch.library import Request
 from capgen.captioner.captioner import Captioner
@@ -149,8 +149,8 @@ class Place:
 
 @pytest.fixture(params=["sidecar", "xmp", "embed", "output"])
 def place(request, shelf):
-    if request.param == "embed" and not shutil.which("exiftool"):
-        pytest.skip("exiftool is not installed")
+    if request.param == "embed":
+        require_tool("exiftool")
     made = Place(request.param, shelf)
     yield made
     made.close()
@@ -296,8 +296,8 @@ def test_an_unknown_policy_is_refused_before_anything_is_read(shelf):
     assert shelf.texts() == {}
 
 
-@pytest.mark.skipif(not shutil.which("exiftool"), reason="exiftool is not installed")
 def test_a_picture_that_is_reached_by_two_names_has_its_caption_added_once(shelf, known):
+    require_tool("exiftool")
     shelf.fill(NAMES[:1])
     (shelf.folder / "b.png").symlink_to("a.png")
     shelf.run("--embed", "--existing", "append")
@@ -806,8 +806,8 @@ def test_of_two_that_arrive_and_want_the_same_file_the_second_fails(shelf):
     assert f"{shelf.folder / 'a.jpg'} has {shelf.folder / 'a.txt'} for its caption" in said
 
 
-@pytest.mark.skipif(not shutil.which("exiftool"), reason="exiftool is not installed")
 def test_a_watch_does_not_caption_again_what_it_has_changed_itself(shelf):
+    require_tool("exiftool")
     shelf.fill(NAMES[:1])
     run = watching(shelf, "--embed", "--existing", "overwrite", "--report", shelf.place / "report.jsonl")
     wait_for(lambda: (shelf.place / "report.jsonl").exists() and (shelf.place / "report.jsonl").read_text(), run)

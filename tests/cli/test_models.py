@@ -14,6 +14,7 @@ from support.bundles import CONTENTS, DESCRIPTION, WHOLE, contents_of, describe,
 from support.commands import capgen, refused
 from support.documents import commands
 from support.paths import ROOT
+from support.tools import require_tool
 
 from capgen.captioner import bundle, collection
 from capgen.captioner.bundle import Bundle
@@ -29,7 +30,7 @@ def models(*arguments, **more):
 
 def on_a_terminal(answer, *arguments):
     """Run the command with a terminal on which ``answer`` is typed."""
-    command = ["script", "-qec", " ".join([str(COMMAND), "models", *arguments]), "/dev/null"]
+    command = [require_tool("script"), "-qec", " ".join([str(COMMAND), "models", *arguments]), "/dev/null"]
     return subprocess.run(command, input=answer, capture_output=True, text=True, check=False)
 
 

@@ -1,7 +1,6 @@
 """The scores: equal to coco-caption's on the same tokens, and to the published ones of 12 systems on the same captions."""
 
 import json
-import shutil
 from dataclasses import replace
 from statistics import NormalDist
 
@@ -12,6 +11,7 @@ from hypothesis import strategies as st
 from pycocoevalcap.bleu.bleu import Bleu
 from pycocoevalcap.cider.cider import Cider
 from pycocoevalcap.rouge.rouge import Rouge
+from support.tools import require_tool
 
 from capgen.evaluation import metrics, predictions
 from capgen.evaluation.references import from_source
@@ -246,10 +246,10 @@ def test_the_p_of_a_mean_is_that_of_the_paired_t_test():
 
 
 @pytest.mark.shared
+@pytest.mark.java
 def test_meteor_is_the_original(shared, references):
     """0.0005 from what was published of one system, as the other scores are."""
-    if shutil.which("java") is None:
-        pytest.skip("there is no java")
+    require_tool("java")
     published = json.loads((shared / "metric_fixtures/published_scores.json").read_text())["flickr8k_merge_1"]["METEOR"]
     captions = predictions.read(shared / "metric_fixtures/flickr8k_merge_1.json", references).captions
     tokens = [metrics.tokenize(captions[one.id]) for one in references]

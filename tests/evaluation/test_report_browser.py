@@ -1,7 +1,5 @@
 """Reports in a real browser, Chromium without a window: what a person sees, clicks and types."""
 
-import os
-import shutil
 import time
 
 import numpy as np
@@ -11,6 +9,7 @@ from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from support.drawing import COLOURS, SHAPES, draw
+from support.tools import require_tool
 
 from capgen.captioner.results import Attention
 from capgen.evaluation import report
@@ -25,11 +24,7 @@ COUNT = 64  # more than the page puts up at first
 
 @pytest.fixture(scope="module")
 def browser():
-    program, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if not (program and driver):
-        if os.environ.get("CI"):
-            pytest.fail("CI needs Chromium: apt-get install chromium chromium-driver")
-        pytest.skip("there is no Chromium here: apt-get install chromium chromium-driver")
+    program, driver = require_tool("chromium"), require_tool("chromedriver")
     options = webdriver.ChromeOptions()
     options.binary_location = program
     # containers have a small /dev/shm, and Chromium's sandbox does not run as root

@@ -3,7 +3,6 @@
 import errno
 import json
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -14,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from support.tools import require_tool
 
 from capgen.errors import StorageError, UsageError
 from capgen.outputs import embedded
@@ -46,7 +46,6 @@ LIGHTROOM = f"""<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
 """
 
 TEXTS = st.text().map(str.strip)
-NEEDS_REAL = pytest.mark.skipif(shutil.which("exiftool") is None, reason="exiftool is not installed here")
 
 STUB = f"""#!{sys.executable}
 '''Speaks exiftool's -stay_open protocol; the fields of a.jpg are in a.jpg.json, what was asked in asked.jsonl.'''
@@ -128,11 +127,13 @@ def stub(tmp_path, monkeypatch):
     return lambda: [json.loads(line) for line in (folder / "asked.jsonl").read_text().splitlines()]
 
 
-@pytest.fixture(params=["stub", pytest.param("real", marks=NEEDS_REAL)])
+@pytest.fixture(params=["stub", "real"])
 def embedding(request):
     """An ``Embedded`` with the stand-in and, where it is installed, with exiftool itself."""
     if request.param == "stub":
         request.getfixturevalue("stub")
+    else:
+        require_tool("exiftool")
     destination = Embedded()
     yield destination
     destination.close()
@@ -357,8 +358,8 @@ def test_a_caption_is_merged_into_a_file_of_another_program(tmp_path):
         assert kept in text
 
 
-@NEEDS_REAL
 def test_exiftool_reads_what_was_merged(tmp_path):
+    require_tool("exiftool")
     place = tmp_path / "a.xmp"
     place.write_text(LIGHTROOM, "utf-8")
     XmpSidecar(None).write(place, "A dog\n& a <cat>")
@@ -667,8 +668,8 @@ def test_a_path_that_exiftool_could_misread_is_refused(tmp_path, stubbed, name):
         stubbed.write(tmp_path / name, "a dog")
 
 
-@NEEDS_REAL
 def test_captions_in_other_languages_and_other_fields_stay(tmp_path):
+    require_tool("exiftool")
     place = picture(tmp_path / "a.jpg")
     fields = ["-XMP-dc:Description-de=Hund", "-XMP-dc:Title=Title", "-EXIF:Artist=Ada"]
     subprocess.run(["exiftool", "-q", *fields, place], check=True)

@@ -14,6 +14,7 @@ import pytest
 from support.commands import capgen
 from support.drawing import draw_dataset
 from support.studio import SETTINGS
+from support.tools import require_tool
 
 from capgen.errors import StorageError
 from capgen.storage import files
@@ -70,7 +71,7 @@ def wait_until(condition, process):
 
 def on_a_terminal(answer, *arguments):
     """Run the command with a terminal on which ``answer`` is typed."""
-    command = ["script", "-qec", " ".join([str(COMMAND), *arguments]), "/dev/null"]
+    command = [require_tool("script"), "-qec", " ".join([str(COMMAND), *arguments]), "/dev/null"]
     return subprocess.run(command, input=answer, capture_output=True, text=True, check=False)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from support.drawing import draw, draw_dataset
 from support.studio import SETTINGS
+from support.tools import require_tool
 
 
 def test_it_says_which_layout_it_recognised_and_what_it_found(studio):
@@ -265,7 +266,7 @@ def test_an_encoder_of_keras_prepares_and_trains_offline_from_a_file_of_weights(
 def test_on_a_terminal_the_tables_are_not_written_over_by_a_bar(studio):
     command = shlex.join(["capgen", "prepare", str(studio.source), "--encoder", "efficientnet-lite0"])
     done = subprocess.run(
-        ["script", "-qec", command, "/dev/null"],
+        [require_tool("script"), "-qec", command, "/dev/null"],
         env={**os.environ, **studio.env, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "COLUMNS": "120"},
         capture_output=True, text=True, check=True,
     )  # fmt: skip
