@@ -420,8 +420,8 @@ def test_reset_with_a_name_is_wrong_usage(mine):
     assert models("default", "mine", "--reset").returncode == 2
 
 
-def test_the_readmes_commands_run_as_they_are_typed(places):
-    for command in commands("README.md", "## Captioners\n"):
+def test_the_commands_of_the_tutorial_run_as_they_are_typed(places):
+    for command in commands("docs/tutorial.md", "## Which captioner"):
         done = subprocess.run(
             ["bash", "-c", command], cwd=places, env={**os.environ, "PATH": f"{COMMAND.parent}:{os.environ['PATH']}"},
             capture_output=True, text=True, check=False,
