@@ -48,7 +48,7 @@ Step = tuple[Callable[[], None], int]
 
 def whole_captions(decoder: Decoder, features: np.ndarray, captions: list[list[list[int]]]) -> Step:
     """Make capgen's step."""
-    steps = TrainingConfig().maximum_words + 1
+    steps = TrainingConfig().max_words + 1
     model = decoder.training_model(steps)
     model.compile(keras.optimizers.Adam(1e-3), CaptionLoss(0.0), jit_compile=False)
 

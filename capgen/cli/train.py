@@ -1,5 +1,6 @@
 """``capgen train``."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,8 +10,10 @@ from capgen.cli import app
 from capgen.cli.console import Quiet, Verbose, command, is_terminal, say
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from contextlib import AbstractContextManager
 
+    from capgen.training.config import TrainingConfig
     from capgen.training.history import TrainingReporter
     from capgen.training.process_group import Group
 
@@ -24,14 +27,18 @@ def train_command(
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="One setting; repeatable.")
     ] = None,
-    begun: Annotated[
-        str | None, typer.Option("--from", metavar="MODEL", help="Go on from a captioner, by name or path, on this data.")
+    source: Annotated[
+        str | None,
+        typer.Option(
+            "--from", metavar="MODEL", help="Continue a captioner, given by name or path, on this data (warm start)."
+        ),
     ] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the training images.")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Images a step.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of weights, dropout and order.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Where the captioner goes: a folder, or a file.capgen.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the unfinished run on this data set.")] = False,
+    batch_size: Annotated[int | None, typer.Option(help="Images in one step.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of weights, dropout, sampling and order.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Where the captioner is written: a folder, or a file.capgen.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the captioner that is there already.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Resume the unfinished run on this data set.")] = False,
     devices: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Devices of this process to train on, with JAX.")
     ] = None,
@@ -50,75 +57,119 @@ def train_command(
     from capgen.training import config as configs
 
     options = {"decoder": decoder, "epochs": epochs, "batch_size": batch_size, "seed": seed}
-    recipe = config or (Path(configs.CONTINUE) if begun else None)
+    recipe = config or (Path(configs.WARM_START_RECIPE) if source else None)
     chosen = configs.load(recipe, settings or (), **options)
     if show_settings:
-        for name, meaning in configs.describe().items():
-            typer.echo(f"{name} = {getattr(chosen, name)!r}  # {meaning}")
+        _print_settings(chosen)
         return
-    given = settings or any(value is not None for value in (config, out, begun, *options.values()))
-    if resume and given:
+    if resume and (settings or overwrite or any(value is not None for value in (config, out, source, *options.values()))):
         raise typer.BadParameter(
             "it goes on with the settings the run began with; leave the others out", param_hint="--resume"
         )
+    group = _group(devices, coordinator, processes, process_id)
+    if group and not resume:
+        group.check(chosen)
+    started = _Start(data, chosen, out, source, overwrite=overwrite, resume=resume, quiet=quiet)
+    if group:
+        _train_together(started.folder, group, quiet=quiet)
+    else:
+        _train(started.folder(), quiet=quiet)
+
+
+def _print_settings(config: "TrainingConfig") -> None:
+    from capgen.training import config as configs
+
+    for name, meaning in configs.describe().items():
+        typer.echo(f"{name} = {getattr(config, name)!r}  # {meaning}")
+
+
+@dataclass(frozen=True)
+class _Start:
+    """Which run is to be trained: a new one, or with ``resume`` the unfinished one on the data set."""
+
+    data: str
+    config: "TrainingConfig"
+    out: Path | None
+    source: str | None
+    overwrite: bool
+    resume: bool
+    quiet: bool
+
+    def folder(self) -> Path:
+        """Make or find the folder of the run."""
+        from capgen.training import run
+
+        if self.resume:
+            folder = run.unfinished(self.data)
+        else:
+            folder = run.begin(self.data, self.config, self.out, self.source, overwrite=self.overwrite)
+        if not self.quiet:
+            say(f"run folder: {folder}")
+        return folder
+
+
+def _train(folder: Path, *, quiet: bool) -> None:
+    """Train a run in this process, and report where the captioner is."""
+    from capgen.training import run
+
+    with _reporter(quiet=quiet) as reporter:
+        target = run.go(folder, reporter)
+    _report(folder, target, quiet=quiet)
+
+
+def _train_together(find_folder: "Callable[[], Path]", group: "Group", *, quiet: bool) -> None:
+    """Train a run on several devices; process 0 then writes the captioner and reports where it is."""
+    from capgen.training import run
+    from capgen.training.process_group import joined
+
+    if group.processes > 1 and not quiet:
+        say(f"process {group.process} of {group.processes}: waiting for the others at {group.coordinator}")
+    with joined(group), _reporter(quiet=quiet or not group.first) as reporter:
+        folder = Path(group.shared(lambda: str(find_folder())))
+        run.go_together(folder, reporter, group)
+    if group.first:
+        _report(folder, run.finish(folder), quiet=quiet)
+
+
+def _report(folder: Path, target: Path, *, quiet: bool) -> None:
+    """Say where the captioner is and how to use it; with ``quiet`` only if it is elsewhere than asked for."""
     from capgen.storage.paths import models_dir
     from capgen.training import run
     from capgen.training.report import REPORT
 
-    group = _group(devices, coordinator, processes, process_id)
-    if group and not resume:
-        group.check(chosen)
-
-    def found() -> str:
-        folder = run.unfinished(data) if resume else run.begin(data, chosen, out, begun)
-        if not quiet:
-            say(f"run folder: {folder}")
-        return str(folder)
-
-    if group:
-        from capgen.training.process_group import joined
-
-        if group.processes > 1 and not quiet:
-            say(f"process {group.process} of {group.processes}: waiting for the others at {group.coordinator}")
-        with joined(group), _reporter(quiet=quiet or not group.first) as reporter:
-            folder = Path(group.shared(found))
-            run.go_together(folder, reporter, group)
-        if not group.first:
-            return
-        place = run.finish(folder)
-    else:
-        folder = Path(found())
-        with _reporter(quiet=quiet) as reporter:
-            place = run.go(folder, reporter)
-    if not quiet:
-        model = place.name if place == models_dir() / place.name else place
-        say(f"the run's report: {folder / REPORT}")
-        say(f"the captioner is at {place}; caption with it: capgen caption --model {model} photo.jpg")
+    requested = run.requested_target(folder)
+    if target != requested:
+        say(f"another captioner has appeared at {requested} during the training; it was kept, and this one is at {target}")
+    if quiet:
+        return
+    model = target.name if target == models_dir() / target.name else target
+    say(f"the run's report: {folder / REPORT}")
+    say(f"the captioner is at {target}; caption with it: capgen caption --model {model} photo.jpg")
 
 
 def _group(devices: int | None, coordinator: str | None, processes: int | None, process_id: int | None) -> "Group | None":
-    """Return the group that the options ask for, if they ask for one.
+    """Return the process group that the options ask for, or ``None`` without any of them.
 
     Raises:
-        BadParameter: They do not fit together.
+        BadParameter: The options do not fit together.
     """
     from capgen.training.process_group import Group
 
     several = (coordinator, processes, process_id)
-    if any(value is not None for value in several):
-        if coordinator is None or processes is None or process_id is None:
-            raise typer.BadParameter("several processes need all of --coordinator, --processes and --process-id")
-        host, _, port = coordinator.rpartition(":")
-        if not host or not port.isdigit():
-            raise typer.BadParameter(f"{coordinator} is not of the form HOST:PORT", param_hint="--coordinator")
-        if process_id >= processes:
-            raise typer.BadParameter(f"{processes} processes are numbered 0 to {processes - 1}", param_hint="--process-id")
-        return Group(devices or 1, coordinator, processes, process_id)
-    return Group(devices) if devices else None
+    if all(value is None for value in several):
+        return Group(devices) if devices else None
+    if coordinator is None or processes is None or process_id is None:
+        raise typer.BadParameter("several processes need all of --coordinator, --processes and --process-id")
+    host, _, port = coordinator.rpartition(":")
+    if not host or not port.isdigit():
+        raise typer.BadParameter(f"{coordinator} is not of the form HOST:PORT", param_hint="--coordinator")
+    if process_id >= processes:
+        raise typer.BadParameter(f"{processes} processes are numbered 0 to {processes - 1}", param_hint="--process-id")
+    return Group(devices or 1, coordinator, processes, process_id)
 
 
 def _reporter(*, quiet: bool) -> "AbstractContextManager[TrainingReporter]":
-    """Return a live display on a terminal, plain lines elsewhere, silence if asked for."""
+    """Return a live display on a terminal, plain lines elsewhere, and nothing with ``quiet``."""
     from contextlib import nullcontext
 
     from capgen.cli.training_display import LiveDisplay, PlainLines, Silence

@@ -1,53 +1,66 @@
 """How training is shown: live on a terminal, as plain lines in a log."""
 
+import time
+from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from capgen.cli.console import say
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
+    from rich.console import Console, RenderableType
 
     from capgen.training.history import Epoch
 
+LEAST_SECONDS = 1.0
+"""Seconds that an activity must have taken before its rate and the time left are shown."""
+
 
 class Silence:
-    """Shows nothing."""
+    """A reporter that shows nothing."""
 
     def on_step(self, epoch: int, step: int, steps: int, loss: float) -> None:
-        """See ``TrainingReporter.on_step``."""
+        """Show nothing."""
 
     def on_extract(self, done: int, total: int) -> None:
-        """See ``TrainingReporter.on_extract``."""
+        """Show nothing."""
 
     def on_caption(self, done: int, total: int) -> None:
-        """See ``TrainingReporter.on_caption``."""
+        """Show nothing."""
+
+    def on_export(self) -> None:
+        """Show nothing."""
 
     def on_epoch(self, epoch: "Epoch", *, best: bool) -> None:
-        """See ``TrainingReporter.on_epoch``."""
+        """Show nothing."""
 
 
 class PlainLines:
-    """Prints a line an epoch and the sample captions below it."""
+    """A reporter that prints one line for each epoch, with sample captions below it."""
 
     def on_step(self, epoch: int, step: int, steps: int, loss: float) -> None:
-        """Say that training has begun, so that a log is not empty for minutes."""
+        """Print that training has begun, so that a log is not empty for minutes."""
         if epoch == 1 and step == 1:
             say(f"training: {steps} steps an epoch")
 
     def on_extract(self, done: int, total: int) -> None:
-        """Say that it has begun."""
+        """Print that the extraction of features has begun."""
         if done == 1:
-            say(f"describing {total:,} pictures with the captioner's own encoder")
+            say(f"extracting the features of {total:,} images with the captioner's own encoder")
 
     def on_caption(self, done: int, total: int) -> None:
-        """Say that it has begun."""
+        """Print that the counting of common captions has begun."""
         if not done:
-            say(f"counting how often the same is said of {total:,} training pictures")
+            say(f"captioning {total:,} training images to count which captions are common")
+
+    def on_export(self) -> None:
+        """Print that the captioner is exported."""
+        say("exporting the captioner")
 
     def on_epoch(self, epoch: "Epoch", *, best: bool) -> None:
         """Print the epoch."""
-        loss = f"loss {epoch.loss:.4f}" if epoch.number else "as it begins"
+        loss = f"loss {epoch.loss:.4f}" if epoch.number else "before training"
         say(
             f"epoch {epoch.number}: {loss}, dev loss {epoch.dev_loss:.4f}, dev CIDEr-D {epoch.cider_d:.4f}, "
             f"dev BLEU-4 {epoch.bleu_4:.4f}, {epoch.seconds:.0f} s{', best so far' if best else ''}"
@@ -56,47 +69,100 @@ class PlainLines:
             say(f"  {Path(path).name}: {caption}")
 
 
-class LiveDisplay:
-    """Redraws a table of epochs and a bar of the present one."""
+class Pace:
+    """The rate of one activity and the time that it has left, measured from its first report on.
 
-    def __init__(self) -> None:
-        """Start drawing."""
+    The first report counts as zero, because the time that it took, compilation included, is not known.
+
+    Args:
+        done: The count of the first report.
+        clock: Returns seconds.
+    """
+
+    def __init__(self, done: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock, self._first, self._started = clock, done, clock()
+
+    def rate(self, done: int) -> float | None:
+        """Return how many are done in a second; ``None`` while too little time has passed to tell."""
+        elapsed = self._clock() - self._started
+        return (done - self._first) / elapsed if elapsed >= LEAST_SECONDS and done > self._first else None
+
+    def text(self, done: int, total: int) -> str:
+        """Say the rate and the time left, such as ``"12.0/s, 0:01:30 left"``; an empty text while they are not known."""
+        rate = self.rate(done)
+        return f"{rate:,.1f}/s, {timedelta(seconds=round((total - done) / rate))} left" if rate else ""
+
+
+class LiveDisplay:
+    """A reporter that redraws a table of the epochs, sample captions, and a bar of what is going on.
+
+    Args:
+        console: Where it is drawn; stderr by default.
+        clock: Returns seconds.
+    """
+
+    def __init__(self, console: "Console | None" = None, clock: Callable[[], float] = time.monotonic) -> None:
         from rich.console import Console
         from rich.live import Live
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+        from rich.progress import BarColumn, Progress, TextColumn
 
-        self._console = Console(stderr=True)
+        self._clock = clock
+        self._rows: list[tuple[Epoch, bool]] = []
         self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
-            MofNCompleteColumn(),
+            TextColumn("{task.fields[count]}"),
             TextColumn("{task.fields[loss]}"),
-            TimeRemainingColumn(),
+            TextColumn("{task.fields[pace]}"),
         )
-        self._task = self._bar.add_task("epoch 1", total=None, loss="")
-        self._rows: list[tuple[Epoch, bool]] = []
-        self._live = Live(self._picture(), console=self._console, refresh_per_second=4)
+        self._activity = ""
+        self._pace = Pace(0, clock)
+        self._live = Live(self._renderable(), console=console or Console(stderr=True), refresh_per_second=4)
         self._live.start()
 
     def on_step(self, epoch: int, step: int, steps: int, loss: float) -> None:
-        """Move the bar."""
-        self._bar.update(self._task, completed=step, total=steps, description=f"epoch {epoch}", loss=f"loss {loss:.4f}")
+        """Move the bar; dev is captioned after the last step."""
+        self._advance(f"epoch {epoch}", step, steps, f"loss {loss:.4f}")
+        if step == steps:
+            self._begin(f"epoch {epoch}: validating")
 
     def on_extract(self, done: int, total: int) -> None:
         """Move the bar."""
-        self._bar.update(self._task, completed=done, total=total, description="describing pictures", loss="")
+        self._advance("extracting features", done, total)
 
     def on_caption(self, done: int, total: int) -> None:
         """Move the bar."""
-        self._bar.update(self._task, completed=done, total=total, description="counting captions", loss="")
+        self._advance("counting common captions", done, total)
+
+    def on_export(self) -> None:
+        """Show a bar without an end: nobody knows how long an export takes."""
+        self._begin("exporting")
 
     def on_epoch(self, epoch: "Epoch", *, best: bool) -> None:
-        """Add the epoch to the table."""
+        """Add the epoch to the table; what follows it is shown when it begins."""
+        self._end()
         self._rows.append((epoch, best))
-        self._bar.reset(self._task, description=f"epoch {epoch.number + 1}", loss="")
-        self._live.update(self._picture())
+        self._live.update(self._renderable())
 
-    def _picture(self) -> "RenderableType":
+    def _advance(self, activity: str, done: int, total: int, loss: str = "") -> None:
+        if activity != self._activity:
+            self._begin(activity, done)
+        task = self._bar.task_ids[0]
+        self._bar.update(
+            task, completed=done, total=total, count=f"{done}/{total}", loss=loss, pace=self._pace.text(done, total)
+        )
+
+    def _begin(self, activity: str, done: int = 0) -> None:
+        self._end()
+        self._activity, self._pace = activity, Pace(done, self._clock)
+        self._bar.add_task(activity, total=None, count="", loss="", pace="")
+
+    def _end(self) -> None:
+        self._activity = ""
+        for task in self._bar.task_ids:
+            self._bar.remove_task(task)
+
+    def _renderable(self) -> "RenderableType":
         from rich.console import Group
         from rich.table import Table
 
@@ -117,7 +183,7 @@ class LiveDisplay:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        """Leave the last picture on the screen."""
-        self._bar.remove_task(self._task)
-        self._live.update(self._picture(), refresh=True)
+        """Leave the table on the screen, without a bar."""
+        self._end()
+        self._live.update(self._renderable(), refresh=True)
         self._live.stop()

@@ -11,6 +11,7 @@ import math
 import os
 import tempfile
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 
 import keras
@@ -47,24 +48,47 @@ MAXIMUM_LOSS = 0.005
 """CIDEr-D on dev that int8 weights may cost; a graph that loses more is kept with float16 weights."""
 
 
-def export_captioner(trainer: Trainer, prepared: EncoderGraph, place: Path, reporter: TrainingReporter) -> None:
-    """Write the captioner that a run ends with.
+@dataclass(frozen=True)
+class ExportedCaptioner:
+    """A captioner that is ready to be written.
+
+    Attributes:
+        description: What it is; its name is that of its run until it is written.
+        contents: The bytes of its files by name, without the description and the model card.
+    """
+
+    description: Description
+    contents: dict[str, bytes]
+
+
+def write_captioner(target: Path, exported: ExportedCaptioner) -> None:
+    """Write a captioner, named after its folder or file, with its model card.
+
+    Raises:
+        StorageError: It cannot be written; what was there before is as it was.
+    """
+    name = target.stem if target.suffix == bundle.SUFFIX else target.name
+    description = dataclasses.replace(exported.description, name=name)
+    bundle.write(target, description, {**exported.contents, bundle.MODEL_CARD: model_card(description).encode()})
+
+
+def export_captioner(trainer: Trainer, prepared: EncoderGraph, run: str, reporter: TrainingReporter) -> ExportedCaptioner:
+    """Make the captioner that a run ends with.
 
     The weights are rounded to float16 first, so that what is scored here is exactly what is written.
 
     Args:
         trainer: Holds the best weights.
         prepared: The encoder.
-        place: Where the bundle goes.
+        run: Name of the run's folder.
         reporter: Who is told.
 
     Raises:
         TrainingError: LiteRT does not write the same captions as Keras, or a number is not finite.
-        StorageError: It cannot be written; what was there before is as it was.
     """
     weights = _rounded_weights(trainer)
     description = Description(
-        name=place.stem if place.suffix == bundle.SUFFIX else place.name,
+        name=run,
         encoder={
             "name": prepared.encoder.name,
             "output": trainer.output,
@@ -83,6 +107,7 @@ def export_captioner(trainer: Trainer, prepared: EncoderGraph, place: Path, repo
         training={
             "capgen": capgen.__version__,
             "data": trainer.data.name,
+            "run": run,
             "sources": [Path(source).name for source in trainer.data.sources],  # not where somebody keeps them
             "fingerprint": trainer.data.fingerprint,
             "images": len(trainer.train_pictures),
@@ -106,14 +131,14 @@ def export_captioner(trainer: Trainer, prepared: EncoderGraph, place: Path, repo
         chosen = max(
             (_DevCaptions(trainer, exact), _DevCaptions(trainer, small, head_start=MAXIMUM_LOSS)), key=_DevCaptions.rank
         )
-        if trainer.config.variety:
+        if trainer.config.common_caption_penalty:
             contents[bundle.COMMON] = _common(trainer, chosen.model, reporter)
             chosen = _DevCaptions(trainer, _varied(Path(folder) / "varied", trainer, chosen.model.bundle, contents))
         description = dataclasses.replace(
             chosen.model.bundle.description, calibration=chosen.calibration(), scores={"dev": chosen.scores}
         )
         contents[bundle.DECODER] = chosen.model.bundle.read(bundle.DECODER)
-    bundle.write(place, description, {**contents, bundle.MODEL_CARD: model_card(description).encode()})
+    return ExportedCaptioner(description, contents)
 
 
 def _trial(folder: Path, description: Description, contents: dict[str, bytes], trainer: Trainer, kind: Weights) -> Model:
@@ -146,7 +171,7 @@ def _common(trainer: Trainer, model: Model, reporter: TrainingReporter) -> bytes
 
 def _varied(folder: Path, trainer: Trainer, plain: Bundle, contents: dict[str, bytes]) -> Model:
     """Make the captioner that says less often what is common."""
-    options = dataclasses.replace(plain.description.decoding, common_caption_penalty=trainer.config.variety)
+    options = dataclasses.replace(plain.description.decoding, common_caption_penalty=trainer.config.common_caption_penalty)
     description = dataclasses.replace(plain.description, decoding=options)
     return _model(folder, description, {**contents, bundle.DECODER: plain.read(bundle.DECODER)})
 

@@ -1,4 +1,7 @@
-"""Every hyper-parameter of a training run, with the reason for its default, read from TOML and ``key=value`` pairs."""
+"""``TrainingConfig``: every hyper-parameter of a training run, read from TOML files, ``key=value`` pairs and options.
+
+A recipe is a TOML file of settings. Those in ``recipes/`` ship with capgen and are found by their name.
+"""
 
 import dataclasses
 import difflib
@@ -18,10 +21,27 @@ if TYPE_CHECKING:
     from capgen.datasets.prepared import PreparedImage
 
 RECIPES = Path(__file__).parent / "recipes"
-"""The recipes that ship, one TOML file each."""
+"""The folder of the recipes that ship, one TOML file each."""
 
-CONTINUE = "continue"
-"""The recipe for going on from a captioner."""
+RECIPE_ALIASES = {"everyday": "photo-en-v1"}
+"""Names under which recipes shipped before, each with the name of today."""
+
+WARM_START_RECIPE = "continue"
+"""The recipe that is used with ``--from`` unless another one is named."""
+
+OLD_NAMES = {
+    "minimum_count": "min_count",
+    "maximum_words": "max_words",
+    "encoder_share": "encoder_lr_multiplier",
+    "scst_distinct": "scst_distinctiveness",
+    "beam": "num_beams",
+    "length_power": "length_penalty",
+    "variety": "common_caption_penalty",
+}
+"""Names that settings had before, each with the name of today.
+
+Recipes, the ``config.json`` of runs and captioners that were written with the old names are read by this table.
+"""
 
 
 def _field(default: Any, meaning: str, *, at_least: float | None = None, at_most: float | None = None, choices=()) -> Any:
@@ -32,59 +52,95 @@ def _field(default: Any, meaning: str, *, at_least: float | None = None, at_most
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """The hyper-parameters of one run; saved with it."""
+    """The hyper-parameters of one run. They are saved with the run and with the captioner that it makes."""
 
-    decoder: str = _field("attention", "the family of decoders", choices=tuple(DECODERS))
+    decoder: str = _field("attention", "the architecture of the decoder", choices=tuple(DECODERS))
     embedding_size: int = _field(512, "width of the word embedding", at_least=1)
     lstm_size: int = _field(512, "width of the LSTM states and of the layers after them", at_least=1)
-    heads: int = _field(8, "attention heads; must divide lstm_size", at_least=1)
+    heads: int = _field(8, "number of attention heads; it must divide lstm_size", at_least=1)
     dropout: float = _field(
-        0.5, "share of activations dropped; 6,000 images overfit in a few epochs", at_least=0, at_most=0.95
+        0.5, "fraction of activations that dropout sets to 0; 6,000 images overfit in a few epochs", at_least=0, at_most=0.95
     )
-    minimum_count: int = _field(5, "occurrences in the training captions that make a word known", at_least=1)
+    min_count: int = _field(
+        5, "a word enters the vocabulary when the training captions have it at least this often", at_least=1
+    )
     slots_below: int = _field(
-        0, "names of ImageNet's classes said less often than this are said through slots; 0 for none", at_least=0
+        0,
+        "names of ImageNet's classes that the training captions have less often than this are replaced by slots; "
+        "0 for no slots",
+        at_least=0,
     )
-    maximum_words: int = _field(16, "words a training caption is cut to; 1 in 14 of Flickr8k's is longer", at_least=1)
-    captions_per_image: int = _field(5, "captions of an image in one step; they share one look at its grid", at_least=1)
-    batch_size: int = _field(64, "images a step", at_least=1)
-    epochs: int = _field(7, "passes over the training images; the learning rate falls to zero over them", at_least=0)
+    max_words: int = _field(
+        16, "training captions are cut to this many words; 1 in 14 of Flickr8k's captions is longer", at_least=1
+    )
+    captions_per_image: int = _field(
+        5, "captions of an image in one step; they share one projection of its grid", at_least=1
+    )
+    batch_size: int = _field(64, "images in one step", at_least=1)
+    epochs: int = _field(
+        7, "cross-entropy epochs, passes over the training images; the learning rate decays over them", at_least=0
+    )
     encoder_epochs: int = _field(
-        0, "passes before those in which the encoder's last blocks are trained along; prepare with --views flip", at_least=0
+        0,
+        "cross-entropy epochs before those, in which the encoder's last blocks are fine-tuned together with a decoder; "
+        "prepare with --views flip",
+        at_least=0,
     )
-    encoder_share: float = _field(0.1, "step size of the encoder as a share of the decoder's", at_least=0, at_most=1)
-    learning_rate: float = _field(1e-3, "peak step size of Adam", at_least=0)
-    schedule: str = _field("cosine", "how the learning rate falls", choices=("cosine", "constant"))
-    warmup_steps: int = _field(100, "steps over which the learning rate rises", at_least=0)
-    weight_decay: float = _field(0.01, "decoupled weight decay of AdamW; 0 is plain Adam", at_least=0)
-    clip_norm: float = _field(5.0, "greatest norm of the whole gradient", at_least=0.001)
-    label_smoothing: float = _field(0.1, "share of each target spread over all words", at_least=0, at_most=0.9)
-    patience: int = _field(3, "epochs without a better CIDEr-D on dev before it stops", at_least=1)
-    scst_epochs: int = _field(0, "rounds of self-critical training after the others, each judged on dev", at_least=0)
-    scst_images: int = _field(3000, "images a round; only those with captions_per_image captions or more", at_least=1)
-    scst_samples: int = _field(5, "captions drawn an image, each judged against the others", at_least=2)
+    encoder_lr_multiplier: float = _field(
+        0.1, "learning rate of the encoder's last blocks divided by that of the decoder", at_least=0, at_most=1
+    )
+    learning_rate: float = _field(1e-3, "peak learning rate of AdamW", at_least=0)
+    schedule: str = _field("cosine", "how the learning rate decays after its warm-up", choices=("cosine", "constant"))
+    warmup_steps: int = _field(100, "steps over which the learning rate rises from 0 to its peak", at_least=0)
+    weight_decay: float = _field(0.01, "decoupled weight decay of AdamW; with 0 it is plain Adam", at_least=0)
+    clip_norm: float = _field(5.0, "the global norm of the gradient is clipped to this", at_least=0.001)
+    label_smoothing: float = _field(
+        0.1, "probability of each target that label smoothing spreads over the vocabulary", at_least=0, at_most=0.9
+    )
+    patience: int = _field(
+        3, "cross-entropy training stops after this many epochs without a better CIDEr-D on dev", at_least=1
+    )
+    scst_epochs: int = _field(
+        0, "epochs of self-critical sequence training (SCST) after the cross-entropy epochs", at_least=0
+    )
+    scst_images: int = _field(
+        3000, "images of a self-critical epoch; only images with captions_per_image captions or more are used", at_least=1
+    )
+    scst_samples: int = _field(
+        5, "captions sampled for an image; the mean reward of the others is the baseline of each", at_least=2
+    )
     scst_temperature: float = _field(
-        0.5, "softness of the policy in drawing and in the loss; at 1 the beam collapses", at_least=0.05
+        0.5, "temperature of the policy in sampling and in the loss; at 1 beam search gets worse", at_least=0.05
     )
-    scst_distinct: float = _field(
-        0.0, "how much of its CIDEr-D with the captions of similar images a drawn caption loses", at_least=0
+    scst_distinctiveness: float = _field(
+        0.0,
+        "the reward of a sample is lowered by this times its mean CIDEr-D with the human captions of similar images",
+        at_least=0,
     )
-    scst_learning_rate: float = _field(3e-5, "step size of Adam in self-critical training", at_least=0)
-    beam: int = _field(5, "beam when dev is captioned, and the bundle's default", at_least=1)
-    length_power: float = _field(0.7, "power of the length that scores are divided by", at_least=0)
+    scst_learning_rate: float = _field(3e-5, "learning rate of Adam in self-critical training", at_least=0)
+    num_beams: int = _field(5, "beams when dev is captioned, and the captioner's default", at_least=1)
+    length_penalty: float = _field(
+        0.7, "a caption's score is its log-probability divided by its length to this power", at_least=0
+    )
     guidance: float = _field(
-        1.0, "how much more the image counts in a search than what is said of any; 1 for no more", at_least=1, at_most=5
+        1.0,
+        "scale of guidance: how much the image counts in a search beyond the average image; 1 for none",
+        at_least=1,
+        at_most=5,
     )
-    variety: float = _field(
-        0.0, "what a caption loses in a beam search, times the log of how many training images it is said of", at_least=0
+    common_caption_penalty: float = _field(
+        0.0,
+        "the score of a caption in a beam search is lowered by this times the logarithm of the number of training images "
+        "that it is the caption of",
+        at_least=0,
     )
-    seed: int = _field(0, "seed of weights, dropout and order", at_least=0)
+    seed: int = _field(0, "seed of the initial weights, dropout, sampling and the order of the images", at_least=0)
 
     def __post_init__(self) -> None:
         """Check every value.
 
         Raises:
-            ConfigError: Names the field and what it takes.
+            ConfigError: A value does not fit; the message names the setting and what it takes.
         """
         for item in fields(self):
             _check(item, getattr(self, item.name))
@@ -93,63 +149,71 @@ class TrainingConfig:
         if not self.epochs + self.encoder_epochs + self.scst_epochs:
             raise ConfigError("epochs, encoder_epochs and scst_epochs are all 0; there is nothing to train")
 
-    def judged(self, pictures: Iterable["PreparedImage"]) -> list["PreparedImage"]:
-        """Choose the pictures that captions are drawn for: with human ones enough, in the captioner's own style."""
-        return [picture for picture in in_target_domain(pictures) if len(picture.captions) >= self.captions_per_image]
+    def self_critical_images(self, images: Iterable["PreparedImage"]) -> list["PreparedImage"]:
+        """Return the images that self-critical training samples captions for.
 
-    def check(self, encoder: Encoder, pictures: Iterable["PreparedImage"], *, begun: bool) -> None:
+        They are in the captioner's target domain and have at least ``captions_per_image`` human captions.
+        """
+        return [image for image in in_target_domain(images) if len(image.captions) >= self.captions_per_image]
+
+    def check(self, encoder: Encoder, images: Iterable["PreparedImage"], *, warm_start: bool) -> None:
         """Make sure that a run can reach its end.
 
         Args:
-            encoder: Of the data set.
-            pictures: Those that train.
-            begun: Whether it goes on from a captioner.
+            encoder: The encoder of the data set.
+            images: The training images.
+            warm_start: Whether the run continues a captioner.
 
         Raises:
-            ConfigError: There is nothing to draw captions with.
-            TrainingError: The encoder does not know what the slots stand for, or there is nothing to judge captions by.
+            ConfigError: There would be no decoder to sample captions with.
+            TrainingError: The encoder does not know what the slots stand for, or no image has enough captions for a reward.
         """
-        if not begun and not self.epochs + self.encoder_epochs:
-            raise ConfigError("with epochs = 0 there is nothing to draw captions with; go on from a captioner with --from")
-        if not begun and self.slots_below and PROBABILITIES not in encoder.outputs:
+        if not warm_start and not self.epochs + self.encoder_epochs:
+            raise ConfigError(
+                "with epochs = 0 there is no trained decoder to sample captions with; continue a captioner with --from"
+            )
+        if not warm_start and self.slots_below and PROBABILITIES not in encoder.outputs:
             raise TrainingError(f"{encoder.name} does not know ImageNet's classes, so there are no slots; set slots_below=0")
-        if self.scst_epochs and not self.judged(pictures):
+        if self.scst_epochs and not self.self_critical_images(images):
             raise TrainingError(
-                f"no training image has {self.captions_per_image} captions to judge drawn ones by; set scst_epochs=0"
+                f"no training image has {self.captions_per_image} captions, which the reward of self-critical training "
+                "needs; set scst_epochs=0"
             )
 
 
 def load(file: Path | None = None, settings: Iterable[str] = (), **options: Any) -> TrainingConfig:
-    """Put a config together: defaults, then the TOML file, then ``key=value`` settings, then options that are not None.
+    """Put a config together: defaults, then the TOML file, then ``key=value`` settings, then options that are not ``None``.
 
     Args:
         file: A TOML file, or the name of a recipe that ships.
-        settings: Texts such as ``"dropout=0.3"``.
-        options: Values of fields by name.
+        settings: Texts such as ``"dropout=0.3"``; of several for one setting the last one counts.
+        options: Values of settings by name.
 
     Raises:
-        ConfigError: A field that does not exist, or a value that does not fit.
+        ConfigError: There is no such setting, or a value does not fit.
     """
     values: dict[str, Any] = {}
     if file is not None:
-        values.update(_read(file))
+        values.update(_renamed(_read(file)))
     for setting in settings:
         key, equals, text = setting.partition("=")
         if not equals:
             raise ConfigError(f"--set {setting}: write it as key=value")
-        name = key.strip().replace(".", "_")  # scst.epochs, as in a table of TOML
+        name = key.strip().replace(".", "_")  # scst.epochs names the key of a TOML table
+        name = OLD_NAMES.get(name, name)
         values[name] = _parsed(name, text.strip())
     values.update({key: value for key, value in options.items() if value is not None})
     return from_mapping(values)
 
 
 def from_mapping(values: Mapping[str, Any]) -> TrainingConfig:
-    """Make a config of a mapping of field names to values.
+    """Make a config from values by the names of settings, be they of today or old ones.
 
     Raises:
-        ConfigError: A field that does not exist, or a value that does not fit.
+        ConfigError: There is no such setting, or a value does not fit.
     """
     known = {item.name: item for item in fields(TrainingConfig)}
+    values = _renamed(values)
     for key in values:
         if key not in known:
             raise ConfigError(_unknown(key))
@@ -160,17 +224,29 @@ def from_mapping(values: Mapping[str, Any]) -> TrainingConfig:
 
 
 def describe() -> dict[str, str]:
-    """Return the meaning of every field by its name."""
+    """Return the meaning of every setting by its name."""
     return {item.name: item.metadata["meaning"] for item in fields(TrainingConfig)}
 
 
 def to_mapping(config: TrainingConfig) -> dict[str, Any]:
-    """Return the fields as plain values."""
+    """Return the settings as plain values by name."""
     return dataclasses.asdict(config)
 
 
+def _renamed(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Give settings that have old names those of today.
+
+    Raises:
+        ConfigError: A setting is there under both of its names.
+    """
+    for old, name in OLD_NAMES.items():
+        if old in values and name in values:
+            raise ConfigError(f"{old} is the old name of {name}; leave one of them out")
+    return {OLD_NAMES.get(key, key): value for key, value in values.items()}
+
+
 def _read(file: Path) -> dict[str, Any]:
-    shipped = RECIPES / f"{file}.toml"
+    shipped = RECIPES / f"{RECIPE_ALIASES.get(str(file), file)}.toml"
     path = shipped if not file.is_file() and shipped.is_file() else file
     try:
         return _flat(tomllib.loads(path.read_text(encoding="utf-8")))
@@ -182,7 +258,10 @@ def _read(file: Path) -> dict[str, Any]:
 
 
 def _flat(values: dict[str, Any]) -> dict[str, Any]:
-    """Name the fields of tables: ``epochs`` of ``[scst]`` is ``scst_epochs``; an empty table stays, and is no field."""
+    """Name the settings in tables: ``epochs`` of ``[scst]`` is ``scst_epochs``.
+
+    An empty table stays, so that its name is refused as an unknown setting.
+    """
     tables = {
         f"{table}_{key}": v for table, inside in values.items() if isinstance(inside, dict) for key, v in inside.items()
     }
@@ -190,7 +269,7 @@ def _flat(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _parsed(key: str, text: str) -> Any:
-    """Read a value as the type of its field."""
+    """Read a value as the type of its setting."""
     kinds = {item.name: item.type for item in fields(TrainingConfig)}
     if key not in kinds:
         raise ConfigError(_unknown(key))

@@ -97,6 +97,9 @@ class TrainingReporter(Protocol):
     def on_caption(self, done: int, total: int) -> None:
         """Called while the training images are captioned at the end, to count which captions are common."""
 
+    def on_export(self) -> None:
+        """Called once when training has ended and the captioner is exported."""
+
     def on_epoch(self, epoch: Epoch, *, best: bool) -> None:
         """Called after each epoch; ``best`` says that its captions are better than all before."""
 

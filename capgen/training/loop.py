@@ -84,7 +84,7 @@ class Trainer:
         self.begun, self.last_blocks, self.group = begun, last_blocks, group
         self.epochs: list[Epoch] = []
         self.train_pictures, self.dev_pictures = data.split("train"), data.split("dev")
-        config.check(encoder, self.train_pictures, begun=begun is not None)
+        config.check(encoder, self.train_pictures, warm_start=begun is not None)
         family = DECODERS[config.decoder]
         self.output = encoder.output_for(family.wants)
         self.visual_words = begun.visual_words if begun else self._names()
@@ -93,9 +93,9 @@ class Trainer:
         styles = sorted({picture.domain for picture in taught} - {""})
         marks = (*(self.visual_words.slots if self.visual_words else ()), *map(_style_mark, styles))
         said = [self._words(picture) for picture in taught]
-        self.vocabulary = Vocabulary.build((c for captions in said for c in captions), config.minimum_count, marks)
+        self.vocabulary = Vocabulary.build((c for captions in said for c in captions), config.min_count, marks)
         if taught and len(self.vocabulary) <= len(SPECIAL) + len(marks):
-            raise TrainingError(f"no word occurs {config.minimum_count} times in the training captions; lower minimum_count")
+            raise TrainingError(f"no word occurs {config.min_count} times in the training captions; lower min_count")
         if begun:
             self.vocabulary = begun.vocabulary.extended(self.vocabulary)
         self.wording = Wording(self.vocabulary, self.visual_words)
@@ -108,13 +108,13 @@ class Trainer:
             cells, channels, len(self.vocabulary), config.embedding_size, config.lstm_size, config.heads, config.dropout
         )
         self.decoder: Decoder = family(shape)
-        self.model = self.decoder.training_model(config.maximum_words + 1, self.seeing)
+        self.model = self.decoder.training_model(config.max_words + 1, self.seeing)
         if begun:
             take(self.model, begun.weights, (len(begun.vocabulary), len(self.vocabulary)))
         self.steps = KerasSteps(self.decoder)
         self.samples = list(map(self._sample, taught, said))
         self.dev_samples = [self._sample(picture, self._words(picture)) for picture in self.dev_pictures]
-        self.judged = config.judged(self.train_pictures)
+        self.judged = config.self_critical_images(self.train_pictures)
 
     def run(self, reporter: TrainingReporter) -> Iterator[Epoch]:
         """Train from the folder's checkpoint, if there is one, to the end; afterwards the model holds the best weights.
@@ -215,7 +215,7 @@ class Trainer:
         """How dev is captioned, and the bundle's default but for variety: what is common is known at the end."""
         guidance = 1.0 if self.seeing else self.config.guidance  # what an average picture is changes as the encoder learns
         return decoding.DecodingOptions(
-            num_beams=self.config.beam, length_penalty=self.config.length_power, guidance=guidance
+            num_beams=self.config.num_beams, length_penalty=self.config.length_penalty, guidance=guidance
         )
 
     def _sample(self, picture: PreparedImage, said: list[list[str]]) -> Sample:
@@ -249,7 +249,7 @@ class Trainer:
             samples,
             self.features,
             captions=config.captions_per_image,
-            maximum_words=config.maximum_words,
+            maximum_words=config.max_words,
             batch_size=config.batch_size,
             **order,
         )
@@ -275,7 +275,7 @@ class Trainer:
         optimizer = SharedRate(
             rate,
             slow,
-            config.encoder_share,
+            config.encoder_lr_multiplier,
             steps // SLOW_START,
             weight_decay=config.weight_decay,
             global_clipnorm=config.clip_norm,
@@ -356,10 +356,10 @@ class Trainer:
         options = decoding.DecodingOptions(
             num_beams=1,
             num_captions=config.scst_samples,
-            max_words=config.maximum_words,
+            max_words=config.max_words,
             temperature=config.scst_temperature,
         )
-        return SelfCritical(self.judged, self.features, self.wording, self.steps, options, config.scst_distinct)
+        return SelfCritical(self.judged, self.features, self.wording, self.steps, options, config.scst_distinctiveness)
 
     def _dev_loss(self) -> float:
         """Mean cross-entropy of a dev word."""

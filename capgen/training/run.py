@@ -8,6 +8,7 @@ A run's folder holds ``config.json``, ``history.csv``, ``curves.png``, ``report.
 import dataclasses
 import hashlib
 import io
+import itertools
 import json
 import os
 import subprocess
@@ -23,7 +24,7 @@ from capgen.captioner import bundle
 from capgen.captioner.bundle import Bundle
 from capgen.datasets import prepared
 from capgen.datasets.prepared import PreparedDataset, in_target_domain
-from capgen.errors import ConfigError, TrainingError, UsageError
+from capgen.errors import BundleError, ConfigError, TrainingError, UsageError
 from capgen.storage import files, paths
 from capgen.training import config as configs
 from capgen.training.backend import load_tensorflow
@@ -49,40 +50,48 @@ SHAPE_FIELDS = ("decoder", "embedding_size", "lstm_size", "heads")
 """The fields of a config that a captioner's weights decide."""
 
 
-def begin(data: str, config: TrainingConfig, out: Path | None, begun: str | None = None) -> Path:
-    """Make the folder of a new run, after checking that it can reach its end.
+def begin(
+    data: str, config: TrainingConfig, out: Path | None, source: str | None = None, *, overwrite: bool = False
+) -> Path:
+    """Make the folder of a new run, after checking that the run can reach its end.
 
     Args:
         data: Name of the prepared data set.
-        config: The hyper-parameters; with ``begun``, those of the decoder's shape are that captioner's.
-        out: Where the captioner will go; the data folder by default.
-        begun: Name or path of a captioner to go on from.
+        config: The hyper-parameters; with ``source``, the sizes of the decoder are that captioner's.
+        out: Where the captioner will be written; by default in the data folder, under the name of the data set.
+        source: Name or path of a captioner to continue.
+        overwrite: Whether a captioner that is there already may be replaced.
 
     Raises:
         UnknownNameError: There is no such data set.
+        UsageError: A captioner is there already, and ``overwrite`` is not set.
         DataError: Its train or dev split is empty.
-        BundleError: Something that is no captioner would be replaced.
+        BundleError: Something that is not a captioner would be replaced.
         TrainingError: The cache lacks some of its features.
         StorageError: The folder cannot be made.
     """
     dataset = prepared.load(data)
     for split in ("train", "dev"):
         dataset.split(split)
-    place = (out or paths.models_dir() / data).resolve()
-    bundle.check_place(place)
+    target = (out or paths.models_dir() / data).resolve()
+    bundle.check_place(target)
+    if is_taken(target) and not overwrite:
+        raise UsageError(
+            f"there is a captioner at {target} already; replace it with --overwrite, or name another with --out"
+        )
     encoder, weights = _encoder(dataset)
     ready, origin = encoder_graph(encoder, weights), None
-    if begun is not None:  # which has an encoder and will have features of its own
-        origin = Bundle(bundle.find(begun).resolve())
+    if source is not None:  # the captioner has an encoder of its own, whose features are computed later
+        origin = Bundle(bundle.find(source).resolve())
         config = _shaped_like(origin, config)
     else:
         _must_have_features(dataset, FeatureStore(ready.store_folder))
-        with use_encoder(encoder, weights):  # what cannot be converted is told before there is a folder
+        with use_encoder(encoder, weights):  # an encoder that cannot be converted is an error before there is a folder
             pass
-    config.check(encoder, dataset.split("train"), begun=begun is not None)
-    if config.encoder_epochs and (begun or MIDDLE not in encoder.outputs):
+    config.check(encoder, dataset.split("train"), warm_start=source is not None)
+    if config.encoder_epochs and (source or MIDDLE not in encoder.outputs):
         raise ConfigError(
-            f"the last blocks of {'the encoder of ' + begun if begun else encoder.name} cannot be trained along; "
+            f"the last blocks of {'the encoder of ' + source if source else encoder.name} cannot be trained along; "
             "set encoder_epochs=0"
         )
     folder = paths.runs_dir() / data / time.strftime("%Y-%m-%dT%H-%M-%S")
@@ -97,7 +106,8 @@ def begin(data: str, config: TrainingConfig, out: Path | None, begun: str | None
         "data": data,
         "seen": _seen(dataset, ready, origin),
         "from": str(origin.place) if origin else "",
-        "out": str(place),
+        "out": str(target),
+        "overwrite": overwrite,
         "config": configs.to_mapping(config),
     }
     files.write_json(folder / CONFIG, values)
@@ -127,7 +137,7 @@ def go(folder: Path, reporter: TrainingReporter) -> Path:
         reporter: Who is told.
 
     Returns:
-        The place of the captioner.
+        Where the captioner is: where it was asked for, or beside that if another captioner has appeared there meanwhile.
 
     Raises:
         TrainingError: It cannot go on, or the export does not caption like the model.
@@ -135,17 +145,20 @@ def go(folder: Path, reporter: TrainingReporter) -> Path:
     """
     with files.lock(folder / ".lock"), ExitStack() as held:
         load_tensorflow()
-        from capgen.training.bundle_export import export_captioner
+        from capgen.training.bundle_export import export_captioner, write_captioner
         from capgen.training.loop import BEST, CHECKPOINT
 
         trainer, ready = _trained(folder, reporter, held)
-        place = _place(folder)
-        export_captioner(trainer, ready, place, reporter)
-        files.write_text(folder / FINISHED, f"{place}\n")
+        reporter.on_export()
+        exported = export_captioner(trainer, ready, folder.name, reporter)
+        with files.lock(paths.runs_dir() / ".export.lock", wait=True):  # two runs may end with the same name
+            target = _free_target(folder)
+            write_captioner(target, exported)
+        files.write_text(folder / FINISHED, f"{target}\n")
         for leftover in (CHECKPOINT, BEST):
             (folder / leftover).unlink(missing_ok=True)
             (folder / TUNING / leftover).unlink(missing_ok=True)
-    return place
+    return target
 
 
 def go_together(folder: Path, reporter: TrainingReporter, group: Group) -> None:
@@ -169,7 +182,7 @@ def finish(folder: Path) -> Path:
     """Write the captioner of a run that a group has trained, in a process that has TensorFlow.
 
     Returns:
-        The place of the captioner.
+        Where the captioner is, as ``go`` returns it.
 
     Raises:
         TrainingError: The export does not caption like the model.
@@ -182,12 +195,50 @@ def finish(folder: Path) -> Path:
         raise TrainingError(done.stderr.strip().removeprefix("capgen: "))
     if not (folder / FINISHED).exists():  # --resume goes on with the latest
         raise TrainingError(f"a newer run has begun meanwhile; move it away, then finish {folder.name} with --resume")
-    return _place(folder)
+    return Path((folder / FINISHED).read_text(encoding="utf-8").removesuffix("\n"))
 
 
-def _place(folder: Path) -> Path:
-    """Return where the captioner of a run goes."""
-    return Path(json.loads((folder / CONFIG).read_text(encoding="utf-8"))["out"])
+def requested_target(folder: Path) -> Path:
+    """Return where the captioner of a run was asked for."""
+    return Path(_values(folder)["out"])
+
+
+def is_taken(target: Path) -> bool:
+    """Tell whether something that would be lost is where a captioner is to be written."""
+    return target.is_file() or (target.is_dir() and any(target.iterdir()))
+
+
+def _free_target(folder: Path) -> Path:
+    """Return where the captioner of a run may be written now without replacing another one against the user's will.
+
+    Where the requested target has been taken since the run began, it is the first free one of ``NAME-2``, ``NAME-3`` and so
+    on beside it. What an earlier attempt of the same run has written there is replaced.
+    """
+    values, requested = _values(folder), requested_target(folder)
+    if values.get("overwrite"):
+        return requested
+    suffix = requested.suffix if requested.suffix == bundle.SUFFIX else ""
+    name = requested.name.removesuffix(suffix)
+    beside = (requested.with_name(f"{name}-{number}{suffix}") for number in itertools.count(2))
+    return next(
+        target
+        for target in itertools.chain([requested], beside)
+        if not is_taken(target) or _is_of_run(target, values["data"], folder.name)
+    )
+
+
+def _is_of_run(target: Path, data: str, run: str) -> bool:
+    """Tell whether a captioner was written by a run, which was stopped before it could note that it had finished."""
+    try:
+        training = Bundle(target).description.training
+    except BundleError:
+        return False
+    return (training.get("data"), training.get("run")) == (data, run)
+
+
+def _values(folder: Path) -> dict[str, Any]:
+    """Read the ``config.json`` of a run."""
+    return json.loads((folder / CONFIG).read_text(encoding="utf-8"))
 
 
 def _trained(
@@ -201,7 +252,7 @@ def _trained(
         held: Keeps the encoder in use.
         group: Who trains it together.
     """
-    values = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    values = _values(folder)
     config = configs.from_mapping(values["config"])
     if group:
         group.check(config)
@@ -283,10 +334,10 @@ def _describe(
     train = data.split("train")
     if config.epochs:
         seen = train
-    elif config.variety:  # what is said of them is counted
+    elif config.common_caption_penalty:  # they are captioned to count common captions
         seen = in_target_domain(train)
     else:
-        seen = config.judged(train) if config.scst_epochs else []
+        seen = config.self_critical_images(train) if config.scst_epochs else []
     wanted = [*seen, *data.split("dev")]
     pictures = [(picture.image_hash, Path(picture.path)) for picture in wanted]
     views = data.augmentations if config.epochs else ("plain",)

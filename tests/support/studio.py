@@ -8,7 +8,7 @@ import shutil
 from support.commands import capgen, here
 
 SETTINGS = (
-    "lstm_size=64", "embedding_size=64", "heads=4", "batch_size=4", "minimum_count=1", "dropout=0.2",
+    "lstm_size=64", "embedding_size=64", "heads=4", "batch_size=4", "min_count=1", "dropout=0.2",
     "learning_rate=0.005", "patience=20", "warmup_steps=2", "captions_per_image=2", "guidance=1.1",
 )  # fmt: skip
 """Settings of a captioner that learns the drawn data set in seconds."""

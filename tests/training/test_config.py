@@ -46,7 +46,7 @@ def test_whole_numbers_do_for_numbers(tmp_path):
         ("epochs=-1", "at least 0"),
         ("epochs=0", "nothing to train"),
         ("scst.samples=1", "at least 2"),
-        ("encoder.shares=1", "did you mean encoder_share"),
+        ("encoder.lr_multiplyer=1", "did you mean encoder_lr_multiplier"),
         ("scts.epochs=1", "did you mean scst_epochs"),
         (".=1", "known: "),
         ("learning_rate=fast", "a number"),
@@ -63,12 +63,23 @@ def test_a_setting_that_does_not_fit_names_the_field_and_what_it_takes(setting, 
 
 def test_a_dotted_setting_is_the_field_of_a_table(tmp_path):
     file = tmp_path / "run.toml"
-    file.write_text("epochs = 0\nseed = 4\n\n[encoder]\nepochs = 6\nshare = 1\n\n[scst]\nepochs = 4\nlearning_rate = 1e-5\n")
-    expected = TrainingConfig(epochs=0, seed=4, encoder_epochs=6, encoder_share=1.0, scst_epochs=4, scst_learning_rate=1e-5)
+    file.write_text(
+        "epochs = 0\nseed = 4\n\n[encoder]\nepochs = 6\nlr_multiplier = 1\n\n[scst]\nepochs = 4\nlearning_rate = 1e-5\n"
+    )
+    expected = TrainingConfig(
+        epochs=0, seed=4, encoder_epochs=6, encoder_lr_multiplier=1.0, scst_epochs=4, scst_learning_rate=1e-5
+    )
     assert configs.load(file) == expected
-    settings = ["epochs=0", "seed=4", "encoder.epochs=6", "encoder.share=1", "scst.epochs = 4", "scst_learning_rate=1e-5"]
+    settings = [
+        "epochs=0",
+        "seed=4",
+        "encoder.epochs=6",
+        "encoder.lr_multiplier=1",
+        "scst.epochs = 4",
+        "scst_learning_rate=1e-5",
+    ]
     assert configs.load(settings=settings) == expected
-    assert configs.load(file, ["scst.epochs=2", "encoder_share=0.5"]).scst_epochs == 2
+    assert configs.load(file, ["scst.epochs=2", "encoder_lr_multiplier=0.5"]).scst_epochs == 2
 
 
 @pytest.mark.parametrize(
@@ -80,7 +91,7 @@ def test_a_dotted_setting_is_the_field_of_a_table(tmp_path):
         ("scst = 3\n", "no setting named 'scst'"),
         ("[[scst]]\nepochs = 1\n", "no setting named 'scst'"),
         ("[encoder]\nepochs = 1.5\n", "encoder_epochs = 1.5: it takes a whole number"),
-        ("[encoder]\nshare = 2\n", "encoder_share = 2.0: it must be at most"),
+        ("[encoder]\nlr_multiplier = 2\n", "encoder_lr_multiplier = 2.0: it must be at most"),
     ],
 )
 def test_a_table_that_does_not_fit_names_the_field(tmp_path, text, words):
@@ -112,3 +123,49 @@ def test_values_of_another_type_are_refused(values):
 def test_a_config_survives_its_own_mapping():
     config = configs.load(settings=["dropout=0.25", "decoder=merge"])
     assert configs.from_mapping(configs.to_mapping(config)) == config
+
+
+# Names that settings and recipes had before
+
+OLD = {
+    "minimum_count": 3, "maximum_words": 9, "encoder_share": 0.5, "scst_distinct": 0.25, "beam": 2, "length_power": 0.9,
+    "variety": 0.05,
+}  # fmt: skip
+
+
+def test_old_names_of_settings_are_read_from_recipes_settings_and_runs(tmp_path):
+    expected = TrainingConfig(
+        min_count=3, max_words=9, encoder_lr_multiplier=0.5, scst_distinctiveness=0.25, num_beams=2, length_penalty=0.9,
+        common_caption_penalty=0.05,
+    )  # fmt: skip
+    assert set(configs.OLD_NAMES) == set(OLD)
+    assert configs.from_mapping(OLD) == expected
+    assert configs.load(settings=[f"{name}={value}" for name, value in OLD.items()]) == expected
+    file = tmp_path / "old.toml"
+    tables = {"encoder_share": "encoder.share", "scst_distinct": "scst.distinct"}  # a dotted key is one of a table
+    file.write_text("".join(f"{tables.get(name, name)} = {value}\n" for name, value in OLD.items()))
+    assert configs.load(file) == expected
+
+
+def test_an_old_name_goes_before_the_new_one_in_an_earlier_source(tmp_path):
+    file = tmp_path / "run.toml"
+    file.write_text("min_count = 3\n")
+    assert configs.load(file, ["minimum_count=4"]).min_count == 4
+
+
+def test_a_setting_under_both_of_its_names_is_refused():
+    with pytest.raises(ConfigError, match="beam is the old name of num_beams"):
+        configs.from_mapping({"beam": 2, "num_beams": 3})
+
+
+def test_only_the_names_of_today_are_written_and_described():
+    assert not configs.to_mapping(TrainingConfig()).keys() & configs.OLD_NAMES.keys()
+    assert not configs.describe().keys() & configs.OLD_NAMES.keys()
+
+
+@pytest.mark.parametrize("alias", configs.RECIPE_ALIASES)
+def test_a_recipe_is_found_by_the_name_under_which_it_shipped_before(alias, tmp_path, monkeypatch):
+    from pathlib import Path
+
+    monkeypatch.chdir(tmp_path)
+    assert configs.load(Path(alias)) == configs.load(Path(configs.RECIPE_ALIASES[alias]))

@@ -16,8 +16,8 @@ from capgen.training.features import FeatureStore, feature_key
 from capgen.training.loop import BEST, CHECKPOINT, Trainer
 
 SETTINGS = (
-    "lstm_size=16", "embedding_size=16", "heads=2", "batch_size=4", "minimum_count=1", "captions_per_image=2", "epochs=4",
-    "warmup_steps=1", "beam=2", "patience=10",
+    "lstm_size=16", "embedding_size=16", "heads=2", "batch_size=4", "min_count=1", "captions_per_image=2", "epochs=4",
+    "warmup_steps=1", "num_beams=2", "patience=10",
 )  # fmt: skip
 
 

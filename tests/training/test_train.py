@@ -175,7 +175,7 @@ def test_the_encoder_trains_along_and_captions_are_drawn_and_judged(studio, tmp_
 
 def test_training_goes_on_from_a_captioner_and_learns_new_words(captioner, tmp_path):
     out = tmp_path / "more"
-    done = captioner.run("train", "shapes", "--from", "shapes", "--out", out, "--epochs", "1", "--set", "minimum_count=1")
+    done = captioner.run("train", "shapes", "--from", "shapes", "--out", out, "--epochs", "1", "--set", "min_count=1")
     assert done.returncode == 0, done.stderr
     run = latest_run(captioner)
     with (run / "history.csv").open() as file:
@@ -241,7 +241,10 @@ def test_a_run_that_cannot_reach_its_end_is_one_line_and_leaves_nothing(studio, 
         (["--from", tmp_path], "is no captioner"),
         (["--from", old], "does not say how its decoder is shaped; it cannot be gone on from"),
         (["--from", "everyday", "--set", "encoder.epochs=1"], "of everyday cannot be trained along; set encoder_epochs=0"),
-        (["--set", "epochs=0", "--set", "scst.epochs=1"], "nothing to draw captions with; go on from a captioner"),
+        (
+            ["--set", "epochs=0", "--set", "scst.epochs=1"],
+            "no trained decoder to sample captions with; continue a captioner",
+        ),
         (["--set", "scst.epochs=1", "--set", "captions_per_image=50"], "no training image has 50 captions"),
     ):
         done = studio.run("train", "shapes", *arguments)
@@ -284,7 +287,7 @@ def naming(studio, tmp_path_factory):
     sources = (folder / "things", folder / "rooms")
     done = studio.run("prepare", *sources, *styles, "--encoder", "efficientnet-lite0", "--name", "naming")
     assert done.returncode == 0, done.stderr
-    slots = ("--set", "slots_below=100", "--set", "minimum_count=10")  # the encoder is unsure of three balls
+    slots = ("--set", "slots_below=100", "--set", "min_count=10")  # the encoder is unsure of three balls
     done = studio.run("train", "naming", "--epochs", "15", *FLAGS, *slots, "--out", folder / "named")
     assert done.returncode == 0, done.stderr
     return folder
