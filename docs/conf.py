@@ -1,10 +1,12 @@
 """Sphinx's configuration. The pages of commands and settings are made from the code before each build."""
 
-import subprocess
-import sys
 from pathlib import Path
 
+from typer.cli import get_docs_for_click
+from typer.main import get_command
+
 import capgen
+from capgen.cli import app
 from capgen.training import config
 
 DOCS = Path(__file__).parent
@@ -24,9 +26,9 @@ exclude_patterns = ["_build"]
 
 def write_commands(path: Path) -> None:
     """Write the options of all commands, as ``capgen COMMAND --help`` prints them."""
-    command = [sys.executable, "-m", "typer", "capgen.cli", "utils", "docs", "--name", "capgen"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603 - Typer's own program
-    path.write_text(done.stdout.replace("# `capgen`", "# Commands", 1))
+    group = get_command(app)  # not "typer capgen.cli utils docs": it loads the module anew, without its subcommands
+    page = get_docs_for_click(obj=group, ctx=group.make_context("capgen", [], resilient_parsing=True), name="capgen")
+    path.write_text(page.replace("# `capgen`", "# Commands", 1))
 
 
 def write_settings(path: Path) -> None:

@@ -11,7 +11,9 @@ from support.paths import ROOT
 @pytest.mark.slow
 def test_the_pages_build_without_a_warning_or_a_broken_reference(tmp_path):
     command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-b", "html", "docs", str(tmp_path)]
-    done = subprocess.run(command, cwd=ROOT, env={**os.environ, "NO_COLOR": "1"}, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, cwd=ROOT, env={**os.environ, "NO_COLOR": "1"}, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     assert "--recursive" in (tmp_path / "reference/commands.html").read_text()
     assert "patience" in (tmp_path / "reference/settings.html").read_text()
