@@ -97,15 +97,15 @@ def use_captioner_encoder(captioner: Bundle) -> Iterator[EncoderGraph]:
         BundleError: The captioner is damaged.
         StorageError: The cache cannot be written.
     """
-    described = captioner.description.encoder
-    encoder: Encoder = ENCODERS[str(described.get("name"))]
+    stored = captioner.description.encoder
+    encoder: Encoder = ENCODERS[str(stored.get("name"))]
     content = captioner.read(bundle.ENCODER)
     shapes = LiteRTSession(content, threads=1).outputs("encode")
     encoder = dataclasses.replace(
         encoder,
         outputs={name: (shape[0], shape[-1]) for name, shape in shapes.items() if name in encoder.outputs},
         preprocessing=captioner.description.preprocessing,
-        origin=described.get("origin", encoder.origin),
+        origin=stored.get("origin", encoder.origin),
     )
     # The fingerprint is not what the captioner's description says, which a stranger may have written.
     graph = _cached_graph(encoder, hashlib.sha256(content).hexdigest()[:16])

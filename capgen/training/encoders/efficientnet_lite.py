@@ -3,9 +3,10 @@
 Source: M. Tan and Q. Le, "EfficientNet", ICML 2019, and TensorFlow's EfficientNet-Lite (2020), which does not scale the
 stem and the head and does not repeat the first and last stage.
 
-The last blocks, those after the last that halves the maps, can be trained further. An encoder whose weights hold a second
-version of them gives the grid of that version, and the probabilities of the first, whose head knows ImageNet's classes. Its
-grid is the mean of those of the picture and of its mirror image, which tells more than one look.
+The last blocks, which are those after the last block with a stride of 2, can be fine-tuned. An encoder whose weights hold a
+fine-tuned version of them gives the grid of that version, and the probabilities of the original version, to which the
+ImageNet head belongs. Its grid is the mean of the grids of the image and of its mirror image, which tells more than one of
+them.
 """
 
 import math
@@ -20,10 +21,9 @@ from keras import layers, ops
 from capgen.errors import DataError
 from capgen.training.encoders import Encoder
 
-# Width and depth multipliers (EfficientNet, section 4).
 SCALES = {"efficientnet-lite0": (1.0, 1.0), "efficientnet-lite2": (1.1, 1.2)}
+"""The multipliers of width and depth (EfficientNet, section 4)."""
 
-# Kernel size, repeats, channels out, expansion, stride of each stage before scaling (EfficientNet, table 1).
 STAGES = (
     (3, 1, 16, 1, 1),
     (3, 2, 24, 6, 2),
@@ -33,10 +33,12 @@ STAGES = (
     (5, 4, 192, 6, 2),
     (3, 1, 320, 6, 1),
 )
+"""Kernel size, repeats, channels out, expansion and stride of each stage before scaling (EfficientNet, table 1)."""
+
 STEM, HEAD, CLASSES = 32, 1280, 1000
 
 TUNED = "tuned."
-"""How the names of the second version begin, those of its arrays and of its layers."""
+"""The prefix of the names of the fine-tuned version, of its arrays and of its layers."""
 
 
 def build(encoder: Encoder, weights: Path | str | None) -> keras.Model:
@@ -47,20 +49,24 @@ def build(encoder: Encoder, weights: Path | str | None) -> keras.Model:
         weights: An ``.npz`` of plain arrays; ``None`` for the shipped one; ``"random"`` for untrained weights.
 
     Returns:
-        (N, S, S, 3) float32 in 0..255 to ``grid`` (N, C, 1280), ``middle`` (N, C, D) and ``probabilities`` (N, 1, 1000).
+        A model from (N, S, S, 3) float32 RGB in 0..255 to ``grid`` (N, C, 1280), ``middle`` (N, C, D) and ``probabilities``
+        (N, 1, 1000).
+
+    Raises:
+        DataError: The weights cannot be read or do not fit.
     """
     size = encoder.preprocessing.size
     path, tuned = _source(encoder, weights)
     image = keras.Input((size, size, 3), name="image")
     x = layers.Rescaling(1 / 128, offset=-127 / 128)(image)
     if tuned:
-        x = _with_mirrored(x)
+        x = _with_mirror_images(x)  # (2N, S, S, 3)
     x = _convolution(x, STEM, 3, 2, "conv_stem", "bn0")
     blocks = list(_blocks(encoder))
     split = _split(blocks)
     for block in blocks[:split]:
         x = _inverted_residual(x, *block)
-    plain = _plain(x) if tuned else x
+    plain = _without_mirror_images(x) if tuned else x  # (N, H, W, D)
     middle = layers.Reshape((-1, x.shape[-1]), name="middle")(plain)
     grid = _last_blocks(plain, blocks[split:], "")
     pooled = layers.GlobalAveragePooling1D(keepdims=True)(grid)
@@ -76,14 +82,14 @@ def build(encoder: Encoder, weights: Path | str | None) -> keras.Model:
 
 
 def build_last_blocks(encoder: Encoder, weights: Path | str | None) -> keras.Model:
-    """Build what makes the grid of ``middle``, to be trained further; its batch normalisation stays as it is.
+    """Build the last blocks, which make ``grid`` of ``middle``, to be fine-tuned; their batch normalisation is frozen.
 
     Args:
         encoder: As for ``build``.
         weights: As for ``build``.
 
     Returns:
-        (N, C, D) to (N, C, 1280).
+        A model from (N, C, D) to (N, C, 1280).
     """
     cells, channels = encoder.outputs["middle"]
     side = math.isqrt(cells)
@@ -102,15 +108,15 @@ def build_last_blocks(encoder: Encoder, weights: Path | str | None) -> keras.Mod
 
 
 def fine_tuned_weights(encoder: Encoder, weights: Path | None, last_blocks: keras.Model) -> dict[str, np.ndarray]:
-    """Return the arrays of an encoder with last blocks that were trained further.
+    """Return the arrays of an encoder with last blocks that were fine-tuned.
 
     Args:
         encoder: As for ``build``.
-        weights: Those it had before; ``None`` for the shipped ones.
-        last_blocks: What ``build_last_blocks`` made.
+        weights: The weights before; ``None`` for the shipped ones.
+        last_blocks: What ``build_last_blocks`` returned, fine-tuned.
 
     Returns:
-        What ``build`` takes as an ``.npz``.
+        The content of an ``.npz`` that ``build`` takes.
     """
     with np.load(weights or encoder.weights_file, allow_pickle=False) as before:
         arrays = dict(before)
@@ -135,30 +141,30 @@ def _blocks(encoder: Encoder) -> Iterator[Block]:
 
 
 def _split(blocks: list[Block]) -> int:
-    """Return the number of blocks before those that can be trained further."""
+    """Return the number of blocks before those that can be fine-tuned."""
     return 1 + max(index for index, (*_, stride) in enumerate(blocks) if stride > 1)
 
 
 def _last_blocks(x: keras.KerasTensor, blocks: list[Block], prefix: str) -> keras.KerasTensor:
-    """Make the grid (N, C, 1280) of the maps (N, H, W, D)."""
+    """Make the grid (N, C, 1280) of the feature maps (N, H, W, D)."""
     for name, *rest in blocks:
         x = _inverted_residual(x, f"{prefix}{name}", *rest)
     x = _convolution(x, HEAD, 1, 1, f"{prefix}conv_head", f"{prefix}bn1")
     return layers.Reshape((-1, HEAD))(x)
 
 
-def _with_mirrored(x: keras.KerasTensor) -> keras.KerasTensor:
-    """Put the mirror image of each picture after it: (N, S, S, D) to (2N, S, S, D)."""
+def _with_mirror_images(x: keras.KerasTensor) -> keras.KerasTensor:
+    """Put the mirror image of each image after it: (N, S, S, D) to (2N, S, S, D)."""
     return ops.reshape(ops.stack([x, ops.flip(x, axis=2)], axis=1), (-1, *x.shape[1:]))
 
 
-def _plain(x: keras.KerasTensor) -> keras.KerasTensor:
-    """Leave the mirror images out again: (2N, H, W, D) to (N, H, W, D)."""
+def _without_mirror_images(x: keras.KerasTensor) -> keras.KerasTensor:
+    """Take the mirror images out again: (2N, H, W, D) to (N, H, W, D)."""
     return ops.reshape(x, (-1, 2, *x.shape[1:]))[:, 0]
 
 
 def _mean_grid(grid: keras.KerasTensor) -> keras.KerasTensor:
-    """Return the mean of the grids of pictures and their mirror images, turned back: (2N, C, D) to (N, C, D)."""
+    """Return the mean of the grids of images and of their mirror images, flipped back: (2N, C, D) to (N, C, D)."""
     side = math.isqrt(grid.shape[1])
     both = ops.reshape(grid, (-1, 2, side, side, HEAD))
     return ops.reshape((both[:, 0] + ops.flip(both[:, 1], axis=2)) / 2, (-1, side * side, HEAD))
@@ -203,7 +209,7 @@ def _array_names(layer: layers.Layer) -> list[str]:
 
 
 def _source(encoder: Encoder, weights: Path | str | None) -> tuple[Path | None, bool]:
-    """Return the file of the weights, ``None`` for untrained ones, and whether it holds a second version."""
+    """Return the file of the weights, ``None`` for untrained ones, and whether it holds fine-tuned last blocks."""
     if weights == "random":
         return None, False
     path = Path(weights) if weights else encoder.weights_file
@@ -211,12 +217,12 @@ def _source(encoder: Encoder, weights: Path | str | None) -> tuple[Path | None, 
 
 
 def _is_tuned(path: Path) -> bool:
-    """Whether a file of weights holds a second version of the last blocks."""
+    """Tell whether a file of weights holds fine-tuned last blocks."""
     try:
         with np.load(path, allow_pickle=False) as arrays:
             return any(name.startswith(TUNED) for name in arrays.files)
     except (OSError, EOFError, ValueError, TypeError, zipfile.BadZipFile):
-        return False  # loading it says what is the matter
+        return False  # loading the file then says what is wrong with it
 
 
 def _load(model: keras.Model, path: Path) -> None:
