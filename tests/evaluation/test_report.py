@@ -4,12 +4,12 @@ import base64
 import hashlib
 import json
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 from support.drawing import draw
+from support.report_pages import data_of
 
 from capgen.captioner.results import Attention
 from capgen.errors import StorageError
@@ -19,17 +19,10 @@ from capgen.evaluation.predictions import Predictions
 from capgen.evaluation.references import Reference, Split
 from capgen.evaluation.report import evaluated as pages
 from capgen.evaluation.report import pictures
-from capgen.storage import files
-from capgen.training.report import REPORT, SAMPLES, RunReport
 
 pytestmark = pytest.mark.usefixtures("without_java")
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(1)> {{data}} {{script}} <!-- & \u2028 'a\" 犬"
-
-
-def data_of(page):
-    """Read the page's data as a browser does: up to the first end tag."""
-    return json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script', page, re.DOTALL).group(1))
 
 
 def made(captions, **more):
@@ -163,41 +156,3 @@ def test_a_report_that_cannot_be_written_is_one_line_before_anything_is_captione
         assert done.returncode == 1
         assert done.stderr.startswith(f"capgen: cannot write {tmp_path}")
         assert len(done.stderr.splitlines()) == 1
-
-
-def test_a_run_leaves_a_page_with_curves_samples_settings_and_data(captioner):
-    told = dict(line.split(": ", 1) for line in captioner.trained.stderr.splitlines() if ": " in line)
-    assert told["the run's report"] == str(Path(told["run folder"]) / REPORT)
-    values = data_of(Path(told["the run's report"]).read_text())
-    losses, cider, _ = values["curves"]
-    count = len(losses["series"][0]["points"])
-    assert [number for number, _ in cider["series"][0]["points"]] == list(range(1, count + 1))
-    assert len(values["samples"]) == 3
-    for sample in values["samples"]:
-        assert [number for number, _ in sample["captions"]] == list(range(1, count + 1))
-        assert sample["picture"].startswith("data:image/jpeg")
-    epochs, summary, settings = values["tables"]
-    assert len(epochs["rows"]) == count
-    assert ["train", "36 images, 72 captions"] in summary["rows"]
-    assert ["lstm_size", "64", "width of the LSTM states and of the layers after them"] in settings["rows"]
-
-
-def test_a_run_that_goes_on_keeps_the_samples_of_the_epochs_before(tmp_path):
-    from capgen.datasets.prepared import PreparedDataset, PreparedImage
-    from capgen.training.config import TrainingConfig
-    from capgen.training.history import Epoch
-
-    draw(tmp_path / "dog.png", "red", "circle", 1)
-    dev = str(tmp_path / "dog.png")
-    data = PreparedDataset("few", (PreparedImage(dev, "h", "dev", ("a dog",)),), "encoder", "", ("plain",), ("folder",))
-    first = Epoch(1, 2.0, 2.5, 0.3, 0.1, 9.0, samples=((dev, "a cat"),))
-    second = Epoch(2, 1.0, float("nan"), 0.5, 0.2, 9.0, samples=((dev, "a dog"),))
-    RunReport(tmp_path, data, TrainingConfig()).write([first])
-    restored = Epoch.from_mapping(first.to_mapping())
-    RunReport(tmp_path, data, TrainingConfig()).write([restored, second])
-    (sample,) = data_of((tmp_path / REPORT).read_text())["samples"]
-    assert sample["captions"] == [[1, "a cat"], [2, "a dog"]]
-    files.write_text(tmp_path / SAMPLES, "no json")
-    RunReport(tmp_path, data, TrainingConfig()).write([restored, second])
-    (sample,) = data_of((tmp_path / REPORT).read_text())["samples"]
-    assert sample["captions"] == [[2, "a dog"]]
