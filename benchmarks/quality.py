@@ -2,7 +2,8 @@
 
 python benchmarks/quality.py SOURCE [MODEL] [SPLIT] [NAME=VALUE...]
 
-SOURCE is what ``capgen evaluate --references`` takes; NAME=VALUE changes the search, as in ``guidance=1.25 variety=0``.
+SOURCE is what ``capgen evaluate --references`` takes; NAME=VALUE changes the search, as in
+``guidance=1.25 common_caption_penalty=0``.
 """
 
 import dataclasses
@@ -10,7 +11,7 @@ import json
 import sys
 from pathlib import Path
 
-from capgen import Captioner
+from capgen import Captioner, CaptionRequest
 from capgen.evaluation.evaluate import evaluate
 from capgen.evaluation.predictions import predict
 from capgen.evaluation.references import from_source
@@ -21,17 +22,20 @@ def main(source: Path, model: str | None, split: str, settings: list[str]) -> No
     truth = from_source(source, split)
     captioner = Captioner.load(model)
     pairs = (setting.split("=", 1) for setting in settings)
-    own = dataclasses.replace(captioner.options, **{name: json.loads(value) for name, value in pairs})
+    described = captioner.bundle.description
+    own = dataclasses.replace(described.decoding, **{name: json.loads(value) for name, value in pairs})
+    captioner.bundle.description = dataclasses.replace(described, decoding=own)
+    captioner = Captioner(captioner.bundle)
     print(f"{source.name} {split}, {len(truth.references)} images")
-    for options in (dataclasses.replace(own, beam=1), own):
-        (found,) = evaluate([predict(captioner, truth.references, options)], truth)
+    for beams in (1, own.num_beams):
+        (found,) = evaluate([predict(captioner, truth.references, CaptionRequest(num_beams=beams))], truth)
         columns = [
             f"{name} {100 * found.scores[name]:.1f} ({100 * low:.1f} to {100 * high:.1f})"
             for name, (low, high) in found.intervals.items()
         ]
         columns += [f"{name} {100 * value:.1f}" for name, value in found.by_java.items()]
         columns += [f"words {found.variety['words used']}", f"sharing {found.variety['sharing']:.1%}"]
-        print(f"| beam {options.num_beams} | {' | '.join(columns)} |")
+        print(f"| beam {beams} | {' | '.join(columns)} |")
 
 
 if __name__ == "__main__":

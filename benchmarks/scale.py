@@ -22,6 +22,7 @@ from PIL import Image
 from capgen.batch.engines.clustered import ClusteredCaptioner
 from capgen.batch.engines.ray import Cluster
 from capgen.captioner.captioner import Captioner
+from capgen.captioner.request import CaptionRequest
 from capgen.inputs.selection import Selection
 
 SHARE = 2_000
@@ -39,7 +40,7 @@ def on_ray(paths: list[Path], workers: int) -> tuple[float, float]:
     for some in (paths[:1], paths):
         started = time.perf_counter()
         with Cluster(workers=workers) as cluster:
-            results = list(ClusteredCaptioner(captioner, cluster).caption_many(some, captioner.wish(beam=1)))
+            results = list(ClusteredCaptioner(captioner, cluster).caption_many(some, CaptionRequest(num_beams=1)))
         assert not any(result.failed for result in results)
         seconds.append(time.perf_counter() - started)
     return seconds[0], seconds[1]

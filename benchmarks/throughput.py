@@ -22,6 +22,7 @@ from capgen import images
 from capgen.captioner import bundle
 from capgen.captioner.backends.litert import LiteRTSession
 from capgen.captioner.captioner import Captioner
+from capgen.captioner.request import CaptionRequest
 from capgen.inputs.selection import Selection
 
 THREADS = 2
@@ -40,7 +41,7 @@ def bare_encoder(graph: LiteRTSession, pixels: np.ndarray, batch: int) -> None:
 
 def captioned(captioner: Captioner, paths: list[Path], beam: int) -> None:
     """Caption photographs from files."""
-    assert not any(result.failed for result in captioner.caption_many(paths, captioner.wish(beam=beam)))
+    assert not any(result.failed for result in captioner.caption_many(paths, CaptionRequest(num_beams=beam)))
 
 
 def classic() -> Callable[[list[Path]], None]:

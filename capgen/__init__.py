@@ -1,18 +1,80 @@
 """capgen: prepare a captioned image data set, train an LSTM captioner on it, evaluate it, and caption photographs."""
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from capgen.captioner.captioner import Captioner
+    from capgen.captioner.request import CaptionRequest
+    from capgen.captioner.results import Attention, Caption, Likelihood, Result, SkipReason
+    from capgen.errors import (
+        BundleError,
+        CapgenError,
+        ConfigError,
+        DataError,
+        EngineError,
+        ImageError,
+        Status,
+        StorageError,
+        TrainingError,
+        UnknownNameError,
+        UsageError,
+    )
 
 __version__ = "0.1.0"
-__all__ = ["Captioner"]
+
+__all__ = [
+    "Attention",
+    "BundleError",
+    "CapgenError",
+    "Caption",
+    "CaptionRequest",
+    "Captioner",
+    "ConfigError",
+    "DataError",
+    "EngineError",
+    "ImageError",
+    "Likelihood",
+    "Result",
+    "SkipReason",
+    "Status",
+    "StorageError",
+    "TrainingError",
+    "UnknownNameError",
+    "UsageError",
+]
+
+_ERRORS, _RESULTS = "capgen.errors", "capgen.captioner.results"
+
+_MODULES = {
+    "Attention": _RESULTS,
+    "BundleError": _ERRORS,
+    "CapgenError": _ERRORS,
+    "Caption": _RESULTS,
+    "CaptionRequest": "capgen.captioner.request",
+    "Captioner": "capgen.captioner.captioner",
+    "ConfigError": _ERRORS,
+    "DataError": _ERRORS,
+    "EngineError": _ERRORS,
+    "ImageError": _ERRORS,
+    "Likelihood": _RESULTS,
+    "Result": _RESULTS,
+    "SkipReason": _RESULTS,
+    "Status": _ERRORS,
+    "StorageError": _ERRORS,
+    "TrainingError": _ERRORS,
+    "UnknownNameError": _ERRORS,
+    "UsageError": _ERRORS,
+}
+"""The module that each public name is loaded from when a program uses it, so that the command starts at once (PEP 562)."""
 
 
 def __getattr__(name: str) -> Any:
-    """Load what a program uses when it does, so that the command starts at once (PEP 562)."""
-    if name == "Captioner":
-        from capgen.captioner.captioner import Captioner
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(_MODULES[name]), name)
+    return value
 
-        return Captioner
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

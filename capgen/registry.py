@@ -1,36 +1,46 @@
-"""A registry: names to the modules that hold them, loaded when asked for."""
+"""``Registry``: the one mechanism behind every kind of extension point, names to things that are loaded when asked for.
 
-from collections.abc import Iterator
+A kind (encoders, output formats, metrics ...) has one registry, in the package that holds the kind. To add an entry, write a
+module and add its line to that registry; the contract tests of the kind then run on it, too.
+"""
+
+from collections.abc import Iterator, Mapping
 from importlib import import_module
-from typing import Any
+from typing import Generic, TypeVar, cast
 
 from capgen.errors import UnknownNameError
 
+T = TypeVar("T")
 
-class Registry:
-    """Things of one kind, each in a module of its own.
+
+class Registry(Generic[T]):
+    """Things of one kind by name. It iterates over the names, in the order they were given; nothing is imported for that.
 
     Args:
-        kind: What one is called in messages, e.g. ``"decoder"``.
-        entries: Name to ``"module:attribute"``.
+        kind: What one of them is called in messages, e.g. ``"decoder"``.
+        entries: Where each is, by name, as ``"module:attribute"``.
     """
 
-    def __init__(self, kind: str, entries: dict[str, str]) -> None:
-        """Keep the table; nothing is imported."""
+    def __init__(self, kind: str, entries: Mapping[str, str]) -> None:
         self.kind = kind
-        self.entries = entries
+        self._entries = dict(entries)
 
     def __iter__(self) -> Iterator[str]:
-        """Iterate over the names, in the order they were given."""
-        return iter(self.entries)
+        return iter(self._entries)
 
-    def __getitem__(self, name: str) -> Any:
-        """Load what is called ``name``.
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._entries
+
+    def __getitem__(self, name: str) -> T:
+        """Import the module of an entry, and return the entry.
 
         Raises:
-            UnknownNameError: There is none; the message offers the nearest.
+            UnknownNameError: There is no entry of that name; the message offers the nearest names.
         """
-        if name not in self.entries:
-            raise UnknownNameError(self.kind, name, self.entries)
-        module, _, attribute = self.entries[name].partition(":")
-        return getattr(import_module(module), attribute)
+        if name not in self._entries:
+            raise UnknownNameError(self.kind, name, self._entries)
+        module, _, attribute = self._entries[name].partition(":")
+        return cast("T", getattr(import_module(module), attribute))

@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 
 from capgen.captioner.captioner import Item
-from capgen.captioner.decoding import DecodingOptions
+from capgen.captioner.request import CaptionRequest
 from capgen.captioner.results import Caption, Result, SkipReason
 from capgen.errors import Status, StorageError, UsageError
 from capgen.images.formats import is_image_file
@@ -36,7 +36,7 @@ class Request:
     """What is to become of every picture.
 
     Attributes:
-        options: How to search; the captioner's own way by default.
+        captions: What captions are wanted; the captioner's own way by default.
         destinations: Where its caption goes.
         stream: Where its lines go.
         existing: What becomes of captions that are there, one of ``policy.EXISTING``.
@@ -46,7 +46,7 @@ class Request:
         suffix: Put after every caption.
     """
 
-    options: DecodingOptions | None = None
+    captions: CaptionRequest | None = None
     destinations: Sequence[Destination] = ()
     stream: Stream | None = None
     existing: str = "skip"
@@ -73,7 +73,7 @@ class Request:
 class CaptionsMany(Protocol):
     """What captions pictures: a ``Captioner``, or one whose work is done elsewhere."""
 
-    def caption_many(self, sources: Iterable[Item], options: DecodingOptions | None = None) -> Iterator[Result]:
+    def caption_many(self, sources: Iterable[Item], request: CaptionRequest | None = None) -> Iterator[Result]:
         """See ``Captioner.caption_many``."""
         ...
 
@@ -139,7 +139,7 @@ class Library:
                 waiting.append((one, item))
                 yield self._needless(one) or item
 
-        for result in self._captioner.caption_many(sources(), self._request.options):
+        for result in self._captioner.caption_many(sources(), self._request.captions):
             one, item = waiting.popleft()
             if isinstance(item, Picture):
                 item.release()

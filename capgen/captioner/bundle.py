@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from capgen.captioner import container
+from capgen.captioner.backends import DEFAULT_BACKEND
 from capgen.captioner.calibration import Calibration
 from capgen.captioner.decoding import DecodingOptions
 from capgen.captioner.slots import VisualWords
@@ -67,6 +68,7 @@ class Description:
     calibration: Calibration
     training: dict[str, Any] = field(default_factory=dict)
     scores: dict[str, Any] = field(default_factory=dict)
+    backend: str = DEFAULT_BACKEND
 
 
 class Bundle:
@@ -100,6 +102,7 @@ class Bundle:
                 calibration=Calibration(**values["calibration"]),
                 training=values["training"],
                 scores=values["scores"],
+                backend=values.get("backend", DEFAULT_BACKEND),
             )
             _check_kinds(self.description, self._hashes)
             self.vocabulary = Vocabulary.from_plain(self._json(VOCABULARY, self.read(VOCABULARY)))

@@ -1,8 +1,7 @@
-"""``Captioner``: photographs to captions, one or any number of them, from any thread. What the command uses, too."""
+"""``Captioner``: images to captions, one or any number of them, from any thread. The command uses it, too."""
 
 import os
 import threading
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain, islice
@@ -13,20 +12,21 @@ import numpy as np
 
 from capgen import images
 from capgen.captioner import bundle
-from capgen.captioner.backends.litert_lstm import EncodedImage, Model
+from capgen.captioner.backends import BACKENDS
+from capgen.captioner.backends.model import Capability, CaptionModel, needed
 from capgen.captioner.decoding import DecodingOptions
+from capgen.captioner.request import CaptionRequest
 from capgen.captioner.results import Caption, Likelihood, Result
-from capgen.captioner.vocabulary import words
-from capgen.errors import ImageError, Status
+from capgen.errors import ImageError, Status, UsageError
 from capgen.images import Source
 from capgen.storage.locations import Url, located
 from capgen.storage.pipeline import map_ahead
 
 BATCH = 16
-"""Pictures whose captions are searched together by a worker; more are little faster and take more memory."""
+"""Images whose captions a worker searches together; more are little faster and take more memory."""
 
 Item: TypeAlias = "Source | Result"
-"""What ``caption_many`` takes: a picture, or what has become of one already."""
+"""What ``caption_many`` takes: an image, or what has become of one already."""
 
 
 class Captioner:
@@ -38,13 +38,12 @@ class Captioner:
     """
 
     def __init__(self, opened: bundle.Bundle, threads: int | None = None) -> None:
-        """Read the description; the graphs are opened when first used, and then kept."""
         self.bundle = opened
-        self.options = opened.description.decoding
         self.threads = threads or os.cpu_count() or 1
-        self._whole = Model(opened, self.threads)
-        self._whole_lock = threading.Lock()
-        self._idle: list[Model] = []  # append and pop are atomic
+        self._backend = BACKENDS[opened.description.backend]
+        self._shared: CaptionModel = self._backend(opened, self.threads)  # opens its files when first used
+        self._shared_lock = threading.Lock()
+        self._idle: list[CaptionModel] = []  # append and pop are atomic
 
     @classmethod
     def load(cls, model: str | Path | None = None, threads: int | None = None) -> "Captioner":
@@ -60,158 +59,124 @@ class Captioner:
         """
         return cls(bundle.Bundle(bundle.find(model)), threads)
 
-    def caption(self, source: Source, options: DecodingOptions | None = None) -> Caption:
-        """Caption one picture with all processors.
+    def caption(self, source: Source, request: CaptionRequest | None = None, *, output_attention: bool = False) -> Caption:
+        """Caption one image with all processors.
 
         Args:
             source: A path, the bytes of a file, a binary file, a PIL image, or an array (H, W, 3) uint8.
-            options: How to search; the captioner's own way by default.
+            request: What is wanted; the captioner's own way by default.
+            output_attention: Say where the captioner looked for each word: ``Caption.attention``.
 
         Raises:
-            ImageError: Why it cannot be captioned, with its status.
+            ImageError: The image cannot be captioned; it has the status.
+            UsageError: The captioner cannot do what is wanted.
         """
-        pixels = images.read(source, self._whole.preprocessing)
-        with self._whole_lock:
-            (found,) = self._whole.write([self._whole.encode(pixels)], options, [_key(pixels)])
-        return found[0]
+        generate = self._generation(request, output_attention=output_attention)
+        pixels = images.read(source, self._shared.preprocessing)
+        with self._shared_lock:
+            (captions,) = generate(self._shared, [pixels])
+        return captions[0]
 
-    def attend(self, source: Source, options: DecodingOptions | None = None) -> Caption:
-        """Do what ``caption`` does, and say of each word where the captioner looked: see ``Caption.attention``.
+    def caption_many(
+        self, sources: Iterable[Item], request: CaptionRequest | None = None, *, output_attention: bool = False
+    ) -> Iterator[Result]:
+        """Caption images; each worker takes a batch at a time and has a model of its own on one processor.
+
+        Args:
+            sources: As ``caption`` takes them. They are read only a little ahead, so that any number of them takes the same
+                memory. A ``Result`` among them is passed on in its turn.
+            request: What is wanted; the captioner's own way by default.
+            output_attention: Say where the captioner looked for each word: ``Caption.attention``.
+
+        Returns:
+            One result an image, in order; an image that cannot be captioned gives its status and reason.
 
         Raises:
-            ImageError: Why it cannot be captioned, with its status.
-            UsageError: The captioner does not say where it looks.
+            UsageError: The captioner cannot do what is wanted.
         """
-        pixels = images.read(source, self._whole.preprocessing)
-        with self._whole_lock:
-            (found,) = self._whole.attend([self._whole.encode(pixels)], options, [_key(pixels)])
-        return found[0]
-
-    @property
-    def has_attention(self) -> bool:
-        """Whether it can say where it looks."""
-        with self._whole_lock:
-            return self._whole.has_attention
+        return self._results(sources, self._generation(request, output_attention=output_attention))
 
     def score(self, source: Source, captions: Sequence[str]) -> list[Likelihood]:
-        """Say how likely the captioner finds captions of a picture, without writing one.
+        """Return how likely the captioner finds captions of an image, without writing one.
 
         Args:
             source: As ``caption`` takes it.
             captions: Any text; words that the captioner does not know count as its unknown word.
 
         Raises:
-            ImageError: Why the picture cannot be read, with its status.
+            ImageError: The image cannot be read; it has the status.
+            UsageError: The captioner cannot score captions.
         """
-        pixels = images.read(source, self._whole.preprocessing)
-        with self._whole_lock:
-            return self._whole.score(self._whole.encode(pixels), captions)
+        self._require(Capability.SCORING)
+        pixels = images.read(source, self._shared.preprocessing)
+        with self._shared_lock:
+            return self._shared.score(pixels, captions)
 
-    def caption_many(self, sources: Iterable[Item], options: DecodingOptions | None = None) -> Iterator[Result]:
-        """Caption pictures, each worker a batch at a time with graphs of its own on one processor.
+    @property
+    def has_attention(self) -> bool:
+        """Whether it can say where it looks."""
+        with self._shared_lock:
+            return self._shared.missing(Capability.ATTENTION) is None
 
-        Args:
-            sources: As ``caption`` takes them; read only a little ahead, so that any number of them takes the same memory.
-                A ``Result`` among them is passed on in its turn.
-            options: How to search; the captioner's own way by default.
-
-        Yields:
-            One result a picture, in order; a picture that cannot be captioned gives its status and reason.
-        """
-        return self._many(sources, lambda model, pictures, keys: model.write(pictures, options, keys))
-
-    def attend_many(self, sources: Iterable[Item], options: DecodingOptions | None = None) -> Iterator[Result]:
-        """Do what ``caption_many`` does, and say of each word where the captioner looked: see ``Caption.attention``.
+    def decoding(self, request: CaptionRequest | None = None) -> DecodingOptions:
+        """Return how it decodes for a request, with its own values where the request leaves them open.
 
         Raises:
-            UsageError: The captioner does not say where it looks.
+            UsageError: The request does not fit the captioner.
         """
-        return self._many(sources, lambda model, pictures, keys: model.attend(pictures, options, keys))
+        return self._shared.resolve(request or CaptionRequest())
 
-    def _many(self, sources: Iterable[Item], writing: "_Writing") -> Iterator[Result]:
+    def _generation(self, request: CaptionRequest | None, *, output_attention: bool) -> "_Generate":
+        """Return what captions a batch as is wanted, once it is known that the captioner can.
+
+        Raises:
+            UsageError: It cannot.
+        """
+        wanted = request or CaptionRequest()
+        self._require(*needed(wanted), *([Capability.ATTENTION] if output_attention else []))
+        self.decoding(wanted)
+        return lambda model, pixels: model.generate(pixels, wanted, output_attention=output_attention)
+
+    def _require(self, *capabilities: Capability) -> None:
+        for capability in capabilities:
+            with self._shared_lock:
+                reason = self._shared.missing(capability)
+            if reason is not None:
+                raise UsageError(f"the captioner {self.bundle.description.name} cannot {capability}: {reason}")
+
+    def _results(self, sources: Iterable[Item], generate: "_Generate") -> Iterator[Result]:
         batches = _batches(sources)
         first, second = next(batches, []), next(batches, [])
-        if self.threads == 1 or not second:  # of a few pictures, all processors work on each
+        if self.threads == 1 or not second:  # for a few images, all processors work on each
             for batch in chain([first, second], batches):
-                with self._whole_lock:
-                    results = _captioned(self._whole, batch, writing)
+                with self._shared_lock:
+                    results = _caption_batch(self._shared, batch, generate)
                 yield from results
             return
-        for _, results in map_ahead(lambda batch: self._work(batch, writing), chain([first, second], batches), self.threads):
+        for _, results in map_ahead(
+            lambda batch: self._work(batch, generate), chain([first, second], batches), self.threads
+        ):
             yield from results
 
-    def wish(
-        self,
-        *,
-        beam: int | None = None,
-        count: int = 1,
-        start: str = "",
-        avoid: Sequence[str] = (),
-        minimum_words: int = 1,
-        maximum_words: int | None = None,
-        temperature: float = 0.0,
-        top_p: float = 1.0,
-        seed: int = 0,
-    ) -> DecodingOptions:
-        """Make options from words and numbers; see ``DecodingOptions`` for what they mean.
-
-        Args:
-            beam: The captioner's own by default, or ``count`` if that is more.
-            count: Captions a picture.
-            start: Text that the caption begins with and goes on from.
-            avoid: Words that are not said; those that the captioner does not know it never says anyway.
-            minimum_words: Fewest words.
-            maximum_words: Most words; the captioner's own by default.
-            temperature: Draws words if it is more than 0.
-            top_p: Draws words if it is less than 1.
-            seed: Of the drawing.
-
-        Raises:
-            UsageError: The numbers do not fit together.
-        """
-        vocabulary = self.bundle.vocabulary
-        given = tuple(vocabulary.encode(start))
-        if maximum_words is None:
-            usual = self.options.max_words
-            maximum_words = max(usual, minimum_words, len(given) + usual // 2)
-        return DecodingOptions(
-            num_beams=max(self.options.num_beams, count) if beam is None else beam,
-            num_captions=count,
-            length_penalty=self.options.length_penalty,
-            guidance=self.options.guidance,
-            common_caption_penalty=self.options.common_caption_penalty,
-            max_words=maximum_words,
-            min_words=minimum_words,
-            prompt_ids=given,
-            prompt=start.strip(),
-            suppressed_ids=tuple(sorted({index for text in avoid for index in vocabulary.encode(text)})),
-            suppressed_words=tuple(sorted({word for text in avoid for word in words(text)}))
-            if self.bundle.visual_words
-            else (),
-            temperature=temperature or (1.0 if top_p < 1 else 0.0),
-            top_p=top_p,
-            seed=seed,
-        )
-
-    def _work(self, batch: Sequence[Item], writing: "_Writing") -> list[Result]:
+    def _work(self, batch: Sequence[Item], generate: "_Generate") -> list[Result]:
         with self._borrowed() as model:
-            return _captioned(model, batch, writing)
+            return _caption_batch(model, batch, generate)
 
     @contextmanager
-    def _borrowed(self) -> Iterator[Model]:
+    def _borrowed(self) -> Iterator[CaptionModel]:
         """Lend a model of one thread, and keep it for the next worker."""
         try:
             model = self._idle.pop()
         except IndexError:
-            model = Model(self.bundle, threads=1)
+            model = self._backend(self.bundle, 1)
         try:
             yield model
         finally:
             self._idle.append(model)
 
 
-_Writing: TypeAlias = "Callable[[Model, Sequence[EncodedImage], Sequence[int]], list[list[Caption]]]"
-"""How a model captions described pictures, told apart by keys."""
+_Generate: TypeAlias = "Callable[[CaptionModel, Sequence[np.ndarray]], list[list[Caption]]]"
+"""Captions the images of a batch, (S, S, 3) uint8 each, with a model."""
 
 
 def _batches(sources: Iterable[Item]) -> Iterator[list[Item]]:
@@ -220,36 +185,27 @@ def _batches(sources: Iterable[Item]) -> Iterator[list[Item]]:
         yield batch
 
 
-def _captioned(model: Model, sources: Sequence[Item], writing: "_Writing") -> list[Result]:
-    """Read, describe and caption a batch."""
-    described: list[EncodedImage | ImageError | Result] = []
-    keys = []
+def _caption_batch(model: CaptionModel, sources: Sequence[Item], generate: "_Generate") -> list[Result]:
+    """Read and caption a batch."""
+    read: list[np.ndarray | ImageError | Result] = []
     for source in sources:
         if isinstance(source, Result):
-            described.append(source)
+            read.append(source)
             continue
         try:
-            pixels = images.read(source, model.preprocessing)
+            read.append(images.read(source, model.preprocessing))
         except ImageError as error:
-            described.append(error)
-        else:
-            described.append(model.encode(pixels))
-            keys.append(_key(pixels))
-    pictures = [entry for entry in described if isinstance(entry, EncodedImage)]
-    written = iter(writing(model, pictures, keys) if pictures else [])
-    results = []
-    for source, entry in zip(sources, described, strict=True):
-        if isinstance(entry, Result):
-            results.append(entry)
-            continue
-        path = located(source) if isinstance(source, (str, os.PathLike, Url)) else None
-        if isinstance(entry, ImageError):
-            results.append(Result(path, entry.status, reason=str(entry)))
-        else:
-            results.append(Result(path, Status.CAPTIONED, tuple(next(written))))
-    return results
+            read.append(error)
+    pixels = [entry for entry in read if isinstance(entry, np.ndarray)]
+    captions = iter(generate(model, pixels) if pixels else [])
+    return [
+        entry if isinstance(entry, Result) else _result(source, entry if isinstance(entry, ImageError) else next(captions))
+        for source, entry in zip(sources, read, strict=True)
+    ]
 
 
-def _key(pixels: np.ndarray) -> int:
-    """Tell pictures apart by what is in them, for drawing."""
-    return zlib.crc32(pixels.tobytes())
+def _result(source: Item, outcome: ImageError | Sequence[Caption]) -> Result:
+    path = located(source) if isinstance(source, (str, os.PathLike, Url)) else None
+    if isinstance(outcome, ImageError):
+        return Result(path, outcome.status, reason=str(outcome))
+    return Result(path, Status.CAPTIONED, tuple(outcome))

@@ -119,26 +119,27 @@ def caption_command(
 
     One photograph prints its caption; several print path, tab, caption. What cannot be captioned is named on stderr.
     """
+    from capgen.captioner.request import CaptionRequest
     from capgen.cli import captioning
 
-    wishes = {
-        "beam": beam,
-        "count": num,
-        "start": start,
-        "avoid": avoid or (),
-        "minimum_words": min_words,
-        "maximum_words": max_words,
-        "temperature": temperature,
-        "top_p": top_p,
-        "seed": seed,
-    }
+    captions = CaptionRequest(
+        num_beams=beam,
+        num_captions=num,
+        prompt=start,
+        suppressed_words=tuple(avoid or ()),
+        min_words=min_words,
+        max_words=max_words,
+        temperature=temperature,
+        top_p=top_p,
+        seed=seed,
+    )
     if explain is not None:
         elsewhere = (
             recursive, from_file, nul, include, exclude, hidden, follow_links, shard, output_format, output, sidecar, xmp,
             embed, output_dir, existing != "skip", force, prefix, suffix, min_confidence, dry_run, report, fail_fast, watch,
             num > 1, engine != "local", address, workers, shard_size,
         )  # fmt: skip
-        captioning.explain(explain, paths or [], model, wishes, alone=not any(elsewhere))
+        captioning.explain(explain, paths or [], model, captions, alone=not any(elsewhere))
         return
     folder = captioning.shard_folder(output, output_format)
     if shard_size is not None and folder is None:
@@ -159,7 +160,7 @@ def caption_command(
         minimum_confidence=min_confidence,
         report=report,
         model=model,
-        wishes=wishes,
+        captions=captions,
         engine=Engine(engine, address, workers),
         dry_run=dry_run,
         fail_fast=fail_fast,

@@ -14,6 +14,7 @@ import typer
 from capgen import images
 from capgen.batch.library import CaptionsMany, Library, Request, check
 from capgen.captioner.captioner import Captioner
+from capgen.captioner.request import CaptionRequest
 from capgen.captioner.results import Result
 from capgen.cli.console import SOME_FAILED, progress, say
 from capgen.cli.engine import LOCAL, Engine, clustered
@@ -51,7 +52,7 @@ class Wanted:
     minimum_confidence: float
     report: Path | None
     model: str | None
-    wishes: dict[str, Any]
+    captions: CaptionRequest
     engine: Engine
     dry_run: bool
     fail_fast: bool
@@ -141,7 +142,7 @@ def shard_folder(output: str | None, form: str | None) -> str | None:
     return None
 
 
-def explain(sheet: Path, paths: Sequence[str], model: str | None, wishes: dict[str, Any], *, alone: bool) -> None:
+def explain(sheet: Path, paths: Sequence[str], model: str | None, captions: CaptionRequest, *, alone: bool) -> None:
     """Print the caption of one photograph, and draw where the captioner looked for each word.
 
     Raises:
@@ -159,7 +160,7 @@ def explain(sheet: Path, paths: Sequence[str], model: str | None, wishes: dict[s
         raise UsageError(f"{sheet} is the photograph itself; name another file to draw into")
     captioner = Captioner.load(model)
     try:
-        caption = captioner.attend(paths[0], captioner.wish(**wishes))
+        caption = captioner.caption(paths[0], captions, output_attention=True)
     except ImageError as error:
         raise ImageError(error.status, f"{paths[0]}: {error}") from error
     if caption.attention is None or not caption.attention.words:
@@ -187,7 +188,7 @@ def run(wanted: Wanted) -> None:
         manifest = Manifest()
         stack.callback(manifest.close)
         captioner = Captioner.load(wanted.model)
-        options = captioner.wish(**wanted.wishes)
+        captioner.decoding(wanted.captions)  # refused before anything is looked at
         unsharded = replace(wanted.selection, shard=None)  # two shards must not want one file either
         whole = Listing(() if wanted.watch else unsharded.find(wanted.arguments, wanted.listed))
         _check_places(wanted, named if wanted.watch else (found.path for found in whole))
@@ -211,7 +212,7 @@ def run(wanted: Wanted) -> None:
         library = Library(
             _clustered(captioner, cluster) if cluster else captioner,
             Request(
-                options, wanted.destinations, stream, wanted.existing, wanted.force, wanted.minimum_confidence,
+                wanted.captions, wanted.destinations, stream, wanted.existing, wanted.force, wanted.minimum_confidence,
                 wanted.prefix, wanted.suffix,
             ),
             manifest,
@@ -247,7 +248,7 @@ def begin(wanted: Wanted) -> "AbstractContextManager[Cluster | None]":
         UsageError: They do not.
     """
     policy.check(wanted.existing)
-    if wanted.wishes["seed"] and not (wanted.wishes["temperature"] > 0 or wanted.wishes["top_p"] < 1):
+    if wanted.captions.seed and not wanted.captions.sampling:
         raise UsageError("--seed is about drawn words; add --temperature 1 or --top-p 0.9")
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends like Ctrl-C, so that what was begun is finished
     return clustered(wanted.engine)

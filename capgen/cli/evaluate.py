@@ -53,6 +53,7 @@ def evaluate_command(
     import dataclasses
 
     from capgen.captioner.captioner import Captioner
+    from capgen.captioner.request import CaptionRequest
     from capgen.evaluation import predictions as predicted
     from capgen.evaluation import references as referenced
     from capgen.evaluation import report
@@ -72,8 +73,8 @@ def evaluate_command(
     # all are opened before the first captions a picture, which may take an hour
     opened = {name: Captioner.load(name) for name in captioners}
     read: dict[str | None, Predictions] = {name: _read(Path(name), truth, allow_missing=allow_missing) for name in inputs}
-    ways = {name: dataclasses.replace(one.options, num_beams=beam or one.options.num_beams) for name, one in opened.items()}
-    usual = [read[name].name if name in read else predicted.system_name(opened[name], ways[name]) for name in given]
+    request = CaptionRequest(num_beams=beam)
+    usual = [read[name].name if name in read else predicted.system_name(opened[name], request) for name in given]
     systems = []
     for name, called in zip(given, predicted.distinct_names(usual, list(map(str, given))), strict=True):
         if name in read:
@@ -81,7 +82,7 @@ def evaluate_command(
             continue
         wanted = report_file is not None
         with progress("Captioning", shown=not quiet) as tell:
-            found = predicted.predict(opened[name], truth.references, ways[name], tell, name=called, output_attention=wanted)
+            found = predicted.predict(opened[name], truth.references, request, tell, name=called, output_attention=wanted)
         saved = predicted.save(f"{called}-{truth.name}", found.captions)
         if not quiet:
             say(f"predictions: {saved}")

@@ -49,7 +49,7 @@ def run(wanted: Wanted, place: str, size: int | None) -> None:
     with ExitStack() as stack:
         captioner = Captioner.load(wanted.model)
         request = Request(
-            captioner.wish(**wanted.wishes), existing=wanted.existing, minimum_confidence=wanted.minimum_confidence,
+            wanted.captions, existing=wanted.existing, minimum_confidence=wanted.minimum_confidence,
             prefix=wanted.prefix, suffix=wanted.suffix,
         )  # fmt: skip
         target = Target.of(captioner, place, wanted.form or "jsonl", request)

@@ -11,7 +11,7 @@ from capgen.datasets.layout import Layout, LoadedDataset
 from capgen.errors import DataError
 from capgen.registry import Registry
 
-LAYOUTS = Registry(
+LAYOUTS: Registry[Layout] = Registry(
     "layout",
     {
         "karpathy": "capgen.datasets.karpathy:LAYOUT",
@@ -43,7 +43,7 @@ def recognise(source: Path, layout: str = AUTO) -> tuple[Layout, str]:
         UnknownNameError: There is no layout of that name.
     """
     if layout != AUTO:
-        named: Layout = LAYOUTS[layout]
+        named = LAYOUTS[layout]
         _must_exist(source)
         return named, "as you said"
     _must_exist(source)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from capgen.captioner.captioner import Captioner
-from capgen.captioner.decoding import DecodingOptions
+from capgen.captioner.request import CaptionRequest
 from capgen.captioner.results import Attention, Caption
 from capgen.datasets.layout import read_json
 from capgen.errors import DataError
@@ -37,15 +37,15 @@ class Predictions:
     log_probabilities: Mapping[str, float] = field(default_factory=dict)
 
 
-def system_name(captioner: Captioner, options: DecodingOptions) -> str:
-    """Return the default name of a captioner that decodes with these options."""
-    return f"{captioner.bundle.description.name}-beam{options.num_beams}"
+def system_name(captioner: Captioner, request: CaptionRequest) -> str:
+    """Return the default name of a captioner that is asked for these captions."""
+    return f"{captioner.bundle.description.name}-beam{captioner.decoding(request).num_beams}"
 
 
 def predict(
     captioner: Captioner,
     references: Sequence[Reference],
-    options: DecodingOptions,
+    request: CaptionRequest,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
     *,
     name: str = "",
@@ -56,7 +56,7 @@ def predict(
     Args:
         captioner: The captioner to evaluate.
         references: The images of the split.
-        options: How the captioner decodes.
+        request: What captions are wanted.
         name: The name of the predictions; by default that of the captioner and its beam.
         on_progress: Called with the number of images that are done and the number of all images.
         output_attention: Keep the attention weights of each word, if the captioner has any.
@@ -68,15 +68,15 @@ def predict(
     if missing:
         raise DataError(f"{len(missing)} of {len(references)} images were not found, the first {missing[0]!r}")
     files_of_images = [reference.path for reference in references if reference.path is not None]
-    caption_many = captioner.attend_many if output_attention and captioner.has_attention else captioner.caption_many
+    results = captioner.caption_many(files_of_images, request, output_attention=output_attention and captioner.has_attention)
     found: dict[str, Caption] = {}
-    for reference, result in zip(references, caption_many(files_of_images, options), strict=True):
+    for reference, result in zip(references, results, strict=True):
         if result.failed:
             raise DataError(f"{result.path} cannot be captioned: {result.reason}; mend it or prepare the data set again")
         found[reference.id] = result.captions[0]
         on_progress(len(found), len(references))
     return Predictions(
-        name=name or system_name(captioner, options),
+        name=name or system_name(captioner, request),
         captions={key: caption.text for key, caption in found.items()},
         attention={key: caption.attention for key, caption in found.items()},
         log_probabilities={key: caption.log_probability for key, caption in found.items()},

@@ -8,8 +8,12 @@ function to ``capgen.images.openers`` if Pillow does not read it.
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from capgen.registry import Registry
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 HEAD_BYTES = 64
 """The number of bytes at the beginning of a file by which its format is recognised."""
@@ -112,7 +116,7 @@ FORMATS = (
 )  # fmt: skip
 """The formats. The first row that recognises a file counts, so AVIF stands before HEIF, which general brands alone make."""
 
-OPENERS = Registry("image format", {row.name: row.opener for row in FORMATS})
+OPENERS: "Registry[Callable[[bytes], Image]]" = Registry("image format", {row.name: row.opener for row in FORMATS})
 """The openers by the names of their formats; a module is imported when its opener is used first."""
 
 SUFFIXES = frozenset(suffix for row in FORMATS for suffix in row.suffixes)

@@ -1,5 +1,6 @@
 """How captions are written: formats, one module each, to stdout or a file; and destinations, a place for each picture."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
@@ -7,7 +8,7 @@ from capgen.captioner.results import Result
 from capgen.errors import UsageError
 from capgen.registry import Registry
 
-FORMATS = Registry(
+FORMATS: "Registry[Callable[..., Format]]" = Registry(
     "format",
     {
         "text": "capgen.outputs.text:TextFormat",

@@ -20,7 +20,7 @@ import numpy as np
 import capgen
 from capgen import images
 from capgen.captioner import bundle, decoding
-from capgen.captioner.backends.litert_lstm import EncodedImage, Model
+from capgen.captioner.backends.litert_lstm import EncodedImage, LSTMCaptionModel
 from capgen.captioner.bundle import Bundle, Description
 from capgen.captioner.calibration import Calibration
 from capgen.datasets.prepared import PreparedImage, in_target_domain
@@ -141,7 +141,9 @@ def export_captioner(trainer: Trainer, prepared: EncoderGraph, run: str, reporte
     return ExportedCaptioner(description, contents)
 
 
-def _trial(folder: Path, description: Description, contents: dict[str, bytes], trainer: Trainer, kind: Weights) -> Model:
+def _trial(
+    folder: Path, description: Description, contents: dict[str, bytes], trainer: Trainer, kind: Weights
+) -> LSTMCaptionModel:
     """Make the captioner whose decoder graph has weights of a kind."""
     graph = folder.with_suffix(".tflite")
     to_litert({"begin": trainer.steps.begin_model, "step": trainer.steps.step_model}, graph, kind)
@@ -149,12 +151,12 @@ def _trial(folder: Path, description: Description, contents: dict[str, bytes], t
     return _model(folder, described, {**contents, bundle.DECODER: graph.read_bytes()})
 
 
-def _model(folder: Path, description: Description, contents: dict[str, bytes]) -> Model:
+def _model(folder: Path, description: Description, contents: dict[str, bytes]) -> LSTMCaptionModel:
     bundle.write(folder, description, contents)
-    return Model(Bundle(folder), os.cpu_count() or 1)
+    return LSTMCaptionModel(Bundle(folder), os.cpu_count() or 1)
 
 
-def _common(trainer: Trainer, model: Model, reporter: TrainingReporter) -> bytes:
+def _common(trainer: Trainer, model: LSTMCaptionModel, reporter: TrainingReporter) -> bytes:
     """List the captions that a graph says of several training pictures, as how many and the ids, the commonest first.
 
     Those with slots are left out: what fills them makes them different captions.
@@ -169,7 +171,7 @@ def _common(trainer: Trainer, model: Model, reporter: TrainingReporter) -> bytes
     return files.json_text([[times, *ids] for ids, times in common.most_common(MAXIMUM_COMMON)]).encode()
 
 
-def _varied(folder: Path, trainer: Trainer, plain: Bundle, contents: dict[str, bytes]) -> Model:
+def _varied(folder: Path, trainer: Trainer, plain: Bundle, contents: dict[str, bytes]) -> LSTMCaptionModel:
     """Make the captioner that says less often what is common."""
     options = dataclasses.replace(plain.description.decoding, common_caption_penalty=trainer.config.common_caption_penalty)
     description = dataclasses.replace(plain.description, decoding=options)
@@ -185,7 +187,7 @@ class _DevCaptions:
         head_start: CIDEr-D that it may have less than another and still be preferred.
     """
 
-    def __init__(self, trainer: Trainer, model: Model, head_start: float = 0.0) -> None:
+    def __init__(self, trainer: Trainer, model: LSTMCaptionModel, head_start: float = 0.0) -> None:
         self.model, self._head_start = model, head_start
         self._references = [picture.captions for picture in trainer.dev_pictures]
         self._captions, scores = [], []
@@ -227,7 +229,7 @@ def _npy(array: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
-def _check_parity(trainer: Trainer, captioner: Model) -> None:
+def _check_parity(trainer: Trainer, captioner: LSTMCaptionModel) -> None:
     """Caption dev pictures from their files with LiteRT, and from their cached features with Keras."""
     for picture in trainer.dev_pictures[:PARITY_IMAGES]:
         cached = _cached(trainer, picture)

@@ -30,11 +30,9 @@ KILLS = 25
 SERVER = '''
 """Runs capgen in a fork of its own for each line of stdin: its arguments, and what is to happen on the way."""
 
-import errno, json, os, signal, sys
+import errno, json, os, signal, sys, zlib
 from pathlib import Path
 
-import numpy as np
-from support.tools import missing
 from capgen.captioner import captioner
 from capgen.storage import files
 from capgen.batch import library
@@ -47,8 +45,8 @@ from capgen.captioner.results import Caption
 PLACES = {"fsync": (os, "fsync"), "replace": (Path, "replace"), "put": (manifest.Manifest, "put")}
 
 
-def write(self, features, options=None, keys=()):
-    return [[Caption(f"a picture numbered {key} on a wall", 0.5, -1.0)] for key in keys]
+def generate(self, images, request, *, output_attention=False):
+    return [[Caption(f"a picture numbered {zlib.crc32(image.tobytes())} on a wall", 0.5, -1.0)] for image in images]
 
 
 def happen(where, when, number, what):
@@ -92,8 +90,7 @@ def run(wanted):
     os._exit(0)
 
 
-litert_lstm.Model.encode = lambda self, pixels: litert_lstm.Described(np.zeros((1, 1), np.float32))
-litert_lstm.Model.write = write
+litert_lstm.LSTMCaptionModel.generate = generate
 for line in sys.stdin:
     pid = os.fork()
     if not pid:

@@ -17,6 +17,7 @@ from support.tools import require_tool
 
 from capgen.batch.library import Request
 from capgen.captioner.captioner import Captioner
+from capgen.captioner.request import CaptionRequest
 from capgen.captioner.results import Caption
 from capgen.outputs.embedded import Embedded
 from capgen.outputs.manifest import Manifest, Record, key
@@ -187,7 +188,7 @@ def test_no_caption_is_ever_assigned_to_another_file(shelf, places):
     for name in names[1::9]:
         (shelf.folder / name).with_suffix(".txt").write_text(f"by hand of {name}\n")
     captioner = Captioner.load()
-    options = captioner.wish(beam=1, temperature=1.5, seed=5)
+    options = CaptionRequest(num_beams=1, temperature=1.5, seed=5)
     paths = [shelf.folder / name for name in names]
     broken, mine = set(paths[::7]), set(paths[1::9])
     alone = {path: captioner.caption(path, options).text for path in paths if path not in broken}

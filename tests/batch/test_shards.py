@@ -21,7 +21,7 @@ from capgen.batch.library import Request
 from capgen.batch.shards.run import caption_shard
 from capgen.batch.shards.target import Plan, Target
 from capgen.captioner.captioner import Captioner
-from capgen.captioner.decoding import DecodingOptions
+from capgen.captioner.request import CaptionRequest
 from capgen.captioner.results import Result
 from capgen.errors import UsageError
 from capgen.inputs.archives import Picture, Task, pictures_in
@@ -555,7 +555,7 @@ def test_a_damaged_table_is_unreadable(photos, tmp_path, share):
 
 
 def test_a_task_can_be_sent_anywhere_and_done_twice(captioner, photos, archive, tmp_path):
-    target = Target.of(captioner, str(tmp_path / "out"), "tar", Request(DecodingOptions(num_beams=1)))
+    target = Target.of(captioner, str(tmp_path / "out"), "tar", Request(CaptionRequest(num_beams=1)))
     found = [Found(archive, tmp_path), Found(photos / "a.png", photos)]
     plan = Plan(found, target, 10, overwrite=False)
     tasks = pickle.loads(pickle.dumps(list(plan)))
@@ -571,7 +571,7 @@ def test_a_task_can_be_sent_anywhere_and_done_twice(captioner, photos, archive, 
 
 def test_results_are_told_in_order(captioner, archive, tmp_path):
     told: list[Result] = []
-    target = Target.of(captioner, str(tmp_path / "out"), "jsonl", Request(DecodingOptions(num_beams=1)))
+    target = Target.of(captioner, str(tmp_path / "out"), "jsonl", Request(CaptionRequest(num_beams=1)))
     caption_shard(captioner, Task("x", archive=str(archive)), target, told.append)
     assert [str(result.path) for result in told] == list(read(tmp_path / "out/x.jsonl"))
 
@@ -581,7 +581,7 @@ def test_a_path_that_is_no_utf_8_is_known_again_in_every_format(captioner, photo
     shutil.copy(photos / "a.png", foreign)
     found = [Found(foreign, tmp_path)]
     for form in FORMS:
-        target = Target.of(captioner, str(tmp_path / form), form, Request(DecodingOptions(num_beams=1)))
+        target = Target.of(captioner, str(tmp_path / form), form, Request(CaptionRequest(num_beams=1)))
         [task] = Plan(found, target, 10, overwrite=False)
         caption_shard(captioner, task, target)
         again = Plan(found, target, 10, overwrite=False)
@@ -589,7 +589,7 @@ def test_a_path_that_is_no_utf_8_is_known_again_in_every_format(captioner, photo
 
 
 def test_a_shard_of_another_captioner_is_not_taken_for_done(captioner, archive, tmp_path):
-    target = Target.of(captioner, str(tmp_path / "out"), "jsonl", Request(DecodingOptions(num_beams=1)))
+    target = Target.of(captioner, str(tmp_path / "out"), "jsonl", Request(CaptionRequest(num_beams=1)))
     caption_shard(captioner, Task("x", archive=str(archive)), target)
     other = Target(target.folder, target.form, target.request, {"name": "other", "sha256": ""})
     with pytest.raises(UsageError, match="another captioner"):

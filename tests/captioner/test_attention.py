@@ -7,9 +7,10 @@ import pytest
 
 from capgen import Captioner
 from capgen.captioner import decoding
-from capgen.captioner.backends.litert_lstm import EncodedImage, LookingSteps, Model
+from capgen.captioner.backends.litert_lstm import EncodedImage, LookingSteps, LSTMCaptionModel
 from capgen.captioner.constraints import Wording
 from capgen.captioner.decoding import ATTENTION, DecodingOptions, Hypothesis
+from capgen.captioner.request import CaptionRequest
 from capgen.captioner.slots import VisualWord, VisualWords
 from capgen.captioner.vocabulary import SPECIAL, START, Vocabulary
 from capgen.errors import UsageError
@@ -49,7 +50,7 @@ def shapes(captioner):
 
 def test_the_words_are_those_of_the_caption_and_each_map_is_a_share_of_the_grid(shapes, captioner):
     for photograph in sorted(captioner.source.glob("images/*.png"))[:3]:
-        found = shapes.attend(photograph)
+        found = shapes.caption(photograph, output_attention=True)
         assert found == shapes.caption(photograph)
         assert " ".join(found.attention.words) == found.text
         assert found.attention.maps.shape == (len(found.attention.words), 7, 7)
@@ -58,17 +59,17 @@ def test_the_words_are_those_of_the_caption_and_each_map_is_a_share_of_the_grid(
     assert shapes.caption(photograph).attention is None
 
 
-def test_many_are_attended_to_as_one_is(shapes, captioner):
+def test_the_attention_of_many_is_that_of_one(shapes, captioner):
     photographs = sorted(captioner.source.glob("images/*.png"))[:3]
-    for photograph, result in zip(photographs, shapes.attend_many([*photographs, __file__]), strict=False):
-        np.testing.assert_allclose(
-            result.captions[0].attention.maps, shapes.attend(photograph).attention.maps, atol=0.01, err_msg=str(photograph)
-        )
-    assert [result.status for result in shapes.attend_many([__file__])] == ["unsupported"]
+    results = shapes.caption_many([*photographs, __file__], output_attention=True)
+    for photograph, result in zip(photographs, results, strict=False):
+        alone = shapes.caption(photograph, output_attention=True).attention
+        np.testing.assert_allclose(result.captions[0].attention.maps, alone.maps, atol=0.01, err_msg=str(photograph))
+    assert [result.status for result in shapes.caption_many([__file__], output_attention=True)] == ["unsupported"]
 
 
-def test_a_given_start_is_attended_to_as_it_was_typed(shapes, captioner):
-    found = shapes.attend(captioner.source / "images/000.png", shapes.wish(start="A zzyzzx red"))
+def test_a_prompt_has_attention_as_it_was_typed(shapes, captioner):
+    found = shapes.caption(captioner.source / "images/000.png", CaptionRequest(prompt="A zzyzzx red"), output_attention=True)
     assert found.attention.words[:3] == ("a", "zzyzzx", "red")
     assert len(found.attention.maps) == len(found.attention.words) == len(found.text.split())
 
@@ -84,7 +85,7 @@ def test_every_word_of_a_name_has_the_map_of_its_slot_and_the_cell_of_classes_no
     shares[[0, 1, 2, 3], [0, 1, 2, 3]] = 0.5
     shares[2, 4] = 0.9
     stub = SimpleNamespace(wording=wording)
-    found = Model._attention(
+    found = LSTMCaptionModel._attention(
         stub, Hypothesis(tuple(ids), -1.0), shares, EncodedImage(np.zeros(0), class_scores), DecodingOptions()
     )
     assert found.words == ("in", "an", "ice", "bear", "in")
@@ -96,8 +97,8 @@ def test_every_word_of_a_name_has_the_map_of_its_slot_and_the_cell_of_classes_no
 def test_a_captioner_that_does_not_say_where_it_looks_says_so_in_one_line(monkeypatch, shapes, captioner):
     monkeypatch.setattr(LookingSteps, "looks", False)
     assert not shapes.has_attention
-    with pytest.raises(UsageError, match=r"shapes does not say where it looks: .* train it again"):
-        shapes.attend(captioner.source / "images/000.png")
+    with pytest.raises(UsageError, match=r"shapes cannot say where it looks: .* train it again"):
+        shapes.caption(captioner.source / "images/000.png", output_attention=True)
     monkeypatch.setitem(shapes.bundle.description.decoder, "family", "merge")
     with pytest.raises(UsageError, match="its decoder, merge, has no attention"):
-        list(shapes.attend_many([captioner.source / "images/000.png"]))
+        shapes.caption_many([captioner.source / "images/000.png"], output_attention=True)

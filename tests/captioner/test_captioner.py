@@ -14,7 +14,7 @@ from PIL import Image
 from support.drawing import COLOURS, SHAPES, draw
 from support.paths import ROOT
 
-from capgen import Captioner
+from capgen import Captioner, CaptionRequest
 from capgen.captioner.captioner import BATCH
 from capgen.captioner.results import Result
 from capgen.errors import BundleError, ImageError, UnknownNameError, UsageError
@@ -150,7 +150,7 @@ def test_a_caption_as_text_is_its_words(caption):
 
 def test_a_confidence_is_between_0_and_1_and_a_log_probability_below_0(captioner, pictures):
     for source in (CAT, *pictures[:8]):
-        for found in (captioner.caption(source), captioner.caption(source, captioner.wish(temperature=2.0, seed=1))):
+        for found in (captioner.caption(source), captioner.caption(source, CaptionRequest(temperature=2.0, seed=1))):
             assert 0 < found.confidence < 1
             assert found.log_probability < 0
 
@@ -305,22 +305,22 @@ def test_many_runs_at_once_get_what_one_gets(captioner, pictures, results):
     assert all(itertools.starmap(same, zip(found, expected, strict=True)))
 
 
-# Wishes
+# Requests
 
 
-def test_a_wish_for_nothing_is_the_captioners_own_way(captioner, caption):
-    assert captioner.wish() == captioner.options
-    assert captioner.caption(CAT, captioner.wish()) == caption
+def test_a_request_for_nothing_is_the_captioners_own_way(captioner, caption):
+    assert captioner.decoding() == captioner.decoding(CaptionRequest()) == captioner.bundle.description.decoding
+    assert captioner.caption(CAT, CaptionRequest()) == caption
 
 
 @pytest.mark.parametrize(
-    ("wish", "message"),
+    ("request_", "message"),
     [
-        ({"beam": 2, "count": 3}, "--beam 3"),
-        ({"count": 0}, "at least 1"),
-        ({"minimum_words": 0}, "at least 1"),
-        ({"maximum_words": 3, "minimum_words": 5}, "cannot have 5 or more words"),
-        ({"maximum_words": 1, "start": "two dogs"}, "begin with 2 given ones"),
+        ({"num_beams": 2, "num_captions": 3}, "--beam 3"),
+        ({"num_captions": 0}, "at least 1"),
+        ({"min_words": 0}, "at least 1"),
+        ({"max_words": 3, "min_words": 5}, "cannot have 5 or more words"),
+        ({"max_words": 1, "prompt": "two dogs"}, "begin with 2 given ones"),
         ({"temperature": -1.0}, "not negative"),
         ({"temperature": float("nan")}, "not negative"),
         ({"top_p": 0.0}, "top_p"),
@@ -328,90 +328,91 @@ def test_a_wish_for_nothing_is_the_captioners_own_way(captioner, caption):
         ({"temperature": 1.0, "seed": -1}, "not negative"),
     ],
 )
-def test_a_wish_that_makes_no_sense_is_refused(captioner, wish, message):
+def test_a_request_that_makes_no_sense_is_refused(captioner, request_, message):
     with pytest.raises(UsageError, match=message):
-        captioner.wish(**wish)
+        captioner.decoding(CaptionRequest(**request_))
 
 
-@pytest.mark.parametrize("wish", [{"beam": 0}, {"maximum_words": 0}])
-def test_a_wish_for_nought_is_refused(captioner, wish):
+@pytest.mark.parametrize("request_", [{"num_beams": 0}, {"max_words": 0}])
+def test_a_request_for_nought_is_refused(captioner, request_):
     with pytest.raises(UsageError):
-        captioner.wish(**wish)
+        captioner.decoding(CaptionRequest(**request_))
 
 
-@pytest.mark.parametrize("start", ["a cat", "A Cat", "  two ", "Zyzzyva, qwrtz:", "café—", "“Look!” a", "!!", "北京"])
-@pytest.mark.parametrize("more", [{}, {"beam": 1}, {"temperature": 1.0, "seed": 3}])
-def test_a_caption_goes_on_from_the_text_that_it_begins_with(captioner, start, more):
-    found = captioner.caption(CAT, captioner.wish(start=start, **more))
-    assert found.text.startswith(start.strip())
-    assert found.text[len(start.strip()) :][:1] in ("", " ")
+@pytest.mark.parametrize("prompt", ["a cat", "A Cat", "  two ", "Zyzzyva, qwrtz:", "café—", "“Look!” a", "!!", "北京"])
+@pytest.mark.parametrize("more", [{}, {"num_beams": 1}, {"temperature": 1.0, "seed": 3}])
+def test_a_caption_goes_on_from_the_text_that_it_begins_with(captioner, prompt, more):
+    found = captioner.caption(CAT, CaptionRequest(prompt=prompt, **more))
+    assert found.text.startswith(prompt.strip())
+    assert found.text[len(prompt.strip()) :][:1] in ("", " ")
     assert found.text == found.text.strip()
     assert "<unknown>" not in found.text
     assert 0 < found.confidence < 1
 
 
-def test_what_fills_a_slot_goes_by_the_given_words_before_it(captioner):
-    found = captioner.caption(ROOT / "examples/coffee.jpg", captioner.wish(start="a mug of"))
+def test_what_fills_a_slot_goes_by_the_prompt_before_it(captioner):
+    found = captioner.caption(ROOT / "examples/coffee.jpg", CaptionRequest(prompt="a mug of"))
     assert found.text.startswith("a mug of coffee")
 
 
-def test_a_long_beginning_leaves_room_to_go_on(captioner):
-    start = " ".join(["word"] * 40)
-    assert len(captioner.caption(CAT, captioner.wish(start=start, minimum_words=43)).text.split()) >= 43
+def test_a_long_prompt_leaves_room_to_go_on(captioner):
+    prompt = " ".join(["word"] * 40)
+    assert len(captioner.caption(CAT, CaptionRequest(prompt=prompt, min_words=43)).text.split()) >= 43
 
 
-@pytest.mark.parametrize("more", [{}, {"beam": 1}, {"temperature": 1.0, "seed": 3}])
-def test_words_that_are_to_be_avoided_are_not_said(captioner, caption, more):
-    avoid = [*caption.text.split(), "qwrtz"]
-    found = captioner.caption(CAT, captioner.wish(avoid=avoid, **more))
-    assert not set(found.text.split()) & set(avoid)
+@pytest.mark.parametrize("more", [{}, {"num_beams": 1}, {"temperature": 1.0, "seed": 3}])
+def test_suppressed_words_are_not_said(captioner, caption, more):
+    suppressed = [*caption.text.split(), "qwrtz"]
+    found = captioner.caption(CAT, CaptionRequest(suppressed_words=suppressed, **more))
+    assert not set(found.text.split()) & set(suppressed)
     assert found.text
 
 
-def test_words_are_avoided_however_they_are_written(captioner, caption):
+def test_words_are_suppressed_however_they_are_written(captioner, caption):
     word = caption.text.split()[1]
     for written in (word.upper(), f" {word}, ", f"{word} qwrtz"):
-        assert word not in captioner.caption(CAT, captioner.wish(avoid=[written])).text.split()
+        assert word not in captioner.caption(CAT, CaptionRequest(suppressed_words=[written])).text.split()
 
 
-def test_avoiding_nearly_every_word_is_refused(captioner):
-    options = captioner.wish(avoid=captioner.bundle.vocabulary.entries[4:])
+def test_suppressing_nearly_every_word_is_refused(captioner):
+    request = CaptionRequest(suppressed_words=captioner.bundle.vocabulary.entries[4:])
     with pytest.raises(UsageError, match="leave it some"):
-        captioner.caption(CAT, options)
+        captioner.caption(CAT, request)
 
 
-@pytest.mark.parametrize("more", [{}, {"beam": 1}, {"temperature": 1.0, "seed": 3}])
+@pytest.mark.parametrize("more", [{}, {"num_beams": 1}, {"temperature": 1.0, "seed": 3}])
 @pytest.mark.parametrize(("fewest", "most"), [(1, 2), (4, 4), (15, 16), (30, None)])
-def test_a_caption_has_as_many_words_as_are_wished_for(captioner, fewest, most, more):
-    options = captioner.wish(minimum_words=fewest, maximum_words=most, **more)
-    assert fewest <= len(captioner.caption(CAT, options).text.split()) <= (most or 30)
+def test_a_caption_has_as_many_words_as_are_asked_for(captioner, fewest, most, more):
+    request = CaptionRequest(min_words=fewest, max_words=most, **more)
+    assert fewest <= len(captioner.caption(CAT, request).text.split()) <= (most or 30)
 
 
 def test_several_captions_are_distinct_and_the_best_comes_first(captioner, caption):
-    [found] = captioner.caption_many([CAT], captioner.wish(count=12))
+    [found] = captioner.caption_many([CAT], CaptionRequest(num_captions=12))
     assert found.captions[0].text == found.caption
     assert len({one.text for one in found.captions}) == len(found.captions) == 12
     confidences = [one.confidence for one in found.captions]
     assert confidences == sorted(confidences, reverse=True)
 
 
-def test_drawn_captions_are_the_same_again_with_the_same_seed_in_any_batch(captioner, pictures):
-    options = captioner.wish(temperature=1.0, top_p=0.9, count=3, seed=5)
-    together = list(captioner.caption_many(pictures, options))
+def test_sampled_captions_are_the_same_again_with_the_same_seed_in_any_batch(captioner, pictures):
+    request = CaptionRequest(temperature=1.0, top_p=0.9, num_captions=3, seed=5)
+    together = list(captioner.caption_many(pictures, request))
     for index in (0, BATCH - 1, BATCH, len(pictures) - 1):
-        [alone] = captioner.caption_many([pictures[index]], options)
+        [alone] = captioner.caption_many([pictures[index]], request)
         assert same([together[index]], [alone])
-    [other] = captioner.caption_many(pictures[:1], captioner.wish(temperature=1.0, top_p=0.9, count=3, seed=6))
+    [other] = captioner.caption_many(pictures[:1], CaptionRequest(temperature=1.0, top_p=0.9, num_captions=3, seed=6))
     assert other.captions != together[0].captions
 
 
-def test_a_share_of_the_probability_alone_draws_words(captioner):
-    assert captioner.wish(top_p=0.9).temperature == 1.0
-    assert captioner.wish(top_p=0.9, temperature=0.5).temperature == 0.5
-    assert not captioner.wish().sampling
+def test_a_top_p_alone_samples_words(captioner):
+    assert captioner.decoding(CaptionRequest(top_p=0.9)).temperature == 1.0
+    assert captioner.decoding(CaptionRequest(top_p=0.9, temperature=0.5)).temperature == 0.5
+    assert not CaptionRequest().sampling
+    assert not captioner.decoding().sampling
 
 
-def test_drawing_many_captions_until_the_longest_length_says_nothing_else(captioner):
-    [found] = captioner.caption_many([CAT], captioner.wish(temperature=2.0, count=30, maximum_words=8))
+def test_sampling_many_captions_until_the_longest_length_says_nothing_else(captioner):
+    [found] = captioner.caption_many([CAT], CaptionRequest(temperature=2.0, num_captions=30, max_words=8))
     assert len({one.text for one in found.captions}) == len(found.captions) > 10
     assert all(1 <= len(one.text.split()) <= 8 for one in found.captions)

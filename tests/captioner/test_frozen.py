@@ -10,7 +10,7 @@ from itertools import chain
 import pytest
 from support.paths import ROOT
 
-from capgen import Captioner
+from capgen import Captioner, CaptionRequest
 
 FROZEN = ROOT / "tests/data/frozen"
 ROWS = json.loads((FROZEN / "everyday.json").read_text())
@@ -19,14 +19,14 @@ IMAGES = [
 ]
 WAYS = {
     "default": {},
-    "greedy": {"beam": 1},
-    "three": {"count": 3},
-    "prompt": {"start": "there is a"},
-    "avoid": {"avoid": ["a", "cat", "cup", "white", "table"]},
-    "long": {"minimum_words": 12},
-    "short": {"maximum_words": 6},
-    "sampled": {"temperature": 1.0, "count": 3, "seed": 7},
-    "nucleus": {"top_p": 0.8, "count": 2, "seed": 3},
+    "greedy": {"num_beams": 1},
+    "three": {"num_captions": 3},
+    "prompt": {"prompt": "there is a"},
+    "avoid": {"suppressed_words": ["a", "cat", "cup", "white", "table"]},
+    "long": {"min_words": 12},
+    "short": {"max_words": 6},
+    "sampled": {"temperature": 1.0, "num_captions": 3, "seed": 7},
+    "nucleus": {"top_p": 0.8, "num_captions": 2, "seed": 3},
 }
 OTHER_CAPTIONS = ["a dog runs on the grass", "a zebra and a giraffe"]
 
@@ -41,7 +41,7 @@ def shipped():
 
 @pytest.mark.parametrize("way", WAYS)
 def test_captions_are_those_of_yesterday(shipped, way):
-    results = shipped.caption_many(IMAGES, shipped.wish(**WAYS[way]))
+    results = shipped.caption_many(IMAGES, CaptionRequest(**WAYS[way]))
     found = [result.captions for result in results]
     frozen = [row["captions"][way] for row in ROWS]
     assert [[one.text for one in each] for each in found] == [[text for text, _, _ in each] for each in frozen]
@@ -51,7 +51,7 @@ def test_captions_are_those_of_yesterday(shipped, way):
 
 
 def test_each_word_attends_to_the_cell_of_yesterday(shipped):
-    for row, result in zip(ROWS, shipped.attend_many(IMAGES), strict=True):
+    for row, result in zip(ROWS, shipped.caption_many(IMAGES, output_attention=True), strict=True):
         attention = result.captions[0].attention
         assert [list(attention.words), [int(weights.argmax()) for weights in attention.maps]] == row["attention"]
 

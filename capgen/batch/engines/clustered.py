@@ -17,7 +17,7 @@ from capgen.batch.shards.target import Target
 from capgen.captioner import bundle, container
 from capgen.captioner.bundle import Bundle
 from capgen.captioner.captioner import Captioner, Item
-from capgen.captioner.decoding import DecodingOptions
+from capgen.captioner.request import CaptionRequest
 from capgen.captioner.results import Result
 from capgen.errors import UsageError
 from capgen.inputs.archives import Task
@@ -40,9 +40,9 @@ class ClusteredCaptioner:
         contents = captioner.bundle.contents()
         buffer = io.BytesIO()
         container.pack(buffer, {name: data for name, data in contents.items() if name not in _NOT_NEEDED})
-        self._packed, self._cluster, self._options = buffer.getvalue(), cluster, captioner.options
+        self._packed, self._cluster = buffer.getvalue(), cluster
 
-    def caption_many(self, sources: Iterable[Item], options: DecodingOptions | None = None) -> Iterator[Result]:
+    def caption_many(self, sources: Iterable[Item], request: CaptionRequest | None = None) -> Iterator[Result]:
         """See ``Captioner.caption_many``; sources are paths, which the workers must be able to read, and results.
 
         Raises:
@@ -57,7 +57,9 @@ class ClusteredCaptioner:
                 elif not isinstance(source, Result):
                     raise UsageError("workers elsewhere can only be given files")
             places = [_anywhere(located(path)) for path in paths]
-            found = self._cluster.map(CaptionWork, (self._packed, options or self._options), places) if places else iter(())
+            found = (
+                self._cluster.map(CaptionWork, (self._packed, request or CaptionRequest()), places) if places else iter(())
+            )
             for source in window:
                 if isinstance(source, Result):
                     yield source
@@ -96,16 +98,16 @@ class CaptionWork:
 
     Args:
         packed: The captioner, as ``container.pack`` packs it.
-        options: How to search.
+        request: What captions are wanted.
     """
 
-    def __init__(self, packed: bytes, options: DecodingOptions) -> None:
+    def __init__(self, packed: bytes, request: CaptionRequest) -> None:
         """Open the captioner."""
-        self._captioner, self._options = _unpacked(packed), options
+        self._captioner, self._request = _unpacked(packed), request
 
     def __call__(self, items: Sequence[bytes]) -> list[Result]:
         """Caption files, given as bytes of their paths."""
-        return list(self._captioner.caption_many((located(os.fsdecode(item)) for item in items), self._options))
+        return list(self._captioner.caption_many((located(os.fsdecode(item)) for item in items), self._request))
 
 
 class ShardWork:

@@ -85,7 +85,7 @@ def _results(captioner: Captioner, task: Task, target: Target) -> Iterator[tuple
             waiting.append(item)
             yield item
 
-    for result in captioner.caption_many(sources(), target.request.options):
+    for result in captioner.caption_many(sources(), target.request.captions):
         item = waiting.popleft()
         yield item if isinstance(item, Picture) else None, target.request.judged(replace(result, path=item.path))
 

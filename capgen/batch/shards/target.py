@@ -11,7 +11,7 @@ from typing import Any
 
 from capgen.batch.library import Request
 from capgen.captioner.captioner import Captioner
-from capgen.captioner.decoding import current_names
+from capgen.captioner.decoding import DecodingOptions, current_names
 from capgen.errors import ImageError, StorageError, UsageError
 from capgen.inputs.archives import Task, is_archive
 from capgen.inputs.listing import Listing
@@ -72,12 +72,14 @@ class Target:
         form: One of ``shards.FORMATS``.
         request: How to search and word; its destinations and stream are not used.
         captioner: Name and SHA-256 of the description.
+        decoding: How the captioner decodes for the request.
     """
 
     folder: str
     form: str
     request: Request
     captioner: dict[str, str]
+    decoding: DecodingOptions
 
     @classmethod
     def of(cls, captioner: Captioner, folder: str, form: str, request: Request) -> "Target":
@@ -91,15 +93,14 @@ class Target:
         locations.check_writable(folder)
         written = captioner.bundle
         about = {"name": written.description.name, "sha256": hashlib.sha256(written.written).hexdigest()}
-        return cls(folder, form, request, about)
+        return cls(folder, form, request, about, captioner.decoding(request.captions))
 
     @property
     def options(self) -> dict[str, Any]:
         """What a shard's statistics say of how it was made."""
         asked = self.request
-        searched = asked.options.plain() if asked.options else {}
         wording = {"prefix": asked.prefix, "suffix": asked.suffix, "minimum_confidence": asked.minimum_confidence}
-        return {"format": self.form, **searched, **{name: value for name, value in wording.items() if value}}
+        return {"format": self.form, **self.decoding.plain(), **{name: value for name, value in wording.items() if value}}
 
     def place(self, shard: str) -> str:
         """Return the path or URL of a shard."""

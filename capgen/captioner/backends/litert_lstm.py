@@ -1,6 +1,7 @@
 """``Model``: a bundle and LiteRT on one thread of a program, pictures to captions."""
 
 import math
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -9,12 +10,13 @@ import numpy as np
 
 from capgen.captioner import bundle, decoding
 from capgen.captioner.backends.litert import LiteRTSession
+from capgen.captioner.backends.model import Capability, decoding_options
 from capgen.captioner.constraints import Wording
 from capgen.captioner.decoding import ATTENTION, Arrays, DecodingOptions
+from capgen.captioner.request import CaptionRequest
 from capgen.captioner.results import Attention, Caption, Likelihood
 from capgen.captioner.slots import ClassScores, with_class_token
 from capgen.captioner.vocabulary import END, words
-from capgen.errors import UsageError
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ class LookingSteps(LiteRTSteps):
         return ATTENTION in self._graph.outputs("step")
 
 
-class Model:
+class LSTMCaptionModel:
     """Describes pictures and writes captions. Not safe to share between threads: make one a thread.
 
     Args:
@@ -105,11 +107,6 @@ class Model:
     def _looking(self) -> LookingSteps:
         return LookingSteps(self._decoder)
 
-    @property
-    def has_attention(self) -> bool:
-        """Whether it can say where it looks."""
-        return self._looking.looks
-
     def encode(self, pixels: np.ndarray) -> EncodedImage:
         """Describe a picture (S, S, 3) uint8."""
         self._image[0] = pixels
@@ -120,57 +117,47 @@ class Model:
         class_scores = names.class_scores(outputs["probabilities"].reshape(-1).astype(np.float16)) if names else None
         return EncodedImage(with_class_token(grid, class_scores.cell()) if class_scores else grid, class_scores)
 
-    def write(
-        self, pictures: Sequence[EncodedImage], options: DecodingOptions | None = None, keys: Sequence[int] | None = None
-    ) -> list[list[Caption]]:
-        """Caption a batch of described pictures.
-
-        Args:
-            pictures: What ``encode`` says of each.
-            options: How to search; the bundle's own way by default.
-            keys: See ``decoding.search``.
-
-        Returns:
-            For each picture its captions, the best first.
-        """
-        options = options or self.options
-        return [
-            [self._caption(found, picture, options) for found in hypotheses]
-            for picture, hypotheses in zip(pictures, self.search(pictures, options, keys), strict=True)
-        ]
-
-    def attend(
-        self, pictures: Sequence[EncodedImage], options: DecodingOptions | None = None, keys: Sequence[int] | None = None
-    ) -> list[list[Caption]]:
-        """Do what ``write`` does, and say of each word of each caption where the captioner looked.
-
-        Raises:
-            UsageError: Its decoder does not say that.
-        """
-        self._must_look()
-        options = options or self.options
-        return [
-            [
-                replace(self._caption(found, picture, options), attention=self._attention(found, shares, picture, options))
-                for found, shares in zip(
-                    hypotheses,
-                    decoding.attention(self._looking, picture.features[None], [found.ids for found in hypotheses]),
-                    strict=True,
-                )
-            ]
-            for picture, hypotheses in zip(pictures, self.search(pictures, options, keys), strict=True)
-        ]
-
-    def _must_look(self) -> None:
-        if self.has_attention:
-            return
+    def missing(self, capability: Capability) -> str | None:
+        """Return why it lacks a capability: it has all, but not every decoder has attention weights."""
+        if capability is not Capability.ATTENTION or self._looking.looks:
+            return None
         family = self.bundle.description.decoder.get("family")
-        reason = (
-            "it was trained before capgen kept that, train it again"
-            if family == "attention"
-            else f"its decoder, {family}, has no attention; take a captioner with decoder attention"
+        if family == "attention":
+            return "it was trained before capgen kept that, train it again"
+        return f"its decoder, {family}, has no attention; take a captioner with decoder attention"
+
+    def resolve(self, request: CaptionRequest) -> DecodingOptions:
+        """Return the options of a request, with the ids of its words."""
+        return decoding_options(
+            request, self.options, self.bundle.vocabulary.encode, suppress_in_names=self.bundle.visual_words is not None
         )
-        raise UsageError(f"{self.bundle.description.name} does not say where it looks: {reason}")
+
+    def generate(
+        self, images: Sequence[np.ndarray], request: CaptionRequest, *, output_attention: bool = False
+    ) -> list[list[Caption]]:
+        """Encode and caption a batch of images; see ``CaptionModel.generate``."""
+        options = self.resolve(request)
+        encoded = [self.encode(image) for image in images]
+        seeds = [zlib.crc32(image.tobytes()) for image in images]  # what is in an image decides what is sampled for it
+        captions = self._captions_with_attention if output_attention else self._captions
+        return [
+            captions(hypotheses, image, options)
+            for image, hypotheses in zip(encoded, self.search(encoded, options, seeds), strict=True)
+        ]
+
+    def _captions(
+        self, hypotheses: Sequence[decoding.Hypothesis], image: EncodedImage, options: DecodingOptions
+    ) -> list[Caption]:
+        return [self._caption(found, image, options) for found in hypotheses]
+
+    def _captions_with_attention(
+        self, hypotheses: Sequence[decoding.Hypothesis], image: EncodedImage, options: DecodingOptions
+    ) -> list[Caption]:
+        weights = decoding.attention(self._looking, image.features[None], [found.ids for found in hypotheses])
+        return [
+            replace(self._caption(found, image, options), attention=self._attention(found, of_words, image, options))
+            for found, of_words in zip(hypotheses, weights, strict=True)
+        ]
 
     def _attention(
         self, found: decoding.Hypothesis, shares: np.ndarray, picture: EncodedImage, options: DecodingOptions
@@ -190,12 +177,13 @@ class Model:
         confidence = self._calibration.confidence(found.score(options.length_penalty))
         return Caption(f"{options.prompt} {said}".strip(), confidence, found.log_probability)
 
-    def score(self, picture: EncodedImage, captions: Sequence[str]) -> list[Likelihood]:
-        """Say how likely captions of a described picture are: as a search sees them, but words may be repeated.
+    def score(self, image: np.ndarray, captions: Sequence[str]) -> list[Likelihood]:
+        """Return how likely captions of an image are: as a search sees them, but words may be repeated.
 
         Each caption is read in one way, with slots for all names that agree with the picture. A search may have found the
         same words in a likelier way.
         """
+        picture = self.encode(image)
         ids = [self.wording.ids(caption, picture.class_scores) for caption in captions]
         steps = self.wording.led(self._guided(self.options), [picture.class_scores], repeating=True)
         found = decoding.log_likelihoods(steps, picture.features[None], ids)
@@ -208,7 +196,16 @@ class Model:
     def search(
         self, pictures: Sequence[EncodedImage], options: DecodingOptions | None = None, keys: Sequence[int] | None = None
     ) -> list[list[decoding.Hypothesis]]:
-        """Do what ``write`` does, and return word ids and log-probabilities."""
+        """Search captions of encoded images, by default in the bundle's own way.
+
+        Args:
+            pictures: What ``encode`` returned of each.
+            options: How to search.
+            keys: See ``decoding.search``.
+
+        Returns:
+            The hypotheses of each image, the best first.
+        """
         options = options or self.options
         steps = self.wording.led(
             self._guided(options), [picture.class_scores for picture in pictures], options.suppressed_words

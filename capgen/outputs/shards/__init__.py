@@ -4,9 +4,11 @@
 one module a format reads pictures from it, writes shards in it, or both.
 """
 
+from typing import Any
+
 from capgen.registry import Registry
 
-FORMATS = Registry(
+FORMATS: Registry[Any] = Registry(
     "format of shards",
     {
         "jsonl": "capgen.outputs.shards.jsonl:JsonLinesShard",

@@ -1,8 +1,13 @@
 """The registry of decoders. Importing it loads no TensorFlow."""
 
+from typing import TYPE_CHECKING
+
 from capgen.registry import Registry
 
-DECODERS = Registry(
+if TYPE_CHECKING:
+    from capgen.training.decoders.decoder import Decoder
+
+DECODERS: "Registry[type[Decoder]]" = Registry(
     "decoder",
     {
         "attention": "capgen.training.decoders.attention:AttentionDecoder",

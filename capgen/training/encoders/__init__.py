@@ -15,7 +15,7 @@ __all__ = ["ENCODERS", "MIDDLE", "PROBABILITIES", "Encoder"]
 
 _CATALOGUE = "capgen.training.encoders.catalogue"
 
-ENCODERS = Registry(
+ENCODERS: Registry[Encoder] = Registry(
     "encoder",
     {
         "efficientnet-lite0": f"{_CATALOGUE}:EFFICIENTNET_LITE0",
