@@ -14,7 +14,7 @@ from capgen.captioner.request import CaptionRequest
 from capgen.captioner.results import Caption, Result, SkipReason
 from capgen.errors import Status, StorageError, UsageError
 from capgen.images.formats import is_image_file
-from capgen.inputs.archives import Picture, pictures
+from capgen.inputs.archives import LazyImage, expand_archives
 from capgen.inputs.listing import Listing
 from capgen.inputs.selection import Found
 from capgen.outputs import policy
@@ -135,13 +135,13 @@ class Library:
         waiting: deque[tuple[Found, Item]] = deque()
 
         def sources() -> Iterator[Item]:
-            for one, item in pictures(found):
+            for one, item in expand_archives(found):
                 waiting.append((one, item))
                 yield self._needless(one) or item
 
         for result in self._captioner.caption_many(sources(), self._request.captions):
             one, item = waiting.popleft()
-            if isinstance(item, Picture):
+            if isinstance(item, LazyImage):
                 item.release()
             yield self._put(one, self._request.judged(replace(result, path=one.path)))
 

@@ -22,7 +22,9 @@ from capgen.cli.reporting import Report, Teller
 from capgen.errors import ImageError, Status, UsageError
 from capgen.inputs.archives import is_archive
 from capgen.inputs.listing import Listing
-from capgen.inputs.selection import Found, Selection, has_wildcard, parse_shard, read_list
+from capgen.inputs.lists import read_list
+from capgen.inputs.patterns import has_wildcard
+from capgen.inputs.selection import Found, Selection, parse_shard
 from capgen.inputs.watch import Arrivals
 from capgen.outputs import FORMATS, format_of, policy, shards
 from capgen.outputs.destination import Destination

@@ -1,22 +1,23 @@
-"""Names of many numbered files in one: ``data-{0000..0999}.tar`` and ``{a,b}``, as a shell writes them."""
+"""Many numbered files in one argument: ``data-{0000..0999}.tar`` and ``{a,b}``, as a shell writes them."""
 
 import re
 from collections.abc import Iterator
 
 _GROUP = re.compile(r"\{(?:([0-9]{1,18})\.\.([0-9]{1,18})|([^{}]*,[^{}]*))\}")
+"""A range of numbers (its first and its last) or a list in braces (what stands between them)."""
 
 
-def expanded(text: str) -> Iterator[str]:
-    """Write out every range of numbers and every list in braces, the last one the fastest; other braces stay.
+def expand_braces(text: str) -> Iterator[str]:
+    """Yield the texts that the ranges and the lists in braces stand for; of several groups the last one changes fastest.
 
-    A number has the leading zeros of the end of the range that is written with more digits, if either has any.
+    If either end of a range begins with a zero, all of its numbers get as many digits as the longer end. Other braces stay.
     """
     group = _GROUP.search(text)
     if group is None:
         yield text
         return
     for value in _values(group):
-        for rest in expanded(text[group.end() :]):
+        for rest in expand_braces(text[group.end() :]):
             yield f"{text[: group.start()]}{value}{rest}"
 
 

@@ -24,7 +24,7 @@ from capgen.captioner.captioner import Captioner
 from capgen.captioner.request import CaptionRequest
 from capgen.captioner.results import Result
 from capgen.errors import UsageError
-from capgen.inputs.archives import Picture, Task, pictures_in
+from capgen.inputs.archives import LazyImage, Task, images_in
 from capgen.inputs.selection import Found
 from capgen.inputs.spool import Spool
 
@@ -90,8 +90,8 @@ def listing(folder):
 def results(archive):
     """What a reader makes of an archive: names with the number of bytes, or with a status."""
     return [
-        (item.key, len(item.read())) if isinstance(item, Picture) else (item.path.name, item.status)
-        for item in pictures_in(archive)
+        (item.key, len(item.read())) if isinstance(item, LazyImage) else (item.path.name, item.status)
+        for item in images_in(archive)
     ]
 
 
@@ -497,7 +497,7 @@ def test_a_damaged_extended_header_ends_the_archive(tmp_path, header):
 
 def test_members_of_one_name_are_told_apart(tmp_path):
     place = tar_of(tmp_path / "a.tar", ("a.jpg", b"1"), ("a.jpg", b"12"), ("b.jpg", b"123"))
-    assert [item.path.name for item in pictures_in(place)] == ["a.jpg", "a.jpg#1", "b.jpg"]
+    assert [item.path.name for item in images_in(place)] == ["a.jpg", "a.jpg#1", "b.jpg"]
 
 
 # tables

@@ -1,8 +1,6 @@
 """Which files are captioned: what arguments, lists and patterns stand for, and in which order."""
 
-import io
 import os
-import random
 from itertools import chain
 from pathlib import Path
 
@@ -13,29 +11,29 @@ from support.tools import bound_by_modes
 
 from capgen import images
 from capgen.errors import ImageError, UsageError
-from capgen.inputs.selection import Selection, parse_shard, read_list
+from capgen.inputs.selection import Selection, parse_shard
 
 JPEG = b"\xff\xd8\xff\xe0" + bytes(60)
 
 
 @pytest.fixture
 def tree(tmp_path, monkeypatch):
-    """Make files of the given places, each beginning like a JPEG, in the current folder ``tree``."""
+    """Make files with the given paths, each beginning like a JPEG, in the current folder ``tree``."""
     folder = tmp_path / "tree"
     folder.mkdir()
     monkeypatch.chdir(folder)
 
-    def make(*places, content=JPEG):
-        for place in places:
-            (folder / place).parent.mkdir(parents=True, exist_ok=True)
-            (folder / place).write_bytes(content)
+    def make(*paths, content=JPEG):
+        for path in paths:
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / path).write_bytes(content)
         return folder
 
     return make
 
 
 def found(*arguments, **options):
-    """Find below the current folder, and return places in it."""
+    """Find files below the current folder, and return their paths."""
     return [entry.path.as_posix() for entry in Selection(**options).find(arguments)]
 
 
@@ -78,10 +76,10 @@ def test_a_folder_without_recursive_is_given_out(tree):
     assert found("photos") == ["photos"]
 
 
-def test_a_folder_gives_its_pictures_by_name_files_and_folders_mixed(tree):
+def test_a_folder_gives_its_images_by_name_files_and_folders_mixed(tree):
     tree("photos/c.jpg", "photos/b/z.jpg", "photos/b/a/x.jpg", "photos/a.jpg", "photos/B.jpg")
-    places = ["photos/B.jpg", "photos/a.jpg", "photos/b/a/x.jpg", "photos/b/z.jpg", "photos/c.jpg"]
-    assert found("photos", recursive=True) == places
+    paths = ["photos/B.jpg", "photos/a.jpg", "photos/b/a/x.jpg", "photos/b/z.jpg", "photos/c.jpg"]
+    assert found("photos", recursive=True) == paths
 
 
 def test_the_current_folder_gives_paths_without_a_dot(tree):
@@ -89,7 +87,7 @@ def test_the_current_folder_gives_paths_without_a_dot(tree):
     assert found(".", recursive=True) == ["a.jpg", "b/c.jpg"]
 
 
-def test_a_folder_gives_what_is_named_like_a_picture_or_begins_like_one(tree):
+def test_a_folder_gives_what_is_named_like_an_image_or_begins_like_one(tree):
     tree("in/photo", "in/scan.dat", "in/a.HEIC", "in/short.dat")
     tree("in/notes.txt", "in/broken.jpg", content=b"text")
     tree("in/empty", content=b"")
@@ -107,7 +105,7 @@ def test_a_hidden_folder_that_is_named_is_entered(tree):
     assert found(".photos", recursive=True) == [".photos/a.jpg"]
 
 
-def test_a_folder_named_like_a_picture_is_a_folder(tree):
+def test_a_folder_named_like_an_image_is_a_folder(tree):
     tree("in/x.jpg/a.jpg")
     assert found("in", recursive=True) == ["in/x.jpg/a.jpg"]
 
@@ -154,7 +152,7 @@ def test_a_folder_that_fails_to_list_is_given_out(tree, monkeypatch):
     assert found("in", recursive=True) == ["in/a.jpg", "in/shut"]
 
 
-def test_a_file_that_may_not_be_read_is_taken_if_it_is_named_like_a_picture(tree):
+def test_a_file_that_may_not_be_read_is_taken_if_it_is_named_like_an_image(tree):
     folder = tree("in/a.jpg", "in/b")
     for name in ("a.jpg", "b"):
         (folder / "in" / name).chmod(0)
@@ -246,7 +244,7 @@ def test_a_named_link_is_always_taken(tree):
 
 # Include and exclude
 
-PLACES = ("a.JPG", "b.png", "raw/c.jpg", "x/raw/d.jpg", "x/y/e.jpg")
+PATHS = ("a.JPG", "b.png", "raw/c.jpg", "x/raw/d.jpg", "x/y/e.jpg")
 
 
 @pytest.mark.parametrize(
@@ -268,14 +266,14 @@ PLACES = ("a.JPG", "b.png", "raw/c.jpg", "x/raw/d.jpg", "x/y/e.jpg")
         ("x/**/e.jpg", {"x/y/e.jpg"}),
         ("x/**/y/**/e.jpg", {"x/y/e.jpg"}),
         ("**/*.png", {"b.png"}),
-        ("**", set(PLACES)),
-        ("*", set(PLACES)),
+        ("**", set(PATHS)),
+        ("*", set(PATHS)),
     ],
 )
 def test_a_pattern_includes_what_it_matches_and_excludes_it(tree, pattern, matched):
-    tree(*(f"in/{place}" for place in PLACES))
-    assert found("in", recursive=True, include=(pattern,)) == [f"in/{place}" for place in PLACES if place in matched]
-    assert found("in", recursive=True, exclude=(pattern,)) == [f"in/{place}" for place in PLACES if place not in matched]
+    tree(*(f"in/{path}" for path in PATHS))
+    assert found("in", recursive=True, include=(pattern,)) == [f"in/{path}" for path in PATHS if path in matched]
+    assert found("in", recursive=True, exclude=(pattern,)) == [f"in/{path}" for path in PATHS if path not in matched]
 
 
 def test_a_file_needs_to_match_one_of_the_included_and_none_of_the_excluded(tree):
@@ -305,7 +303,7 @@ def test_include_does_not_keep_folders_from_being_entered(tree):
 # Patterns as arguments
 
 
-def test_a_pattern_gives_the_pictures_that_it_matches_sorted(tree):
+def test_a_pattern_gives_the_images_that_it_matches_sorted(tree):
     tree("b.jpg", "a.JPG", "c.png", ".d.jpg", "sub/e.jpg")
     tree("notes.txt", content=b"text")
     assert found("*.jpg") == ["a.JPG", "b.jpg"]
@@ -341,7 +339,7 @@ def test_patterns_obey_include_and_exclude(tree):
 @pytest.mark.parametrize("pattern", ["*.gif", "none/*.jpg", "a.jpg/*", "sub*", "[", "x\0/*", "*\0"])
 def test_a_pattern_that_finds_nothing_is_an_error_that_names_it(tree, pattern):
     tree("a.jpg", "sub/b.jpg")
-    with pytest.raises(UsageError, match="no picture matches") as caught:
+    with pytest.raises(UsageError, match="no image matches") as caught:
         found(pattern)
     assert repr(pattern) in str(caught.value)
 
@@ -361,14 +359,14 @@ def test_a_pattern_whose_files_all_came_before_or_are_in_other_shards_is_no_erro
 # Roots
 
 
-def test_the_root_of_a_folders_pictures_is_the_folder(tree):
+def test_the_root_of_a_folders_images_is_the_folder(tree):
     folder = tree("in/sub/a.jpg")
     assert roots("in", "in/sub", recursive=True) == ["in"]
     assert roots(str(folder / "in"), recursive=True) == [f"{folder}/in"]
     assert roots("in") == ["in"]
 
 
-def test_the_root_of_a_patterns_pictures_is_its_part_without_wildcards(tree):
+def test_the_root_of_a_patterns_images_is_its_part_without_wildcards(tree):
     folder = tree("in/sub/a.jpg", "b.jpg")
     assert roots("in/sub/*.jpg", "in/**/*.jpg") == ["in/sub"]
     assert roots("in/*/*.jpg") == ["in"]
@@ -382,11 +380,11 @@ def test_the_root_of_a_named_file_is_the_current_folder_or_its_own(tree):
     assert roots(str(folder / "in" / "a.jpg"), "in/../b.jpg") == [f"{folder}/in", "in/.."]
 
 
-def test_every_path_has_a_place_in_its_root(tree, monkeypatch):
+def test_every_path_is_relative_to_its_root(tree, monkeypatch):
     monkeypatch.chdir(tree("in/a.jpg", "in/sub/b.jpg", "c.jpg") / "in")
     arguments = (".", "../c.jpg", "sub/none.jpg", "../*", "..", "/none/x.jpg")
-    places = [entry.relative_path for entry in Selection(recursive=True).find(arguments)]
-    assert places == ["a.jpg", "sub/b.jpg", "c.jpg", "sub/none.jpg", "x.jpg"]
+    paths = [entry.relative_path for entry in Selection(recursive=True).find(arguments)]
+    assert paths == ["a.jpg", "sub/b.jpg", "c.jpg", "sub/none.jpg", "x.jpg"]
 
 
 # Shards
@@ -411,7 +409,7 @@ def test_a_file_is_in_the_same_shard_wherever_its_folder_is(tree):
     assert 0 < len(here) < 40
 
 
-def test_the_shard_of_a_place_never_changes():
+def test_the_shard_of_a_path_never_changes():
     names = [f"{name}.jpg" for name in "abcdefgh"]
     assert found(*names, shard=(1, 2)) == ["b.jpg", "c.jpg", "e.jpg", "g.jpg"]
 
@@ -445,77 +443,3 @@ def test_what_is_no_shard_is_told_in_one_line(text):
 def test_a_shard_of_too_many_digits_is_refused():
     with pytest.raises(UsageError):
         parse_shard(f"1/{'9' * 5000}")
-
-
-# Lists
-
-
-def read(data, *, nul=False):
-    return list(read_list(io.BytesIO(data), nul=nul))
-
-
-def test_a_list_gives_a_path_a_line_in_order():
-    assert read(b"b.jpg\na b.jpg\n\n  c.jpg\n") == ["b.jpg", "a b.jpg", "  c.jpg"]
-
-
-def test_the_last_path_needs_no_end():
-    assert read(b"a\nb") == ["a", "b"]
-    assert read(b"a\0b", nul=True) == ["a", "b"]
-
-
-def test_lines_of_windows_are_read():
-    assert read(b"a.jpg\r\nb.jpg\r\n\r\nc.jpg\r") == ["a.jpg", "b.jpg", "c.jpg"]
-
-
-def test_a_list_of_zero_bytes_may_hold_any_name():
-    assert read(b"a\nb\0\0 c\r\0", nul=True) == ["a\nb", " c\r"]
-
-
-def test_an_empty_list_gives_nothing():
-    assert read(b"") == read(b"\n\r\n") == read(b"\0", nul=True) == []
-
-
-NAMES = st.lists(st.binary(min_size=1, max_size=30).filter(lambda name: b"\0" not in name), max_size=30)
-
-
-@given(NAMES)
-def test_any_names_survive_a_list_of_zero_bytes(names):
-    assert [os.fsencode(name) for name in read(b"".join(name + b"\0" for name in names), nul=True)] == names
-
-
-@given(NAMES, st.sampled_from([b"\n", b"\r\n"]))
-def test_names_without_line_ends_survive_a_list_of_lines(names, end):
-    names = [name for name in names if b"\n" not in name and not name.endswith(b"\r")]
-    assert [os.fsencode(name) for name in read(b"".join(name + end for name in names))] == names
-
-
-class InPieces(io.RawIOBase):
-    """A stream that gives a few bytes at a time, like a pipe."""
-
-    def __init__(self, data, seed):
-        self.data, self.lot = data, random.Random(seed)
-
-    def readable(self):
-        return True
-
-    def readinto(self, buffer):
-        size = min(self.lot.randrange(1, 8), len(self.data), len(buffer))
-        buffer[:size], self.data = self.data[:size], self.data[size:]
-        return size
-
-
-@given(NAMES, st.integers(0, 1000))
-def test_where_a_list_is_cut_makes_no_difference(names, seed):
-    data = b"\r\n".join(names)
-    assert list(read_list(io.BufferedReader(InPieces(data, seed)), nul=False)) == read(data)
-    assert list(read_list(InPieces(data, seed), nul=False)) == read(data)
-
-
-def test_a_path_is_given_out_before_the_list_has_ended():
-    reading, writing = os.pipe()
-    with os.fdopen(reading, "rb") as stream, os.fdopen(writing, "wb", buffering=0) as pipe:
-        pipe.write(b"a.jpg\nb.j")
-        paths = read_list(stream, nul=False)
-        assert next(paths) == "a.jpg"
-        pipe.write(b"pg\n")
-        assert next(paths) == "b.jpg"

@@ -14,7 +14,6 @@ from support.drawing import draw_each
 
 from capgen import images
 from capgen.errors import ImageError, UsageError
-from capgen.inputs.braces import expanded
 from capgen.inputs.selection import Found, Selection
 from capgen.storage import locations
 from capgen.storage.hashing import hash64
@@ -99,33 +98,6 @@ def by_name(output):
 
 
 # names
-
-
-@pytest.mark.parametrize(
-    ("text", "names"),
-    [
-        ("data-{0008..0011}.tar", ["data-0008.tar", "data-0009.tar", "data-0010.tar", "data-0011.tar"]),
-        ("{9..11}", ["9", "10", "11"]),
-        ("{2..0}", ["2", "1", "0"]),
-        ("s3://b/{a,b}/{0..1}.tar", ["s3://b/a/0.tar", "s3://b/a/1.tar", "s3://b/b/0.tar", "s3://b/b/1.tar"]),
-        ("{,x}y", ["y", "xy"]),
-        ("plain.jpg", ["plain.jpg"]),
-        ("{1}.jpg", ["{1}.jpg"]),
-        ("{a..b", ["{a..b"]),
-    ],
-)
-def test_braces_are_written_out_as_a_shell_does(text, names):
-    assert list(expanded(text)) == names
-
-
-def test_a_huge_range_takes_no_memory():
-    assert next(expanded("{0..999999999999}")) == "0"
-
-
-def test_a_file_whose_name_has_braces_is_itself(tmp_path):
-    place = tmp_path / "{a,b}.jpg"
-    place.touch()
-    assert [found.path for found in Selection().find([str(place)])] == [place]
 
 
 @pytest.mark.parametrize("text", ["s3://bucket/a//b.jpg", "https://host/x.jpg?of=http://a/b#c", "gs://b/./a.jpg"])

@@ -12,7 +12,7 @@ from capgen.batch.shards.target import FAILED, Stats, Target, real
 from capgen.captioner.captioner import Captioner, Item
 from capgen.captioner.results import Result
 from capgen.errors import Status
-from capgen.inputs.archives import Picture, Task
+from capgen.inputs.archives import LazyImage, Task
 from capgen.outputs.shards import FORMATS
 from capgen.storage import files, locations
 
@@ -76,9 +76,9 @@ def caption_shard(
     return done
 
 
-def _results(captioner: Captioner, task: Task, target: Target) -> Iterator[tuple[Picture | None, Result]]:
+def _results(captioner: Captioner, task: Task, target: Target) -> Iterator[tuple[LazyImage | None, Result]]:
     """Caption the pictures, read only a little ahead."""
-    waiting: deque[Picture | Result] = deque()
+    waiting: deque[LazyImage | Result] = deque()
 
     def sources() -> Iterator[Item]:
         for item in task.items():
@@ -87,7 +87,7 @@ def _results(captioner: Captioner, task: Task, target: Target) -> Iterator[tuple
 
     for result in captioner.caption_many(sources(), target.request.captions):
         item = waiting.popleft()
-        yield item if isinstance(item, Picture) else None, target.request.judged(replace(result, path=item.path))
+        yield item if isinstance(item, LazyImage) else None, target.request.judged(replace(result, path=item.path))
 
 
 def _is_fault(task: Task, result: Result) -> bool:

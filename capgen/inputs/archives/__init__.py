@@ -1,8 +1,9 @@
-"""Where the pictures of a shard come from: a tar archive, a table, or a list of files, each as a small task."""
+"""Images in archives: a tar archive or a Parquet table is read once, in order, and gives its images one by one."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from typing import BinaryIO, TypeAlias
 
 from capgen import images
@@ -15,93 +16,103 @@ from capgen.storage.hashing import HashSet, hash64
 from capgen.storage.locations import Location, Url, located
 
 Entry: TypeAlias = "tuple[str, bytes | ImageError]"
-"""What a reader of archives gives: a picture's name, and its bytes or why there are none."""
+"""An entry of an archive: the name of an image, and its bytes or the reason why there are none."""
 
 
-class Picture:
-    """A picture that is read when a worker comes to it.
+def _nothing() -> None:
+    pass
 
-    Args:
-        path: What results call it.
-        key: Its name within the archive, or the file's.
-        read: Gives its bytes; raises ``ImageError``.
-        release: Called when they are no longer needed.
+
+@dataclass(frozen=True)
+class LazyImage:
+    """An image whose bytes are read when a worker comes to it.
+
+    Attributes:
+        path: Its path in results.
+        key: Its name in the archive, or the name of its file.
+        read: Returns its bytes, or raises ``ImageError``.
+        release: Is called when the bytes are not needed any more.
     """
 
-    def __init__(
-        self, path: Location, key: str, read: Callable[[], bytes], release: Callable[[], None] = lambda: None
-    ) -> None:
-        """Read nothing yet."""
-        self.path, self.key, self.read, self.release = path, key, read, release
+    path: Location
+    key: str
+    read: Callable[[], bytes]
+    release: Callable[[], None] = _nothing
 
 
 @dataclass(frozen=True)
 class Task:
-    """What goes into one shard; small, and the same on any machine that sees the same files.
+    """The images that go into one shard. It is small, and means the same on every machine that sees the same files.
 
     Attributes:
-        shard: The shard's name, without an ending.
-        archive: A tar archive or a table, as a path or a URL; empty for none.
-        files: Else paths or URLs of pictures.
+        shard: The name of the shard, without an ending.
+        archive: The path or the URL of the archive with the images; empty for none.
+        files: The paths or URLs of the images, if there is no archive.
     """
 
     shard: str
     archive: str = ""
     files: tuple[str, ...] = ()
 
-    def items(self) -> Iterator[Picture | Result]:
-        """Yield the pictures, and in their places those that cannot be read; an archive's own fault comes last."""
+    def items(self) -> Iterator[LazyImage | Result]:
+        """Yield the images, and a result in the place of each that cannot be read; as ``images_in`` does for an archive."""
         if self.archive:
-            yield from pictures_in(located(self.archive))
+            yield from images_in(located(self.archive))
         for file in self.files:
             path = located(file)
-            yield Picture(path, path.name, lambda path=path: images.read_bytes(path))  # type: ignore[misc]
+            yield LazyImage(path, path.name, partial(images.read_bytes, path))
 
 
 def is_archive(path: Location) -> bool:
-    """Tell a file that holds pictures by its ending."""
+    """Return whether a file holds images, by its ending."""
     return path.suffix.lower() in ARCHIVES
 
 
-def pictures(found: Iterable[Found]) -> Iterator[tuple[Found, "Picture | Result | Location"]]:
-    """Put the pictures that are in archives in the archives' places."""
-    for one in found:
-        if not is_archive(one.path):
-            yield one, one.path
+def expand_archives(found: Iterable[Found]) -> Iterator[tuple[Found, LazyImage | Result | Location]]:
+    """Yield each file with its path, but in the place of an archive its images, as ``images_in`` yields them."""
+    for entry in found:
+        if not is_archive(entry.path):
+            yield entry, entry.path
             continue
-        for item in pictures_in(one.path):
-            assert item.path is not None
-            yield Found(item.path, one.root), item
+        for path, item in _read(entry.path):
+            yield Found(path, entry.root), item
 
 
-def pictures_in(archive: Location) -> Iterator[Picture | Result]:
-    """Read the pictures of a tar archive or a table in one pass.
+def images_in(archive: Location) -> Iterator[LazyImage | Result]:
+    """Read the images of a tar archive or a table, once and in order.
 
     Yields:
-        Each with the path ``ARCHIVE/NAME``; a name that has been there before gets its number. If the archive cannot be
-        read, or only in part, the last is a result of the archive's own path with its status.
+        The images, with the paths ``ARCHIVE/NAME``; a name that has been there before gets its number. In the place of an
+        image that cannot be read there is a result. If the archive cannot be read, or only in part, the last one is a result
+        with the archive's own path.
     """
+    return (item for _, item in _read(archive))
+
+
+def _read(archive: Location) -> Iterator[tuple[Location, LazyImage | Result]]:
+    """Yield what ``images_in`` does, each with its path."""
     spool, seen = Spool(), HashSet()
     try:
-        opened, read = _reader(archive)
+        opened, read_images = _opened(archive)
         with opened as file:
-            for index, (name, found) in enumerate(read(file)):
+            for index, (name, data) in enumerate(read_images(file)):
                 unique = name if seen.add(hash64(name)) else f"{name}#{index}"
                 path = located(f"{archive}/{unique.lstrip('/')}")
-                if isinstance(found, ImageError):
-                    yield Result(path, found.status, reason=str(found))
-                    continue
-                spooled = spool.keep(found)
-                yield Picture(path, name, spooled.read, spooled.release)
+                if isinstance(data, ImageError):
+                    yield path, Result(path, data.status, reason=str(data))
+                else:
+                    spooled = spool.keep(data)
+                    yield path, LazyImage(path, name, spooled.read, spooled.release)
     except ImageError as error:
-        yield Result(archive, error.status, reason=str(error))
+        yield archive, Result(archive, error.status, reason=str(error))
 
 
-def _reader(archive: Location) -> tuple[AbstractContextManager[BinaryIO], Callable[[BinaryIO], Iterator[Entry]]]:
+def _opened(archive: Location) -> tuple[AbstractContextManager[BinaryIO], Callable[[BinaryIO], Iterator[Entry]]]:
+    """Return the opened archive, and the function that reads its images."""
     if archive.suffix.lower() == ".tar":
         from capgen.inputs.archives import tar
 
-        return locations.opened(archive.text) if isinstance(archive, Url) else images.open_file(archive), tar.pictures
+        return locations.opened(archive.text) if isinstance(archive, Url) else images.open_file(archive), tar.read_images
     from capgen.inputs.archives import parquet
 
-    return locations.seekable(archive.text) if isinstance(archive, Url) else images.open_file(archive), parquet.pictures
+    return locations.seekable(archive.text) if isinstance(archive, Url) else images.open_file(archive), parquet.read_images

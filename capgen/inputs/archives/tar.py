@@ -1,7 +1,7 @@
-"""WebDataset tar archives, read as a stream, in one pass.
+"""Tar archives, such as the shards of WebDataset, read once from beginning to end.
 
-Headers are read with ``tarfile``'s own parser of one block, but not by its archive reader, which would take all memory
-for an extended header that says it is large.
+The headers are parsed by ``tarfile``, one block at a time. Its reader of whole archives is not used, as it allocates as much
+memory as an extended header says that it is long, and a damaged one may say anything.
 """
 
 import tarfile
@@ -15,22 +15,26 @@ from capgen.images.formats import SUFFIXES
 from capgen.inputs.archives import Entry
 
 LARGEST_HEADER = 1 << 20
-"""Bytes of an extended header, which is a name and a few numbers."""
+"""The most bytes of an extended header, which holds a name and a few numbers."""
 
 _LARGEST_MEMBER = 1 << 40
-"""Bytes of a member beyond which its size is a lie."""
+"""The most bytes of a member; a header that says more is damaged."""
 
-_CHUNK = 1 << 20
+_BLOCK = 1 << 20
+"""The most bytes that are read at once."""
+
+_EXTENDED = (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE)
+"""Types of headers that only say something about the member which follows."""
 
 
-def pictures(file: BinaryIO) -> Iterator[Entry]:
-    """Yield the members whose names end like a picture's and begin with no dot, by name.
+def read_images(file: BinaryIO) -> Iterator[Entry]:
+    """Yield the members whose names end like an image's and do not begin with a dot.
 
     Raises:
-        ImageError: It is no tar archive, is damaged or ends early; after what comes before.
+        ImageError: The file is not a tar archive, is damaged or ends early; after the images that come before.
     """
     stream = Stream(file)
-    for name, size in files(stream):
+    for name, size in members(stream):
         path = PurePosixPath(name)
         if path.suffix.lower() not in SUFFIXES or path.name.startswith("."):
             continue
@@ -41,20 +45,27 @@ def pictures(file: BinaryIO) -> Iterator[Entry]:
 
 
 class Stream:
-    """A file read from its beginning to its end, none of it twice."""
+    """A file that is read from its beginning to its end, none of it twice.
+
+    Args:
+        file: The file, at its beginning.
+
+    Attributes:
+        position: The number of bytes that have been read.
+    """
 
     def __init__(self, file: BinaryIO) -> None:
         self._file, self.position = file, 0
 
     def read(self, size: int) -> bytes:
-        """Read as many bytes as are asked for.
+        """Read exactly ``size`` bytes.
 
         Raises:
             ImageError: There are fewer.
         """
         parts = []
         while size > 0:
-            part = self._file.read(min(size, _CHUNK))
+            part = self._file.read(min(size, _BLOCK))
             if not part:
                 raise ImageError(Status.UNREADABLE, "the archive ends early; what comes before was read")
             parts.append(part)
@@ -65,69 +76,86 @@ class Stream:
     def skip_to(self, position: int) -> None:
         """Read on to a position, in bytes from the beginning."""
         while self.position < position:
-            self.read(min(position - self.position, _CHUNK))
+            self.read(min(position - self.position, _BLOCK))
 
 
-def files(stream: Stream) -> Iterator[tuple[str, int]]:
-    """Yield name and size of each regular file, with the stream at its first byte.
+def members(stream: Stream) -> Iterator[tuple[str, int]]:
+    """Yield the name and the size of each regular file, while the stream is at its first byte.
 
     Raises:
-        ImageError: It is no tar archive, is damaged or ends early.
+        ImageError: The file is not a tar archive, is damaged or ends early.
     """
-    extended: dict[str, str] = {}
+    extended: dict[str, str] = {}  # what extended headers have said about the next member
     while True:
         block = stream.read(tarfile.BLOCKSIZE)
         if not any(block):
-            return  # the mark of the end
-        about, size = _header(block, extended, first=stream.position == tarfile.BLOCKSIZE)
-        if about.type == tarfile.GNUTYPE_SPARSE:
-            while block[482 if block[257:262] == b"ustar" else 504]:  # whether a further block of its map follows
-                block = stream.read(tarfile.BLOCKSIZE)
+            return  # a block of zeros marks the end
+        header, size = _header(block, extended, first=stream.position == tarfile.BLOCKSIZE)
+        if header.type == tarfile.GNUTYPE_SPARSE:
+            _skip_sparse_map(stream, block)
         start = stream.position
-        has_data = about.isreg() or about.type not in tarfile.SUPPORTED_TYPES or about.type in _EXTENDED
-        if about.type in _EXTENDED:
-            if size > LARGEST_HEADER:
-                raise ImageError(
-                    Status.UNREADABLE, f"the archive is damaged (a header of {size:,} bytes); the rest is not read"
-                )
-            extended |= _extension(about.type, stream.read(size))
+        if header.type in _EXTENDED:
+            extended |= _extension(header.type, stream, size)
         else:
-            if about.isreg() and about.type != tarfile.GNUTYPE_SPARSE:
-                yield extended.get("path", about.name), size
+            if header.isreg() and header.type != tarfile.GNUTYPE_SPARSE:
+                yield extended.get("path", header.name), size
             extended = {}
-        if has_data:
+        if header.isreg() or header.type in _EXTENDED or header.type not in tarfile.SUPPORTED_TYPES:  # data follows
             stream.skip_to(start + -(-size // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE)
 
 
-_EXTENDED = (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE)
+def _skip_sparse_map(stream: Stream, block: bytes) -> None:
+    """Skip the blocks with the map of a sparse file; a byte of each block says whether another follows."""
+    while block[482 if block[257:262] == b"ustar" else 504]:
+        block = stream.read(tarfile.BLOCKSIZE)
 
 
 def _header(block: bytes, extended: dict[str, str], *, first: bool) -> tuple[tarfile.TarInfo, int]:
+    """Parse a header, and return it with the size of the data after it, in bytes.
+
+    Args:
+        block: The block that the header is in.
+        extended: What extended headers have said about this member.
+        first: Whether it is the first header of the archive.
+    """
     try:
-        about = tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
-        size = about.size if about.type in _EXTENDED else int(extended.get("size", about.size))
+        header = tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
+        size = header.size if header.type in _EXTENDED else int(extended.get("size", header.size))
     except (tarfile.TarError, ValueError) as error:
-        what = "it is no tar archive" if first else f"the archive is damaged ({error}); what comes before was read"
-        raise ImageError(Status.UNREADABLE, what) from error
+        if first:
+            raise ImageError(Status.UNREADABLE, "it is not a tar archive") from error
+        raise _damaged(str(error)) from error
     if not 0 <= size <= _LARGEST_MEMBER:
-        raise ImageError(
-            Status.UNREADABLE, f"the archive is damaged (a member of {size:,} bytes); what comes before was read"
-        )
-    return about, size
+        raise _damaged(f"a member of {size:,} bytes")
+    return header, size
 
 
-def _extension(kind: bytes, data: bytes) -> dict[str, str]:
-    """Read an extended header; one for all members says nothing that matters here."""
+def _extension(kind: bytes, stream: Stream, size: int) -> dict[str, str]:
+    """Read an extended header of ``size`` bytes; what one says about all members does not matter here."""
+    if size > LARGEST_HEADER:
+        raise ImageError(Status.UNREADABLE, f"the archive is damaged (a header of {size:,} bytes); the rest is not read")
+    data = stream.read(size)
     if kind == tarfile.GNUTYPE_LONGNAME:
         return {"path": data.rstrip(b"\0").decode("utf-8", "surrogateescape")}
-    found, place = {}, 0
-    while kind in {tarfile.XHDTYPE, tarfile.SOLARIS_XHDTYPE} and place < len(data) and data[place]:
-        # "LENGTH KEY=VALUE\n", the length of all of it (POSIX.1-2001)
-        digits, space, _ = data[place : place + 20].partition(b" ")
-        end = place + int(digits) if digits.isdigit() and space else 0
-        if not place + len(digits) < end <= len(data):
-            raise ImageError(Status.UNREADABLE, "the archive is damaged (an extended header); what comes before was read")
-        key, _, value = data[place + len(digits) + 1 : end - 1].partition(b"=")
-        found[key.decode("utf-8", "replace")] = value.decode("utf-8", "surrogateescape")
-        place = end
-    return found
+    return _pax_records(data) if kind in {tarfile.XHDTYPE, tarfile.SOLARIS_XHDTYPE} else {}
+
+
+def _pax_records(data: bytes) -> dict[str, str]:
+    """Parse an extended header: records ``LENGTH KEY=VALUE``, each with a line feed, of which LENGTH counts every byte.
+
+    The format is that of POSIX.1-2001.
+    """
+    records, offset = {}, 0
+    while offset < len(data) and data[offset]:
+        digits, space, _ = data[offset : offset + 20].partition(b" ")
+        end = offset + int(digits) if digits.isdigit() and space else 0
+        if not offset + len(digits) < end <= len(data):
+            raise _damaged("an extended header")
+        key, _, value = data[offset + len(digits) + 1 : end - 1].partition(b"=")
+        records[key.decode("utf-8", "replace")] = value.decode("utf-8", "surrogateescape")
+        offset = end
+    return records
+
+
+def _damaged(what: str) -> ImageError:
+    return ImageError(Status.UNREADABLE, f"the archive is damaged ({what}); what comes before was read")

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from capgen.captioner.results import Result
-from capgen.inputs.archives import Picture
+from capgen.inputs.archives import LazyImage
 from capgen.outputs.jsonl import JsonLinesFormat
 
 
@@ -21,7 +21,7 @@ class JsonLinesShard:
         """Begin."""
         self._file, self._form = file, JsonLinesFormat(several=True)
 
-    def put(self, result: Result, picture: Picture | None) -> None:
+    def put(self, result: Result, picture: LazyImage | None) -> None:
         """Add a result."""
         for line in self._form.lines(result):
             self._file.write(line.encode() + b"\n")

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 from capgen.captioner.results import Result
-from capgen.inputs.archives import Picture
+from capgen.inputs.archives import LazyImage
 from capgen.inputs.archives.parquet import load_pyarrow
 
 _ROWS = 1000
@@ -35,7 +35,7 @@ class ParquetShard:
         self._writer = arrow.parquet.ParquetWriter(file, self._schema, compression="zstd")
         self._arrow, self._rows = arrow, list[dict[str, Any]]()
 
-    def put(self, result: Result, picture: Picture | None) -> None:
+    def put(self, result: Result, picture: LazyImage | None) -> None:
         """Add a result."""
         names = ("caption", "confidence", "log_probability")
         captions = [(utf8(c.text), c.confidence, c.log_probability) for c in result.captions]

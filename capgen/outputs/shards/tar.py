@@ -11,8 +11,8 @@ from typing import BinaryIO
 from capgen.captioner.results import Result
 from capgen.errors import ImageError, Status
 from capgen.images.formats import SUFFIXES, suffix_for
-from capgen.inputs.archives import Picture
-from capgen.inputs.archives.tar import LARGEST_HEADER, Stream, files
+from capgen.inputs.archives import LazyImage
+from capgen.inputs.archives.tar import LARGEST_HEADER, Stream, members
 from capgen.outputs.jsonl import JsonLinesFormat
 
 
@@ -32,7 +32,7 @@ class TarShard:
         self._tar = tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT)  # noqa: SIM115 - closed by ``close``
         self._form, self._keys, self._others = JsonLinesFormat(several=True), set[str](), list[str]()
 
-    def put(self, result: Result, picture: Picture | None) -> None:
+    def put(self, result: Result, picture: LazyImage | None) -> None:
         """Add a result; the caption of a picture that has gone since is only a record."""
         [line] = self._form.lines(result)
         data = _contents(picture) if result.status is Status.CAPTIONED else None
@@ -54,7 +54,7 @@ class TarShard:
     def paths(file: BinaryIO) -> Iterator[str]:
         """Read the paths of the pictures in a shard."""
         stream = Stream(file)
-        for name, size in files(stream):
+        for name, size in members(stream):
             if name == _OTHERS:
                 yield from (json.loads(line)["path"] for line in stream.read(size).splitlines())
             elif name.endswith(".json") and size <= LARGEST_HEADER:
@@ -80,7 +80,7 @@ class TarShard:
 _OTHERS = "__others__"
 
 
-def _contents(picture: Picture | None) -> bytes | None:
+def _contents(picture: LazyImage | None) -> bytes | None:
     """Read a picture again; ``None`` if it has gone."""
     try:
         return picture.read() if picture else None

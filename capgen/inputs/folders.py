@@ -1,0 +1,101 @@
+"""The images in a folder of this machine, at any depth, found one by one."""
+
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from capgen.images.formats import SUFFIXES, is_image_file
+from capgen.inputs.patterns import NameRules, PathPattern
+
+
+class FolderWalk:
+    """One walk through a folder, in the order of the names; folders are read only as far as images are asked for.
+
+    Args:
+        root: The folder.
+        rules: Which names are looked at.
+        pattern: A pattern that the paths from ``root`` must match; any path by default.
+        follow_links: Follow links to folders, to files outside ``root``, and to nothing, which fail when they are read. Each
+            folder is entered once, under the first of its names, so that circles end.
+    """
+
+    def __init__(self, root: Path, rules: NameRules, pattern: PathPattern | None, *, follow_links: bool) -> None:
+        self._root, self._rules, self._pattern, self._follow_links = root, rules, pattern, follow_links
+        self._real_root = os.path.realpath(root)
+        self._entered: set[tuple[int, int]] = set()  # devices and inodes of folders
+
+    def images(self) -> Iterator[Path]:
+        """Yield the images, and every folder that cannot be listed: reading it, like a file, says why."""
+        waiting = [iter([""])]  # paths from the root; what is in a folder comes before the rest of the folder around it
+        while waiting:
+            relative = next(waiting[-1], None)
+            if relative is None:
+                waiting.pop()
+                continue
+            path = self._root / relative
+            mode = self._mode(path) if relative else stat.S_IFDIR
+            if mode is None:
+                continue
+            if not stat.S_ISDIR(mode):
+                if self._accepts(relative) and _is_image(path, mode):
+                    yield path
+            elif self._enters(relative, path):
+                names = _list(path)
+                if names is None:
+                    yield path
+                else:
+                    waiting.append(self._allowed(relative, names))
+
+    def _allowed(self, folder: str, names: list[str]) -> Iterator[str]:
+        paths = (f"{folder}/{name}" if folder else name for name in names)
+        return filter(self._rules.allow, paths)
+
+    def _accepts(self, relative: str) -> bool:
+        return self._rules.include_file(relative) and (self._pattern is None or self._pattern.accepts(relative))
+
+    def _enters(self, relative: str, path: Path) -> bool:
+        if relative and self._pattern is not None and not self._pattern.may_accept_below(relative):
+            return False
+        return not self._follow_links or self._is_new(path)
+
+    def _is_new(self, folder: Path) -> bool:
+        try:
+            status = folder.stat()
+        except OSError:  # listing the folder will fail as well, and that is reported
+            return True
+        key = (status.st_dev, status.st_ino)
+        is_new = key not in self._entered
+        self._entered.add(key)
+        return is_new
+
+    def _mode(self, path: Path) -> int | None:
+        """Return the mode of what is at a path: 0 if it cannot be determined, ``None`` for a link that is not followed."""
+        try:
+            mode = path.lstat().st_mode
+        except OSError:
+            return 0
+        return self._linked_mode(path) if stat.S_ISLNK(mode) else mode
+
+    def _linked_mode(self, path: Path) -> int | None:
+        try:
+            mode = path.stat().st_mode
+        except OSError:  # the link leads to nothing
+            return 0 if self._follow_links else None
+        if self._follow_links:
+            return mode
+        is_outside = os.path.commonpath([self._real_root, os.path.realpath(path)]) != self._real_root
+        return None if is_outside or stat.S_ISDIR(mode) else mode
+
+
+def _list(folder: Path) -> list[str] | None:
+    """Return the names in a folder, sorted; ``None`` if it cannot be listed."""
+    try:
+        return sorted(os.listdir(folder))  # noqa: PTH208 - names alone, as a folder may hold millions
+    except OSError:
+        return None
+
+
+def _is_image(path: Path, mode: int) -> bool:
+    """Return whether a file is an image by its name or, if it is a regular file, by its first bytes."""
+    return path.suffix.lower() in SUFFIXES or (stat.S_ISREG(mode) and is_image_file(path))
