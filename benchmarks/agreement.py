@@ -17,6 +17,7 @@ from scipy.stats import kendalltau
 
 from capgen import Captioner
 from capgen.evaluation import metrics
+from capgen.evaluation.metrics.bleu import bleu_counts, bleu_of
 
 Pair = tuple[str, str]
 """An image and the id of a caption, ``NAME#K``."""
@@ -62,7 +63,7 @@ def main(folder: Path, model: str | None) -> None:
     }
     known = metrics.References(truths)
     scores: dict[str, Callable[[], list[float]]] = {
-        "BLEU-4": lambda: [float(metrics.bleu_of(row)[3]) for row in metrics.bleu_counts(known, known.matches(tokens))],
+        "BLEU-4": lambda: [float(score) for score in bleu_of(bleu_counts(known, known.matches(tokens)))[:, 3]],
         "ROUGE-L": lambda: metrics.rouge_l(tokens, truths)[1],
         "CIDEr-D": lambda: metrics.cider_d(tokens, truths)[1],
         "the captioner's likelihood": lambda: [likely[pair] for pair in pairs],

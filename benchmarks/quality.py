@@ -13,12 +13,13 @@ from pathlib import Path
 
 from capgen import Captioner, CaptionRequest
 from capgen.evaluation.evaluate import evaluate
+from capgen.evaluation.metrics import every_metric
 from capgen.evaluation.predictions import predict
 from capgen.evaluation.references import from_source
 
 
 def main(source: Path, model: str | None, split: str, settings: list[str]) -> None:
-    """Print a table in Markdown, in hundredths."""
+    """Print a table in Markdown; scores of quality are in hundredths."""
     truth = from_source(source, split)
     captioner = Captioner.load(model)
     pairs = (setting.split("=", 1) for setting in settings)
@@ -29,12 +30,16 @@ def main(source: Path, model: str | None, split: str, settings: list[str]) -> No
     print(f"{source.name} {split}, {len(truth.references)} images")
     for beams in (1, own.num_beams):
         (found,) = evaluate([predict(captioner, truth.references, CaptionRequest(num_beams=beams))], truth)
-        columns = [
-            f"{name} {100 * found.scores[name]:.1f} ({100 * low:.1f} to {100 * high:.1f})"
-            for name, (low, high) in found.intervals.items()
-        ]
-        columns += [f"{name} {100 * value:.1f}" for name, value in found.by_java.items()]
-        columns += [f"words {found.variety['words used']}", f"sharing {found.variety['sharing']:.1%}"]
+        columns = []
+        for metric in every_metric():
+            if metric.name not in found.scores:
+                continue
+            value = found.scores[metric.name].value
+            column = f"{metric.name} {100 * value:.1f}" if metric.is_quality else f"{metric.name} {metric.text(value)}"
+            if metric.name in found.intervals:
+                low, high = found.intervals[metric.name]
+                column += f" ({100 * low:.1f} to {100 * high:.1f})"
+            columns.append(column)
         print(f"| beam {beams} | {' | '.join(columns)} |")
 
 

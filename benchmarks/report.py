@@ -23,7 +23,7 @@ from capgen.evaluation import report
 from capgen.evaluation.evaluate import evaluate
 from capgen.evaluation.predictions import Predictions
 from capgen.evaluation.references import Split, from_source
-from capgen.evaluation.report import evaluated as pages
+from capgen.evaluation.report import evaluation_page
 from capgen.storage import files
 
 COUNT, RUNS = 1000, 5
@@ -40,8 +40,8 @@ def write(source: Path, page: Path) -> int:
     }
     system = Predictions("1,000 pictures", captions, attention=attention)
     (evaluated,) = evaluate([system], Split("test", references, []))
-    cards = pages.cards(system, references, evaluated)
-    report.write(page, pages.describe(source.name, evaluated, cards))
+    cards = evaluation_page.cards(system, references, evaluated)
+    report.write(page, evaluation_page.describe(source.name, evaluated, cards))
     return len(cards)
 
 

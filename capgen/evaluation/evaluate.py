@@ -1,61 +1,86 @@
 """Scoring: the predictions of one system, or of several over the same images, against human captions."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from capgen.captioner.vocabulary import words
+import numpy as np
+
 from capgen.errors import DataError
 from capgen.evaluation import metrics
+from capgen.evaluation.metrics import bootstrap
+from capgen.evaluation.metrics.bootstrap import Difference
 from capgen.evaluation.predictions import Predictions
 from capgen.evaluation.references import Reference, Split
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What captions score.
+    """The scores of one system.
 
     Attributes:
-        name: Of the system.
-        compared: Each caption compared with the human ones, in the order of the references.
-        by_java: See ``metrics.java_scores``; without intervals.
-        variety: See ``metrics.variety``; also ``seen in training``, the share of captions that an image of the train split
-            has, and ``log-likelihood``, what the captioner gives to a word of its captions, ends included; where known.
-        missing: Images of the split that are not counted.
-        uncomputed: By the name of a score the reason that it is missing.
+        name: The name of the system.
+        scores: The scores by the name of the metric, in the order of ``metrics.METRICS``.
+        images: The number of images that are scored.
+        missing: The number of images of the split that are not scored.
+        unavailable: The reason of each score that cannot be computed here, by the name of the metric.
     """
 
     name: str
-    compared: metrics.Scored
-    by_java: dict[str, float]
-    variety: dict[str, float]
+    scores: Mapping[str, metrics.Score]
+    images: int
     missing: int
-    uncomputed: dict[str, str]
+    unavailable: Mapping[str, str]
 
     @cached_property
-    def scores(self) -> dict[str, float]:
-        """See ``metrics.Scored.scores``."""
-        return self.compared.scores()
+    def bootstrap_samples(self) -> dict[str, np.ndarray]:
+        """The values of each score that is bootstrapped on the samples of the images: (1000,)."""
+        weights = bootstrap.weights(self.images)
+        found = {}
+        for name, score in self.scores.items():
+            metric = metrics.METRICS[name]
+            if isinstance(metric, metrics.PerImageMetric) and metric.bootstrapped:
+                found[name] = metric.aggregate(score.per_image, weights)
+        return found
 
     @cached_property
     def intervals(self) -> dict[str, tuple[float, float]]:
-        """The 95 % interval of each score."""
-        return self.compared.intervals()
+        """The 95 % interval of each score that is bootstrapped."""
+        return {name: bootstrap.interval(samples) for name, samples in self.bootstrap_samples.items()}
+
+    def differences(self, other: "Evaluation") -> dict[str, Difference]:
+        """Return how much higher each score is than that of another system on the same images, by the paired bootstrap.
+
+        Scores that only one of the two systems has are left out.
+        """
+        found = {}
+        for name, samples in self.bootstrap_samples.items():
+            if name not in other.bootstrap_samples:
+                continue
+            differences = samples - other.bootstrap_samples[name]
+            value = self.scores[name].value - other.scores[name].value
+            found[name] = Difference(value, bootstrap.interval(differences), bootstrap.p_value(differences))
+        return found
 
     def flat(self) -> dict[str, float | None]:
-        """Return all of it by name, the ends of intervals as ``NAME low`` and ``NAME high``; None is not computed."""
+        """Return all numbers by name.
+
+        The ends of intervals are named ``NAME low`` and ``NAME high``. A score that cannot be computed is None.
+        """
+        values = {name: score.value for name, score in self.scores.items()}
         ends = {
             f"{name} {end}": value
-            for name, both in self.intervals.items()
-            for end, value in zip(("low", "high"), both, strict=True)
+            for name, interval in self.intervals.items()
+            for end, value in zip(("low", "high"), interval, strict=True)
         }
-        missing = {"images missing": self.missing} if self.missing else {}
-        return {**self.scores, **missing, **self.by_java, **dict.fromkeys(self.uncomputed), **ends, **self.variety}
+        counts = {"images": self.images, **({"images missing": self.missing} if self.missing else {})}
+        bootstrapped = {name: values.pop(name) for name in self.intervals}
+        return {**bootstrapped, **counts, **values, **dict.fromkeys(self.unavailable), **ends}
 
 
 def common_references(systems: Sequence[Predictions], references: Sequence[Reference]) -> list[Reference]:
-    """Return the references that every system has a caption of.
+    """Return the references that every system has a caption for.
 
     Raises:
         DataError: There is none.
@@ -67,40 +92,43 @@ def common_references(systems: Sequence[Predictions], references: Sequence[Refer
 
 
 def evaluate(systems: Sequence[Predictions], split: Split) -> list[Evaluation]:
-    """Score the predictions of systems, over the images that all of them caption.
+    """Score the predictions of systems over the images that all of them caption.
 
     Raises:
         DataError: There is no such image.
     """
     common = common_references(systems, split.references)
-    truths = [[metrics.tokenize(caption) for caption in reference.captions] for reference in common]
-    known = metrics.References(truths)
-    seen = {tuple(metrics.tokenize(caption)) for caption in split.training_captions}
-    evaluations = []
-    said = [[metrics.tokenize(system.captions[reference.id]) for reference in common] for system in systems]
-    all_by_java, uncomputed = metrics.java_scores(said, truths)
-    for system, tokens, by_java in zip(systems, said, all_by_java, strict=True):
-        variety = metrics.variety(tokens)
-        if seen:
-            variety["seen in training"] = sum(tuple(each) in seen for each in tokens) / len(tokens)
-        if system.log_probabilities:
-            spoken = sum(len(words(system.captions[reference.id])) + 1 for reference in common)  # with the ends
-            variety["log-likelihood"] = sum(system.log_probabilities[reference.id] for reference in common) / spoken
-        evaluations.append(
-            Evaluation(
-                name=system.name,
-                compared=metrics.compare(tokens, known),
-                by_java=by_java,
-                variety=variety,
-                missing=len(split.references) - len(common),
-                uncomputed=uncomputed,
-            )
-        )
-    return evaluations
+    known = metrics.References([[metrics.tokenize(caption) for caption in reference.captions] for reference in common])
+    training = frozenset(tuple(metrics.tokenize(caption)) for caption in split.training_captions)
+    all_scores, unavailable = metrics.compute([_candidates(system, common, known, training) for system in systems])
+    missing = len(split.references) - len(common)
+    return [
+        Evaluation(system.name, scores, len(common), missing, unavailable)
+        for system, scores in zip(systems, all_scores, strict=True)
+    ]
+
+
+def _candidates(
+    system: Predictions,
+    references: Sequence[Reference],
+    known: metrics.References,
+    training_captions: frozenset[tuple[str, ...]],
+) -> metrics.Candidates:
+    """Return the captions of a system for the images of references, as metrics take them."""
+    texts = [system.captions[reference.id] for reference in references]
+    likelihoods = system.log_probabilities
+    return metrics.Candidates(
+        texts=texts,
+        tokens=[metrics.tokenize(text) for text in texts],
+        references=known,
+        images=[reference.path for reference in references],
+        training_captions=training_captions,
+        log_probabilities=[likelihoods[reference.id] for reference in references] if likelihoods else (),
+    )
 
 
 def flat(evaluations: Sequence[Evaluation]) -> dict[str, Any]:
-    """Return what is known of one system by name, or of several by system, with their differences from the first."""
+    """Return all numbers of one system by name, or of several by system, with their differences from the first."""
     first, *others = evaluations
     if not others:
         return first.flat()
@@ -108,7 +136,7 @@ def flat(evaluations: Sequence[Evaluation]) -> dict[str, Any]:
     for other in others:
         differences = {
             f"{name} difference{what}": value
-            for name, difference in other.compared.differences(first.compared).items()
+            for name, difference in other.differences(first).items()
             for what, value in (
                 ("", difference.value),
                 (" low", difference.interval[0]),

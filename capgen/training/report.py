@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from capgen.evaluation import report
-from capgen.evaluation.report import pictures
+from capgen.evaluation.report import thumbnails
 from capgen.storage import files
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class RunReport:
 
     def _thumbnail(self, path: str) -> dict[str, Any]:
         if path not in self._thumbnails:
-            self._thumbnails[path] = pictures.small(Path(path))
+            self._thumbnails[path] = thumbnails.thumbnail(Path(path))
         return self._thumbnails[path]
 
     def _data_table(self) -> dict[str, Any]:

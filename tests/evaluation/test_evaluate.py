@@ -2,10 +2,11 @@
 
 import json
 
+import numpy as np
 import pytest
 from support.drawing import draw_dataset
 
-from capgen.evaluation import metrics
+from capgen.evaluation.metrics import Score, UnavailableError, java
 
 pytestmark = pytest.mark.usefixtures("without_java")
 
@@ -19,7 +20,7 @@ def test_a_captioner_is_scored_on_a_split_and_its_predictions_are_kept(captioner
     assert 0 <= values["seen in training"] <= 1
     assert values["log-likelihood"] < 0
     assert values["CIDEr-D low"] <= values["CIDEr-D"] <= values["CIDEr-D high"]
-    assert values["words used"] > 5
+    assert values["vocabulary size used"] > 5
     assert values["images"] == 12
     assert f"{values['CIDEr-D']:.4f}" in done.stdout
     saved = json.loads((captioner.folder / "user/predictions/shapes-beam5-shapes-dev.json").read_text())
@@ -27,19 +28,24 @@ def test_a_captioner_is_scored_on_a_split_and_its_predictions_are_kept(captioner
     assert saved[0].keys() == {"image_id", "caption"}
 
 
+def computed_by_java(metric, systems):
+    if metric.name == "SPICE":
+        raise UnavailableError("its models are not here")
+    return [Score(0.1234, np.full(len(system), 0.1234)) for system in systems]
+
+
 def test_what_java_computes_is_shown_written_and_on_the_page_and_what_it_does_not_has_its_reason(
     captioner, tmp_path, monkeypatch
 ):
     scores, page = tmp_path / "scores.json", tmp_path / "page.html"
-    computed = ([{"METEOR": 0.1234}], {"SPICE": "its models are not here"})
-    monkeypatch.setattr(metrics, "java_scores", lambda systems, references: computed)
+    monkeypatch.setattr(java.JavaMetric, "compute", computed_by_java)
     done = captioner.run("evaluate", "shapes", "--data", "shapes", "--json", scores, "--report", page)
     assert done.returncode == 0, done.stderr
     values = json.loads(scores.read_text())
     assert (values["METEOR"], values["SPICE"]) == (0.1234, None)
     assert "0.1234" in done.stdout
     assert "its models are not here" in done.stdout
-    assert '["METEOR","0.123"],' in page.read_text().replace(" ", "")
+    assert '["METEOR","0.1234"],' in page.read_text().replace(" ", "")
 
 
 def test_the_score_is_the_one_training_wrote_down(captioner, tmp_path):

@@ -14,7 +14,11 @@ from pycocoevalcap.rouge.rouge import Rouge
 from support.tools import require_tool
 
 from capgen.evaluation import metrics, predictions
+from capgen.evaluation.evaluate import Evaluation
+from capgen.evaluation.metrics.bleu import bleu_counts, bleu_of
 from capgen.evaluation.references import from_source
+
+BOOTSTRAPPED = [metric for metric in metrics.every_metric() if metric.bootstrapped]
 
 PUBLISHED_NAMES = {f"BLEU-{n}": f"Bleu_{n}" for n in (1, 2, 3, 4)} | {"ROUGE-L": "ROUGE_L", "CIDEr-D": "CIDEr"}
 
@@ -56,9 +60,20 @@ def exactly(value):
     return pytest.approx(value, rel=0, abs=1e-9)
 
 
-def compared(captions, truths):
+def evaluated(captions, truths):
+    """The evaluation of captions whose tokens are separated by spaces."""
     known = metrics.References([[truth.split() for truth in human] for human in truths])
-    return metrics.compare([caption.split() for caption in captions], known)
+    (scores,), unavailable = metrics.compute(
+        [metrics.Candidates(captions, [caption.split() for caption in captions], known)], BOOTSTRAPPED
+    )
+    return Evaluation("captions", scores, len(captions), 0, unavailable)
+
+
+def computed_by(name, captions, truths):
+    """The score that one metric gives to one system, from tokens."""
+    texts = [" ".join(tokens) for tokens in captions]
+    (score,) = metrics.METRICS[name].compute([metrics.Candidates(texts, captions, metrics.References(truths))])
+    return score.value
 
 
 def realistic_tokens():
@@ -141,48 +156,56 @@ def test_the_published_scores_of_a_system_come_out(shared, references, family, r
     assert found == pytest.approx(named, rel=0, abs=5e-4)
 
 
-def test_intervals_hold_the_score_and_narrow_with_more_pictures():
+def test_intervals_hold_the_score_and_narrow_with_more_images():
     random = np.random.default_rng(0)
     words = ["a", "dog", "cat", "runs", "sleeps", "on", "grass", "red"]
     captions = [" ".join(random.choice(words, 6)) for _ in range(400)]
     truths = [[" ".join(random.choice(words, 6)) for _ in range(3)] for _ in range(400)]
-    few, many = compared(captions[:100], truths[:100]), compared(captions, truths)
-    scores, wide, narrow = few.scores(), few.intervals(), many.intervals()
+    few, many = evaluated(captions[:100], truths[:100]), evaluated(captions, truths)
+    wide, narrow = few.intervals, many.intervals
     for name in ("BLEU-1", "BLEU-2", "ROUGE-L", "CIDEr-D"):
         low, high = wide[name]
-        assert low <= scores[name] <= high, name
+        assert low <= few.scores[name].value <= high, name
         assert narrow[name][1] - narrow[name][0] < high - low, name
 
 
-def test_a_draw_of_every_picture_once_is_the_score():
+def test_a_sample_of_every_image_once_is_the_score():
     tokens, truths = [["a", "dog"], ["a", "cat", "sleeps"]], [[["a", "dog", "runs"]], [["the", "cat", "sleeps"]]]
     references = metrics.References(truths)
-    counts = metrics.bleu_counts(references, references.matches(tokens))
-    np.testing.assert_allclose(metrics.bleu_of(np.ones(2, int) @ counts), metrics.bleu(tokens, truths))
+    counts = bleu_counts(references, references.matches(tokens))
+    np.testing.assert_allclose(bleu_of(np.ones(2, int) @ counts), metrics.bleu(tokens, truths))
 
 
 def test_the_interval_of_a_mean_is_that_of_statistics():
-    """ROUGE-L is a mean over pictures, so that the bootstrap must come close to the normal approximation."""
+    """ROUGE-L is a mean over images, so that the bootstrap must come close to the normal approximation."""
     random = np.random.default_rng(1)
     words = ["a", "dog", "cat", "runs", "sleeps", "on", "grass", "red"]
     captions = [" ".join(random.choice(words, 6)) for _ in range(500)]
     truths = [[" ".join(random.choice(words, 6))] for _ in range(500)]
     _, each = metrics.rouge_l([c.split() for c in captions], [[t.split() for t in human] for human in truths])
-    low, high = compared(captions, truths).intervals()["ROUGE-L"]
+    low, high = evaluated(captions, truths).intervals["ROUGE-L"]
     error = np.std(each) / np.sqrt(len(each))
     assert low == pytest.approx(np.mean(each) - 1.96 * error, abs=0.2 * error)
     assert high == pytest.approx(np.mean(each) + 1.96 * error, abs=0.2 * error)
 
 
-def test_variety_counts_words_pairs_and_captions_shared():
-    found = metrics.variety([["a", "dog"], ["a", "dog"], ["a", "cat", "sleeps"]])
-    assert found == {
-        "words used": 4,
+def test_diversity_counts_words_pairs_and_duplicate_captions():
+    captions = [["a", "dog"], ["a", "dog"], ["a", "cat", "sleeps"]]
+    expected = {
+        "vocabulary size used": 4,
         "distinct-1": 4 / 7,
         "distinct-2": 3 / 4,
-        "sharing": 2 / 3,
+        "share of duplicate captions": 2 / 3,
         "length": 7 / 3,
     }
+    assert {name: computed_by(name, captions, [[["a"]]] * 3) for name in expected} == expected
+
+
+def test_a_log_likelihood_is_that_of_a_word_and_the_end_of_a_caption_counts_as_one():
+    references = metrics.References([[["a"]], [["a"]]])
+    captions = metrics.Candidates(["a dog", "a"], [["a", "dog"], ["a"]], references, log_probabilities=[-3.0, -1.5])
+    (score,) = metrics.METRICS["log-likelihood"].compute([captions])
+    assert score.value == -4.5 / 5
 
 
 def test_cider_is_the_mean_cosine_of_its_tf_idf_vectors():
@@ -215,16 +238,16 @@ def test_cider_is_the_mean_cosine_of_its_tf_idf_vectors():
     assert mean == pytest.approx(np.mean(expected))
 
 
-def test_the_difference_of_two_systems_is_that_of_the_same_draws():
+def test_the_difference_of_two_systems_is_that_of_the_same_samples():
     random = np.random.default_rng(3)
     words = ["a", "dog", "cat", "runs", "sleeps", "on", "grass", "red"]
     truths = [[" ".join(random.choice(words, 6)) for _ in range(3)] for _ in range(300)]
     good = [" ".join(human[0].split()[:5]) for human in truths]
     better = [human[0] if index % 3 else said for index, (human, said) in enumerate(zip(truths, good, strict=True))]
-    first, second = compared(good, truths), compared(better, truths)
+    first, second = evaluated(good, truths), evaluated(better, truths)
     found = second.differences(first)
     for name, difference in found.items():
-        assert difference.value == pytest.approx(second.scores()[name] - first.scores()[name])
+        assert difference.value == pytest.approx(second.scores[name].value - first.scores[name].value)
         assert difference.interval[0] <= difference.value <= difference.interval[1]
         assert (difference.p < 0.05) == (difference.interval[0] > 0 or difference.interval[1] < 0), name
     assert found["BLEU-4"].p == pytest.approx(2 / 1001)
@@ -232,17 +255,25 @@ def test_the_difference_of_two_systems_is_that_of_the_same_draws():
 
 
 def test_the_p_of_a_mean_is_that_of_the_paired_t_test():
-    """Of ROUGE-L, a mean over pictures, the share of draws beyond zero comes close to the normal approximation."""
+    """Of ROUGE-L, a mean over images, the share of samples beyond zero comes close to the normal approximation."""
     random = np.random.default_rng(4)
     words = ["a", "dog", "cat", "runs", "sleeps", "on", "grass", "red"]
     truths = [[" ".join(random.choice(words, 6))] for _ in range(400)]
     one, other = ([" ".join(random.choice(words, 6)) for _ in range(400)] for _ in range(2))
-    first, second = compared(one, truths), compared(other, truths)
-    apart = second.rouge_l - first.rouge_l
+    first, second = evaluated(one, truths), evaluated(other, truths)
+    apart = second.scores["ROUGE-L"].per_image - first.scores["ROUGE-L"].per_image
     z = abs(apart.mean()) / (apart.std() / np.sqrt(len(apart)))
     expected = 2 * (1 - NormalDist().cdf(z))
     assert 0.01 < expected < 0.9
     assert second.differences(first)["ROUGE-L"].p == pytest.approx(expected, abs=0.06)
+
+
+def by_java(captions, truths):
+    """What the programs in Java compute of one system from tokens, and why they do not."""
+    texts = [" ".join(tokens) for tokens in captions]
+    programs = [metrics.METRICS["METEOR"], metrics.METRICS["SPICE"]]
+    (scores,), reasons = metrics.compute([metrics.Candidates(texts, captions, metrics.References(truths))], programs)
+    return scores, reasons
 
 
 @pytest.mark.shared
@@ -253,18 +284,19 @@ def test_meteor_is_the_original(shared, references):
     published = json.loads((shared / "metric_fixtures/published_scores.json").read_text())["flickr8k_merge_1"]["METEOR"]
     captions = predictions.read(shared / "metric_fixtures/flickr8k_merge_1.json", references).captions
     tokens = [metrics.tokenize(captions[one.id]) for one in references]
-    (scores,), reasons = metrics.java_scores([tokens], [[metrics.tokenize(c) for c in one.captions] for one in references])
-    assert scores["METEOR"] == pytest.approx(published, abs=5e-4)
+    scores, reasons = by_java(tokens, [[metrics.tokenize(c) for c in one.captions] for one in references])
+    assert scores["METEOR"].value == pytest.approx(published, abs=5e-4)
+    assert scores["METEOR"].per_image.shape == (1000,)
     assert scores.keys() | reasons.keys() == {"METEOR", "SPICE"}
 
 
 def test_without_java_its_scores_are_named_as_missing(monkeypatch):
     monkeypatch.setenv("PATH", "")
-    (scores,), reasons = metrics.java_scores([[["a", "dog"]]], [[["a", "dog"]]])
+    scores, reasons = by_java([["a", "dog"]], [[["a", "dog"]]])
     assert scores == {}
     assert reasons == dict.fromkeys(("METEOR", "SPICE"), "there is no java")
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    assert "capgen[java]" in metrics.java_scores([[["a", "dog"]]], [[["a", "dog"]]])[1]["METEOR"]
+    assert "capgen[java]" in by_java([["a", "dog"]], [[["a", "dog"]]])[1]["METEOR"]
 
 
 @pytest.mark.parametrize("count", [1, 3000])
@@ -275,12 +307,12 @@ def test_a_java_that_fails_is_told_and_costs_no_other_score(monkeypatch, tmp_pat
     (tmp_path / "java").write_text(f"#!/bin/sh\n{script}\n")
     (tmp_path / "java").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
-    (scores,), reasons = metrics.java_scores([[["a", "dog"]] * count], [[["a", "dog"]]] * count)
+    scores, reasons = by_java([["a", "dog"]] * count, [[["a", "dog"]]] * count)
     assert "METEOR" not in scores
     assert reason in reasons["METEOR"]
 
 
-def test_a_picture_without_references_is_refused():
+def test_an_image_without_references_is_refused():
     for references in ([[["a"]], [], [["c"]]], [[["a"]], []], []):
         with pytest.raises(ValueError, match="needs a reference"):
             metrics.References(references)

@@ -17,8 +17,7 @@ from capgen.evaluation import report
 from capgen.evaluation.evaluate import evaluate
 from capgen.evaluation.predictions import Predictions
 from capgen.evaluation.references import Reference, Split
-from capgen.evaluation.report import evaluated as pages
-from capgen.evaluation.report import pictures
+from capgen.evaluation.report import evaluation_page, thumbnails
 
 pytestmark = pytest.mark.usefixtures("without_java")
 
@@ -30,7 +29,7 @@ def made(captions, **more):
     references = [Reference(key, more.get("paths", {}).get(key), (f"a {key} on snow", "it runs")) for key in captions]
     system = Predictions("title", captions, attention=more.get("attention", {}))
     (evaluated,) = evaluate([system], Split("test", references, []))
-    return pages.describe("subtitle", evaluated, pages.cards(system, references, evaluated))
+    return evaluation_page.describe("subtitle", evaluated, evaluation_page.cards(system, references, evaluated))
 
 
 def test_what_people_wrote_stays_data_and_reads_back_as_it_was():
@@ -38,7 +37,7 @@ def test_what_people_wrote_stays_data_and_reads_back_as_it_was():
     page = report.page(values)
     assert data_of(page) == values
     assert page.count("<script") == page.count("</script>") == 2
-    assert "<img src=x" not in page.replace('<img id="picture"', "")
+    assert "<img src=x" not in page.replace('<img id="image"', "")
     assert "<title>&lt;/script&gt;" in page
 
 
@@ -66,20 +65,20 @@ def test_a_picture_is_upright_small_and_in_its_own_proportions(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6
     Image.new("RGB", (800, 400), "red").save(tmp_path / "turned.jpg", exif=exif)
-    found = pictures.small(tmp_path / "turned.jpg")
+    found = thumbnails.thumbnail(tmp_path / "turned.jpg")
     assert found["size"] == [128, 256]
-    assert found["picture"].startswith("data:image/jpeg;base64,/9j/")
+    assert found["image"].startswith("data:image/jpeg;base64,/9j/")
     Image.new("L", (30, 20)).save(tmp_path / "small.png")
-    assert pictures.small(tmp_path / "small.png")["size"] == [30, 20]
-    assert pictures.small(tmp_path / "none.jpg") == pictures.small(None) == {}
+    assert thumbnails.thumbnail(tmp_path / "small.png")["size"] == [30, 20]
+    assert thumbnails.thumbnail(tmp_path / "none.jpg") == thumbnails.thumbnail(None) == {}
 
 
 def test_attention_is_a_byte_a_cell_and_255_where_a_word_looked_most_beyond_the_others():
     maps = np.array([[[0.1, 0.2], [0.3, 0.4]], [[0, 0], [1, 0]]], np.float32)
-    found = pictures.heat(Attention(("a", "dog"), maps))
+    found = thumbnails.attention_maps(Attention(("a", "dog"), maps))
     assert found["words"] == ["a", "dog"]
     assert [list(base64.b64decode(text)) for text in found["maps"]] == [[255, 255, 59, 255], [0, 0, 255, 0]]
-    assert pictures.heat(None) == {}
+    assert thumbnails.attention_maps(None) == {}
 
 
 def test_cards_have_caption_references_and_their_own_cider_d():
@@ -97,21 +96,21 @@ def test_cards_have_caption_references_and_their_own_cider_d():
 
 
 def test_of_very_many_pictures_the_worst_the_best_and_those_between_are_shown():
-    cards = [pages.Card(Reference(str(index), None, ("a",)), "a", float(-index % 7)) for index in range(100)]
-    kept = pages.spread(cards, 10)
+    cards = [evaluation_page.Card(Reference(str(index), None, ("a",)), "a", float(-index % 7)) for index in range(100)]
+    kept = evaluation_page.spread(cards, 10)
     assert len(kept) == 10
     assert {min(card.score for card in kept), max(card.score for card in kept)} == {0.0, 6.0}
     assert [int(card.reference.id) for card in kept] == sorted(int(card.reference.id) for card in kept)
-    assert pages.spread(cards, 100) is cards
+    assert evaluation_page.spread(cards, 100) is cards
 
 
 def test_a_place_that_cannot_be_written_is_known_before(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(StorageError, match="it is a folder; name a file in it"):
-        report.check_place(tmp_path)
+        report.check_target(tmp_path)
     with pytest.raises(StorageError, match="a part of its path is a file"):
-        report.check_place(tmp_path / "file/report.html")
-    report.check_place(tmp_path / "new/report.html")
+        report.check_target(tmp_path / "file/report.html")
+    report.check_target(tmp_path / "new/report.html")
     assert (tmp_path / "new").is_dir()
 
 
@@ -146,7 +145,7 @@ def test_predictions_of_pictures_that_are_not_here_have_cards_without_them(capti
     assert done.returncode == 0, done.stderr
     cards = data_of(page.read_text())["gallery"]["cards"]
     assert [card["name"] for card in cards] == ["0.jpg", "1.jpg", "2.jpg"]
-    assert not any({"picture", "maps"} & card.keys() for card in cards)
+    assert not any({"image", "maps"} & card.keys() for card in cards)
 
 
 def test_a_report_that_cannot_be_written_is_one_line_before_anything_is_captioned(captioner, tmp_path):

@@ -16,7 +16,7 @@ from capgen.evaluation import report
 from capgen.evaluation.evaluate import evaluate
 from capgen.evaluation.predictions import Predictions
 from capgen.evaluation.references import Reference, Split
-from capgen.evaluation.report import evaluated as pages
+from capgen.evaluation.report import evaluation_page
 
 HOSTILE = "<img src=x onerror=alert(1)>"
 COUNT = 64  # more than the page puts up at first
@@ -74,7 +74,9 @@ def folder(tmp_path_factory):
 def write(path, references, captions, attention):
     system = Predictions("drawn", captions, attention=attention)
     (evaluated,) = evaluate([system], Split("test", references, []))
-    report.write(path, pages.describe("for a test", evaluated, pages.cards(system, references, evaluated)))
+    report.write(
+        path, evaluation_page.describe("for a test", evaluated, evaluation_page.cards(system, references, evaluated))
+    )
 
 
 @pytest.fixture
@@ -220,7 +222,7 @@ def test_a_click_opens_a_picture_and_pointing_at_a_word_shows_where_it_looked(pa
     assert page.script(red, 2, 5) > 200  # cell 1 + 9 * 2
     assert page.script(red, 5, 2) < 60
     page.one("#next").click()
-    assert page.one("#place").text == f"3 of {COUNT}"
+    assert page.one("#position").text == f"3 of {COUNT}"
     page.one("#close").click()
     assert not page.one("#view").is_displayed()
 
@@ -247,7 +249,7 @@ def test_the_keyboard_does_it_all(page):
     assert page.texts("#words button") == ["a", "blue", "triangle"]
     assert page.word == ["a"]
     page.press(Keys.PAGE_UP, Keys.PAGE_UP, Keys.PAGE_UP)
-    assert page.one("#place").text == f"1 of {COUNT}"
+    assert page.one("#position").text == f"1 of {COUNT}"
     page.press(Keys.ESCAPE)
     assert not page.one("#view").is_displayed()
     assert page.focused == "some circles of colours like red"
@@ -288,7 +290,7 @@ def test_cards_without_pictures_open_too_and_the_arrows_go_through_them(browser,
     assert not page.one("#stage").is_displayed()
     assert page.all("#words button") == []
     page.press(Keys.ARROW_RIGHT)
-    assert page.one("#place").text == "2 of 5"
+    assert page.one("#position").text == "2 of 5"
     assert errors(browser) == []
 
 

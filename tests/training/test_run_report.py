@@ -22,7 +22,7 @@ def test_a_run_leaves_a_page_with_curves_samples_settings_and_data(captioner):
     assert len(values["samples"]) == 3
     for sample in values["samples"]:
         assert [number for number, _ in sample["captions"]] == list(range(1, count + 1))
-        assert sample["picture"].startswith("data:image/jpeg")
+        assert sample["image"].startswith("data:image/jpeg")
     epochs, summary, settings = values["tables"]
     assert len(epochs["rows"]) == count
     assert ["train", "36 images, 72 captions"] in summary["rows"]

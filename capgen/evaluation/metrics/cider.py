@@ -1,13 +1,13 @@
-"""CIDEr and CIDEr-D (Vedantam et al. 2015): TF-IDF similarity of n-grams; D clips it and punishes another length.
+"""CIDEr and CIDEr-D (Vedantam et al. 2015): the TF-IDF similarity of n-grams. D clips it and punishes a different length.
 
 What the coco-caption tools print as CIDEr is CIDEr-D.
 """
 
 from collections.abc import Sequence
-from functools import cached_property
 
 import numpy as np
 
+from capgen.evaluation.metrics.metric import Candidates, PerImageMetric
 from capgen.evaluation.metrics.ngrams import ORDERS, Matches, References
 
 SIGMA = 6.0
@@ -15,14 +15,14 @@ SCALE = 10.0
 
 
 def cider_d(candidates: Sequence[Sequence[str]], references: Sequence[Sequence[Sequence[str]]]) -> tuple[float, list[float]]:
-    """Score captions; document frequencies come from the references given.
+    """Score captions by CIDEr-D; the document frequencies are those of the references.
 
     Args:
-        candidates: Tokens of one caption a picture.
-        references: Tokens of the human captions of each.
+        candidates: The tokens of one caption an image.
+        references: The tokens of the human captions of each image.
 
     Returns:
-        The mean, and each picture's score, 0 to 10; published tables show a hundred times the mean.
+        The mean, and the score of each image, 0 to 10; published tables show a hundred times the mean.
     """
     known = References(references)
     scores = Cider(known).scores(known.matches(candidates))
@@ -30,61 +30,91 @@ def cider_d(candidates: Sequence[Sequence[str]], references: Sequence[Sequence[S
 
 
 def cider(candidates: Sequence[Sequence[str]], references: Sequence[Sequence[Sequence[str]]]) -> tuple[float, list[float]]:
-    """Score captions by CIDEr without D, equations 2 and 3 of the paper; arguments and results as of ``cider_d``."""
+    """Score captions by CIDEr without D, equations 2 and 3 of the paper; arguments and results are those of ``cider_d``."""
     known = References(references)
-    scores = Cider(known).scores(known.matches(candidates), plain=True)
+    scores = Cider(known).plain_scores(known.matches(candidates))
     return float(scores.mean()), scores.tolist()
 
 
 class Cider:
-    """Scores any captions of the same pictures.
+    """Scores any number of captions of the same images.
 
     Args:
-        references: Their human captions, from which the document frequencies come.
+        references: The human captions of the images, from which the document frequencies come.
     """
 
     def __init__(self, references: References) -> None:
-        """Keep them."""
         self._references = references
 
-    def scores(self, matches: Matches, *, plain: bool = False) -> np.ndarray:
-        """Score captions by CIDEr-D or, if ``plain``, by CIDEr without D, 0 to 10 each: (N,)."""
-        of, count, first = matches.pictures, len(matches.pictures), self._references.first
-        each = np.diff(first)[of]  # (N,) references of its picture
-        start = np.cumsum(each) - each - first[of]
-        # (P,) of each pair of a caption and a reference of its picture
-        ours = np.repeat(np.arange(count), each)
-        theirs = self._references.different[np.arange(len(ours)) - np.repeat(start, each)]
+    def scores(self, matches: Matches) -> np.ndarray:
+        """Score M captions by CIDEr-D, 0 to 10 each: (M,)."""
+        ours, theirs = self._pairs(matches)
+        similarity = self._similarity(matches, ours, theirs, clipped=True)
+        # coco-caption measures the length of a caption in its bigrams.
+        apart = np.maximum(0, matches.lengths - 1)[ours] - np.maximum(0, self._references.lengths - 1)[theirs]
+        similarity *= np.exp(-(apart**2) / (2 * SIGMA**2))
+        return self._mean(matches, similarity, ours)
+
+    def plain_scores(self, matches: Matches) -> np.ndarray:
+        """Score M captions by CIDEr without D, 0 to 10 each: (M,)."""
+        ours, theirs = self._pairs(matches)
+        return self._mean(matches, self._similarity(matches, ours, theirs, clipped=False), ours)
+
+    def _pairs(self, matches: Matches) -> tuple[np.ndarray, np.ndarray]:
+        """Pair each caption with each reference of its image; return the indices of caption and reference, (P,) each."""
+        each = np.diff(self._references.first)[matches.images]  # (M,) references of its image
+        ours = np.repeat(np.arange(len(each)), each)
+        return ours, self._references.different[np.arange(len(ours)) - np.repeat(self._start(matches), each)]
+
+    def _start(self, matches: Matches) -> np.ndarray:
+        """Return what is added to the index of a reference to get the index of its pair, for each caption: (M,)."""
+        first = self._references.first
+        each = np.diff(first)[matches.images]
+        return np.cumsum(each) - each - first[matches.images]
+
+    def _similarity(self, matches: Matches, ours: np.ndarray, theirs: np.ndarray, *, clipped: bool) -> np.ndarray:
+        """Add up the cosines of the TF-IDF vectors of all orders, for each pair: (P,)."""
+        start, count = self._start(matches), len(matches.images)
         total = np.zeros(len(ours))
         for order, found in enumerate(matches.orders):
-            caption, idf = found.counts.caption, self._idf(order, found.counts.gram)
+            caption, idf = found.counts.caption, self._references.idf(order, found.counts.ngram)
             weight, human = (found.counts.count * idf)[found.entry], found.count * idf[found.entry]
             pair = start[caption[found.entry]] + found.reference
-            both = weight if plain else np.minimum(weight, human)
-            similar = np.bincount(pair, both * human, len(total))
+            common = np.minimum(weight, human) if clipped else weight
+            products = np.bincount(pair, common * human, len(total))
             norms = np.sqrt(np.bincount(caption, (found.counts.count * idf) ** 2, count))
-            lengths = norms[ours] * self._norms[order][theirs]
-            total += np.divide(similar, lengths, out=np.zeros(len(total)), where=lengths > 0)
-        if not plain:
-            # coco-caption measures the length of a caption in its bigrams
-            apart = np.maximum(0, matches.lengths - 1)[ours] - np.maximum(0, self._references.lengths - 1)[theirs]
-            total *= np.exp(-(apart**2) / (2 * SIGMA**2))
-        return SCALE * np.bincount(ours, total, count) / (ORDERS * each)
+            norms_of_pairs = norms[ours] * self._references.tfidf_norms[order][theirs]
+            total += np.divide(products, norms_of_pairs, out=np.zeros(len(total)), where=norms_of_pairs > 0)
+        return total
 
-    @cached_property
-    def _norms(self) -> list[np.ndarray]:
-        """By order the length of each different reference's vector: (D,)."""
-        squares = (
-            (counts.caption, (counts.count * self._idf(order, counts.gram)) ** 2)
-            for order, counts in enumerate(self._references.counts)
-        )
-        return [np.sqrt(np.bincount(caption, square, len(self._references.lengths))) for caption, square in squares]
+    def _mean(self, matches: Matches, similarity: np.ndarray, ours: np.ndarray) -> np.ndarray:
+        """Average over the references of each caption, and over the orders: (M,)."""
+        count = len(matches.images)
+        each = np.diff(self._references.first)[matches.images]
+        return SCALE * np.bincount(ours, similarity, count) / (ORDERS * each)
 
-    @cached_property
-    def _weights(self) -> list[np.ndarray]:
-        """By order what each n-gram weighs, by how few pictures have it in their captions, and last any other: (G + 1,)."""
-        pictures = np.log(len(self._references))
-        return [pictures - np.log(np.append(frequencies, 1)) for frequencies in self._references.frequencies]
 
-    def _idf(self, order: int, grams: np.ndarray) -> np.ndarray:
-        return self._weights[order][np.minimum(grams, len(self._weights[order]) - 1)]
+class CiderD(PerImageMetric):
+    """The mean CIDEr-D of the images."""
+
+    name = "CIDEr-D"
+    range = (0.0, SCALE)
+    in_model_card = True
+
+    def per_image(self, candidates: Candidates) -> np.ndarray:
+        """Return the score of each image: (N,)."""
+        return Cider(candidates.references).scores(candidates.matches)
+
+
+class PlainCider(PerImageMetric):
+    """The mean CIDEr of the images, without D."""
+
+    name = "CIDEr"
+    range = (0.0, SCALE)
+
+    def per_image(self, candidates: Candidates) -> np.ndarray:
+        """Return the score of each image: (N,)."""
+        return Cider(candidates.references).plain_scores(candidates.matches)
+
+
+CIDER_D, CIDER = CiderD(), PlainCider()

@@ -1,4 +1,4 @@
-"""The n-grams of captions, numbered and counted, of all captions at once: what BLEU and CIDEr are made of."""
+"""The n-grams of captions, numbered and counted for all captions at once. BLEU and CIDEr are computed from them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,38 +10,38 @@ ORDERS = 4
 
 _BITS = 31
 _MASK = (1 << _BITS) - 1
-"""Captions, n-grams and words have numbers below it, so that two fit into one."""
+"""Captions, n-grams and words have numbers of at most 31 bits, so that two of them fit into one int64."""
 
 
 @dataclass(frozen=True)
 class Counts:
-    """How often captions have their n-grams of one order; sorted by caption, then n-gram.
+    """How often captions contain their n-grams of one order, sorted by caption and then by n-gram.
 
     Attributes:
-        caption: (E,) indices of captions.
-        gram: (E,) numbers of n-grams.
-        count: (E,) how often.
+        caption: (E,) the index of the caption.
+        ngram: (E,) the number of the n-gram.
+        count: (E,) how often the caption contains it.
     """
 
     caption: np.ndarray
-    gram: np.ndarray
+    ngram: np.ndarray
     count: np.ndarray
 
     @cached_property
     def keys(self) -> np.ndarray:
-        """Caption and n-gram in one number each, rising: (E,)."""
-        return self.caption << _BITS | self.gram
+        """Caption and n-gram in one number, ascending: (E,)."""
+        return self.caption << _BITS | self.ngram
 
 
 @dataclass(frozen=True)
-class Found:
-    """How often the references of their pictures have the n-grams of candidates; of one order.
+class OrderMatches:
+    """How often the references of an image contain the n-grams of the candidates of that image, for one order.
 
     Attributes:
-        counts: Of the E n-grams of candidates.
-        entry: (P,) rising, the index of an n-gram, once for each reference of its candidate's picture that has it.
+        counts: The E n-grams of the candidates.
+        entry: (P,) ascending, the index of an n-gram among those E, once for each reference of its image that contains it.
         reference: (P,) the index of that reference.
-        count: (P,) how often it has the n-gram, 1 or more.
+        count: (P,) how often the reference contains the n-gram, at least once.
     """
 
     counts: Counts
@@ -52,101 +52,125 @@ class Found:
 
 @dataclass(frozen=True)
 class Matches:
-    """Candidates after their n-grams were looked up in the references of their pictures.
+    """Candidates whose n-grams have been looked up in the references of their images.
 
     Attributes:
         words: (W,) the numbers of the words of all candidates, one candidate after the other.
-        lengths: (N,) words of each candidate.
-        pictures: (N,) the index of its picture.
-        orders: What was found, by order.
+        lengths: (M,) the number of words of each candidate.
+        images: (M,) the index of the image of each candidate.
+        orders: The matches of each order, from 1 to 4.
     """
 
     words: np.ndarray
     lengths: np.ndarray
-    pictures: np.ndarray
-    orders: list[Found]
+    images: np.ndarray
+    orders: list[OrderMatches]
 
 
 class References:
-    """The human captions of pictures, to which candidates are compared.
+    """The human captions of N images, with which candidates are compared.
 
     Args:
-        references: Tokens of the human captions of each picture.
+        captions: The tokens of the human captions of each image.
 
     Attributes:
-        first: (N + 1,) the index of each picture's first caption among all, and how many there are.
-        different: (R,) the index of each caption among the D different ones.
-        words: (W,) the numbers of the words of the different captions, one after the other.
-        lengths: (D,) how many words each has.
-        counts: By order, their n-grams.
+        captions: The same.
+        first: (N + 1,) the index of the first caption of each image among all R captions, and at the end R.
+        different: (R,) the index of each caption among the D different captions.
+        words: (W,) the numbers of the words of the different captions, one caption after the other.
+        lengths: (D,) the number of words of each different caption.
+        counts: The n-grams of the different captions, by order.
 
     Raises:
-        ValueError: A picture has none, or there is no picture.
+        ValueError: An image has no caption, or there is no image.
     """
 
-    def __init__(self, references: Sequence[Sequence[Sequence[str]]]) -> None:
-        """Number and count their n-grams."""
-        if not len(references) or not all(map(len, references)):
-            raise ValueError("every picture needs a reference, and there must be one picture")
-        self.first = np.cumsum([0, *map(len, references)])
+    def __init__(self, captions: Sequence[Sequence[Sequence[str]]]) -> None:
+        if not len(captions) or not all(map(len, captions)):
+            raise ValueError("every image needs a reference, and there must be one image")
+        self.captions = captions
+        self.first = np.cumsum([0, *map(len, captions)])
         self._number: dict[str, int] = {}
         self._known: list[np.ndarray] = []
         index: dict[tuple[str, ...], int] = {}
-        captions = (tuple(caption) for each in references for caption in each)
-        self.different = np.array([index.setdefault(caption, len(index)) for caption in captions])
+        flat = (tuple(caption) for each in captions for caption in each)
+        self.different = np.array([index.setdefault(caption, len(index)) for caption in flat])
         self.words, self.lengths = self._numbered(list(index))
         self.counts = self._count(self.words, self.lengths, learning=True)
-        self._sizes = [len(self._number), *map(len, self._known)]  # different n-grams of each order
+        self._sizes = [len(self._number), *map(len, self._known)]  # the number of different n-grams of each order
 
     def __len__(self) -> int:
-        """Number of pictures."""
+        """Return the number of images."""
         return len(self.first) - 1
 
     @cached_property
     def frequencies(self) -> list[np.ndarray]:
-        """By order the number of pictures whose captions have each n-gram, (G,)."""
-        picture = np.repeat(np.arange(len(self)), np.diff(self.first))
+        """By order, the number of images whose captions contain each n-gram: (G,)."""
+        image = np.repeat(np.arange(len(self)), np.diff(self.first))
         found = []
         for counts in self.counts:
             first = np.searchsorted(counts.caption, np.arange(len(self.lengths) + 1))
-            of, entry = _ranges(first[self.different], np.diff(first)[self.different])
-            once, _ = _counted(picture[of] << _BITS | counts.gram[entry])
+            caption, entry = _ranges(first[self.different], np.diff(first)[self.different])
+            once, _ = _counted(image[caption] << _BITS | counts.ngram[entry])
             found.append(np.bincount(once & _MASK))
         return found
 
-    def matches(self, candidates: Sequence[Sequence[str]], pictures: Sequence[int] | np.ndarray | None = None) -> Matches:
-        """Look the n-grams of captions up in the references of their pictures.
+    @cached_property
+    def _idf(self) -> list[np.ndarray]:
+        """By order, the inverse document frequency of each n-gram, and at the end that of any other n-gram: (G + 1,)."""
+        images = np.log(len(self))
+        return [images - np.log(np.append(frequencies, 1)) for frequencies in self.frequencies]
+
+    def idf(self, order: int, ngrams: np.ndarray) -> np.ndarray:
+        """Return the inverse document frequency of n-grams, where a document is the captions of one image.
 
         Args:
-            candidates: Tokens of captions.
-            pictures: The index of each one's picture; one caption a picture by default.
+            order: The words of an n-gram minus 1.
+            ngrams: (E,) the numbers of n-grams.
+        """
+        return self._idf[order][np.minimum(ngrams, len(self._idf[order]) - 1)]
+
+    @cached_property
+    def tfidf_norms(self) -> list[np.ndarray]:
+        """By order, the length of the TF-IDF vector of each different caption: (D,)."""
+        squares = (
+            (counts.caption, (counts.count * self.idf(order, counts.ngram)) ** 2) for order, counts in enumerate(self.counts)
+        )
+        return [np.sqrt(np.bincount(caption, square, len(self.lengths))) for caption, square in squares]
+
+    def matches(self, candidates: Sequence[Sequence[str]], images: Sequence[int] | np.ndarray | None = None) -> Matches:
+        """Look the n-grams of captions up in the references of their images.
+
+        Args:
+            candidates: The tokens of M captions.
+            images: (M,) the index of the image of each caption; by default there is one caption for each image.
 
         Raises:
-            ValueError: There is not one picture for each.
+            ValueError: There are not as many images as captions.
         """
-        of = np.arange(len(self)) if pictures is None else np.asarray(pictures, int)
-        if len(of) != len(candidates):
-            raise ValueError(f"{len(candidates)} captions of {len(of)} pictures")
+        images = np.arange(len(self)) if images is None else np.asarray(images, int)
+        if len(images) != len(candidates):
+            raise ValueError(f"{len(candidates)} captions of {len(images)} images")
         words, lengths = self._numbered(candidates)
-        found: list[Found] = []
+        found: list[OrderMatches] = []
         for order, (counts, theirs) in enumerate(zip(self._count(words, lengths, learning=False), self.counts, strict=True)):
-            known = np.flatnonzero(counts.gram < self._sizes[order])
-            if order:  # only references that have all but its last word can have an n-gram
+            known = np.flatnonzero(counts.ngram < self._sizes[order])
+            if order:  # an n-gram can only be in references that contain all of it but the last word
                 shorter = found[-1]
-                prefix = self._known[order - 1][counts.gram[known]] >> _BITS
+                prefix = self._known[order - 1][counts.ngram[known]] >> _BITS
                 at = np.searchsorted(shorter.counts.keys, counts.caption[known] << _BITS | prefix)
-                first = np.searchsorted(shorter.entry, np.arange(len(shorter.counts.gram) + 1))
-                of_known, place = _ranges(first[at], np.diff(first)[at])
-                reference = shorter.reference[place]
+                first = np.searchsorted(shorter.entry, np.arange(len(shorter.counts.ngram) + 1))
+                of_known, match = _ranges(first[at], np.diff(first)[at])
+                reference = shorter.reference[match]
             else:
-                picture = of[counts.caption[known]]
-                of_known, reference = _ranges(self.first[picture], np.diff(self.first)[picture])
+                image = images[counts.caption[known]]
+                of_known, reference = _ranges(self.first[image], np.diff(self.first)[image])
             entry = known[of_known]
-            wanted = self.different[reference] << _BITS | counts.gram[entry]
+            wanted = self.different[reference] << _BITS | counts.ngram[entry]
             at = np.searchsorted(theirs.keys, wanted)
             has = np.append(theirs.keys, -1)[at] == wanted
-            found.append(Found(counts, entry[has], reference[has], theirs.count[at[has]]))
-        return Matches(words, lengths, of, found)
+            found.append(OrderMatches(counts, entry[has], reference[has], theirs.count[at[has]]))
+        return Matches(words, lengths, images, found)
 
     def _numbered(self, captions: Sequence[Sequence[str]]) -> tuple[np.ndarray, np.ndarray]:
         """Number the words of captions, (W,), and count them, (N,)."""
@@ -156,21 +180,21 @@ class References:
         return np.array(words, int), lengths
 
     def _count(self, words: np.ndarray, lengths: np.ndarray, *, learning: bool) -> list[Counts]:
-        """Count n-grams; those of references are learnt, those of candidates get numbers beyond if they are others."""
+        """Count n-grams. Those of references are learnt; n-grams of candidates that no reference has get higher numbers."""
         caption, ends = np.repeat(np.arange(len(lengths)), lengths), np.repeat(np.cumsum(lengths), lengths)
-        start, grams = np.arange(len(words)), words
+        start, ngrams = np.arange(len(words)), words
         found = []
         for order in range(ORDERS):
             if order:
                 whole = start + order < ends[start]
                 start = start[whole]
-                grams = self._numbers(order, grams[whole] << _BITS | words[start + order], learning=learning)
-            keys, counts = _counted(caption[start] << _BITS | grams)
+                ngrams = self._numbers(order, ngrams[whole] << _BITS | words[start + order], learning=learning)
+            keys, counts = _counted(caption[start] << _BITS | ngrams)
             found.append(Counts(keys >> _BITS, keys & _MASK, counts))
         return found
 
     def _numbers(self, order: int, keys: np.ndarray, *, learning: bool) -> np.ndarray:
-        """Number n-grams, each given as the number of all but its last word, and that word."""
+        """Number n-grams; a key has the number of an n-gram without its last word, and the number of that word."""
         different, which = np.unique(keys, return_inverse=True)
         if learning:
             self._known.append(different)
@@ -183,13 +207,13 @@ class References:
 
 
 def _ranges(start: np.ndarray, count: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Enumerate ranges of whole numbers, (M,): the index of the range and the number, both (sum of ``count``,)."""
-    of = np.repeat(np.arange(len(count)), count)
-    return of, np.arange(len(of)) - np.repeat(np.cumsum(count) - count - start, count)
+    """Enumerate M ranges of whole numbers; return the index of the range and the number, (sum of ``count``,) each."""
+    index = np.repeat(np.arange(len(count)), count)
+    return index, np.arange(len(index)) - np.repeat(np.cumsum(count) - count - start, count)
 
 
 def _counted(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the different ones of numbers that rise but for a little disorder, rising, and how often each is there."""
-    keys = np.sort(keys, kind="stable")  # which is quickest where there is order already
+    """Return the different numbers of a nearly sorted array in ascending order, and how often each occurs."""
+    keys = np.sort(keys, kind="stable")  # the fastest way where the numbers are nearly sorted
     first = np.flatnonzero(np.diff(keys, prepend=-1))
     return keys[first], np.diff(first, append=len(keys))

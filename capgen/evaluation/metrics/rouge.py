@@ -4,23 +4,24 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from capgen.evaluation.metrics.metric import Candidates, PerImageMetric
 from capgen.evaluation.metrics.ngrams import Matches, References
 
 BETA = 1.2
 
-_TOGETHER = 4096
-"""Pairs whose tables are filled at once: their rows stay in the processor's cache."""
+_PAIRS_AT_ONCE = 4096
+"""The number of pairs whose tables are filled at once, so that their rows stay in the processor's cache."""
 
 
 def rouge_l(candidates: Sequence[Sequence[str]], references: Sequence[Sequence[Sequence[str]]]) -> tuple[float, list[float]]:
     """Score captions by their longest common subsequence with the references.
 
     Args:
-        candidates: Tokens of one caption a picture.
-        references: Tokens of the human captions of each.
+        candidates: The tokens of one caption an image.
+        references: The tokens of the human captions of each image.
 
     Returns:
-        The mean, and each picture's score, 0 to 1.
+        The mean, and the score of each image, 0 to 1.
     """
     known = References(references)
     scores = rouge_l_scores(known, known.matches(candidates))
@@ -31,8 +32,8 @@ def rouge_l_scores(references: References, matches: Matches) -> np.ndarray:
     """Score captions whose words are numbered, 0 to 1 each: (N,).
 
     Args:
-        references: The human captions of N pictures.
-        matches: Of one caption a picture.
+        references: The human captions of N images.
+        matches: The matches of one caption an image.
     """
     each, theirs = np.diff(references.first), references.different
     common = _common(
@@ -41,7 +42,7 @@ def rouge_l_scores(references: References, matches: Matches) -> np.ndarray:
         np.repeat(np.arange(len(each)), each),
         theirs,
     )
-    length = np.maximum(1, matches.lengths)  # an empty caption has nothing in common with any
+    length = np.maximum(1, matches.lengths)  # an empty caption has nothing in common with a reference
     precision = np.maximum.reduceat(common, references.first[:-1]) / length
     recall = np.maximum.reduceat(common / np.maximum(1, references.lengths[theirs]), references.first[:-1])
     both = (1 + BETA**2) * precision * recall
@@ -52,27 +53,48 @@ def _padded(words: np.ndarray, lengths: np.ndarray, padding: int) -> np.ndarray:
     """Return the words of captions, one after the other, as a table with a column a caption: (T, N)."""
     table = np.full((max(1, lengths.max(initial=0)), len(lengths)), padding, np.int32)
     caption = np.repeat(np.arange(len(lengths)), lengths)
-    place = np.arange(len(words)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-    table[place, caption] = words
+    position = np.arange(len(words)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    table[position, caption] = words
     return table
 
 
 def _common(first: np.ndarray, second: np.ndarray, ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
-    """Return the length of the longest common subsequence of pairs: (P,).
+    """Return the lengths of the longest common subsequences of P pairs of captions: (P,).
 
-    By the usual table, of many pairs at once: captions (T, N), others (U, M), and the columns of each pair, (P,) twice.
+    The usual table of dynamic programming is filled for many pairs at once.
+
+    Args:
+        first: (T, N) the numbers of the words of captions, a column a caption.
+        second: (U, M) those of the others.
+        ours: (P,) the column of each pair in ``first``.
+        theirs: (P,) its column in ``second``.
     """
     found = np.zeros(len(ours), int)
     lengths = (first >= 0).sum(axis=0)[ours], (second >= 0).sum(axis=0)[theirs]
     order = np.argsort(np.maximum(*lengths), kind="stable")
-    for start in range(0, len(order), _TOGETHER):
-        pairs = order[start : start + _TOGETHER]
+    for start in range(0, len(order), _PAIRS_AT_ONCE):
+        pairs = order[start : start + _PAIRS_AT_ONCE]
         one = first[: lengths[0][pairs].max(), ours[pairs]]
         other = second[: lengths[1][pairs].max(), theirs[pairs]]
         row = np.zeros((len(one) + 1, len(pairs)), np.int16)
         for word in other:
             above = row.copy()
-            for place, same in enumerate(one == word, 1):
-                np.maximum(row[place - 1], np.maximum(above[place], above[place - 1] + same), out=row[place])
+            for position, same in enumerate(one == word, 1):
+                diagonal = above[position - 1] + same
+                np.maximum(row[position - 1], np.maximum(above[position], diagonal), out=row[position])
         found[pairs] = row[-1]
     return found
+
+
+class RougeL(PerImageMetric):
+    """The mean over the images of the F-score of the longest common subsequence."""
+
+    name = "ROUGE-L"
+    in_model_card = True
+
+    def per_image(self, candidates: Candidates) -> np.ndarray:
+        """Return the score of each image: (N,)."""
+        return rouge_l_scores(candidates.references, candidates.matches)
+
+
+ROUGE_L = RougeL()

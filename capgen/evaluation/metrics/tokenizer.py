@@ -1,13 +1,14 @@
-"""Words as the scores count them: those of the coco-caption tools, which run the PTBTokenizer of Stanford CoreNLP 3.4.1.
+"""Tokens as the scores count them: those of the coco-caption tools, which run the PTBTokenizer of Stanford CoreNLP 3.4.1.
 
 A caption comes in as text; its tokens go out in lower case, without coco-caption's list of punctuation. Contractions are
 split (``do n't``, ``dog 's``), hyphenated words are not, abbreviations keep their period. What is not on that list counts
-as a word: ``-lrb-`` and ``-rrb-``, which brackets become, ``!!``, ``:-rrb-``, ``$``.
+as a token: ``-lrb-`` and ``-rrb-``, which brackets become, ``!!``, ``:-rrb-``, ``$``.
 
-The Java program is a lexer: at each place the rule that matches farthest makes the next token, the first of equals. So do
-the rules here. Every token of the 40,460 captions of Flickr8k and of the 117,675 of Flickr30k is the same (1,939,313 tokens;
-``scripts/compare_tokenizers.py``). Captions are taken one by one: the program, given a file of them, looks past the end
-of a line, so that in file order six of these lose the period of a last initial to a next caption that begins with "A".
+The Java program is a lexer: at each position the rule that matches the longest text makes the next token, and of equally
+long matches the first rule. The rules here do the same. Every token of the 40,460 captions of Flickr8k and of the 117,675 of
+Flickr30k is the same (1,939,313 tokens; ``scripts/compare_tokenizers.py``). Captions are tokenised one by one. The program,
+given a file of captions, looks past the end of a line, so that six of these captions lose the period of a last initial to a
+next caption that begins with "A".
 """
 
 import re
@@ -27,7 +28,7 @@ _DROPPED = [
     "&mdash;",
     "&ndash;",
 ]
-"""The punctuation on coco-caption's list, in all forms that the program writes as that; its brackets are in capitals."""
+"""The punctuation on coco-caption's list, in all forms that the program writes like that. Its brackets are in capitals."""
 
 _ABBREVIATIONS = (
     "adj adm adv al ala alex apr ariz assn assoc asst atty attys aug ave bhd bldg blvd brig bros calif capt cf cie "
@@ -38,9 +39,9 @@ _ABBREVIATIONS = (
     "supts sys tel tenn thu thurs treas tue tues univ va vs vt wed wis wisc wm wyo"
 )
 _ABBREVIATED_NAMES = "Ark Az Del Ill La Mass Miss Ore Pa Tex Wash"
-"""Abbreviations that are words in small letters."""
+"""Abbreviations that are other words when written in small letters."""
 _BEFORE_NUMBERS = "art ca fig figs no nos op pp prop"
-"""Abbreviations where a number follows."""
+"""Abbreviations only where a number follows."""
 _SENTENCE_STARTS = (
     "A About According Additionally After An As At But Earlier He Her Here However If In It Last Many More Now Once One "
     "Other Our She Since So Some Such That The Their Then There These They This We What When While Yet You"
@@ -49,11 +50,12 @@ _SENTENCE_STARTS = (
 
 
 def _any_case(words: str) -> str:
+    """Return a pattern of words in any case."""
     return f"(?i:{words.replace(' ', '|')})"
 
 
 def _capitalised(words: str) -> str:
-    """Return a pattern of words with their first letter as it is, the others in any case."""
+    """Return a pattern of words whose first letter is as written and whose other letters are in any case."""
     return "|".join(f"{word[0]}(?i:{word[1:]})" for word in words.split())
 
 
@@ -137,13 +139,13 @@ _WRITTEN = {
     **{"£": "#", "€": "$", "¤": "$", "₠": "$", "¢": "cents", "¼": "1/4", "½": "1/2", "¾": "3/4", "⅓": "1/3", "⅔": "2/3"},
     **dict.fromkeys(_DROPPED, ""),
 }
-"""How tokens are written where not as they stand."""
+"""The tokens that are written differently from the text, and how."""
 
 _PLAIN = re.compile(r"\s*+(?:[A-Za-z]++(?:-[A-Za-z]++)*+,?(?:\s++|$)|,\s++)*+")
-"""A run of words. Of all rules only those for words can match in it, so none is tried."""
+"""A run of plain words, in which no other rules than those for words can match, so that no rule has to be tried."""
 
 _SENTENCE = re.compile(rf"{_PLAIN.pattern}(?:[A-Za-z]{{2,}}\.$|\.$)?")
-"""The same with a period that ends all and is no abbreviation's: most captions from end to end."""
+"""The same with a last period that does not belong to an abbreviation: most captions from end to end."""
 
 _WITH_PERIOD = frozenset([*_ABBREVIATIONS.split(), *_ABBREVIATED_NAMES.lower().split()])
 
@@ -151,14 +153,15 @@ _WITH_PERIOD = frozenset([*_ABBREVIATIONS.split(), *_ABBREVIATED_NAMES.lower().s
 def tokenize(caption: str) -> list[str]:
     """Split a caption into the tokens that the scores count."""
     text = caption.replace("\xad", "").replace("&apos;", "'").replace("\n", " ").rstrip()
-    said, plain = text, _PLAIN
+    sentence, plain = text, _PLAIN
     if text.endswith("."):
         last = text[:-1].rsplit(None, 1)[-1:]
         if not last or (len(last[0]) > 1 and last[0].isalpha() and last[0].lower() not in _WITH_PERIOD):
-            said, plain = text[:-1], _SENTENCE
-    said = said.replace(", ", " ")
-    # the shortest way where there is nothing but words
-    tokens = said.lower().split() if said.isascii() and said.replace(" ", "").isalpha() else _tokens(text, plain)
+            sentence, plain = text[:-1], _SENTENCE
+    sentence = sentence.replace(", ", " ")
+    # Splitting at spaces is enough, and fastest, where there is nothing but words.
+    only_words = sentence.isascii() and sentence.replace(" ", "").isalpha()
+    tokens = sentence.lower().split() if only_words else _tokens(text, plain)
     if _WRITTEN.keys().isdisjoint(tokens):
         return tokens
     return [word for token in tokens for word in (_WRITTEN[token].split() if token in _WRITTEN else [token])]
@@ -167,23 +170,23 @@ def tokenize(caption: str) -> list[str]:
 def _tokens(text: str, plain: re.Pattern[str]) -> list[str]:
     """Split by the rules, and by the pattern of plain words where that matches."""
     tokens: list[str] = []
-    place = 0
-    while place < len(text):
-        words = plain.match(text, place)
+    position = 0
+    while position < len(text):
+        words = plain.match(text, position)
         if words and words[0]:
             tokens += words[0].lower().replace(",", " ").replace(".", " ").split()
-            place = words.end()
+            position = words.end()
         else:
-            place, token = _next(text, place)
+            position, token = _next(text, position)
             tokens += token
     return tokens
 
 
-def _next(text: str, place: int) -> tuple[int, list[str]]:
-    """Return where the token at a place ends, and the token; none where no rule matches, as at a space."""
-    found = [match for rule in _RULES if (match := rule.match(text, place))]
+def _next(text: str, position: int) -> tuple[int, list[str]]:
+    """Return where the token at a position ends, and the token. No rule matches a space, where there is no token."""
+    found = [match for rule in _RULES if (match := rule.match(text, position))]
     if not found:
-        return place + 1, []
+        return position + 1, []
     match = max(found, key=lambda match: match.end())
     token = match.re.groups
     written = match[token].lower().replace("&amp;", "&").replace(" ", "\xa0").replace("(", "-lrb-").replace(")", "-rrb-")

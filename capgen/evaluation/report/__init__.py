@@ -1,18 +1,19 @@
-"""Reports: one HTML page each, which holds all it shows, needs no network and opens from disk.
+"""Reports: one HTML page each, which contains all that it shows, needs no network and opens from disk.
 
-``page.html``, ``page.css`` and ``page.js`` lie beside this module and are the same in every report. What one says is a
-single JSON object in it; the script shows the parts that are there:
+``page.html``, ``page.css`` and ``page.js`` lie beside this module and are the same in every report. The content of a report
+is a single JSON object in the page. The script shows the parts that are there:
 
 - ``title``, ``subtitle``: texts;
 - ``scores``: ``name``, ``value`` and the 95 % interval ``low`` to ``high`` of each;
 - ``facts``: pairs of a name and a text;
-- ``histograms``: see ``Histogram``;
-- ``gallery``: ``total``, how many pictures there are, and ``cards``, some or all of them (see ``evaluated.Card``);
+- ``histograms``: ``title``, ``labels`` of the bars, ``unit``, and ``series`` of ``name`` and ``values``, one a bar;
+- ``gallery``: ``total``, the number of images, and ``cards``, all of them or a selection: ``name``, ``caption``,
+  ``references``, ``score``, and where they are known ``image``, ``size``, ``words`` and ``maps`` (see ``thumbnails``);
 - ``curves``: ``title``, ``series`` of ``name`` and ``points`` (epoch, value), and ``marks`` (epoch, text);
-- ``samples``: dev pictures with what was said of them epoch by epoch;
+- ``samples``: dev images: ``name``, ``references``, ``captions`` (epoch, caption), and ``image`` and ``size``;
 - ``tables``: ``title``, ``head``, ``rows`` of texts, and ``open``, whether it is unfolded at first.
 
-Texts that people or captioners wrote are data: no part of the page takes them for HTML.
+Texts that people or captioners wrote are data. No part of the page treats them as HTML.
 """
 
 import base64
@@ -30,8 +31,8 @@ from capgen.storage import files
 _HERE = Path(__file__).parent
 
 
-def check_place(path: Path) -> None:
-    """Make the folder that a report goes to, so that what stands in its way is known before the work is done.
+def check_target(path: Path) -> None:
+    """Make the folder that a report goes to, so that an error is known before the work is done.
 
     Raises:
         StorageError: Nothing can be written there.
@@ -44,7 +45,11 @@ def check_place(path: Path) -> None:
 
 
 def write(path: Path, values: Mapping[str, Any]) -> None:
-    """Write the page of what the module's docstring lists, whole or not at all.
+    """Write the page, whole or not at all.
+
+    Args:
+        path: The file to write.
+        values: The content, see the docstring of this module.
 
     Raises:
         StorageError: It cannot be written.
@@ -53,9 +58,9 @@ def write(path: Path, values: Mapping[str, Any]) -> None:
 
 
 def page(values: Mapping[str, Any]) -> str:
-    """Return the page as HTML."""
+    """Return the page as HTML; ``values`` are described in the docstring of this module."""
     style, script = _part("page.css"), _part("page.js")
-    data = files.json_text(_finite(values)).replace("<", "\\u003c")  # or "</script>" in a caption would end the data
+    data = files.json_text(_finite(values)).replace("<", "\\u003c")  # because "</script>" in a caption would end the data
     parts = {
         "title": html.escape(str(values["title"])),
         "style-hash": _hash(style),
@@ -65,7 +70,7 @@ def page(values: Mapping[str, Any]) -> str:
         "data": data,
     }
     pieces = _part("page.html").split("{{")
-    # each place is filled once, so that a caption with "{{data}}" in it stays what it is
+    # Every placeholder is filled once, so that a caption that contains "{{data}}" stays as it is.
     return pieces[0] + "".join(parts[name] + rest for name, rest in (piece.split("}}", 1) for piece in pieces[1:]))
 
 
@@ -74,12 +79,12 @@ def _part(name: str) -> str:
 
 
 def _hash(text: str) -> str:
-    """Name a part of the page in its content security policy, which lets nothing else run."""
+    """Return the hash by which the content security policy of the page allows this style or script and no other."""
     return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
 def _finite(value: Any) -> Any:
-    """Put null for numbers that JSON does not know."""
+    """Return a value with None in place of numbers that JSON does not have: NaN and infinity."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):

@@ -1,13 +1,13 @@
 "use strict";
 
-// What the page shows is the JSON in #data; its parts are listed in capgen/report/__init__.py. Texts in it come from
-// anywhere: they become text nodes and attributes, never HTML.
+// What the page shows is the JSON in #data; its parts are listed in capgen/evaluation/report/__init__.py. Texts in
+// it come from anywhere: they become text nodes and attributes, never HTML.
 
 const data = JSON.parse(document.getElementById("data").textContent);
 const at = (id) => document.getElementById(id);
 const SVG = document.querySelector("svg").namespaceURI;
 
-/** Make an element with attributes and children; a child that is no node becomes text. */
+/** Make an element with attributes and children; a child that is not a node becomes text. */
 function make(name, attributes = {}, ...children) {
   return filled(document.createElement(name), attributes, children);
 }
@@ -27,10 +27,10 @@ function show(id, isThere) {
   return isThere;
 }
 
-/** A picture with words for those who do not see it: a human caption, or else what was written for it. */
-function pictureOf(card) {
+/** The image of a card with an alternative text: a human caption, or else the caption that is scored. */
+function imageOf(card) {
   const [width, height] = card.size;
-  return make("img", { src: card.picture, width, height, alt: card.references[0] || card.caption || card.name, decoding: "async" });
+  return make("img", { src: card.image, width, height, alt: card.references[0] || card.caption || card.name, decoding: "async" });
 }
 
 const lines = (texts) => texts.map((text) => make("li", {}, text));
@@ -53,7 +53,7 @@ function startTheme() {
   try {
     kept = localStorage.getItem("theme");
   } catch {
-    // a browser may keep nothing for pages from disk
+    // some browsers store nothing for pages from disk
   }
   if (kept === "light" || kept === "dark") document.documentElement.dataset.theme = kept;
   nameTheme();
@@ -168,15 +168,15 @@ function showCharts() {
 
 // Samples and tables
 
-function sample(picture) {
-  const said = picture.captions.map(([epoch, caption], index) => {
-    const same = index > 0 && picture.captions[index - 1][1] === caption;
+function sample(image) {
+  const captions = image.captions.map(([epoch, caption], index) => {
+    const same = index > 0 && image.captions[index - 1][1] === caption;
     return make("li", same ? { class: "same" } : {}, make("span", {}, `epoch ${epoch}`), caption);
   });
   const box = make("article", { class: "sample" });
-  if (picture.picture) box.append(pictureOf(picture));
-  box.append(make("p", { class: "quiet note" }, picture.name));
-  box.append(make("ul", { class: "lines" }, ...lines(picture.references)), make("ol", { tabindex: 0, "aria-label": `What was said of ${picture.name}` }, ...said));
+  if (image.image) box.append(imageOf(image));
+  box.append(make("p", { class: "quiet note" }, image.name));
+  box.append(make("ul", { class: "lines" }, ...lines(image.references)), make("ol", { tabindex: 0, "aria-label": `Captions of ${image.name}, epoch by epoch` }, ...captions));
   return box;
 }
 
@@ -196,8 +196,8 @@ function showRun() {
 
 const FEW = 60;
 const cards = data.gallery ? data.gallery.cards : [];
-let wanted = []; // the cards that the filter leaves, in their order
-let put = 0; // how many of them are in the page
+let selected = []; // the cards that pass the filter, in their order
+let shown = 0; // how many of them are in the page
 
 const wordsOf = (text) => text.toLowerCase().match(/[\p{L}\p{N}]+(?:['’-][\p{L}\p{N}]+)*/gu) || [];
 
@@ -208,38 +208,38 @@ const ORDERS = {
   given: () => 0,
 };
 
-const PLACES = {
-  caption: (card, fits) => fits(card.said),
-  references: (card, fits) => fits(card.read),
-  both: (card, fits) => fits(card.said) || fits(card.read),
-  missed: (card, fits) => fits(card.read) && !fits(card.said),
+const WHERE = {
+  caption: (card, matches) => matches(card.captionWords),
+  references: (card, matches) => matches(card.referenceWords),
+  both: (card, matches) => matches(card.captionWords) || matches(card.referenceWords),
+  missed: (card, matches) => matches(card.referenceWords) && !matches(card.captionWords),
 };
 
-/** Tell whether words have all those typed; while the last one is being typed, its beginning is enough. */
-function fitting(typed) {
+/** Return a function that tells whether a set of words has all words typed; of the last word its beginning is enough. */
+function matcher(typed) {
   const terms = wordsOf(typed);
   const whole = /\s$/.test(typed) ? terms : terms.slice(0, -1);
-  const begun = /\s$/.test(typed) ? "" : terms.at(-1) || "";
-  return (said) => whole.every((term) => said.has(term)) && (!begun || [...said].some((word) => word.startsWith(begun)));
+  const prefix = /\s$/.test(typed) ? "" : terms.at(-1) || "";
+  return (words) => whole.every((term) => words.has(term)) && (!prefix || [...words].some((word) => word.startsWith(prefix)));
 }
 
 function update() {
   const typed = at("filter").value;
-  const fits = fitting(typed);
-  const isThere = PLACES[at("where").value];
-  wanted = cards.filter((card) => !wordsOf(typed).length || isThere(card, fits)).sort(ORDERS[at("order").value]);
-  put = 0;
+  const matches = matcher(typed);
+  const isMatch = WHERE[at("where").value];
+  selected = cards.filter((card) => !wordsOf(typed).length || isMatch(card, matches)).sort(ORDERS[at("order").value]);
+  shown = 0;
   at("cards").replaceChildren();
-  putMore();
+  showMore();
   const all = data.gallery.total.toLocaleString("en");
   const part = cards.length < data.gallery.total ? `, evenly from the worst to the best of ${all}` : "";
-  at("count").textContent = `${wanted.length.toLocaleString("en")} of ${cards.length.toLocaleString("en")} images${part}`;
+  at("count").textContent = `${selected.length.toLocaleString("en")} of ${cards.length.toLocaleString("en")} images${part}`;
 }
 
-function putMore() {
-  at("cards").append(...wanted.slice(put, put + FEW).map((card, index) => cardOf(card, put + index)));
-  put = Math.min(put + FEW, wanted.length);
-  at("more").hidden = put === wanted.length;
+function showMore() {
+  at("cards").append(...selected.slice(shown, shown + FEW).map((card, index) => cardOf(card, shown + index)));
+  shown = Math.min(shown + FEW, selected.length);
+  at("more").hidden = shown === selected.length;
 }
 
 function cardOf(card, index) {
@@ -247,16 +247,16 @@ function cardOf(card, index) {
   open.addEventListener("click", () => openView(index));
   const foot = make("p", { class: "foot" }, make("span", { title: card.name }, card.name), make("b", { title: "CIDEr-D of this caption" }, `CIDEr-D ${number(card.score, 2)}`));
   const text = make("div", {}, open, make("ul", { class: "lines" }, ...lines(card.references)), foot);
-  return make("li", { class: "card" }, ...(card.picture ? [pictureOf(card)] : []), text);
+  return make("li", { class: "card" }, ...(card.image ? [imageOf(card)] : []), text);
 }
 
 function startGallery() {
   if (!show("gallery", data.gallery)) return;
   const times = new Map();
   for (const card of cards) {
-    card.said = new Set(wordsOf(card.caption));
-    card.read = new Set(card.references.flatMap(wordsOf));
-    for (const word of card.said) times.set(word, (times.get(word) || 0) + 1);
+    card.captionWords = new Set(wordsOf(card.caption));
+    card.referenceWords = new Set(card.references.flatMap(wordsOf));
+    for (const word of card.captionWords) times.set(word, (times.get(word) || 0) + 1);
   }
   const known = [...times].sort((a, b) => b[1] - a[1]).slice(0, 300);
   at("known").append(...known.map(([word, count]) => make("option", { value: word }, `${count}`)));
@@ -265,11 +265,11 @@ function startGallery() {
   at("filter").addEventListener("input", update); // not "change": leaving the field by a click on a card must not replace the card
   document.querySelector(".tools").addEventListener("submit", (event) => event.preventDefault());
   at("more").addEventListener("click", () => {
-    const first = put;
-    putMore();
+    const first = shown;
+    showMore();
     buttonOf(first)?.focus();
   });
-  new IntersectionObserver((seen) => seen.some((one) => one.isIntersecting) && put < wanted.length && putMore(), { rootMargin: "1500px" }).observe(at("more").parentElement);
+  new IntersectionObserver((entries) => entries.some((one) => one.isIntersecting) && shown < selected.length && showMore(), { rootMargin: "1500px" }).observe(at("more").parentElement);
   update();
 }
 
@@ -287,29 +287,29 @@ function openView(index) {
 }
 
 function showCard(index) {
-  const card = wanted[index];
+  const card = selected[index];
   current = index;
-  at("stage").hidden = !card.picture;
+  at("stage").hidden = !card.image;
   hideHeat();
-  if (card.picture) {
-    const picture = pictureOf(card);
-    picture.id = "picture";
-    at("picture").replaceWith(picture);
+  if (card.image) {
+    const image = imageOf(card);
+    image.id = "image";
+    at("image").replaceWith(image);
     at("stage").style.setProperty("--ratio", card.size[0] / card.size[1]);
   }
-  const attends = Boolean(card.picture && card.maps && card.maps.length);
-  at("words").replaceChildren(...(attends ? card.words.map(wordOf(card)) : [make("span", {}, card.caption || "(no words)")]));
-  at("look").hidden = at("word-keys").hidden = !attends;
+  const hasAttention = Boolean(card.image && card.maps && card.maps.length);
+  at("words").replaceChildren(...(hasAttention ? card.words.map(wordOf(card)) : [make("span", {}, card.caption || "(no words)")]));
+  at("look").hidden = at("word-keys").hidden = !hasAttention;
   at("view-score").textContent = number(card.score, 4);
   at("references").replaceChildren(...lines(card.references));
   at("view-name").textContent = card.name;
-  at("place").textContent = `${(index + 1).toLocaleString("en")} of ${wanted.length.toLocaleString("en")}`;
+  at("position").textContent = `${(index + 1).toLocaleString("en")} of ${selected.length.toLocaleString("en")}`;
   at("previous").disabled = index === 0;
-  at("next").disabled = index === wanted.length - 1;
+  at("next").disabled = index === selected.length - 1;
 }
 
 function goTo(index) {
-  if (index < 0 || index >= wanted.length) return;
+  if (index < 0 || index >= selected.length) return;
   const inWords = at("words").contains(document.activeElement);
   showCard(index);
   const first = view.querySelector("#words button");
@@ -333,7 +333,7 @@ function wordOf(card) {
 }
 
 function showHeat(card, index) {
-  [...at("words").children].forEach((button, place) => (place === index ? button.setAttribute("aria-current", "true") : button.removeAttribute("aria-current")));
+  [...at("words").children].forEach((button, position) => (position === index ? button.setAttribute("aria-current", "true") : button.removeAttribute("aria-current")));
   const canvas = at("heat");
   canvas.setAttribute("aria-label", `Where the captioner looked when it said “${card.words[index]}”`);
   [canvas.width, canvas.height] = card.size.map((side) => 2 * side);
@@ -347,7 +347,7 @@ function hideHeat() {
   for (const button of at("words").children) button.removeAttribute("aria-current");
 }
 
-/** From what was not looked at, dark, to what was, warm and clear: share of the greatest, then red, green, blue, alpha. */
+/** Colours of attention, from little (dark) to much (warm and clear): share of the greatest, then red, green, blue, alpha. */
 const HEAT = [
   [0, 10, 14, 24, 0.68],
   [0.35, 50, 26, 60, 0.5],
@@ -363,14 +363,14 @@ function colourOf(share) {
   return [red, green, blue, 255 * alpha];
 }
 
-/** Paint a map of side x side bytes over a canvas, smoothly: between the middles of cells in a straight line. */
+/** Paint a map of side x side bytes over a canvas, smoothly interpolated between the centres of cells. */
 function paint(canvas, map) {
   const side = Math.sqrt(map.length);
   const fine = 8 * side;
   const small = make("canvas", { width: fine, height: fine });
   const pen = small.getContext("2d");
   const pixels = pen.createImageData(fine, fine);
-  const cell = (place) => Math.min(Math.max((place + 0.5) / 8 - 0.5, 0), side - 1);
+  const cell = (pixel) => Math.min(Math.max((pixel + 0.5) / 8 - 0.5, 0), side - 1);
   for (let row = 0; row < fine; row++) {
     for (let column = 0; column < fine; column++) {
       pixels.data.set(colourOf(between(map, side, cell(row), cell(column)) / 255), 4 * (row * fine + column));
@@ -410,20 +410,20 @@ function startView() {
   at("words").addEventListener("mouseleave", () => {
     const focused = [...at("words").children].indexOf(document.activeElement);
     if (focused < 0) hideHeat();
-    else showHeat(wanted[current], focused);
+    else showHeat(selected[current], focused);
   });
   view.addEventListener("click", (event) => event.target === view && view.close()); // beside the content: the backdrop
   view.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
-    const attends = at("words").querySelector("button");
-    const step = { PageUp: -1, PageDown: 1, ...(attends ? {} : { ArrowLeft: -1, ArrowRight: 1 }) }[event.key];
+    const hasAttention = at("words").querySelector("button");
+    const step = { PageUp: -1, PageDown: 1, ...(hasAttention ? {} : { ArrowLeft: -1, ArrowRight: 1 }) }[event.key];
     if (step) {
       event.preventDefault();
       goTo(current + step);
     } else moveWord(event);
   });
   view.addEventListener("close", () => {
-    while (put <= current && put < wanted.length) putMore();
+    while (shown <= current && shown < selected.length) showMore();
     const button = buttonOf(current);
     button?.focus({ preventScroll: true });
     button?.closest("li").scrollIntoView({ block: "nearest" });

@@ -1,0 +1,93 @@
+"""The tables that ``capgen evaluate`` prints: the scores of each system, and the differences between systems."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import typer
+
+from capgen.cli.console import printable
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from capgen.evaluation.evaluate import Evaluation
+    from capgen.evaluation.metrics import Metric
+    from capgen.evaluation.metrics.bootstrap import Difference
+
+WIDEST = 10_000
+"""More columns than any table needs."""
+
+
+def show(evaluations: "Sequence[Evaluation]", title: str) -> None:
+    """Print the scores with their intervals, the reasons of those that are missing, and the differences from the first."""
+    first, *others = evaluations
+    typer.echo(title)
+    _print(_scores(evaluations))
+    for name, reason in sorted(first.unavailable.items()):
+        typer.echo(f"{name}: not computed ({reason})")
+    for other in others:
+        typer.echo(printable(f"{other.name} against {first.name}, by a paired bootstrap over the images"))
+        _print(_differences(other.differences(first)))
+
+
+def _scores(evaluations: "Sequence[Evaluation]") -> "Table":
+    """Return a table with a row for each metric and two columns, score and interval, for each system."""
+    from rich.table import Table
+
+    table = Table("")
+    for evaluation in evaluations:
+        _add_column(table, evaluation.name)
+        _add_column(table, "95 %")
+    quality, description = _shown_metrics(evaluations)
+    for metrics in (quality, description):
+        for metric in metrics:
+            table.add_row(metric.name, *(cell for evaluation in evaluations for cell in _cells(evaluation, metric)))
+        table.add_section()
+    return table
+
+
+def _shown_metrics(evaluations: "Iterable[Evaluation]") -> "tuple[list[Metric], list[Metric]]":
+    """Return the metrics that have a row: those that say how good captions are, and those that describe them."""
+    from capgen.evaluation.metrics import every_metric
+
+    names = {name for evaluation in evaluations for name in (*evaluation.scores, *evaluation.unavailable)}
+    shown = [metric for metric in every_metric() if metric.name in names]
+    return [metric for metric in shown if metric.is_quality], [metric for metric in shown if not metric.is_quality]
+
+
+def _cells(evaluation: "Evaluation", metric: "Metric") -> tuple[str, str]:
+    """Return the score and its interval as text, empty where there is none."""
+    if metric.name not in evaluation.scores:
+        return "", ""
+    value = metric.text(evaluation.scores[metric.name].value)
+    if metric.name not in evaluation.intervals:
+        return value, ""
+    low, high = evaluation.intervals[metric.name]
+    return value, f"{metric.text(low)} to {metric.text(high)}"
+
+
+def _differences(differences: "Mapping[str, Difference]") -> "Table":
+    """Return a table of how much higher each score of a system is than that of the first."""
+    from rich.table import Table
+
+    table = Table("")
+    for title in ("difference", "95 %", "p"):
+        _add_column(table, title)
+    for name, difference in differences.items():
+        low, high = difference.interval
+        table.add_row(name, f"{difference.value:+.4f}", f"{low:+.4f} to {high:+.4f}", f"{difference.p:.3f}")
+    return table
+
+
+def _add_column(table: "Table", title: str) -> None:
+    from rich.text import Text
+
+    table.add_column(Text(printable(title)), justify="right", no_wrap=True)
+
+
+def _print(table: "Table") -> None:
+    """Print a table at its full width, so that no digit is cut off on a narrow terminal."""
+    from rich.console import Console
+
+    needed = Console(width=WIDEST).measure(table).maximum
+    Console(width=max(Console().width, needed)).print(table)

@@ -1,0 +1,160 @@
+"""The report of an evaluation: the scores, how long and how good the captions are, and every image with its caption."""
+
+import math
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from capgen.captioner.results import Attention
+from capgen.evaluation import metrics
+from capgen.evaluation.evaluate import Evaluation, common_references
+from capgen.evaluation.predictions import Predictions
+from capgen.evaluation.references import Reference
+from capgen.evaluation.report import thumbnails
+from capgen.storage.pipeline import map_ahead
+
+CARD_METRIC = "CIDEr-D"
+"""The metric that the images are sorted by."""
+
+MAX_CARDS = 3500
+"""The most cards of a page. Of more images it shows some, at even distances from the worst to the best."""
+
+MAX_LARGE_CARDS = 1200
+"""The most cards with images of full size. Of more cards the images are half as large; the page stays below 25 MB."""
+
+BIN_WIDTH = 0.25
+"""The width of a bar of the histogram of scores."""
+
+LAST_BIN = 4.0
+"""The lower end of the last bar, which has no upper end."""
+
+
+@dataclass(frozen=True)
+class Card:
+    """An image of the gallery.
+
+    Attributes:
+        reference: The image and its human captions.
+        caption: The caption that is scored.
+        score: The CIDEr-D of the caption.
+        attention: The attention weights of the words of the caption, if they are known.
+    """
+
+    reference: Reference
+    caption: str
+    score: float
+    attention: Attention | None = None
+
+
+def describe(
+    subtitle: str,
+    evaluation: Evaluation,
+    cards: Sequence[Card],
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> dict[str, Any]:
+    """Return what the page shows, as ``capgen.evaluation.report.write`` takes it.
+
+    Args:
+        subtitle: The images that the captions are for.
+        evaluation: The scores.
+        cards: A card for each image, see ``cards``.
+        on_progress: Called with the number of images that are done and the number of all images.
+    """
+    chosen = spread(cards, MAX_CARDS)
+    longest_side = thumbnails.LONGEST_SIDE if len(chosen) <= MAX_LARGE_CARDS else thumbnails.LONGEST_SIDE // 2
+    return {
+        "title": evaluation.name,
+        "subtitle": subtitle,
+        "scores": [
+            {"name": name, "value": evaluation.scores[name].value, "low": low, "high": high}
+            for name, (low, high) in evaluation.intervals.items()
+        ],
+        "facts": _facts(evaluation),
+        "histograms": [_lengths(cards), _scores(cards)],
+        "gallery": {"total": len(cards), "cards": list(_card_values(chosen, longest_side, on_progress))},
+    }
+
+
+def cards(predictions: Predictions, references: Sequence[Reference], evaluation: Evaluation) -> list[Card]:
+    """Return a card for each image that is scored.
+
+    Args:
+        predictions: The captions that were scored.
+        references: The images of the split.
+        evaluation: The scores of the captions.
+    """
+    scores = evaluation.scores[CARD_METRIC].per_image.tolist()
+    return [
+        Card(reference, predictions.captions[reference.id], score, predictions.attention.get(reference.id))
+        for reference, score in zip(common_references([predictions], references), scores, strict=True)
+    ]
+
+
+def spread(cards: Sequence[Card], count: int) -> Sequence[Card]:
+    """Return all cards, or ``count`` of more of them, at even distances from the worst to the best, in their order."""
+    if len(cards) <= count:
+        return cards
+    ranks = np.argsort([card.score for card in cards], kind="stable")
+    kept = ranks[np.linspace(0, len(cards) - 1, count).astype(int)]
+    return [cards[index] for index in sorted(kept.tolist())]
+
+
+def _facts(evaluation: Evaluation) -> list[tuple[str, str]]:
+    """Return the names and values of the scores without an interval."""
+    shown = [metric for metric in metrics.every_metric() if metric.name in evaluation.scores]
+    facts = [
+        (metric.label or metric.name, metric.text(evaluation.scores[metric.name].value))
+        for metric in shown
+        if metric.name not in evaluation.intervals
+    ]
+    return facts + [(name, "not computed") for name in evaluation.unavailable]
+
+
+def _card_values(
+    cards: Sequence[Card], longest_side: int, on_progress: Callable[[int, int], None]
+) -> Iterable[dict[str, Any]]:
+    """Yield the cards as the page reads them; the images are decoded on all processors."""
+    made = map_ahead(lambda card: thumbnails.thumbnail(card.reference.path, longest_side), cards, os.cpu_count() or 1)
+    for done, (card, thumbnail) in enumerate(made, 1):
+        yield {
+            "name": (card.reference.path or Path(card.reference.id)).name,
+            "caption": card.caption,
+            "references": list(card.reference.captions),
+            "score": round(card.score, 4),
+            **thumbnail,
+            **(thumbnails.attention_maps(card.attention) if thumbnail else {}),
+        }
+        on_progress(done, len(cards))
+
+
+def _lengths(cards: Sequence[Card]) -> dict[str, Any]:
+    """Return the histogram of the number of words of these captions and of the human captions."""
+    ours = Counter(len(metrics.tokenize(card.caption)) for card in cards)
+    humans = Counter(len(metrics.tokenize(text)) for card in cards for text in card.reference.captions)
+    lengths = range(min((*ours, *humans)), max((*ours, *humans)) + 1)
+    return {
+        "title": "Words of a caption",
+        "labels": [str(length) for length in lengths],
+        "unit": "% of captions",
+        "series": [
+            {"name": name, "values": [round(100 * counts[length] / counts.total(), 1) for length in lengths]}
+            for name, counts in (("these captions", ours), ("human captions", humans))
+        ],
+    }
+
+
+def _scores(cards: Sequence[Card]) -> dict[str, Any]:
+    """Return the histogram of the scores of the images."""
+    counts = Counter(math.floor(min(card.score, LAST_BIN) / BIN_WIDTH) for card in cards)
+    bins = range(max(counts) + 1)
+    return {
+        "title": f"{CARD_METRIC} of an image",
+        "labels": [f"{index * BIN_WIDTH:.2f}" + ("+" if index * BIN_WIDTH >= LAST_BIN else "") for index in bins],
+        "unit": "images",
+        "series": [{"name": "images", "values": [counts[index] for index in bins]}],
+    }
