@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO, Protocol, TypeAlias
 
 from capgen.errors import ImageError, Status
 from capgen.images.openers import one_line
-from capgen.storage import locations
+from capgen.storage import remote
 from capgen.storage.locations import Url, located
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def read_bytes(source: str | os.PathLike[str] | Url) -> bytes:
     """
     location = located(source)
     if isinstance(location, Url):
-        return locations.contents(location.text, MAX_BYTES)
+        return remote.read_bytes(location.text, MAX_BYTES)
     with open_file(location) as file:
         size = os.fstat(file.fileno()).st_size
         if size > MAX_BYTES:

@@ -12,9 +12,9 @@ from capgen.images.formats import SUFFIXES
 from capgen.inputs.braces import expand_braces
 from capgen.inputs.folders import FolderWalk
 from capgen.inputs.patterns import NameRules, PathPattern, has_wildcard
-from capgen.storage import locations
+from capgen.storage import remote
 from capgen.storage.hashing import HashSet, hash64
-from capgen.storage.locations import Location, Url
+from capgen.storage.locations import Location, Url, is_url
 
 ARCHIVES = frozenset({".tar", ".parquet"})
 """Endings of files that hold images."""
@@ -120,7 +120,7 @@ class Selection:
         if not argument:
             raise UsageError("an argument is empty, where a file or folder was expected")
         path = Path(argument)
-        if locations.is_url(argument):
+        if is_url(argument):
             yield from self._at_url(Url(argument))
         elif os.path.isdir(argument):  # noqa: PTH112 - Path.is_dir raises where one may not look
             yield from self._in_folder(path) if self.recursive else [Found(path, path)]
@@ -134,7 +134,7 @@ class Selection:
             yield Found(url, url.parent)
             return
         try:
-            paths = list(locations.listing(url.text))
+            paths = remote.list_files(url.text)
         except ImageError:  # reading the folder raises it again, and that is reported
             yield Found(url, url.parent)
             return

@@ -1,1 +1,1 @@
-"""Where bytes lie: files that appear whole or not at all, locks, URLs, and the folders of this user."""
+"""Where bytes are kept: files that appear whole or not at all, locks, URLs, and the folders of this user."""

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, their hashes and sizes, and locks between processes."""
+"""Files and folders that appear whole or not at all, checksums and sizes of files, and locks between processes."""
 
 import errno
 import hashlib
@@ -7,7 +7,7 @@ import os
 import stat
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -17,20 +17,23 @@ from capgen.storage import platform
 _REASONS = {
     errno.ENOSPC: "the disk is full; free some space and run it again",
     errno.EDQUOT: "the disk quota is used up; free some space and run it again",
-    errno.EROFS: "the file system is read-only; choose another place",
-    errno.EACCES: "permission denied; choose another place or change its permissions",
-    errno.EPERM: "permission denied; choose another place or change its permissions",
+    errno.EROFS: "the file system is read-only; choose another folder",
+    errno.EACCES: "permission denied; choose another folder or change its permissions",
+    errno.EPERM: "permission denied; choose another folder or change its permissions",
     errno.ENOENT: "its folder is gone",
     errno.ENOTDIR: "a part of its path is a file, not a folder",
     errno.EEXIST: "a part of its path is a file, not a folder",
     errno.EISDIR: "it is a folder",
 }
 
+_TEMPORARY_NAME = 60
+"""The most characters of a file's name in the name of its temporary file, which must not become too long."""
+
 _UNITS = ("B", "kB", "MB", "GB", "TB")
 
 
 def storage_error(path: Path | str, error: OSError) -> StorageError:
-    """Turn an operating-system error about ``path`` into one that says what to do."""
+    """Return the error for a file that the operating system could not write, with what to do about it."""
     reason = _REASONS.get(error.errno or 0, error.strerror or str(error))
     return StorageError(f"cannot write {path}: {reason}")
 
@@ -69,7 +72,8 @@ def write_with(path: Path, write: Callable[[BinaryIO], object], *, make_folders:
         raise storage_error(path, error) from error
     finally:
         if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
+            with suppress(OSError):
+                Path(temporary).unlink()
 
 
 def _temporary(path: Path) -> tuple[int, str]:
@@ -78,14 +82,14 @@ def _temporary(path: Path) -> tuple[int, str]:
     The name is always the same, so that the file which a killed write has left is used and does not lie there for good. The
     name is a random one if another process is writing to that file, and where files cannot be locked or replaced while open.
     """
-    return _leftover(path) or tempfile.mkstemp(prefix=f".{path.name[:60]}.", suffix=".part", dir=path.parent)
+    return _leftover(path) or tempfile.mkstemp(prefix=f".{path.name[:_TEMPORARY_NAME]}.", suffix=".part", dir=path.parent)
 
 
 def _leftover(path: Path) -> tuple[int, str] | None:
     """Open and lock the temporary file of ``path`` that has the usual name, and empty it; ``None`` if that cannot be."""
     if not platform.CAN_REPLACE_OPEN_FILES:
         return None
-    name = path.with_name(f".{path.name[:60]}.part")
+    name = path.with_name(f".{path.name[:_TEMPORARY_NAME]}.part")
     try:
         descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | platform.NO_FOLLOW, 0o600)
     except OSError:  # another user's, or a link
@@ -117,7 +121,7 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def json_text(value: Any, indent: int | None = None) -> str:
-    """Return ``value`` as JSON, readable unless a path in it is no UTF-8: its bytes can only be carried escaped."""
+    """Return ``value`` as JSON with readable letters; with escapes only if a path in it is not UTF-8 and needs them."""
     text = json.dumps(value, indent=indent, ensure_ascii=False)
     try:
         text.encode()
@@ -127,14 +131,20 @@ def json_text(value: Any, indent: int | None = None) -> str:
 
 
 def write_folder(path: Path, contents: dict[str, bytes]) -> None:
-    """Write a folder of files, whole or not at all; an older folder at ``path`` is replaced.
+    """Write a folder of files, whole or not at all; a folder that is there is replaced.
+
+    Args:
+        path: The folder.
+        contents: The bytes of each file, by its name.
 
     Raises:
-        StorageError: It cannot be written; what was there before is as it was.
+        StorageError: It cannot be written; what was there before is unchanged.
     """
     make_folder(path.parent)
     try:
-        with tempfile.TemporaryDirectory(prefix=f".{path.name[:60]}.", suffix=".part", dir=path.parent) as temporary:
+        with tempfile.TemporaryDirectory(
+            prefix=f".{path.name[:_TEMPORARY_NAME]}.", suffix=".part", dir=path.parent
+        ) as temporary:
             fresh, old = Path(temporary) / "new", Path(temporary) / "old"
             fresh.mkdir()
             for name, data in contents.items():
@@ -154,7 +164,7 @@ def write_folder(path: Path, contents: dict[str, bytes]) -> None:
 
 
 def make_folder(path: Path) -> Path:
-    """Create the folder ``path`` and its parents if need be, and return it.
+    """Create a folder and the folders above it, as far as they are missing, and return ``path``.
 
     Raises:
         StorageError: It cannot be created.
@@ -167,7 +177,7 @@ def make_folder(path: Path) -> Path:
 
 
 def size_text(size: int) -> str:
-    """Return a number of bytes as people read it, such as ``12.3 MB``."""
+    """Return a number of bytes for people to read, such as ``12.3 MB``."""
     number, unit = float(size), 0
     while number >= 999.95 and unit < len(_UNITS) - 1:  # noqa: PLR2004 - what would be written as 1000.0
         number, unit = number / 1000, unit + 1
@@ -182,17 +192,17 @@ def sha256(path: Path) -> str:
 
 @contextmanager
 def lock(path: Path, *, shared: bool = False, wait: bool = False) -> Iterator[None]:
-    """Hold a lock on ``path`` between processes; it ends with the process, even a killed one.
+    """Hold a lock between processes for the time of a block. It ends with the process, even if that is killed.
 
-    Where the file system knows no locks, a shared lock is granted, since an exclusive one is always refused.
+    Where the file system has no locks, a shared lock is granted: as nobody gets an exclusive one there, it is never broken.
 
     Args:
-        path: The lock file. Only the holder of its exclusive lock may remove it.
-        shared: Hold it together with others who share it; else alone.
-        wait: Wait for those to end who hold it, instead of giving up at once.
+        path: The lock file, which is created if it is missing. Only who holds the exclusive lock may remove it.
+        shared: Hold the lock together with others who share it, and not alone.
+        wait: Wait until the lock can be had.
 
     Raises:
-        StorageError: Another process holds it, or the lock file cannot be made.
+        StorageError: Another process holds the lock and ``wait`` is false, or the lock file cannot be created.
     """
     while True:
         with _lock_file(path, writable=not shared) as file:
@@ -206,11 +216,11 @@ def lock(path: Path, *, shared: bool = False, wait: bool = False) -> Iterator[No
             if _is_at(file, path):
                 yield
                 return
-        # else it was removed between opening and locking, and guards nothing any more
+        # else the file was removed between opening and locking it, and another process may hold the lock of a new one
 
 
 def _lock_file(path: Path, *, writable: bool) -> BinaryIO:
-    """Open a lock file, made if need be; one for reading is also opened where nothing can be written."""
+    """Open a lock file, and create it if it is missing. If it exists, it need not be writable for a shared lock."""
     while True:
         make_folder(path.parent)
         try:
@@ -218,11 +228,11 @@ def _lock_file(path: Path, *, writable: bool) -> BinaryIO:
         except OSError as error:
             if path.parent.exists():
                 raise storage_error(path, error) from error
-        # else the folder was removed just after it was made
+        # else the folder was removed just after it was created, so it is created again
 
 
 def _is_at(file: BinaryIO, path: Path) -> bool:
-    """Tell whether ``path`` still leads to the open ``file``."""
+    """Return whether ``path`` still leads to the open ``file``."""
     try:
         return os.path.samestat(os.fstat(file.fileno()), path.stat())
     except FileNotFoundError:
@@ -230,7 +240,7 @@ def _is_at(file: BinaryIO, path: Path) -> bool:
 
 
 def _mode(path: Path) -> int:
-    """Return the permissions of a file that is replaced, or those of a new one."""
+    """Return the permissions of the file that is replaced, or those of a new one if there is none."""
     try:
         return stat.S_IMODE(path.stat().st_mode)
     except OSError:

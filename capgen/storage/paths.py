@@ -1,6 +1,6 @@
-"""Where capgen keeps things for this user: features in the cache; data sets, runs and captioners in the data folder.
+"""The folders where capgen keeps what belongs to this user: features in the cache; data sets, runs and captioners as data.
 
-``CAPGEN_CACHE_DIR`` and ``CAPGEN_DATA_DIR`` move the two places.
+The environment variables ``CAPGEN_CACHE_DIR`` and ``CAPGEN_DATA_DIR`` name other folders for the two.
 """
 
 import os
@@ -8,52 +8,52 @@ import re
 from pathlib import Path
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-"""What data sets and captioners may be called: a name is a file's or a folder's, too."""
+"""The names that data sets and captioners may have; each is also the name of a file or of a folder."""
 
 
 def cache_dir() -> Path:
-    """Return the folder of what can be computed again (features, converted encoders)."""
-    if place := os.environ.get("CAPGEN_CACHE_DIR"):
-        return Path(place)
+    """Return the folder for what can be computed again: features and converted encoders."""
+    if folder := os.environ.get("CAPGEN_CACHE_DIR"):
+        return Path(folder)
     import platformdirs
 
     return Path(platformdirs.user_cache_dir("capgen", appauthor=False))
 
 
 def data_dir() -> Path:
-    """Return the folder of what a user made (prepared data sets, training runs, captioners)."""
-    if place := os.environ.get("CAPGEN_DATA_DIR"):
-        return Path(place)
+    """Return the folder for what the user has made: prepared data sets, training runs and captioners."""
+    if folder := os.environ.get("CAPGEN_DATA_DIR"):
+        return Path(folder)
     import platformdirs
 
     return Path(platformdirs.user_data_dir("capgen", appauthor=False))
 
 
 def features_dir() -> Path:
-    """Return the folder of the feature cache, one folder an encoder."""
+    """Return the folder of the feature cache, which has a folder for each encoder."""
     return cache_dir() / "features"
 
 
 def encoders_dir() -> Path:
-    """Return the folder of encoder graphs converted to LiteRT."""
+    """Return the folder of the encoders' graphs that were converted to LiteRT."""
     return cache_dir() / "encoders"
 
 
 def datasets_dir() -> Path:
-    """Return the folder of prepared data sets, one file each."""
+    """Return the folder of the prepared data sets, each of which is a file."""
     return data_dir() / "datasets"
 
 
 def runs_dir() -> Path:
-    """Return the folder of training runs."""
+    """Return the folder of the training runs, each of which is a folder."""
     return data_dir() / "runs"
 
 
 def models_dir() -> Path:
-    """Return the folder of the captioners this user trained or unpacked."""
+    """Return the folder of the captioners that the user has trained or imported."""
     return data_dir() / "models"
 
 
 def default_file() -> Path:
-    """Return the file with the name of the captioner that is used when none is named, if this user chose one."""
+    """Return the file that holds the name of the user's default captioner; it is missing if no default was chosen."""
     return data_dir() / "default-captioner"

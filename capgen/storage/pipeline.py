@@ -1,4 +1,4 @@
-"""Work done on threads, a little ahead of whoever uses the results, in order and with bounded memory."""
+"""Work on threads that runs a little ahead of whoever uses the results, which come in order and in bounded memory."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -10,14 +10,19 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 AHEAD = 4
-"""Results kept waiting for each worker."""
+"""The number of items for each thread that are begun before their results are asked for."""
 
 
 def map_ahead(function: Callable[[Item], Result], items: Iterable[Item], workers: int) -> Iterator[tuple[Item, Result]]:
-    """Apply ``function`` to ``items`` on ``workers`` threads.
+    """Apply ``function`` to ``items`` on several threads.
+
+    Args:
+        function: Called once with each item. What it raises is raised when the result of that item is asked for.
+        items: The items; they are read only as far ahead as there is work for the threads.
+        workers: The number of threads.
 
     Yields:
-        Pairs of item and result, in the order of ``items``, which is read only as far ahead as needed.
+        Pairs of an item and its result, in the order of ``items``.
     """
     iterator = iter(items)
     pool = ThreadPoolExecutor(workers)

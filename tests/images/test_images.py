@@ -1,4 +1,4 @@
-"""Everything that a picture file can be: what each becomes, or the status that it fails with."""
+"""Everything that an image file can be: what each becomes, or the status that it fails with."""
 
 import io
 import os
@@ -49,14 +49,14 @@ def status_of(source):
     return caught.value.status
 
 
-def saved(picture, path, picture_format, **options):
-    picture.save(path, picture_format, **options)
+def saved(image, path, image_format, **options):
+    image.save(path, image_format, **options)
     return path
 
 
-def encoded(picture, picture_format, **options):
+def encoded(image, image_format, **options):
     buffer = io.BytesIO()
-    picture.save(buffer, picture_format, **options)
+    image.save(buffer, image_format, **options)
     return buffer.getvalue()
 
 
@@ -72,33 +72,33 @@ def is_all(pixels, colour, tolerance=0):
     return pixels.shape == (SIZE, SIZE, 3) and np.abs(pixels.astype(int) - colour).max() <= tolerance
 
 
-@pytest.mark.parametrize("picture_format", FORMATS)
-def test_each_format_becomes_a_square_of_8_bit_rgb(tmp_path, picture_format):
-    pixels = read(saved(one_colour((200, 100, 50)), tmp_path / "picture", picture_format))
+@pytest.mark.parametrize("image_format", FORMATS)
+def test_each_format_becomes_a_square_of_8_bit_rgb(tmp_path, image_format):
+    pixels = read(saved(one_colour((200, 100, 50)), tmp_path / "image", image_format))
     assert pixels.shape == (SIZE, SIZE, 3)
     assert pixels.dtype == np.uint8
     assert is_all(pixels, (200, 100, 50), tolerance=5)
 
 
-def test_a_multi_picture_jpeg_of_a_phone_gives_its_first_picture(tmp_path):
+def test_a_multi_image_jpeg_of_a_phone_gives_its_first_image(tmp_path):
     path = saved(one_colour(RED), tmp_path / "phone.jpg", "MPO", save_all=True, append_images=[one_colour(BLUE)])
     assert is_all(read(path), RED, tolerance=5)
 
 
-@pytest.mark.parametrize("picture_format", ["GIF", "WEBP", "PNG", "TIFF", "AVIF", "HEIF"])
-def test_an_animation_gives_its_first_frame(tmp_path, picture_format):
+@pytest.mark.parametrize("image_format", ["GIF", "WEBP", "PNG", "TIFF", "AVIF", "HEIF"])
+def test_an_animation_gives_its_first_frame(tmp_path, image_format):
     frames = {"save_all": True, "append_images": [one_colour(BLUE)]}
-    assert is_all(read(saved(one_colour(RED), tmp_path / "moving", picture_format, **frames)), RED, tolerance=5)
+    assert is_all(read(saved(one_colour(RED), tmp_path / "moving", image_format, **frames)), RED, tolerance=5)
 
 
-@pytest.mark.parametrize("name", ["picture.png", "picture.txt", "picture", "picture.mp4", "föto 写真.JPG"])
+@pytest.mark.parametrize("name", ["image.png", "image.txt", "image", "image.mp4", "föto 写真.JPG"])
 def test_a_file_is_known_by_its_content_not_by_its_name(tmp_path, name):
     assert is_all(read(saved(one_colour(BLUE), tmp_path / name, "JPEG")), BLUE, tolerance=5)
 
 
 @pytest.mark.parametrize("kind", [str, os.fspath, bytes, bytearray, memoryview, io.BytesIO])
 def test_a_path_as_text_and_the_bytes_of_a_file_give_the_same_as_the_file(tmp_path, kind):
-    path = saved(noise(), tmp_path / "picture.png", "PNG")
+    path = saved(noise(), tmp_path / "image.png", "PNG")
     source = kind(path) if kind in (str, os.fspath) else kind(path.read_bytes())
     assert np.array_equal(read(source), read(path))
 
@@ -152,7 +152,7 @@ def test_an_open_file_that_fails_is_unreadable():
 
 
 @pytest.mark.parametrize("source", [None, 3, 2.5, ["a.jpg"]])
-def test_what_can_be_no_picture_is_a_mistake_of_the_program(source):
+def test_what_can_be_no_image_is_a_mistake_of_the_program(source):
     with pytest.raises(TypeError, match="a path, a URL, bytes, a binary file, a Pillow image or an array"):
         read(source)
 
@@ -203,16 +203,16 @@ def test_an_image_of_a_broken_file_is_unreadable():
 
 
 @pytest.mark.parametrize("size", [(0, 0), (0, 5), (5, 0)])
-def test_a_picture_without_pixels_is_unreadable(size):
+def test_an_image_without_pixels_is_unreadable(size):
     assert status_of(Image.new("RGB", size)) == status_of(np.zeros((*size, 3), np.uint8)) == status_of(np.zeros(size))
 
 
-def test_an_array_gives_the_same_as_its_picture():
-    picture = noise()
-    pixels = np.asarray(picture)
-    assert np.array_equal(read(pixels), read(picture))
+def test_an_array_gives_the_same_as_its_image():
+    image = noise()
+    pixels = np.asarray(image)
+    assert np.array_equal(read(pixels), read(image))
     assert np.array_equal(read(pixels[::-1, ::2]), read(np.ascontiguousarray(pixels[::-1, ::2])))
-    assert np.array_equal(read(pixels[:, :, 0]), read(picture.getchannel("R")))
+    assert np.array_equal(read(pixels[:, :, 0]), read(image.getchannel("R")))
 
 
 def test_clear_pixels_of_an_array_become_white():
@@ -263,13 +263,13 @@ def test_an_image_or_array_with_too_many_pixels_is_too_large():
         assert status_of(image) == "too-large"
 
 
-def test_a_link_gives_the_picture_it_leads_to(tmp_path):
-    (tmp_path / "link").symlink_to(saved(one_colour(RED), tmp_path / "picture.png", "PNG"))
+def test_a_link_gives_the_image_it_leads_to(tmp_path):
+    (tmp_path / "link").symlink_to(saved(one_colour(RED), tmp_path / "image.png", "PNG"))
     assert is_all(read(tmp_path / "link"), RED)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 300), (300, 1), (3, 2)])
-def test_a_picture_of_any_shape_fills_the_square(size):
+def test_an_image_of_any_shape_fills_the_square(size):
     assert is_all(read(encoded(one_colour(RED, size=size), "PNG")), RED)
 
 
@@ -301,14 +301,14 @@ TURNS = {
 
 
 @pytest.mark.parametrize("orientation", TURNS)
-@pytest.mark.parametrize("picture_format", WITH_ORIENTATION)
-def test_an_exif_orientation_equals_turning_the_picture_first(picture_format, orientation):
-    options = WITH_ORIENTATION[picture_format]
+@pytest.mark.parametrize("image_format", WITH_ORIENTATION)
+def test_an_exif_orientation_equals_turning_the_image_first(image_format, orientation):
+    options = WITH_ORIENTATION[image_format]
     exif = Image.Exif()
     exif[ORIENTATION] = orientation
-    plain = np.asarray(Image.open(io.BytesIO(encoded(noise(), picture_format, **options))).convert("RGB"))
+    plain = np.asarray(Image.open(io.BytesIO(encoded(noise(), image_format, **options))).convert("RGB"))
     turned = Image.fromarray(np.ascontiguousarray(TURNS[orientation](plain)))
-    pixels = read(encoded(noise(), picture_format, exif=exif.tobytes(), **options))
+    pixels = read(encoded(noise(), image_format, exif=exif.tobytes(), **options))
     assert np.abs(pixels.astype(int) - read(encoded(turned, "PNG"))).max() <= 1
 
 
@@ -350,8 +350,8 @@ def test_the_command_does_not_show_the_warnings_of_pillow(tmp_path):
 # HEIC
 
 
-def heic(picture, **options):
-    return encoded(picture, "HEIF", **options)
+def heic(image, **options):
+    return encoded(image, "HEIF", **options)
 
 
 def test_a_heic_that_says_its_orientation_twice_is_turned_once():
@@ -375,7 +375,7 @@ def test_an_exif_orientation_without_a_rotation_of_the_heic_itself_turns_nothing
     assert np.array_equal(read(data.replace(tag, tag[:-1] + b"\6")), read(heic(noise())))
 
 
-def test_a_heic_gives_its_main_picture():
+def test_a_heic_gives_its_main_image():
     red, blue = one_colour(RED), one_colour(BLUE)
     assert is_all(read(heic(red, save_all=True, append_images=[blue], primary_index=0)), RED, tolerance=5)
     assert is_all(read(heic(red, save_all=True, append_images=[blue], primary_index=1)), BLUE, tolerance=5)
@@ -410,8 +410,8 @@ def test_a_heic_with_damaged_data_is_unreadable():
 
 def test_a_heic_with_too_many_pixels_is_too_large():
     data = bytearray(heic(one_colour(RED, size=(64, 64))))  # a size that is coded without being cropped
-    place = data.index(b"ispe") + 8
-    data[place : place + 8] = struct.pack(">II", *HUGE)
+    offset = data.index(b"ispe") + 8
+    data[offset : offset + 8] = struct.pack(">II", *HUGE)
     assert status_of(bytes(data)) == "too-large"
 
 
@@ -447,12 +447,12 @@ print("HEIF" in sys.modules["PIL.Image"].OPEN)
     assert done.stdout.split() == ["False", "False", "False", "True", "False"]
 
 
-# Telling pictures by how they begin
+# Telling images by how they begin
 
 
-@pytest.mark.parametrize("picture_format", FORMATS)
-def test_each_format_looks_like_a_picture(picture_format):
-    data = encoded(noise(), picture_format)
+@pytest.mark.parametrize("image_format", FORMATS)
+def test_each_format_looks_like_an_image(image_format):
+    data = encoded(noise(), image_format)
     assert formats.looks_like_image(data[: formats.HEAD_BYTES])
     assert formats.looks_like_image(data)
 
@@ -461,7 +461,7 @@ def test_each_format_looks_like_a_picture(picture_format):
     b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"GIF87a", b"BM" + bytes(8), b"\0\0\0\x14ftypmif1\0\0\0\0avif",
     b"\0\0\0\x18ftypheic", b"\0\0\0\x18ftypmsf1\0\0\0\0hevc", b"\xff\xff\xff\xffftypavis",
 ])  # fmt: skip
-def test_what_begins_like_a_picture_looks_like_one(head):
+def test_what_begins_like_an_image_looks_like_one(head):
     assert formats.looks_like_image(head)
 
 
@@ -470,7 +470,7 @@ def test_what_begins_like_a_picture_looks_like_one(head):
     b"II", b"MM\0", b"%PDF-1.7", b"\x89PNG", b"P6 3 2 255", b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom",
     b"\0\0\0\x14ftypqt  \0\0\0\0qt  ", b"\0\0\0\x18ftyp", b"<svg xmlns=", b"PK\3\4", bytes(64),
 ])  # fmt: skip
-def test_what_begins_otherwise_does_not_look_like_a_picture(head):
+def test_what_begins_otherwise_does_not_look_like_an_image(head):
     assert not formats.looks_like_image(head)
 
 
@@ -502,16 +502,16 @@ def test_half_clear_pixels_are_mixed_with_white():
     assert is_all(read(encoded(one_colour((255, 0, 0, 128), "RGBA"), "PNG")), (255, 127, 127), tolerance=1)
 
 
-@pytest.mark.parametrize("picture_format", ["WEBP", "AVIF", "TIFF"])
-def test_clear_pixels_become_white_in_other_formats_too(picture_format):
-    assert is_all(read(encoded(one_colour((255, 0, 0, 0), "RGBA"), picture_format)), WHITE, tolerance=2)
+@pytest.mark.parametrize("image_format", ["WEBP", "AVIF", "TIFF"])
+def test_clear_pixels_become_white_in_other_formats_too(image_format):
+    assert is_all(read(encoded(one_colour((255, 0, 0, 0), "RGBA"), image_format)), WHITE, tolerance=2)
 
 
-@pytest.mark.parametrize("picture_format", ["PNG", "GIF"])
-def test_the_clear_colour_of_a_palette_becomes_white(picture_format):
+@pytest.mark.parametrize("image_format", ["PNG", "GIF"])
+def test_the_clear_colour_of_a_palette_becomes_white(image_format):
     palette = one_colour(0, "P")
     palette.putpalette([255, 0, 0, 0, 0, 255])
-    assert is_all(read(encoded(palette, picture_format, transparency=0)), WHITE)
+    assert is_all(read(encoded(palette, image_format, transparency=0)), WHITE)
 
 
 def test_a_palette_with_an_opacity_a_colour_is_mixed_with_white():
@@ -532,11 +532,11 @@ def test_the_clear_shade_of_a_16_bit_grey_png_becomes_white():
     assert is_all(read(png(8, 8, 16, 0, b"\0\7" * 8, (b"tRNS", b"\0\7"))), WHITE)
 
 
-@pytest.mark.parametrize("picture_format", ["PNG", "TIFF"])
+@pytest.mark.parametrize("image_format", ["PNG", "TIFF"])
 @pytest.mark.parametrize("value", [0, 1, 100, 254, 255])
-def test_16_bit_grey_is_scaled_to_8_bits(picture_format, value):
+def test_16_bit_grey_is_scaled_to_8_bits(image_format, value):
     grey = Image.fromarray(np.full((30, 40), value * 257, np.uint16))
-    assert is_all(read(encoded(grey, picture_format)), (value, value, value))
+    assert is_all(read(encoded(grey, image_format)), (value, value, value))
 
 
 def test_16_bit_grey_of_the_other_byte_order_is_the_same():
@@ -575,23 +575,23 @@ def test_a_cmyk_jpeg_keeps_its_colours():
     assert is_all(read(encoded(one_colour(RED).convert("CMYK"), "JPEG")), RED, tolerance=5)
 
 
-def test_a_palette_picture_keeps_its_colours():
+def test_a_palette_image_keeps_its_colours():
     assert is_all(read(encoded(one_colour(BLUE).convert("P"), "PNG")), BLUE)
 
 
 @pytest.mark.parametrize(("value", "colour"), [(0, (0, 0, 0)), (1, WHITE)])
-def test_a_1_bit_picture_is_black_and_white(value, colour):
+def test_a_1_bit_image_is_black_and_white(value, colour):
     assert is_all(read(encoded(one_colour(value, "1"), "PNG")), colour)
 
 
-@pytest.mark.parametrize("picture_format", ["PNG", "JPEG", "TIFF"])
-def test_a_grey_picture_has_three_equal_channels(picture_format):
-    assert is_all(read(encoded(one_colour(90, "L"), picture_format)), (90, 90, 90), tolerance=1)
+@pytest.mark.parametrize("image_format", ["PNG", "JPEG", "TIFF"])
+def test_a_grey_image_has_three_equal_channels(image_format):
+    assert is_all(read(encoded(one_colour(90, "L"), image_format)), (90, 90, 90), tolerance=1)
 
 
-@pytest.mark.parametrize("picture_format", FORMATS)
-def test_a_truncated_picture_is_unreadable(tmp_path, picture_format):
-    data = encoded(noise(), picture_format)
+@pytest.mark.parametrize("image_format", FORMATS)
+def test_a_truncated_image_is_unreadable(tmp_path, image_format):
+    data = encoded(noise(), image_format)
     (tmp_path / "half").write_bytes(data[: len(data) // 2])
     assert status_of(tmp_path / "half") == "unreadable"
 
@@ -604,7 +604,7 @@ def test_an_empty_file_is_unsupported_and_said_to_be_empty(tmp_path):
 
 
 def test_a_text_file_is_unsupported_and_the_formats_are_named(tmp_path):
-    (tmp_path / "text.jpg").write_text("This is no picture.\n" * 50)
+    (tmp_path / "text.jpg").write_text("This is not an image.\n" * 50)
     with pytest.raises(ImageError, match=r"JPEG.* HEIF image") as caught:
         read(tmp_path / "text.jpg")
     assert caught.value.status == "unsupported"
@@ -665,7 +665,7 @@ SIGNATURES = (
 
 @settings(deadline=None, max_examples=150)
 @given(st.sampled_from(SIGNATURES), st.binary(max_size=300))
-def test_random_bytes_never_give_anything_but_an_error_with_a_status_or_a_picture(signature, data):
+def test_random_bytes_never_give_anything_but_an_error_with_a_status_or_an_image(signature, data):
     assert is_read_or_refused(signature + data)
 
 
@@ -674,17 +674,17 @@ WHOLE = {name: encoded(noise(24, 16), name) for name in FORMATS}
 
 @settings(deadline=None, max_examples=150)
 @given(st.sampled_from(list(WHOLE)), st.lists(st.tuples(st.floats(0, 1), st.integers(0, 255)), min_size=1, max_size=8))
-def test_a_picture_with_changed_bytes_is_read_or_refused(picture_format, changes):
-    data = bytearray(WHOLE[picture_format])
-    for place, value in changes:
-        data[int(place * (len(data) - 1))] = value
+def test_an_image_with_changed_bytes_is_read_or_refused(image_format, changes):
+    data = bytearray(WHOLE[image_format])
+    for position, value in changes:
+        data[int(position * (len(data) - 1))] = value
     assert is_read_or_refused(bytes(data))
 
 
 def test_an_animated_avif_without_a_clock_is_unreadable():
     data = bytearray(encoded(one_colour(RED), "AVIF", save_all=True, append_images=[one_colour(BLUE)]))
-    place = data.index(b"mdhd") + 24  # ticks a second, by which Pillow divides
-    data[place : place + 4] = bytes(4)
+    offset = data.index(b"mdhd") + 24  # ticks a second, by which Pillow divides
+    data[offset : offset + 4] = bytes(4)
     assert status_of(bytes(data)) == "unreadable"
 
 

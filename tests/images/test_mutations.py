@@ -1,6 +1,6 @@
-"""Ten thousand damaged pictures: each is read or refused, and none crashes, hangs or warns.
+"""Ten thousand damaged images: each is read or refused, and none crashes, hangs or warns.
 
-The decoders are native code that might take the process with them, so the pictures are read in processes of their own,
+The decoders are native code that might take the process with them, so the images are read in processes of their own,
 which say what they are about to read. ``python tests/test_mutations.py FIRST LAST`` reads those again.
 """
 
@@ -31,25 +31,25 @@ STATUSES = {"unreadable", "unsupported", "too-large"}
 """Others are about files, and these are bytes."""
 
 
-def picture(seed=0):
-    """Draw a picture with smooth and rough parts."""
+def image(seed=0):
+    """Draw an image with smooth and rough parts."""
     rows, columns = np.mgrid[0:36, 0:48]
     noise = np.random.default_rng(seed).integers(0, 256, (36, 48))
     return Image.fromarray(np.stack([rows * 7, columns * 5, np.where(columns < 24, 90, noise)], axis=2).astype(np.uint8))
 
 
-def encoded(mode, picture_format, **options):
+def encoded(mode, image_format, **options):
     buffer = io.BytesIO()
-    picture().convert(mode).save(buffer, picture_format, **options)
+    image().convert(mode).save(buffer, image_format, **options)
     return buffer.getvalue()
 
 
 def originals():
-    """Encode one picture in all the ways that are decoded differently."""
+    """Encode one image in all the ways that are decoded differently."""
     register_heif_opener()
     exif = Image.Exif()
     exif[0x0112] = 6
-    moving = {"save_all": True, "append_images": [picture(1)]}
+    moving = {"save_all": True, "append_images": [image(1)]}
     return {
         "baseline JPEG": encoded("RGB", "JPEG", exif=exif),
         "progressive JPEG": encoded("RGB", "JPEG", progressive=True),
@@ -74,74 +74,74 @@ def originals():
         "animated AVIF": encoded("RGB", "AVIF", **moving),
         "HEIC": encoded("RGB", "HEIF", exif=exif),
         "clear HEIC": encoded("RGBA", "HEIF"),
-        "HEIC of two pictures": encoded("RGB", "HEIF", **moving),
+        "HEIC of two images": encoded("RGB", "HEIF", **moving),
     }
 
 
-def flipped(data, lot):
+def flipped(data, rng):
     """Change some bytes anywhere."""
-    for _ in range(lot.choice((1, 2, 5, 20, 100))):
-        data[lot.randrange(len(data))] = lot.randrange(256)
+    for _ in range(rng.choice((1, 2, 5, 20, 100))):
+        data[rng.randrange(len(data))] = rng.randrange(256)
     return data
 
 
-def flipped_header(data, lot):
+def flipped_header(data, rng):
     """Change some bytes at the beginning, where sizes and offsets stand; often to an extreme."""
-    for _ in range(lot.choice((1, 1, 2, 4))):
-        data[lot.randrange(min(len(data), 300))] = lot.choice((0, 1, 0x7F, 0x80, 0xFF, lot.randrange(256)))
+    for _ in range(rng.choice((1, 1, 2, 4))):
+        data[rng.randrange(min(len(data), 300))] = rng.choice((0, 1, 0x7F, 0x80, 0xFF, rng.randrange(256)))
     return data
 
 
-def truncated(data, lot):
-    return data[: lot.randrange(len(data))]
+def truncated(data, rng):
+    return data[: rng.randrange(len(data))]
 
 
-def piece(data, lot):
+def piece(data, rng):
     """Choose a part, as slice bounds."""
-    start = lot.randrange(len(data))
-    return start, min(len(data), start + lot.choice((1, 2, 4, 8, 16, 64, 256)))
+    start = rng.randrange(len(data))
+    return start, min(len(data), start + rng.choice((1, 2, 4, 8, 16, 64, 256)))
 
 
-def removed(data, lot):
-    start, end = piece(data, lot)
+def removed(data, rng):
+    start, end = piece(data, rng)
     return data[:start] + data[end:]
 
 
-def repeated(data, lot):
-    start, end = piece(data, lot)
-    return data[:end] + data[start:end] * lot.choice((1, 1, 3, 50)) + data[end:]
+def repeated(data, rng):
+    start, end = piece(data, rng)
+    return data[:end] + data[start:end] * rng.choice((1, 1, 3, 50)) + data[end:]
 
 
-def inserted(data, lot):
-    start, end = piece(data, lot)
-    return data[:start] + lot.randbytes(end - start) + data[start:]
+def inserted(data, rng):
+    start, end = piece(data, rng)
+    return data[:start] + rng.randbytes(end - start) + data[start:]
 
 
-def emptied(data, lot):
-    start, end = piece(data, lot)
-    return data[:start] + bytes([lot.choice((0, 0xFF))]) * (end - start) + data[end:]
+def emptied(data, rng):
+    start, end = piece(data, rng)
+    return data[:start] + bytes([rng.choice((0, 0xFF))]) * (end - start) + data[end:]
 
 
-def moved(data, lot):
-    (start, end), place = piece(data, lot), lot.randrange(len(data))
+def moved(data, rng):
+    (start, end), offset = piece(data, rng), rng.randrange(len(data))
     rest = data[:start] + data[end:]
-    return rest[:place] + data[start:end] + rest[place:]
+    return rest[:offset] + data[start:end] + rest[offset:]
 
 
 WAYS = (flipped, flipped_header, truncated, removed, repeated, inserted, emptied, moved)
 
 
 def mutated(whole, seed):
-    """Damage one of the pictures, in one way or two; the same one for the same seed."""
-    lot = random.Random(seed)
+    """Damage one of the images, in one way or two; the same one for the same seed."""
+    rng = random.Random(seed)
     data = bytearray(whole[list(whole)[seed % len(whole)]])
-    for _ in range(lot.choice((1, 1, 2))):
-        data = lot.choice(WAYS)(data, lot) or data
+    for _ in range(rng.choice((1, 1, 2))):
+        data = rng.choice(WAYS)(data, rng) or data
     return bytes(data)
 
 
 def read_all(first, last):
-    """Read the pictures of some seeds; name each before, as it might be the end, and tell how many were read."""
+    """Read the images of some seeds; name each before, as it might be the end, and tell how many were read."""
     warnings.simplefilter("error")
     ignore_pillow_warnings()  # as the command does
     whole, read = originals(), 0
@@ -160,7 +160,7 @@ def read_all(first, last):
     print("read", read)
 
 
-def test_every_damaged_picture_is_read_or_refused():
+def test_every_damaged_image_is_read_or_refused():
     bounds = [COUNT * number // PROCESSES for number in range(PROCESSES + 1)]
     command = [sys.executable, "-X", "faulthandler", __file__]
     processes = [

@@ -1,4 +1,4 @@
-"""One run over a folder with everything that a picture file can be: each file ends in exactly one status.
+"""One run over a folder with everything that an image file can be: each file ends in exactly one status.
 
 The folder is made and captioned once; the tests look at what the run said and left behind.
 """
@@ -65,14 +65,14 @@ ROOT_WITHOUT_POWERS = ("setpriv", "--bounding-set=-dac_override,-dac_read_search
 
 def drawn(seed=0, size=(96, 64)):
     """Draw something that looks different from every side."""
-    lot = random.Random(seed)
-    picture = Image.new("RGB", size, (200, 220, 240))
-    pen = ImageDraw.Draw(picture)
+    rng = random.Random(seed)
+    image = Image.new("RGB", size, (200, 220, 240))
+    pen = ImageDraw.Draw(image)
     pen.rectangle((0, size[1] * 2 // 3, *size), fill=(40, 140, 50))
     for _ in range(4):
-        x, y = lot.randrange(size[0]), lot.randrange(size[1])
-        pen.ellipse((x, y, x + 24, y + 18), fill=tuple(lot.randrange(256) for _ in range(3)))
-    return picture
+        x, y = rng.randrange(size[0]), rng.randrange(size[1])
+        pen.ellipse((x, y, x + 24, y + 18), fill=tuple(rng.randrange(256) for _ in range(3)))
+    return image
 
 
 def chunk(kind, data):
@@ -80,9 +80,9 @@ def chunk(kind, data):
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
-def saved(path, picture=None, **options):
-    """Save a picture, drawn if none is given, under a name whose ending may be none of its format's."""
-    (picture or drawn()).save(path, **options)
+def saved(path, image=None, **options):
+    """Save an image, drawn if none is given, under a name whose ending may be none of its format's."""
+    (image or drawn()).save(path, **options)
     return path
 
 
@@ -96,14 +96,14 @@ def write_claims(folder):
         ("huge-baseline.jpg", b"\xff\xc0", {}), ("huge-progressive.jpg", b"\xff\xc2", {"progressive": True})
     ):  # fmt: skip
         data = bytearray(saved(folder / name, **options).read_bytes())
-        place = data.index(mark) + 5
-        data[place : place + 4] = struct.pack(">HH", SIDE, SIDE)
+        offset = data.index(mark) + 5
+        data[offset : offset + 4] = struct.pack(">HH", SIDE, SIDE)
         (folder / name).write_bytes(data[:-2])  # without the mark of its end, as decoders paint what is missing before it
 
     data = bytearray(saved(folder / "huge-gif.gif").read_bytes())
     data[6:10] = struct.pack("<HH", SIDE, SIDE)
-    place = data.index(b",\0\0\0\0") + 5
-    data[place : place + 4] = struct.pack("<HH", SIDE, SIDE)
+    offset = data.index(b",\0\0\0\0") + 5
+    data[offset : offset + 4] = struct.pack("<HH", SIDE, SIDE)
     (folder / "huge-gif.gif").write_bytes(data)
 
     data = bytearray(saved(folder / "huge-bmp.bmp").read_bytes())
@@ -111,16 +111,16 @@ def write_claims(folder):
     (folder / "huge-bmp.bmp").write_bytes(data)
 
     data = bytearray(saved(folder / "huge-tiff.tiff").read_bytes())
-    place = struct.unpack_from("<I", data, 4)[0] + 2
-    for entry in range(place, place + 12 * struct.unpack_from("<H", data, place - 2)[0], 12):
+    offset = struct.unpack_from("<I", data, 4)[0] + 2
+    for entry in range(offset, offset + 12 * struct.unpack_from("<H", data, offset - 2)[0], 12):
         if struct.unpack_from("<H", data, entry)[0] in (256, 257):  # width, height
             struct.pack_into("<HII", data, entry + 2, 4, 1, SIDE)
     (folder / "huge-tiff.tiff").write_bytes(data)
 
     data = bytearray(saved(folder / "huge-lossless.webp", lossless=True).read_bytes())
-    place = data.index(b"VP8L") + 9
-    rest = struct.unpack_from("<I", data, place)[0] >> 28
-    struct.pack_into("<I", data, place, rest << 28 | 0x3FFF << 14 | 0x3FFF)  # 16384x16384, the most that it can say
+    offset = data.index(b"VP8L") + 9
+    rest = struct.unpack_from("<I", data, offset)[0] >> 28
+    struct.pack_into("<I", data, offset, rest << 28 | 0x3FFF << 14 | 0x3FFF)  # 16384x16384, the most that it can say
     (folder / "huge-lossless.webp").write_bytes(data)
 
     canvas = b"VP8X" + struct.pack("<II", 10, 0) + 2 * (SIDE - 1).to_bytes(3, "little")
@@ -168,7 +168,7 @@ def write_good(folder):
 
 
 def write_rotated(folder):
-    """Write the upright picture turned and mirrored, with the EXIF orientation that undoes it, without any loss."""
+    """Write the upright image turned and mirrored, with the EXIF orientation that undoes it, without any loss."""
     undone_by = {
         1: None, 2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
         5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_90, 7: Image.Transpose.TRANSVERSE,
@@ -178,9 +178,9 @@ def write_rotated(folder):
     for (orientation, turn), name in zip(undone_by.items(), ROTATED, strict=True):
         exif = Image.Exif()
         exif[0x0112] = orientation
-        picture = drawn() if turn is None else drawn().transpose(turn)
+        image = drawn() if turn is None else drawn().transpose(turn)
         options = {"lossless": True} if name.endswith(".webp") else {}
-        saved(folder / name, picture, exif=exif, **options)
+        saved(folder / name, image, exif=exif, **options)
 
 
 def write_broken(folder):
@@ -236,26 +236,26 @@ sys.exit(code)
 class Tortured:
     """The folder, and what a run over it said and left."""
 
-    def __init__(self, place):
-        self.folder = place / "folder"
+    def __init__(self, folder):
+        self.folder = folder / "folder"
         self.folder.mkdir()
-        self.env = {"CAPGEN_CACHE_DIR": str(place / "cache"), "CAPGEN_DATA_DIR": str(place / "data")}
+        self.env = {"CAPGEN_CACHE_DIR": str(folder / "cache"), "CAPGEN_DATA_DIR": str(folder / "data")}
         self.good = write_good(self.folder)
         write_broken(self.folder)
         write_many(self.folder)
         self.before = self.all_files()
         before, self.forbidden = forbid(self.folder)
-        self._run(before, place)
-        rows = list(map(json.loads, (place / "report.jsonl").read_text().splitlines()))
+        self._run(before, folder)
+        rows = list(map(json.loads, (folder / "report.jsonl").read_text().splitlines()))
         self.paths = [os.path.relpath(row["path"], self.folder) for row in rows]
         self.rows = dict(zip(self.paths, rows, strict=True))
 
-    def _run(self, before, place):
+    def _run(self, before, folder):
         """Caption the folder, and delete a file of it once the run has begun: nobody reads its output before."""
         program = [*before, Path(sys.executable).with_name("capgen"), "caption", "--beam", "1", "--recursive", self.folder]
-        report = place / "report.jsonl"
-        measured = (sys.executable, "-c", MEASURED, place / "memory")
-        with (place / "stderr").open("wb") as stderr:
+        report = folder / "report.jsonl"
+        measured = (sys.executable, "-c", MEASURED, folder / "memory")
+        with (folder / "stderr").open("wb") as stderr:
             run = subprocess.Popen(
                 [*measured, *program, "--sidecar", ".txt", "--report", report, "--format", "jsonl"],
                 stdout=subprocess.PIPE, stderr=stderr, env={**os.environ, **self.env},
@@ -267,8 +267,8 @@ class Tortured:
             (self.folder / "zz/deleted.png").unlink()
             self.lines = [first, *stdout]
         self.code = run.wait()
-        self.memory = int((place / "memory").read_text())
-        self.stderr = (place / "stderr").read_bytes().decode(errors="surrogateescape")
+        self.memory = int((folder / "memory").read_text())
+        self.stderr = (folder / "stderr").read_bytes().decode(errors="surrogateescape")
 
     def all_files(self):
         """Name all files of the folder, links included."""
@@ -276,7 +276,7 @@ class Tortured:
         return {os.path.relpath(name, self.folder) for name in names}
 
     def sidecar(self, name):
-        """Return the sidecar of a picture."""
+        """Return the sidecar of an image."""
         path = self.folder / name
         return path.with_suffix(".txt") if name not in ("no-ending", "notes.md") else path.with_name(f"{path.name}.txt")
 
@@ -364,10 +364,10 @@ def captioner():
 
 @pytest.mark.parametrize("name", ROTATED)
 def test_a_turned_photograph_has_the_pixels_of_the_upright_one_and_its_caption_is_as_likely(tortured, captioner, name):
-    places, caption = (tortured.folder / "upright.png", tortured.folder / name), tortured.rows[name]["caption"]
-    expected, likely = (captioner.score(place, [caption])[0].total for place in places)
+    paths, caption = (tortured.folder / "upright.png", tortured.folder / name), tortured.rows[name]["caption"]
+    expected, likely = (captioner.score(path, [caption])[0].total for path in paths)
     assert likely == pytest.approx(expected, rel=0.05)  # where two are as likely the edges choose which is said
-    upright, turned = (images.read(place, images.Preprocessing()).astype(int) for place in places)
+    upright, turned = (images.read(path, images.Preprocessing()).astype(int) for path in paths)
     assert abs(turned - upright).max() <= 8  # at sharp edges, as rows and columns are scaled in another order
 
 

@@ -41,8 +41,8 @@ def failing(number, after=0):
 
 @pytest.fixture
 def holder(tmp_path):
-    """Another process that holds the lock ``tmp_path/place/lock``."""
-    command = [sys.executable, "-c", HOLD, str(tmp_path / "place/lock")]
+    """Another process that holds the lock ``tmp_path/target/lock``."""
+    command = [sys.executable, "-c", HOLD, str(tmp_path / "target/lock")]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout.readline() == "held\n"
         yield process
@@ -135,9 +135,9 @@ def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch,
     [
         (errno.ENOSPC, "the disk is full; free some space"),
         (errno.EDQUOT, "quota is used up; free some space"),
-        (errno.EROFS, "read-only; choose another place"),
-        (errno.EACCES, "permission denied; choose another place"),
-        (errno.EPERM, "permission denied; choose another place"),
+        (errno.EROFS, "read-only; choose another folder"),
+        (errno.EACCES, "permission denied; choose another folder"),
+        (errno.EPERM, "permission denied; choose another folder"),
         (errno.EIO, os.strerror(errno.EIO)),
     ],
 )
@@ -150,9 +150,9 @@ def test_a_storage_error_names_the_file_and_says_what_to_do(tmp_path, monkeypatc
 
 
 def test_a_folder_in_the_place_of_a_file_is_named(tmp_path):
-    (tmp_path / "place").mkdir()
-    with pytest.raises(StorageError, match="place: it is a folder"):
-        files.write_bytes(tmp_path / "place", b"")
+    (tmp_path / "target").mkdir()
+    with pytest.raises(StorageError, match="target: it is a folder"):
+        files.write_bytes(tmp_path / "target", b"")
 
 
 @pytest.mark.parametrize("below", ["file", "file/deeper"])
@@ -163,16 +163,16 @@ def test_a_file_in_the_place_of_a_folder_is_named(tmp_path, below):
 
 
 def test_a_folder_is_written_whole(tmp_path):
-    files.write_folder(tmp_path / "up/place", {"a": b"1", "b": b"2"})
-    assert {path.name: path.read_bytes() for path in (tmp_path / "up/place").iterdir()} == {"a": b"1", "b": b"2"}
-    assert names(tmp_path / "up") == ["place"]
+    files.write_folder(tmp_path / "up/target", {"a": b"1", "b": b"2"})
+    assert {path.name: path.read_bytes() for path in (tmp_path / "up/target").iterdir()} == {"a": b"1", "b": b"2"}
+    assert names(tmp_path / "up") == ["target"]
 
 
 def test_a_folder_that_exists_is_replaced_whole(tmp_path):
-    files.write_folder(tmp_path / "place", {"a": b"1", "b": b"2"})
-    files.write_folder(tmp_path / "place", {"b": b"3"})
-    assert names(tmp_path) == ["place"]
-    assert {path.name: path.read_bytes() for path in (tmp_path / "place").iterdir()} == {"b": b"3"}
+    files.write_folder(tmp_path / "target", {"a": b"1", "b": b"2"})
+    files.write_folder(tmp_path / "target", {"b": b"3"})
+    assert names(tmp_path) == ["target"]
+    assert {path.name: path.read_bytes() for path in (tmp_path / "target").iterdir()} == {"b": b"3"}
 
 
 @pytest.mark.parametrize("name", ["x" * 255, "é" * 127])
@@ -182,35 +182,35 @@ def test_a_folder_with_the_longest_name_can_be_written(tmp_path, name):
 
 
 def test_a_folder_half_written_leaves_the_old_one_and_nothing_else(tmp_path, monkeypatch):
-    files.write_folder(tmp_path / "place", {"a": b"old"})
+    files.write_folder(tmp_path / "target", {"a": b"old"})
     monkeypatch.setattr(os, "fsync", failing(errno.ENOSPC, after=1))
     with pytest.raises(StorageError):
-        files.write_folder(tmp_path / "place", {"a": b"new", "b": b"new"})
-    assert names(tmp_path) == ["place"]
-    assert {path.name: path.read_bytes() for path in (tmp_path / "place").iterdir()} == {"a": b"old"}
+        files.write_folder(tmp_path / "target", {"a": b"new", "b": b"new"})
+    assert names(tmp_path) == ["target"]
+    assert {path.name: path.read_bytes() for path in (tmp_path / "target").iterdir()} == {"a": b"old"}
 
 
 def test_a_folder_that_cannot_take_its_place_leaves_the_old_one(tmp_path, monkeypatch):
-    files.write_folder(tmp_path / "place", {"a": b"old"})
+    files.write_folder(tmp_path / "target", {"a": b"old"})
     rename = os.rename
 
     def only_away(source, target, **more):
-        if Path(target) == tmp_path / "place" and Path(source).name == "new":
+        if Path(target) == tmp_path / "target" and Path(source).name == "new":
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         rename(source, target, **more)
 
     monkeypatch.setattr(os, "rename", only_away)
     with pytest.raises(StorageError):
-        files.write_folder(tmp_path / "place", {"a": b"new"})
-    assert names(tmp_path) == ["place"]
-    assert (tmp_path / "place/a").read_bytes() == b"old"
+        files.write_folder(tmp_path / "target", {"a": b"new"})
+    assert names(tmp_path) == ["target"]
+    assert (tmp_path / "target/a").read_bytes() == b"old"
 
 
 def test_an_error_about_a_file_of_a_folder_names_the_place_the_user_knows(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "fsync", failing(errno.ENOSPC))
     with pytest.raises(StorageError) as caught:
-        files.write_folder(tmp_path / "place", {"a": b"1"})
-    assert f"cannot write {tmp_path / 'place'}" in str(caught.value)
+        files.write_folder(tmp_path / "target", {"a": b"1"})
+    assert f"cannot write {tmp_path / 'target'}" in str(caught.value)
     assert ".part" not in str(caught.value)
 
 
@@ -231,8 +231,8 @@ def test_a_hash_is_the_sha_256_of_the_bytes(tmp_path):
 
 def test_a_lock_that_another_process_holds_is_refused_at_once(tmp_path, holder):
     with (
-        pytest.raises(StorageError, match="place is in use by another capgen; wait for it to end"),
-        files.lock(tmp_path / "place/lock"),
+        pytest.raises(StorageError, match="target is in use by another capgen; wait for it to end"),
+        files.lock(tmp_path / "target/lock"),
     ):
         pytest.fail("two hold the lock")
 
@@ -240,14 +240,14 @@ def test_a_lock_that_another_process_holds_is_refused_at_once(tmp_path, holder):
 def test_a_lock_ends_with_its_process(tmp_path, holder):
     holder.stdin.close()
     assert holder.wait() == 0
-    with files.lock(tmp_path / "place/lock"):
+    with files.lock(tmp_path / "target/lock"):
         pass
 
 
 def test_a_lock_ends_with_a_killed_process(tmp_path, holder):
     holder.kill()
     holder.wait()
-    with files.lock(tmp_path / "place/lock"):
+    with files.lock(tmp_path / "target/lock"):
         pass
 
 

@@ -1,4 +1,4 @@
-"""Pictures and results at URLs: an S3 of the tests' own, and a web server."""
+"""Images and results at URLs: an S3 of the tests' own, and a web server."""
 
 import functools
 import json
@@ -15,14 +15,14 @@ from support.drawing import draw_each
 from capgen import images
 from capgen.errors import ImageError, UsageError
 from capgen.inputs.selection import Found, Selection
-from capgen.storage import locations
+from capgen.storage import locations, remote
 from capgen.storage.hashing import hash64
 from capgen.storage.locations import Url, located
 
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory):
-    """Four drawn pictures, one of them in a sub-folder, and one that is broken."""
+    """Four drawn images, one of them in a sub-folder, and one that is broken."""
     folder = tmp_path_factory.mktemp("photos")
     return draw_each(folder, "a.png", "b.jpg", "c.webp", "deep/d.png")
 
@@ -67,7 +67,7 @@ def web(photos):
 
 @pytest.fixture(scope="module")
 def store(photos):
-    """An S3 with a bucket of the pictures under ``in/``; gives a client."""
+    """An S3 with a bucket of the images under ``in/``; gives a client."""
     import boto3
     from moto.server import ThreadedMotoServer
 
@@ -93,7 +93,7 @@ def keys(client, prefix):
 
 
 def by_name(output):
-    """Captions by the pictures' names, of lines of text."""
+    """Captions by the images' names, of lines of text."""
     return {path.rpartition("/")[2]: text for path, text in (line.split("\t") for line in output.splitlines())}
 
 
@@ -193,13 +193,13 @@ def test_an_unknown_kind_of_url_is_one_line(caption):
 # the web
 
 
-def test_a_picture_on_the_web_prints_its_caption(caption, web, photos):
+def test_an_image_on_the_web_prints_its_caption(caption, web, photos):
     done = caption(f"{web}/a.png")
     assert done.exit_code == 0
     assert done.stdout == caption(photos / "a.png").stdout
 
 
-def test_errors_on_the_web_become_the_pictures_status(caption, web):
+def test_errors_on_the_web_become_the_images_status(caption, web):
     done = caption("-f", "jsonl", f"{web}/a.png", f"{web}/none.png", f"{web}/secret.png", f"{web}/short.jpg")
     assert done.exit_code == 3
     rows = [json.loads(line) for line in done.stdout.splitlines()]
@@ -215,7 +215,7 @@ def test_a_server_that_is_not_there_is_one_line(caption):
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_a_picture_that_never_ends_is_too_large(web, monkeypatch):
+def test_an_image_that_never_ends_is_too_large(web, monkeypatch):
     monkeypatch.setattr("capgen.images.sources.MAX_BYTES", 1 << 20)
     with pytest.raises(ImageError, match="more than 1,048,576 bytes") as raised:
         images.read_bytes(f"{web}/endless.jpg")
@@ -303,6 +303,6 @@ def test_a_bucket_that_is_not_there_cannot_be_written_to(caption, store, photos)
 
 
 def test_an_archive_on_the_web_may_take_longer_than_five_minutes_but_not_be_silent():
-    system, _ = locations._system("https://example.org/data.tar")
+    system, _ = remote._file_system("https://example.org/data.tar")
     limits = system.client_kwargs["timeout"]
     assert (limits.total, limits.sock_read) == (None, 60)

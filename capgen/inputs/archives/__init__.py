@@ -11,7 +11,7 @@ from capgen.captioner.results import Result
 from capgen.errors import ImageError
 from capgen.inputs.selection import ARCHIVES, Found
 from capgen.inputs.spool import Spool
-from capgen.storage import locations
+from capgen.storage import remote
 from capgen.storage.hashing import HashSet, hash64
 from capgen.storage.locations import Location, Url, located
 
@@ -112,7 +112,7 @@ def _opened(archive: Location) -> tuple[AbstractContextManager[BinaryIO], Callab
     if archive.suffix.lower() == ".tar":
         from capgen.inputs.archives import tar
 
-        return locations.opened(archive.text) if isinstance(archive, Url) else images.open_file(archive), tar.read_images
+        return remote.open_stream(archive.text) if isinstance(archive, Url) else images.open_file(archive), tar.read_images
     from capgen.inputs.archives import parquet
 
-    return locations.seekable(archive.text) if isinstance(archive, Url) else images.open_file(archive), parquet.read_images
+    return remote.open_seekable(archive.text) if isinstance(archive, Url) else images.open_file(archive), parquet.read_images

@@ -1,0 +1,203 @@
+"""Files at URLs, through fsspec, which is imported only when there are any.
+
+Errors of fsspec and of the packages below it become an ``ImageError`` with the status that an image at that URL gets.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from capgen.errors import CapgenError, ImageError, Status, UsageError
+
+_BLOCK = 1 << 24
+"""The most bytes that are read at once."""
+
+_SILENCE_SECONDS = 60
+"""Seconds without an answer after which a web server is given up."""
+
+_WEB = ("http", "https")
+
+_PACKAGES = {"fsspec", "s3fs", "botocore", "aiobotocore", "aiohttp", "gcsfs", "google", "requests", "urllib3"}
+"""The packages whose errors say that something is wrong with a file or a server."""
+
+_MISSING, _REFUSED = (404, 410), (401, 403)
+"""Status codes of HTTP."""
+
+
+def is_web(url: str) -> bool:
+    """Return whether a URL is a web address, and not one of an object store."""
+    return url.partition("://")[0].lower() in _WEB
+
+
+@contextmanager
+def open_stream(url: str) -> Iterator[BinaryIO]:
+    """Open a file to read it from its beginning to its end, as it arrives.
+
+    Raises:
+        ImageError: It cannot be opened, or be read later within the block.
+    """
+    # on the web a block size of 0 takes a single request, and needs nothing of the server but that it answers
+    options = {"block_size": 0} if is_web(url) else {"cache_type": "readahead"}
+    with _image_errors():
+        system, path = _file_system(url)
+        with system.open(path, "rb", **options) as file:
+            yield file
+
+
+@contextmanager
+def open_seekable(url: str) -> Iterator[BinaryIO]:
+    """Open a file to read parts of it; a web server must be able to serve parts of files for that.
+
+    Raises:
+        ImageError: It cannot be opened, or be read later within the block.
+    """
+    with _image_errors():
+        system, path = _file_system(url)
+        with system.open(path, "rb") as file:
+            yield file
+
+
+def read_bytes(url: str, limit: int) -> bytes:
+    """Fetch a whole file.
+
+    Args:
+        url: The URL of the file.
+        limit: The most bytes that are fetched.
+
+    Raises:
+        ImageError: It cannot be fetched, or is larger than ``limit``.
+    """
+    if url.endswith("/"):
+        with _image_errors():
+            system, path = _file_system(url)
+            system.ls(path)  # raises an error if there is no such folder
+        raise ImageError(Status.UNSUPPORTED, "it is a folder; --recursive captions what is in it")
+    with open_stream(url) as file:
+        parts, left = [], limit + 1
+        while left > 0 and (part := file.read(min(left, _BLOCK))):  # a stream may return less than it is asked for
+            parts.append(part)
+            left -= len(part)
+    if left <= 0:
+        raise ImageError(Status.TOO_LARGE, f"it has more than {limit:,} bytes, more than is safe to read at once")
+    return b"".join(parts)
+
+
+def list_files(folder: str) -> list[str]:
+    """Return the paths from a folder to the files below it at any depth, sorted.
+
+    Raises:
+        ImageError: The folder cannot be listed, or there is nothing in it.
+    """
+    with _image_errors():
+        system, path = _file_system(folder)
+        found = system.find(path)
+    if not found:
+        raise ImageError(Status.VANISHED, "there is nothing in it")
+    root = path.rstrip("/") + "/"
+    return sorted(str(file).removeprefix(root) for file in found)
+
+
+def list_names(folder: str) -> set[str]:
+    """Return the names of what is in a folder, as they are now.
+
+    Raises:
+        ImageError: It cannot be listed; its status is ``vanished`` if there is no such folder.
+    """
+    with _image_errors():
+        system, path = _file_system(folder)
+        system.invalidate_cache(path)
+        return {str(entry).rstrip("/").rpartition("/")[2] for entry in system.ls(path, detail=False)}
+
+
+def upload(file: Path, url: str) -> None:
+    """Copy a file of this machine to a URL; it appears there whole or not at all.
+
+    Raises:
+        ImageError: It cannot be copied.
+    """
+    with _image_errors():
+        system, path = _file_system(url)
+        system.put_file(str(file), path)
+
+
+def remove(url: str) -> None:
+    """Remove a file.
+
+    Raises:
+        ImageError: It cannot be removed; its status is ``vanished`` if there is no such file.
+    """
+    with _image_errors():
+        system, path = _file_system(url)
+        system.rm_file(path)
+
+
+def check_writable(folder: str) -> None:
+    """Make sure that files can be put into a folder, as far as its URL says; nothing is sent.
+
+    Raises:
+        UsageError: It is on the web, of a kind that is not known, or a package is missing.
+    """
+    if is_web(folder):
+        raise UsageError(f"{folder} can only be read; write to s3://, gs:// or a folder")
+    _file_system(folder)
+
+
+def _file_system(url: str) -> tuple[Any, str]:
+    """Return fsspec's file system for a URL, and the path in it.
+
+    Raises:
+        UsageError: The URL is of a kind that is not known, or a package is missing.
+    """
+    try:
+        from fsspec.core import url_to_fs
+
+        system, path = url_to_fs(url, **(_web_options() if is_web(url) else {}))
+    except ImportError as error:
+        raise UsageError(f"{url} takes more packages ({_one_line(error)}): pip install 'capgen[remote]'") from error
+    except ValueError as error:
+        raise UsageError(f"{url} cannot be used: {_one_line(error)}") from error
+    return system, path
+
+
+def _web_options() -> dict[str, Any]:
+    """Return options that give a whole archive the time it takes, where aiohttp allows five minutes, but end a silence."""
+    from aiohttp import ClientTimeout
+
+    timeout = ClientTimeout(total=None, sock_connect=_SILENCE_SECONDS, sock_read=_SILENCE_SECONDS)
+    return {"client_kwargs": {"timeout": timeout}}
+
+
+@contextmanager
+def _image_errors() -> Iterator[None]:
+    """Turn what fsspec and the packages below it raise into an ``ImageError``."""
+    try:
+        yield
+    except (CapgenError, GeneratorExit):
+        raise
+    except PermissionError as error:
+        raise ImageError(Status.DENIED, "permission denied") from error
+    except Exception as error:  # these packages have no base class in common
+        if not isinstance(error, (OSError, ValueError)) and _package(error) not in _PACKAGES:
+            raise
+        raise _image_error(error) from error
+
+
+def _image_error(error: Exception) -> ImageError:
+    cause = error.__cause__  # fsspec raises FileNotFoundError for every error on the web, and the real one is its cause
+    if isinstance(error, FileNotFoundError) and isinstance(cause, Exception) and _package(cause) == "aiohttp":
+        error = cause
+    code = getattr(error, "status", 0)
+    if isinstance(error, FileNotFoundError) or code in _MISSING:
+        return ImageError(Status.VANISHED, "there is no such file or bucket")
+    if "Credentials" in type(error).__name__ or code in _REFUSED:
+        return ImageError(Status.DENIED, f"access is denied ({_one_line(error)})")
+    return ImageError(Status.UNREADABLE, f"it cannot be fetched ({_one_line(error)})")
+
+
+def _package(error: Exception) -> str:
+    return type(error).__module__.partition(".")[0]
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__
