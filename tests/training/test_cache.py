@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.commands import capgen
+from support.commands import capgen, here
 from support.drawing import draw_dataset
 from support.studio import SETTINGS
 from support.tools import require_tool
@@ -32,7 +32,7 @@ def shapes(studio, places):
     graphs = places / "cache/encoders"
     graphs.mkdir(parents=True)
     shutil.copy(next((studio.folder / "cache/encoders").glob("efficientnet-lite0-*.tflite")), graphs)
-    assert capgen("prepare", draw_dataset(places / "shapes", 10), *SMALL).returncode == 0
+    assert here("prepare", draw_dataset(places / "shapes", 10), *SMALL).returncode == 0
     return places
 
 
@@ -81,8 +81,8 @@ def test_dir_is_the_folder_of_the_cache(places):
 
 
 def test_size_names_images_bytes_and_the_data_sets_that_use_them(shapes):
-    capgen("prepare", shapes / "shapes", *SMALL, "--name", "again", "--views", "flip")
-    header, row, total = capgen("cache", "size").stdout.splitlines()
+    here("prepare", shapes / "shapes", *SMALL, "--name", "again", "--views", "flip")
+    header, row, total = here("cache", "size").stdout.splitlines()
     assert header.split() == ["store", "images", "size", "used", "by"]
     assert row.split()[:2] == [store(shapes).name, "10"]
     assert row.endswith("again, shapes")
@@ -92,12 +92,12 @@ def test_size_names_images_bytes_and_the_data_sets_that_use_them(shapes):
 
 
 def test_the_size_of_an_empty_cache_is_nothing(places):
-    assert capgen("cache", "size").stdout.splitlines()[-1].split() == ["total", "0", "B"]
+    assert here("cache", "size").stdout.splitlines()[-1].split() == ["total", "0", "B"]
 
 
 def test_pruning_leaves_what_a_data_set_needs(shapes):
     before = contents(shapes)
-    done = capgen("cache", "prune")
+    done = here("cache", "prune")
     assert (done.returncode, done.stdout, done.stderr) == (0, "freed 0 B\n", "")
     assert contents(shapes) == before
 
@@ -106,24 +106,24 @@ def test_pruning_removes_the_store_that_no_data_set_uses_with_its_encoder(shapes
     size = files.size_text(sum(path.stat().st_size for path in contents(shapes / "cache")))
     name = store(shapes).name
     forget(shapes, "shapes")
-    done = capgen("cache", "prune")
+    done = here("cache", "prune")
     assert done.stdout == f"removed {size} of {name}: no prepared data set uses it\nfreed {size}\n"
     assert not contents(shapes / "cache")
     assert not (shapes / "cache/features" / name).exists()
 
 
 def test_pruning_removes_the_shards_of_which_no_row_is_needed(shapes):
-    capgen("prepare", draw_dataset(shapes / "other", 5, first_seed=100), *SMALL)
-    capgen("prepare", draw_dataset(draw_dataset(shapes / "shapes", 5, first_seed=200), 5, first_seed=300), *SMALL)
+    here("prepare", draw_dataset(shapes / "other", 5, first_seed=100), *SMALL)
+    here("prepare", draw_dataset(draw_dataset(shapes / "shapes", 5, first_seed=200), 5, first_seed=300), *SMALL)
     assert len(list(store(shapes).glob("*.json"))) == 3
     forget(shapes, "other")
-    done = capgen("cache", "prune")
+    done = here("cache", "prune")
     assert "1 shard that no data set needs\n" in done.stdout
     kept = contents(shapes / "cache")
     assert len(list(store(shapes).glob("*.json"))) == 2
     for output in ENCODERS["efficientnet-lite0"].outputs:
         assert len(list(store(shapes).glob(f"*.{output}.npy"))) == 2
-    assert capgen("prepare", shapes / "shapes", *SMALL).returncode == 0
+    assert here("prepare", shapes / "shapes", *SMALL).returncode == 0
     assert contents(shapes / "cache") == kept, "the data set that stays was computed again"
 
 
@@ -138,7 +138,7 @@ def test_pruning_removes_what_interrupted_writes_left(shapes):
     before = contents(shapes / "cache")
     for path in leftovers:
         path.write_bytes(b"12345")
-    done = capgen("cache", "prune")
+    done = here("cache", "prune")
     assert "3 leftovers of interrupted writes\n" in done.stdout
     assert done.stdout.splitlines()[-1] == "freed 20 B"
     assert contents(shapes / "cache") == before
@@ -147,9 +147,9 @@ def test_pruning_removes_what_interrupted_writes_left(shapes):
 def test_a_dry_run_says_the_same_and_removes_nothing(shapes):
     forget(shapes, "shapes")
     before = contents(shapes)
-    said = capgen("cache", "prune", "--dry-run").stdout
+    said = here("cache", "prune", "--dry-run").stdout
     assert contents(shapes) == before
-    done = capgen("cache", "prune").stdout
+    done = here("cache", "prune").stdout
     assert said == done.replace("removed", "would remove").replace("freed", "would free")
 
 
@@ -157,14 +157,14 @@ def test_a_data_set_whose_encoder_weights_are_not_here_keeps_its_features(shapes
     file = shapes / "data/datasets/shapes.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | {"encoder_weights": "/media/gone/weights.npz"}))
     before = contents(shapes)
-    assert capgen("cache", "prune").returncode == 0
+    assert here("cache", "prune").returncode == 0
     assert contents(shapes) == before
 
 
 def test_a_damaged_data_set_stops_pruning_because_its_needs_are_unknown(shapes):
     (shapes / "data/datasets/shapes.json").write_text("{")
     before = contents(shapes)
-    done = capgen("cache", "prune")
+    done = here("cache", "prune")
     assert done.returncode == 1
     assert "shapes.json is damaged" in done.stderr
     assert len(done.stderr.splitlines()) == 1
@@ -177,7 +177,7 @@ def test_clearing_removes_features_and_encoders_and_nothing_else(shapes):
     for path in mine:
         path.write_text("not capgen's")
     user = contents(shapes / "data")
-    done = capgen("cache", "clear", "--yes")
+    done = here("cache", "clear", "--yes")
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1].startswith("freed ")
     assert set(contents(shapes / "cache")) == set(mine)
@@ -186,7 +186,7 @@ def test_clearing_removes_features_and_encoders_and_nothing_else(shapes):
 
 def test_without_a_terminal_clearing_needs_yes(shapes):
     before = contents(shapes)
-    done = capgen("cache", "clear")
+    done = here("cache", "clear")
     assert done.returncode == 2
     assert "--yes" in done.stderr
     assert len(done.stderr.splitlines()) == 1
@@ -212,7 +212,7 @@ def test_a_running_prepare_keeps_its_store_until_it_ends(shapes):
     process.send_signal(signal.SIGSTOP)
     before = contents(shapes / "cache")
     for arguments in (["prune"], ["clear", "--yes"]):
-        done = capgen("cache", *arguments)
+        done = here("cache", *arguments)
         assert done.returncode == 3
         assert f"{folder.name} is left as it is" in done.stderr
         assert "in use" in done.stderr
@@ -220,8 +220,8 @@ def test_a_running_prepare_keeps_its_store_until_it_ends(shapes):
     process.send_signal(signal.SIGCONT)
     assert process.wait() == 0, process.stderr.read()
     process.stderr.close()
-    assert capgen("cache", "prune").returncode == 0
-    assert "many" in capgen("cache", "size").stdout
+    assert here("cache", "prune").returncode == 0
+    assert "many" in here("cache", "size").stdout
 
 
 def test_a_killed_prepare_keeps_nothing(shapes):
@@ -229,11 +229,11 @@ def test_a_killed_prepare_keeps_nothing(shapes):
     folder = store(shapes)
     wait_until(lambda: is_held(folder), process)
     process.send_signal(signal.SIGSTOP)
-    assert capgen("cache", "clear", "--yes").returncode == 3
+    assert here("cache", "clear", "--yes").returncode == 3
     process.kill()
     process.wait()
     process.stderr.close()
-    assert capgen("cache", "clear", "--yes").returncode == 0
+    assert here("cache", "clear", "--yes").returncode == 0
     assert not contents(shapes / "cache")
 
 
@@ -242,27 +242,27 @@ def test_a_running_training_keeps_its_store_and_its_encoder(shapes):
     process = started("train", "shapes", "--epochs", "100", "--set", "patience=100", *settings)
     wait_until(lambda: list((shapes / "data/runs").rglob("checkpoint.npz")), process)
     before = contents(shapes / "cache")
-    done = capgen("cache", "clear", "--yes")
+    done = here("cache", "clear", "--yes")
     process.kill()
     process.wait()
     process.stderr.close()
     assert done.returncode == 3
     assert contents(shapes / "cache") == before
-    assert capgen("cache", "clear", "--yes").returncode == 0
+    assert here("cache", "clear", "--yes").returncode == 0
 
 
 def test_one_stores_job_does_not_keep_another(shapes):
     other = FeatureStore(shapes / "cache/features/vgg16-0123456789abcdef")
     other.write(["a"], {"grid": np.ones((1, 2, 3))})
     with files.lock(store(shapes) / ".lock", shared=True):
-        assert capgen("cache", "clear", "--yes").returncode == 3
+        assert here("cache", "clear", "--yes").returncode == 3
     assert not other.folder.exists()
     assert list(store(shapes).glob("*.npy"))
 
 
 def test_jobs_share_a_store(shapes):
     with files.lock(store(shapes) / ".lock", shared=True):
-        assert capgen("prepare", shapes / "shapes", *SMALL).returncode == 0
+        assert here("prepare", shapes / "shapes", *SMALL).returncode == 0
 
 
 def test_a_job_waits_while_its_store_is_pruned(shapes):
@@ -325,7 +325,7 @@ def test_a_removal_that_stops_anywhere_leaves_whole_shards(places, monkeypatch):
 def test_an_interrupted_clearing_is_made_good_by_prepare(shapes):
     before = {path: path.read_bytes() for path in store(shapes).glob("*.npy")}
     next(store(shapes).glob("*.json")).unlink()  # what goes first
-    assert capgen("prepare", shapes / "shapes", *SMALL).returncode == 0
+    assert here("prepare", shapes / "shapes", *SMALL).returncode == 0
     assert {path: path.read_bytes() for path in store(shapes).glob("*.npy")} == before
 
 
@@ -333,7 +333,7 @@ def test_a_cache_that_is_not_there_is_empty(places):
     (places / "file").write_text("")
     for place in (places / "none", places / "file/cache"):
         for arguments in (["size"], ["prune"], ["clear", "--yes"]):
-            done = capgen("cache", *arguments, env={"CAPGEN_CACHE_DIR": str(place)})
+            done = here("cache", *arguments, env={"CAPGEN_CACHE_DIR": str(place)})
             assert (done.returncode, done.stderr) == (0, "")
             assert done.stdout.splitlines()[-1].endswith(" 0 B")
         assert not place.exists()
