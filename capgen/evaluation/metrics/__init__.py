@@ -57,7 +57,7 @@ def every_metric() -> list[Metric]:
 def compute(
     systems: Sequence[Candidates], metrics: Sequence[Metric] | None = None
 ) -> tuple[list[dict[str, Score]], dict[str, str]]:
-    """Score the captions of systems for the same images.
+    """Score the captions of systems, each on its own.
 
     Args:
         systems: The captions of each system.

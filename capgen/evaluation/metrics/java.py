@@ -21,8 +21,8 @@ class JavaMetric(Metric):
     needs = frozenset({Need.REFERENCES, Need.JAVA})
 
     @abstractmethod
-    def run(self, systems: Sequence[Captions], references: Captions) -> list[Score]:
-        """Run the program on the captions of systems for the same images.
+    def run(self, systems: Sequence[tuple[Captions, Captions]]) -> list[Score]:
+        """Run the program on the captions of systems, each with the human captions of its images.
 
         Raises:
             OSError: The program cannot run.
@@ -40,9 +40,15 @@ class JavaMetric(Metric):
             raise UnavailableError("pip install 'capgen[java]'")
         if shutil.which("java") is None:
             raise UnavailableError("there is no java")
-        captions = [{number: [" ".join(tokens)] for number, tokens in enumerate(system.tokens)} for system in systems]
-        human = {number: [" ".join(tokens) for tokens in each] for number, each in enumerate(systems[0].references.captions)}
         try:
-            return self.run(captions, human)
+            return self.run([(_captions(system), _references(system)) for system in systems])
         except (OSError, ValueError, subprocess.SubprocessError) as error:
             raise UnavailableError(" ".join(str(error).split()) or type(error).__name__) from error
+
+
+def _captions(system: Candidates) -> Captions:
+    return {number: [" ".join(tokens)] for number, tokens in enumerate(system.tokens)}
+
+
+def _references(system: Candidates) -> Captions:
+    return {number: [" ".join(tokens) for tokens in each] for number, each in enumerate(system.references.captions)}

@@ -16,12 +16,12 @@ class Meteor(JavaMetric):
 
     name = "METEOR"
 
-    def run(self, systems: Sequence[Captions], references: Captions) -> list[Score]:
+    def run(self, systems: Sequence[tuple[Captions, Captions]]) -> list[Score]:
         """Run the program; see ``JavaMetric.run``."""
         from pycocoevalcap.meteor.meteor import Meteor as Program
 
         with _closed(Program()) as program:
-            found = [program.compute_score(references, captions) for captions in systems]
+            found = [program.compute_score(references, captions) for captions, references in systems]
         return [Score(float(value), np.array(per_image, np.float64)) for value, per_image in found]
 
 

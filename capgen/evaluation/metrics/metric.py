@@ -123,7 +123,7 @@ class Metric(ABC):
 
     @abstractmethod
     def compute(self, systems: Sequence[Candidates]) -> list[Score]:
-        """Score the captions of systems for the same images, each on its own.
+        """Score the captions of systems, each on its own; a program that takes time to start is started once for all.
 
         Raises:
             UnavailableError: The score cannot be computed here.

@@ -17,13 +17,13 @@ class Spice(JavaMetric):
 
     name = "SPICE"
 
-    def run(self, systems: Sequence[Captions], references: Captions) -> list[Score]:
+    def run(self, systems: Sequence[tuple[Captions, Captions]]) -> list[Score]:
         """Run the program; see ``JavaMetric.run``."""
         from pycocoevalcap.spice import spice
 
         if not (Path(spice.__file__).parent / MODELS).is_file():
             raise OSError("its models are not here; get them with: python -m pycocoevalcap.spice.get_stanford_models")
-        found = [spice.Spice().compute_score(references, captions) for captions in systems]
+        found = [spice.Spice().compute_score(references, captions) for captions, references in systems]
         return [Score(float(value), np.array([one["All"]["f"] for one in each], np.float64)) for value, each in found]
 
 
