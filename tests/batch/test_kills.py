@@ -3,6 +3,9 @@
 What is killed is ``capgen caption`` as it is, but for its graphs: every picture has a caption made from its pixels, so that
 a run spends its time on what is tested, which is reading, deciding and writing. It is forked from a process that has
 imported all, so that it begins at once. A few runs of the real command with the captioner that ships are killed, too.
+
+A run kills itself at a moment that is counted and not timed: at a step of a write, or at one of the calls of all its
+threads, so that how fast the machine is decides nothing.
 """
 
 import json
@@ -12,9 +15,7 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections import Counter
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -25,32 +26,30 @@ from capgen.outputs.xmp import XmpSidecar
 
 PICTURES = 500
 KILLS = 25
-"""Of each of the four kinds of run."""
+"""How often runs of each of the four kinds are killed."""
 
-SERVER = '''
-"""Runs capgen in a fork of its own for each line of stdin: its arguments, and what is to happen on the way."""
-
-import errno, json, os, signal, sys, zlib
+HOOKS = """
+import errno, json, os, signal, sys, threading
+from functools import cache
 from pathlib import Path
 
-from capgen.captioner import captioner
-from capgen.storage import files
-from capgen.batch import library
-from capgen.outputs import manifest
-from capgen.captioner.backends import litert_lstm
-from capgen.cli import captioning, main
-from capgen.outputs import csv, jsonl, sidecar, stream, text, xmp
-from capgen.captioner.results import Caption
+from capgen.cli import main
+from capgen.outputs.manifest import Manifest
 
-PLACES = {"fsync": (os, "fsync"), "replace": (Path, "replace"), "put": (manifest.Manifest, "put")}
+STEPS = {"fsync": (os, "fsync"), "replace": (Path, "replace"), "put": (Manifest, "put")}
 
 
-def generate(self, images, request, *, output_attention=False):
-    return [[Caption(f"a picture numbered {zlib.crc32(image.tobytes())} on a wall", 0.5, -1.0)] for image in images]
+def die():
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
-def happen(where, when, number, what):
-    owner, name = PLACES[where]
+def fill():
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def at_step(step, when, number, what):
+    # Call ``what`` before or after the step of that number of writing, and each that follows.
+    owner, name = STEPS[step]
     original, calls = getattr(owner, name), 0
 
     def call(*arguments):
@@ -66,12 +65,58 @@ def happen(where, when, number, what):
     setattr(owner, name, call)
 
 
-def die():
-    os.kill(os.getpid(), signal.SIGKILL)
+def at_call(number, what):
+    # Call ``what`` at the call of that number of any Python or C function, by this thread or those it starts.
+    calls = 0
+
+    def count(frame, event, argument):
+        nonlocal calls
+        if event in ("call", "c_call"):
+            calls += 1
+            if calls == number:
+                what()
+
+    threading.setprofile(count)
+    sys.setprofile(count)
 
 
-def fill():
-    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+def prepare(dies=None, fills=None, dies_while_it_begins=None, dies_while_it_writes=None):
+    # Arrange for what is to happen in this process.
+    if dies:
+        at_step(*dies, die)
+    if fills:
+        at_step(*fills, fill)
+    if dies_while_it_begins:
+        at_call(dies_while_it_begins, die)
+    if dies_while_it_writes:
+        step, calls = dies_while_it_writes
+        at_step("put", "before", step, cache(lambda: at_call(calls, die)))
+"""
+"""Lets a process die, or its disk be full, at a moment that is counted."""
+
+ONE_RUN = f"""{HOOKS}
+prepare(**json.loads(sys.argv[1]))
+sys.argv = ["capgen", *sys.argv[2:]]
+main()
+"""
+"""The real command, to which something happens."""
+
+SERVER = f"""{HOOKS}
+# Runs capgen in a fork of its own for each line of stdin: its arguments, and what is to happen on the way.
+
+import zlib
+
+from capgen.captioner import captioner
+from capgen.storage import files
+from capgen.batch import library
+from capgen.captioner.backends import litert_lstm
+from capgen.cli import captioning
+from capgen.outputs import csv, jsonl, sidecar, stream, text, xmp
+from capgen.captioner.results import Caption
+
+
+def generate(self, images, request, *, output_attention=False):
+    return [[Caption(f"a picture numbered {{zlib.crc32(image.tobytes())}} on a wall", 0.5, -1.0)] for image in images]
 
 
 def run(wanted):
@@ -79,10 +124,7 @@ def run(wanted):
     os.environ.update(wanted["env"])
     for descriptor, name in ((0, os.devnull), (1, os.devnull), (2, wanted["stderr"])):
         os.dup2(os.open(name, os.O_RDWR | os.O_CREAT | os.O_TRUNC), descriptor)
-    if "dies" in wanted:
-        happen(*wanted["dies"], die)
-    if "fills" in wanted:
-        happen(*wanted["fills"], fill)
+    prepare(**wanted["happens"])
     try:
         main()
     except SystemExit as end:
@@ -95,9 +137,8 @@ for line in sys.stdin:
     pid = os.fork()
     if not pid:
         run(json.loads(line))
-    print(pid, flush=True)
     print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
-'''
+"""
 
 
 class Workshop:
@@ -110,36 +151,17 @@ class Workshop:
             [sys.executable, place / "server.py"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
 
-    def start(self, *arguments, env, **happens):
-        """Begin a run, and return its process id; ``end`` has to be called before the next."""
-        wanted = {"arguments": list(map(str, arguments)), "env": env, "stderr": str(self.place / "stderr"), **happens}
+    def run(self, *arguments, env, **happens):
+        """Do a run to its end; return its exit code, which is negative if it was killed."""
+        wanted = {
+            "arguments": list(map(str, arguments)),
+            "env": env,
+            "stderr": str(self.place / "stderr"),
+            "happens": happens,
+        }
         self._process.stdin.write(json.dumps(wanted) + "\n")
         self._process.stdin.flush()
         return int(self._process.stdout.readline())
-
-    @staticmethod
-    def is_running(pid):
-        """Tell whether a run has not ended."""
-        try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
-            return False
-        return True
-
-    @staticmethod
-    def kill(pid):
-        """End a run, unless it has ended."""
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-
-    def end(self):
-        """Wait for the run, and return its exit code, which is negative if it was killed."""
-        return int(self._process.stdout.readline())
-
-    def run(self, *arguments, env, **happens):
-        """Do both."""
-        self.start(*arguments, env=env, **happens)
-        return self.end()
 
     def said(self):
         """Return what the last run said."""
@@ -271,17 +293,7 @@ def test_whenever_a_run_is_killed_all_captions_are_whole_and_the_next_goes_on(
         if target is None:
             rounds += 1
             target, before = made(kind, tmp_path / str(rounds), known, pictures), 0
-        journal = journal_of(env)
-        pid = workshop.start("-r", pictures, *target.flags, env=env)
-        if lot.random() < 0.25:  # while it begins
-            time.sleep(lot.uniform(0, 0.3))
-        else:  # while it writes
-            end = time.monotonic() + 30
-            while journal_of(env) == journal and time.monotonic() < end and workshop.is_running(pid):
-                time.sleep(0.001)
-            time.sleep(lot.uniform(0, 0.06))
-        workshop.kill(pid)
-        code = workshop.end()
+        code = workshop.run("-r", pictures, *target.flags, env=env, **some_moment(lot))
         assert code in (0, -signal.SIGKILL), workshop.said()
         after = target.done()
         assert after >= before  # nothing that was written is ever lost
@@ -296,10 +308,11 @@ def test_whenever_a_run_is_killed_all_captions_are_whole_and_the_next_goes_on(
         finish(workshop, pictures, env, target)
 
 
-def journal_of(env):
-    """Return the time at which the manifest was last written to, which comes before any caption."""
-    path = Path(env["CAPGEN_DATA_DIR"]) / "manifest.sqlite3-wal"
-    return path.stat().st_mtime_ns if path.exists() else None
+def some_moment(lot):
+    """Choose when a run dies: before its first caption (some 500,000 calls), or within the writing of one of the next."""
+    if lot.random() < 0.25:
+        return {"dies_while_it_begins": lot.randrange(1, 500_000)}
+    return {"dies_while_it_writes": (lot.randrange(1, 200), lot.randrange(1, 1000))}
 
 
 def finish(workshop, pictures, env, target):
@@ -367,26 +380,20 @@ def test_half_written_files_of_killed_runs_do_not_pile_up(workshop, few, known, 
 def test_the_real_command_can_be_killed_and_goes_on(pictures, tmp_path):
     env = {**os.environ, "CAPGEN_DATA_DIR": str(tmp_path / "data"), "CAPGEN_CACHE_DIR": str(tmp_path / "cache")}
     out = tmp_path / "out"
-    program = [Path(sys.executable).with_name("capgen"), "caption", "--beam", "1", "-r", pictures / "0"]
+    arguments = ["caption", "--beam", "1", "-r", pictures / "0"]
+    program = [Path(sys.executable).with_name("capgen"), *arguments]
     flags = ["--sidecar", ".txt", "--output-dir", out]
     alone = subprocess.run([*program, "--format", "jsonl"], env=env, capture_output=True, check=True).stdout.splitlines()
     captions = {Path(row["path"]).stem: row["caption"] for row in map(json.loads, alone)}
-    lot = random.Random(3)
-    kills = 0
-    for _ in range(8):
-        run = subprocess.Popen([*program, *flags], env=env, stderr=subprocess.DEVNULL)
-        before, end = set(out.glob("*.txt")), time.monotonic() + 60
-        if lot.random() < 0.5:  # else while it begins
-            while run.poll() is None and set(out.glob("*.txt")) == before and time.monotonic() < end:
-                time.sleep(0.001)
-            time.sleep(lot.uniform(0, 0.03))
-        else:
-            time.sleep(lot.uniform(0.05, 0.5))
-        run.kill()
-        kills += run.wait() == -signal.SIGKILL
+    moments = [{"dies_while_it_begins": calls} for calls in (1_000, 300_000)]
+    moments += [{"dies_while_it_writes": moment} for moment in ((1, 50), (2, 1), (4, 200), (9, 600), (12, 300), (5, 100))]
+    for moment in moments:
+        run = [sys.executable, "-c", ONE_RUN, json.dumps(moment), *arguments, *flags]
+        done = subprocess.run(run, env=env, capture_output=True, check=False)
+        assert done.returncode == -signal.SIGKILL, done.stderr
         for path in out.glob("*.txt"):
             assert path.read_text() == f"{captions[path.stem]}\n"
-    assert kills >= 4
+    assert 0 < len(list(out.glob("*.txt"))) < len(captions)
     subprocess.run([*program, *flags], env=env, capture_output=True, check=True)
     assert {path.stem: path.read_text() for path in out.glob("*.txt")} == {
         name: f"{caption}\n" for name, caption in captions.items()
