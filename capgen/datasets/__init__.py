@@ -45,13 +45,13 @@ def recognise(source: Path, layout: str = AUTO) -> tuple[Layout, str]:
     if layout != AUTO:
         named = LAYOUTS[layout]
         _must_exist(source)
-        return named, "as you said"
+        return named, "named with --format"
     _must_exist(source)
     for name in LAYOUTS:
         candidate: Layout = LAYOUTS[name]
         if reason := candidate.recognise(source):
             return candidate, reason
-    raise DataError(f"{source} is in no known layout ({', '.join(LAYOUTS)}); name one with --format, or see the README")
+    raise DataError(f"{source} is not in a known layout ({', '.join(LAYOUTS)}); name one with --format, or see the README")
 
 
 def read(source: Path, layout: str = AUTO, images: Path | None = None) -> LoadedDataset:

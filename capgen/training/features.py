@@ -84,10 +84,12 @@ class FeatureStore:
     def row(self, key: str, output: str) -> np.ndarray:
         """Return one output for one key: (C, D) float16, a view of the mapped file."""
         shard, row = self._rows[key]
-        return self._map(shard, output)[row]
+        features: np.ndarray = self._map(shard, output)[row]
+        return features
 
     def _open(self, shard: str, output: str) -> np.ndarray:
-        return np.load(self.folder / f"{shard}.{output}.npy", mmap_mode="r", allow_pickle=False)
+        arrays: np.ndarray = np.load(self.folder / f"{shard}.{output}.npy", mmap_mode="r", allow_pickle=False)
+        return arrays
 
     def rows(self, keys: Sequence[str], output: str) -> np.ndarray:
         """Return one output for several keys: (N, C, D) float16."""

@@ -118,7 +118,7 @@ def test_a_layout_is_recognised_and_the_reason_given(tmp_path, files, layout, wh
 
 def test_a_named_layout_is_taken_at_its_word(tmp_path):
     dataset = datasets.read(write(tmp_path, {**TABLE, **JSON_LINES}), "jsonl")
-    assert (dataset.layout, dataset.recognised_by) == ("jsonl", "as you said")
+    assert (dataset.layout, dataset.recognised_by) == ("jsonl", "named with --format")
 
 
 def test_flickr8k_has_its_captions_and_its_official_splits(tmp_path):
@@ -357,7 +357,7 @@ def test_a_missing_source_is_an_error_that_names_it(tmp_path):
 
 @pytest.mark.parametrize("files", [{}, {"1.jpg": None}, {"notes.txt": "nothing"}, {"t.csv": ""}, {"x.json": "{"}])
 def test_what_is_in_no_layout_is_an_error_that_lists_them(tmp_path, files):
-    with pytest.raises(DataError, match=r"no known layout.*karpathy, coco, flickr8k.*--format"):
+    with pytest.raises(DataError, match=r"not in a known layout.*karpathy, coco, flickr8k.*--format"):
         datasets.read(write(tmp_path, files))
 
 

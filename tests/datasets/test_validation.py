@@ -239,7 +239,7 @@ def test_no_image_is_in_two_splits(tmp_path):
 
 
 def test_an_image_that_is_known_is_not_decoded_again(tmp_path):
-    (tmp_path / "1.png").write_bytes(b"no picture, but its features are cached")
+    (tmp_path / "1.png").write_bytes(b"not an image, but its features are cached")
     report = checked(tmp_path, Example("1.png", ("A dog.",), "train"), is_known=lambda image_hash: True)
     assert list(kept(report)) == ["1.png"]
 

@@ -11,11 +11,11 @@ SHAPES = ("circle", "square", "triangle")
 
 def draw(path, colour, shape, seed):
     """Draw a shape of a colour on a pale ground."""
-    lot = random.Random(seed)
-    ground = tuple(lot.randrange(200, 256) for _ in range(3))
-    picture = Image.new("RGB", (160, 120), ground)
-    pen = ImageDraw.Draw(picture)
-    x, y, size = lot.randrange(10, 70), lot.randrange(10, 40), lot.randrange(50, 70)
+    generator = random.Random(seed)
+    ground = tuple(generator.randrange(200, 256) for _ in range(3))
+    image = Image.new("RGB", (160, 120), ground)
+    pen = ImageDraw.Draw(image)
+    x, y, size = generator.randrange(10, 70), generator.randrange(10, 40), generator.randrange(50, 70)
     box = (x, y, x + size, y + size)
     if shape == "circle":
         pen.ellipse(box, fill=COLOURS[colour])
@@ -23,11 +23,11 @@ def draw(path, colour, shape, seed):
         pen.rectangle(box, fill=COLOURS[colour])
     else:
         pen.polygon([(x, y + size), (x + size, y + size), (x + size // 2, y)], fill=COLOURS[colour])
-    picture.save(path)
+    image.save(path)
 
 
 def draw_each(folder, *names):
-    """Draw a picture for each name, of another colour and shape than the one before; return the folder."""
+    """Draw an image for each name, of another colour and shape than the one before; return the folder."""
     for index, name in enumerate(names):
         (folder / name).parent.mkdir(exist_ok=True)
         draw(folder / name, list(COLOURS)[index % 4], SHAPES[index % 3], index)
@@ -35,7 +35,7 @@ def draw_each(folder, *names):
 
 
 def draw_dataset(folder, count, first_seed=0):
-    """Draw ``count`` pictures with two captions each and an official split; return the folder."""
+    """Draw ``count`` images with two captions each and an official split; return the folder."""
     (folder / "images").mkdir(parents=True, exist_ok=True)
     rows = []
     for index in range(first_seed, first_seed + count):

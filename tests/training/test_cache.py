@@ -147,10 +147,10 @@ def test_pruning_removes_what_interrupted_writes_left(shapes):
 def test_a_dry_run_says_the_same_and_removes_nothing(shapes):
     forget(shapes, "shapes")
     before = contents(shapes)
-    said = here("cache", "prune", "--dry-run").stdout
+    announced = here("cache", "prune", "--dry-run").stdout
     assert contents(shapes) == before
     done = here("cache", "prune").stdout
-    assert said == done.replace("removed", "would remove").replace("freed", "would free")
+    assert announced == done.replace("removed", "would remove").replace("freed", "would free")
 
 
 def test_a_data_set_whose_encoder_weights_are_not_here_keeps_its_features(shapes):
@@ -193,6 +193,7 @@ def test_without_a_terminal_clearing_needs_yes(shapes):
     assert contents(shapes) == before
 
 
+@pytest.mark.slow
 def test_on_a_terminal_clearing_asks(shapes):
     before = contents(shapes)
     for answer in ("n\n", "\n"):
@@ -204,6 +205,7 @@ def test_on_a_terminal_clearing_asks(shapes):
     assert not contents(shapes / "cache")
 
 
+@pytest.mark.slow
 def test_a_running_prepare_keeps_its_store_until_it_ends(shapes):
     forget(shapes, "shapes")
     process = started("prepare", draw_dataset(shapes / "many", 60, first_seed=1000), *SMALL)
@@ -224,6 +226,7 @@ def test_a_running_prepare_keeps_its_store_until_it_ends(shapes):
     assert "many" in here("cache", "size").stdout
 
 
+@pytest.mark.slow
 def test_a_killed_prepare_keeps_nothing(shapes):
     process = started("prepare", draw_dataset(shapes / "many", 60, first_seed=1000), *SMALL)
     folder = store(shapes)
@@ -237,6 +240,7 @@ def test_a_killed_prepare_keeps_nothing(shapes):
     assert not contents(shapes / "cache")
 
 
+@pytest.mark.slow
 def test_a_running_training_keeps_its_store_and_its_encoder(shapes):
     settings = [part for setting in SETTINGS for part in ("--set", setting)]
     process = started("train", "shapes", "--epochs", "100", "--set", "patience=100", *settings)
@@ -265,6 +269,7 @@ def test_jobs_share_a_store(shapes):
         assert here("prepare", shapes / "shapes", *SMALL).returncode == 0
 
 
+@pytest.mark.slow
 def test_a_job_waits_while_its_store_is_pruned(shapes):
     with files.lock(store(shapes) / ".lock"):
         process = started("prepare", shapes / "shapes", *SMALL)

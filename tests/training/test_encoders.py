@@ -11,6 +11,8 @@ from capgen import images
 from capgen.errors import DataError
 from capgen.training.encoders import ENCODERS
 
+pytestmark = pytest.mark.slow
+
 # Rows of ImageNet-1k's label list.
 TABBY_CATS = {281, 282, 285}
 ESPRESSO_OR_CUP = {967, 968, 504}

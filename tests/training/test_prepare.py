@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
 from support.drawing import draw, draw_dataset
 from support.studio import SETTINGS
 from support.tools import require_tool
@@ -187,7 +188,7 @@ def test_bad_requests_are_one_line_each_and_say_what_to_do(studio, tmp_path):
     (tmp_path / "empty").mkdir()
     for arguments, words in (
         ([tmp_path / "none"], "no data set"),
-        ([tmp_path / "empty"], "no known layout"),
+        ([tmp_path / "empty"], "not in a known layout"),
         ([studio.source, "--images", tmp_path / "file"], "is a file, not a folder"),
         ([studio.source, "--encoder", "efficientnet-light0"], "did you mean efficientnet-lite0"),
         ([studio.source, "--format", "cocoa"], "did you mean coco"),
@@ -216,6 +217,7 @@ def test_a_cache_that_cannot_be_written_is_one_line(studio, tmp_path):
     assert len(done.stderr.splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_a_prepare_killed_in_the_middle_goes_on(studio, tmp_path):
     source = draw_dataset(tmp_path / "many", 300, first_seed=5000)
     arguments = ["prepare", source, "--encoder", "efficientnet-lite0"]
@@ -236,6 +238,7 @@ def test_a_prepare_killed_in_the_middle_goes_on(studio, tmp_path):
     assert sorted(rows) == [44, 256]
 
 
+@pytest.mark.slow
 def test_a_second_run_loads_no_tensorflow(studio):
     program = (
         "import sys; sys.argv = ['capgen', 'prepare', '--encoder', 'efficientnet-lite0', '-q', sys.argv[1]]\n"
@@ -249,6 +252,7 @@ def test_a_second_run_loads_no_tensorflow(studio):
     assert done.stdout.splitlines()[-1] == "[]"
 
 
+@pytest.mark.slow
 def test_an_encoder_of_keras_prepares_and_trains_offline_from_a_file_of_weights(studio, tmp_path):
     import keras
 
@@ -263,6 +267,7 @@ def test_an_encoder_of_keras_prepares_and_trains_offline_from_a_file_of_weights(
     assert studio.run("caption", "-m", "mobile", studio.source / "images/000.png").stdout.strip()
 
 
+@pytest.mark.slow
 def test_on_a_terminal_the_tables_are_not_written_over_by_a_bar(studio):
     command = shlex.join(["capgen", "prepare", str(studio.source), "--encoder", "efficientnet-lite0"])
     done = subprocess.run(

@@ -79,4 +79,5 @@ class Encoder:
             weights: The weights before; ``None`` for the encoder's own.
             last_blocks: What ``build_last_blocks`` returned, fine-tuned.
         """
-        return import_module(self.module).fine_tuned_weights(self, weights, last_blocks)
+        arrays: dict[str, np.ndarray] = import_module(self.module).fine_tuned_weights(self, weights, last_blocks)
+        return arrays
