@@ -84,8 +84,8 @@ class FolderWalk:
             return 0 if self._follow_links else None
         if self._follow_links:
             return mode
-        is_outside = os.path.commonpath([self._real_root, os.path.realpath(path)]) != self._real_root
-        return None if is_outside or stat.S_ISDIR(mode) else mode
+        is_inside = Path(os.path.realpath(path)).is_relative_to(self._real_root)
+        return mode if is_inside and not stat.S_ISDIR(mode) else None
 
 
 def _list(folder: Path) -> list[str] | None:

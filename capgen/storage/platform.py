@@ -10,6 +10,7 @@ read while it is locked.
 import errno
 import os
 import sys
+import threading
 
 try:
     import fcntl
@@ -18,6 +19,8 @@ except ImportError:  # Windows
 
 NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
 """Flag of ``os.open`` that refuses a symbolic link, where there is one."""
+
+_umask_lock = threading.Lock()
 
 CAN_REPLACE_OPEN_FILES = sys.platform != "win32"
 """Whether a file can be renamed, or another put in its place, while it is open."""
@@ -50,17 +53,21 @@ def set_mode(descriptor: int, mode: int) -> None:
 
 
 def new_file_mode() -> int:
-    """Return the permissions that a new file gets from the process's umask."""
-    umask = os.umask(0)  # the only way to read it everywhere is to set it
-    os.umask(umask)
+    """Return the permissions that a new file gets from the umask of the process."""
+    with (
+        _umask_lock
+    ):  # the umask can only be read by setting it, and of two threads one would put back what the other has set
+        umask = os.umask(0o077)
+        os.umask(umask)
     return 0o666 & ~umask
 
 
 def memory_bytes() -> int | None:
     """Return how many bytes of memory the machine has; ``None`` where the system does not say."""
+    sysconf = getattr(os, "sysconf", None)
     try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):
+        return sysconf("SC_PAGE_SIZE") * sysconf("SC_PHYS_PAGES") if sysconf else None
+    except (ValueError, OSError):  # a name that this system does not know
         return None
 
 
