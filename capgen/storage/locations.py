@@ -36,7 +36,7 @@ class Url:
 
     def __truediv__(self, name: str) -> "Url":
         """Return the URL of ``name``, a relative path with ``/`` between its parts, below this one."""
-        return Url(f"{self.address.rstrip('/')}/{name.lstrip('/')}")
+        return Url(f"{self.address.rstrip('/')}/{name}")
 
     @property
     def name(self) -> str:
@@ -55,11 +55,12 @@ class Url:
 
     @property
     def parent(self) -> "Url":
-        """The URL without its last part and without the slash before that."""
-        return Url(self.address.rstrip("/").rpartition("/")[0])
+        """The URL without its last part and without the slash before that; a bucket or a server is its own parent."""
+        folder = self.address.rstrip("/").rpartition("/")[0]
+        return Url(folder) if is_url(folder) else self
 
     def relative_to(self, root: "Url") -> str:
-        """Return the path from ``root`` to this URL; the whole text if it does not lie below ``root``."""
+        """Return the path from ``root`` to this URL, with its query; the whole text if it does not lie below ``root``."""
         return self.text.removeprefix(root.address).lstrip("/")
 
     @property

@@ -121,12 +121,13 @@ def test_a_url_has_the_ending_of_its_file():
     [
         ("s3://bucket/in", "a.jpg", "s3://bucket/in/a.jpg"),
         ("s3://bucket/in/", "sub/a.jpg", "s3://bucket/in/sub/a.jpg"),
-        ("s3://bucket/in//", "/a.jpg", "s3://bucket/in/a.jpg"),
+        ("s3://bucket/in//", "a.jpg", "s3://bucket/in/a.jpg"),
+        ("s3://bucket/in", "/a.jpg", "s3://bucket/in//a.jpg"),  # the name of a key may begin with a slash
         ("s3://bucket/what?", "a.jpg", "s3://bucket/what?/a.jpg"),
         ("https://host/in/?token=a/b#c", "a.jpg", "https://host/in/a.jpg"),
     ],
 )
-def test_a_name_is_joined_to_a_url_with_one_slash(folder, name, joined):
+def test_a_name_is_joined_to_a_url_with_a_slash(folder, name, joined):
     assert Url(folder) / name == Url(joined)
     assert locations.join(folder, name) == joined
 
@@ -136,6 +137,8 @@ def test_a_name_is_joined_to_a_url_with_one_slash(folder, name, joined):
     [
         ("s3://bucket/a/b.jpg", "s3://bucket/a"),
         ("s3://bucket/a/", "s3://bucket"),
+        ("s3://bucket", "s3://bucket"),
+        ("s3://bucket/", "s3://bucket/"),
         ("https://host/in/a.jpg?of=http://other/b#c", "https://host/in"),
     ],
 )
