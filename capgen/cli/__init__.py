@@ -7,39 +7,40 @@ from typer.core import TyperGroup
 
 import capgen
 
-_WrongUsage: Any = typer.BadParameter.__base__  # Click's UsageError, wherever Typer keeps its Click
+_WrongUsage: Any = typer.BadParameter.__base__  # Click's UsageError; Typer may bring a Click of its own
 
 
-class _Briefly(TyperGroup):
-    """Tells of wrong usage in one line, as of any other fault; Click would take four."""
+class _OneLineErrorGroup(TyperGroup):
+    """A group of commands that reports wrong usage in one line, like any other error; Click would write four."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         try:
             return super().parse_args(ctx, args)
         except _WrongUsage as error:
-            _refuse(error, ctx)
+            _report_usage(error, ctx)
 
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
         except _WrongUsage as error:
-            _refuse(error, ctx)
+            _report_usage(error, ctx)
 
 
-def _refuse(error: Any, ctx: Any) -> NoReturn:
-    if type(error).show is not _WrongUsage.show:  # the help of a group whose name alone was typed
+def _report_usage(error: Any, ctx: Any) -> NoReturn:
+    """Write an error of usage in one line, and exit with its code."""
+    if type(error).show is not _WrongUsage.show:  # it shows the help of a group that was named without a subcommand
         raise error
     from capgen.cli.console import printable, say
 
-    said = printable(" ".join(error.format_message().split())).rstrip(".")
+    message = printable(" ".join(error.format_message().split())).rstrip(".")
     where = error.ctx.command_path if error.ctx else f"{ctx.command_path} {ctx.invoked_subcommand or ''}".rstrip()
-    say(f"capgen: {said[:1].lower()}{said[1:]}{'' if said.endswith('?') else ';'} {where} --help tells more")
+    say(f"capgen: {message[:1].lower()}{message[1:]}{'' if message.endswith('?') else ';'} {where} --help tells more")
     raise typer.Exit(error.exit_code) from None
 
 
 app = typer.Typer(
     name="capgen",
-    cls=_Briefly,
+    cls=_OneLineErrorGroup,
     help="Prepare a captioned image data set, train an LSTM captioner on it, evaluate it, and caption photographs.",
     invoke_without_command=True,
     pretty_exceptions_enable=False,
@@ -48,15 +49,15 @@ app = typer.Typer(
 )
 
 FIRST_STEPS = """\
-capgen writes captions for photographs, offline, and learns to write them from your own pictures.
+capgen writes captions for photographs, offline, and learns to write them from your own photographs.
 
 1. Caption a photograph; nothing has to be set up:
      capgen caption photo.jpg
-2. Prepare pictures that have captions; most layouts are recognised:
+2. Prepare photographs that have captions; most layouts are recognised:
      capgen prepare FOLDER --name mine
 3. Train a captioner on them:
      capgen train mine
-4. Score it on pictures it has not seen, and caption with it:
+4. Score it on photographs that it has not seen, and caption with it:
      capgen evaluate mine --data mine
      capgen caption photo.jpg --model mine
 
@@ -78,7 +79,7 @@ def _root(
     ] = False,
 ) -> None:
     if context.invoked_subcommand is None:
-        # exit code 0, not no_args_is_help's 2 for wrong usage: whoever types the name alone asks what to do, and is told
+        # The exit code is 0, and not 2 as with no_args_is_help: typing the name alone is a question and not wrong usage.
         typer.echo(FIRST_STEPS, nl=False)
 
 

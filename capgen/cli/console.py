@@ -1,4 +1,4 @@
-"""What every subcommand shares: where words go, progress, and how a fault becomes an exit code."""
+"""What all subcommands share: messages on stderr, progress bars, and how an error becomes a line and an exit code."""
 
 import functools
 import sys
@@ -14,15 +14,16 @@ INTERRUPTED = 130
 FAILED = 1
 SOME_FAILED = 3
 
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but results and errors.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print only results and errors.")]
 Verbose = Annotated[bool, typer.Option("--verbose", help="Show the traceback of an error.")]
 
 
 def command(after_interrupt: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Make a decorator that turns what a subcommand raises into one line on stderr and an exit code.
+    """Return a decorator that turns the errors of a subcommand into one line on stderr and an exit code.
 
     Args:
-        after_interrupt: What to do after Ctrl-C; ``{argument}`` stands for one of the subcommand's arguments.
+        after_interrupt: What the message after Ctrl-C tells the user to do; ``{NAME}`` stands for the value of the
+            subcommand's parameter of that name.
     """
     return functools.partial(_reported, after_interrupt)
 
@@ -62,7 +63,7 @@ def say(text: str) -> None:
 
 
 def is_terminal() -> bool:
-    """Tell whether a person sees stderr."""
+    """Tell whether stderr is a terminal, which a person looks at."""
     return sys.stderr.isatty()
 
 
@@ -70,12 +71,12 @@ def confirm(question: str, unasked: str) -> None:
     """End the command unless a person agrees.
 
     Args:
-        question: What is asked.
-        unasked: What ``--yes`` is for, told where there is nobody to ask.
+        question: The question, without "[y/N]".
+        unasked: What ``--yes`` does without a question, for the message where there is nobody to ask.
 
     Raises:
-        UsageError: There is no terminal to ask on.
-        Exit: The answer is no.
+        UsageError: Standard input is not a terminal.
+        Exit: The answer is not yes.
     """
     if not sys.stdin.isatty():
         raise UsageError(f"there is no terminal to ask on; give --yes to {unasked}")
@@ -86,20 +87,21 @@ def confirm(question: str, unasked: str) -> None:
 
 
 def printable(text: str) -> str:
-    """Return ``text`` with control characters written out: a terminal would obey those in a file that a stranger sent."""
-    return "".join(mark if mark.isprintable() else ascii(mark)[1:-1] for mark in text)
+    """Return ``text`` with control characters escaped, because a terminal obeys them, also those in a stranger's file."""
+    return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
 
 
 @contextmanager
 def progress(title: str, *, shown: bool) -> Iterator[Callable[..., None]]:
-    """Show a bar with rate and time left on stderr, from the first update to the last.
+    """Show a progress bar with rate and time left on stderr, from the first update to the last.
 
     Args:
-        title: What is done.
-        shown: Off when quiet; it is never shown when stderr is no terminal.
+        title: The words before the bar.
+        shown: False hides the bar. It is also hidden where stderr is not a terminal.
 
     Yields:
-        A function that takes how many are done and how many there are, 0 for an unknown number, and a note to show.
+        A function that takes the number of items that are done, the number of all items (0 if it is unknown) and
+        optionally a note, which is shown behind the numbers.
     """
     if not shown or not is_terminal():
         yield lambda done, total, note="": None
@@ -123,7 +125,7 @@ def progress(title: str, *, shown: bool) -> Iterator[Callable[..., None]]:
         speed = bar.tasks[0].speed
         bar.update(task, completed=done, total=total or None, rate=f"{speed:,.1f}/s" if speed else "", note=note)
         if done == total:
-            bar.stop()  # so that what is printed next does not land behind it
+            bar.stop()  # so that what is printed next is not written into the line of the bar
 
     try:
         yield update
@@ -132,6 +134,7 @@ def progress(title: str, *, shown: bool) -> Iterator[Callable[..., None]]:
 
 
 def _line(error: BaseException) -> str:
+    """Return the message of an error in one line."""
     if isinstance(error, MemoryError):
         return "there is not enough memory; close other programs or use smaller batches"
     if isinstance(error, OSError) and error.filename:
@@ -140,7 +143,7 @@ def _line(error: BaseException) -> str:
 
 
 def _close_stdout() -> None:
-    """Keep Python from complaining at exit that the reader of a pipe has gone."""
+    """Keep Python from reporting at exit that the reader of the pipe has closed it."""
     import os
 
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,7 +1,7 @@
-"""What is installed, what is at hand and whether it works, in lines that can be pasted into a report.
+"""The checks of ``capgen doctor``: what is installed and whether it works, in lines that can be pasted into a bug report.
 
-A section is a list of checks; a check is a name and a function that returns what there is to say, or raises what is wrong.
-Nothing here imports TensorFlow, and nothing is written.
+A section is a list of checks. A check is a name and a function, which returns a text or raises an error that says what is
+wrong. No check imports TensorFlow or writes anything.
 """
 
 import importlib.metadata
@@ -25,30 +25,30 @@ from capgen.storage import paths
 PACKAGES = ("numpy", "pillow", "pillow-heif", "ai-edge-litert", "tensorflow", "keras", "typer", "rich", "platformdirs")
 """The packages whose versions decide what capgen does."""
 
-PHOTOGRAPH = Path(__file__).parents[1] / "models" / "self_check.jpg"
-"""What the self-check captions."""
+CHECK_IMAGE = Path(__file__).parents[1] / "models" / "self_check.jpg"
+"""The image that the self-check captions."""
 
-PATIENCE = 120.0
-"""Seconds that the self-check may take."""
+CAPTION_TIMEOUT = 120.0
+"""The seconds that the self-check may take."""
 
-KERAS_FILES = {
+KERAS_WEIGHTS = {
     "vgg16": "vgg16_*_kernels.h5",
     "resnet50": "resnet50_*_notop.h5",
     "mobilenetv3": "weights_mobilenet_v3_large_*_no_top*.h5",
     "efficientnetv2b0": "efficientnetv2-b0_notop.h5",
 }
-"""What Keras calls the weights that it fetches, an encoder each."""
+"""The names that Keras gives to files of weights that it downloads, as a pattern for each encoder."""
 
 Check = tuple[str, Callable[[], str]]
 
 
 @dataclass(frozen=True)
 class Line:
-    """One thing that was looked at.
+    """The result of a check.
 
     Attributes:
-        name: What.
-        text: What is the matter with it; of a fault also what to do.
+        name: The name of the check.
+        text: What was found; of a fault also what to do about it.
         broken: Whether it is a fault.
     """
 
@@ -58,7 +58,7 @@ class Line:
 
 
 def examine() -> Iterator[tuple[str, list[Line]]]:
-    """Look at everything; yield each section's title and its lines as soon as they are known. Raises nothing."""
+    """Run all checks; yield the title and the lines of each section as soon as they are known. Raises nothing."""
     for title, checks in SECTIONS.items():
         yield title, list(_lines(title, checks))
 
@@ -67,18 +67,19 @@ def _lines(title: str, checks: Callable[[], Iterator[Check]]) -> Iterator[Line]:
     try:
         for name, check in checks():
             yield _line(name, check)
-    except Exception as error:  # a report that ends in the middle helps nobody
+    except Exception as error:  # a report that ends in the middle is of no use
         yield Line(title, _public(_reason(error)), broken=True)
 
 
 def _line(name: str, check: Callable[[], str]) -> Line:
     try:
         return Line(_public(name), _public(check()))
-    except Exception as error:  # whatever it is, it is what the report is for
+    except Exception as error:  # the report is there to show errors of any kind
         return Line(_public(name), _public(_reason(error)), broken=True)
 
 
 def _reason(error: Exception) -> str:
+    """Return what an error says, in a sentence."""
     if isinstance(error, CapgenError):
         return str(error)
     if isinstance(error, OSError) and error.filename:
@@ -87,10 +88,10 @@ def _reason(error: Exception) -> str:
 
 
 def _public(text: str) -> str:
-    """Return ``text`` on one line, with ``~`` for the home folder, which often holds a name."""
+    """Return ``text`` on one line, with ``~`` in place of the home folder, whose path often contains a person's name."""
     for home in {_home(), os.path.realpath(_home())} - {os.sep}:
         text = re.sub(rf"(?<![\w/]){re.escape(home)}(?![\w-])", "~", text)
-    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
+    return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
 
 
 def _home() -> str:
@@ -98,7 +99,7 @@ def _home() -> str:
 
 
 class _FaultError(CapgenError):
-    """Something that is needed and does not work; the message says what to do."""
+    """Something that is needed does not work; the message says what to do."""
 
 
 def _versions() -> Iterator[Check]:
@@ -118,10 +119,10 @@ def _version(package: str) -> str:
 
 
 def _required() -> set[str]:
-    """Return the names of the packages that capgen's own installation asks for."""
+    """Return the names of the packages that capgen requires."""
     try:
         wanted = importlib.metadata.requires("capgen") or []
-    except importlib.metadata.PackageNotFoundError:  # it runs from a checkout
+    except importlib.metadata.PackageNotFoundError:  # capgen runs from a checkout
         return set(PACKAGES)
     return {re.split(r"[^\w.-]", entry, maxsplit=1)[0].lower() for entry in wanted if "extra ==" not in entry}
 
@@ -140,20 +141,20 @@ def _memory() -> str:
     return "unknown" if size is None else files.size_text(size)
 
 
-def _places() -> Iterator[Check]:
-    yield "cache", lambda: _place(paths.cache_dir(), "CAPGEN_CACHE_DIR")
-    yield "data", lambda: _place(paths.data_dir(), "CAPGEN_DATA_DIR")
+def _folders() -> Iterator[Check]:
+    yield "cache", lambda: _folder(paths.cache_dir(), "CAPGEN_CACHE_DIR")
+    yield "data", lambda: _folder(paths.data_dir(), "CAPGEN_DATA_DIR")
 
 
-def _place(folder: Path, variable: str) -> str:
+def _folder(folder: Path, variable: str) -> str:
     from capgen.storage import files
 
-    there = folder.absolute()
-    while not there.exists():
-        there = there.parent
-    if not (there.is_dir() and os.access(there, os.W_OK | os.X_OK)):
-        raise _FaultError(f"{folder} cannot be written, because of {there}; let {variable} name another folder")
-    return f"{folder}, writable, {files.size_text(shutil.disk_usage(there).free)} free"
+    existing = folder.absolute()
+    while not existing.exists():
+        existing = existing.parent
+    if not (existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)):
+        raise _FaultError(f"{folder} cannot be written, because of {existing}; let {variable} name another folder")
+    return f"{folder}, writable, {files.size_text(shutil.disk_usage(existing).free)} free"
 
 
 def _encoders() -> Iterator[Check]:
@@ -168,9 +169,9 @@ def _weights(encoder: str, shipped: Path | None) -> str:
         if not shipped.is_file():
             raise _FaultError(f"{shipped} is missing from the package; install capgen again")
         return "weights inside the package"
-    kept = Path(os.environ.get("KERAS_HOME") or f"{_home()}/.keras") / "models"
-    if any(kept.glob(KERAS_FILES[encoder])):
-        return f"weights fetched, in {kept}"
+    downloads = Path(os.environ.get("KERAS_HOME") or f"{_home()}/.keras") / "models"
+    if any(downloads.glob(KERAS_WEIGHTS[encoder])):
+        return f"weights fetched, in {downloads}"
     return "weights to be fetched, by Keras when it is first used, or named with --encoder-weights"
 
 
@@ -181,20 +182,20 @@ def _captioners() -> Iterator[Check]:
     found = {
         path.parent for folder in (paths.models_dir(), bundle.SHIPPED) for path in folder.glob(f"*/{bundle.DESCRIPTION}")
     }
-    for place in sorted(found | {default}):
-        yield place.name, partial(_captioner, place, shipped=place.parent == bundle.SHIPPED)
+    for folder in sorted(found | {default}):
+        yield folder.name, partial(_captioner, folder, shipped=folder.parent == bundle.SHIPPED)
     yield "default", lambda: str(bundle.find(None))
 
 
-def _captioner(place: Path, *, shipped: bool) -> str:
+def _captioner(folder: Path, *, shipped: bool) -> str:
     from capgen.captioner.bundle import Bundle
 
     try:
-        Bundle(place).verify()
+        Bundle(folder).verify()
     except BundleError as error:
         remedy = "install capgen again" if shipped else "train it again or copy it there again, or remove the folder"
         raise _FaultError(f"{str(error).removesuffix('; get the captioner anew')}; {remedy}") from error
-    return "intact, inside the package" if shipped else f"intact, {place}"
+    return "intact, inside the package" if shipped else f"intact, {folder}"
 
 
 def _optional() -> Iterator[Check]:
@@ -219,27 +220,27 @@ print(Captioner.load(sys.argv[3]).caption(sys.argv[2]))
 
 
 def _caption() -> str:
-    """Caption the photograph in another process, because a native library that does not fit can end the process."""
+    """Caption an image in another process, because a native library that does not fit the machine can end the process."""
     from capgen.captioner import bundle
 
     captioner = bundle.SHIPPED / bundle.DEFAULT
-    arguments = [str(path) for path in (Path(__file__).parents[2], PHOTOGRAPH, captioner)]
+    arguments = [str(path) for path in (Path(__file__).parents[2], CHECK_IMAGE, captioner)]
     command = [sys.executable, "-P", "-X", "utf8", "-c", _PROGRAM, *arguments]
     started = time.monotonic()
     try:
         done = subprocess.run(  # noqa: S603 - a program of our own
-            command, stdin=subprocess.DEVNULL, capture_output=True, encoding="utf-8", timeout=PATIENCE, check=False
+            command, stdin=subprocess.DEVNULL, capture_output=True, encoding="utf-8", timeout=CAPTION_TIMEOUT, check=False
         )
     except subprocess.TimeoutExpired as error:
-        raise _FaultError(f"no caption after {PATIENCE:.0f} s; please report it") from error
+        raise _FaultError(f"no caption after {CAPTION_TIMEOUT:.0f} s; please report it") from error
     seconds = time.monotonic() - started
     if done.returncode < 0:
         raise _FaultError(
             f"captioning is ended by {signal.Signals(-done.returncode).name}; please report it with this machine"
         )
     if done.returncode:
-        said = done.stderr.strip().splitlines() or ["no reason given"]
-        raise _FaultError(f"captioning fails ({said[-1]}); install capgen again, or report it")
+        lines = done.stderr.strip().splitlines() or ["no reason given"]
+        raise _FaultError(f"captioning fails ({lines[-1]}); install capgen again, or report it")
     if not (caption := done.stdout.strip()):
         raise _FaultError("the caption is empty; install capgen again, or report it")
     return f"{caption!r}, {seconds:.2f} s from start to end"
@@ -248,10 +249,10 @@ def _caption() -> str:
 SECTIONS: dict[str, Callable[[], Iterator[Check]]] = {
     "versions": _versions,
     "machine": _machine,
-    "places": _places,
+    "folders": _folders,
     "encoders": _encoders,
     "captioners": _captioners,
     "optional": _optional,
     "self-check": _self_check,
 }
-"""In the order in which they are looked at: what may take longest comes last."""
+"""The checks of each section. The section that may take longest comes last."""

@@ -9,9 +9,9 @@ from capgen.cli.console import FAILED, Verbose, command
 @app.command("doctor")
 @command("run it again")
 def doctor_command(verbose: Verbose = False) -> None:
-    """Say what is installed and at hand, and whether it works.
+    """Show what is installed, and whether it works.
 
-    The output suits a bug report; the exit code is 1 if something that is needed is broken.
+    The output can be pasted into a bug report. The exit code is 1 if something that is needed is broken.
     """
     from capgen.cli import diagnostics
 

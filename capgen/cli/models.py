@@ -43,7 +43,7 @@ def list_command(
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list.")] = False,
     verbose: Verbose = False,
 ) -> None:
-    """List the captioners at hand, after checking every file of them."""
+    """List the captioners, after checking every file of them."""
     from capgen.captioner import bundle, collection
     from capgen.errors import BundleError
     from capgen.storage import files
@@ -71,7 +71,7 @@ def show_command(
     as_json: Annotated[bool, typer.Option("--json", help="Print its description as JSON.")] = False,
     verbose: Verbose = False,
 ) -> None:
-    """Say what a captioner is: how it was made and trained, what it scores, what it consists of."""
+    """Describe a captioner: how it was made and trained, its scores and its files."""
     import json
 
     from capgen.captioner import bundle
@@ -94,7 +94,7 @@ def show_command(
 @models_app.command("path")
 @command("run it again")
 def path_command(model: Model, verbose: Verbose = False) -> None:
-    """Print where a captioner lies."""
+    """Print the path of a captioner."""
     import os
 
     from capgen.captioner import bundle
@@ -132,9 +132,9 @@ def import_command(
     """Check a captioner and put it into the data folder, whole or not at all."""
     from capgen.captioner import collection
 
-    place = collection.take(source, name, overwrite=overwrite)
+    taken = collection.take(source, name, overwrite=overwrite).name
     if not quiet:
-        say(f"{place.name!r} is taken in; caption with it: capgen caption --model {place.name} photo.jpg")
+        say(f"{taken!r} is taken in; caption with it: capgen caption --model {taken} photo.jpg")
 
 
 @models_app.command("remove")
@@ -149,10 +149,10 @@ def remove_command(
     from capgen.captioner import bundle, collection
     from capgen.storage import files
 
-    place = collection.own(name)
+    path = collection.own(name)
     if not yes:
-        size = files.size_text(collection.size(place))
-        confirm(f"remove the captioner {name} ({size}) from {place}? it cannot be brought back", unasked=f"remove {name}")
+        size = files.size_text(collection.size(path))
+        confirm(f"remove the captioner {name} ({size}) from {path}? it cannot be brought back", unasked=f"remove {name}")
     was_default = collection.is_default(name)
     others_left = collection.remove(name)
     if not quiet:
@@ -160,7 +160,7 @@ def remove_command(
     if was_default:
         say(f"it was the default, which is the captioner that ships again, {bundle.DEFAULT}")
     if others_left:
-        say(f"{place} had other files too, which are left there")
+        say(f"{path} had other files too, which are left there")
 
 
 @models_app.command("default")
@@ -180,22 +180,23 @@ def default_command(
     if name is not None and reset:
         raise typer.BadParameter("it needs no NAME; leave one of them out", param_hint="--reset")
     if name is None and not reset:
-        place = bundle.find(None)
-        typer.echo(place.name)
-        if not quiet and place.parent == bundle.SHIPPED and place.name in collection.yours():
-            say(f"the one that ships, not yours of that name; use yours with: capgen models default {place.name}")
+        path = bundle.find(None)
+        typer.echo(path.name)
+        if not quiet and path.parent == bundle.SHIPPED and path.name in collection.yours():
+            say(f"the one that ships, not yours of that name; use yours with: capgen models default {path.name}")
         return
     if name is None:
         collection.reset()
     else:
         collection.choose(name)
     if not quiet:
-        place = bundle.find(None)
-        which = "the captioner that ships, " if place.parent == bundle.SHIPPED else ""
-        say(f"the default is {which}{place.name}")
+        path = bundle.find(None)
+        which = "the captioner that ships, " if path.parent == bundle.SHIPPED else ""
+        say(f"the default is {which}{path.name}")
 
 
 def _row(entry: "Entry") -> tuple[str, ...]:
+    """Return the row of a captioner in the table of ``list``."""
     from capgen.storage import files
 
     name = f"{entry.name} (default)" if entry.default else entry.name
@@ -210,7 +211,7 @@ def _row(entry: "Entry") -> tuple[str, ...]:
 
 
 def _show_table(rows: list[tuple[str, ...]]) -> None:
-    """Print a table on a terminal, columns of plain text elsewhere."""
+    """Print a table to a terminal, and columns of plain text to anything else."""
     import sys
 
     shown = [tuple(map(printable, row)) for row in rows]
@@ -230,39 +231,46 @@ def _show_table(rows: list[tuple[str, ...]]) -> None:
 
 
 def _described(opened: "Bundle", sizes: dict[str, int]) -> list[tuple[str, str]]:
-    """Return what there is to say of a captioner, a title and a line each."""
+    """Return the lines that describe a captioner, each with its title."""
     from capgen.captioner import bundle
     from capgen.storage import files
 
-    said, place = opened.description, opened.place.absolute()
-    training, decoder, reliability = said.training, said.decoder, said.calibration.reliability
-    packed = place.is_file()
+    description, path = opened.description, opened.place.absolute()
+    training, decoder, reliability = description.training, description.decoder, description.calibration.reliability
+    packed, own, preprocessing = path.is_file(), description.name, description.preprocessing
     lines = [
-        ("name", said.name if packed or place.name == said.name else f"{place.name}, which calls itself {said.name}"),
-        ("place", str(place)),
-        ("encoder", _values({"": said.encoder.get("name", ""), **said.encoder}, leave=("name", "key"))),
+        ("name", own if packed or path.name == own else f"{path.name}, which calls itself {own}"),
+        ("path", str(path)),
+        ("encoder", _values({"": description.encoder.get("name", ""), **description.encoder}, leave=("name", "key"))),
         (
-            "picture",
-            f"squeezed to {said.preprocessing.size} x {said.preprocessing.size} pixels, {said.preprocessing.resample}",
+            "image",
+            f"squeezed to {preprocessing.size} x {preprocessing.size} pixels, {preprocessing.resample}",
         ),
         ("decoder", _values({"": decoder.get("family", ""), **decoder}, leave=("family",))),
-        ("decoding", _values(said.decoding.plain())),
+        ("decoding", _values(description.decoding.plain())),
         ("trained on", _values({"": training.get("data", ""), **training}, leave=("data", "config"))),
     ]
-    for split, values in said.scores.items():
-        ends = tuple(name for name in values if name.endswith((" low", " high"))) if isinstance(values, dict) else ()
-        lines.append(("scores", f"{split}: {_values(values, leave=ends)}"))
+    for split, values in description.scores.items():
+        lines.append(("scores", f"{split}: {_scores(values)}"))
     lines.append(("confidence", _values(reliability, leave=("bins",))))
     lines += [("file", f"{name}, {files.size_text(size)}") for name, size in sizes.items()]
     if bundle.MODEL_CARD in sizes:
-        lines.append(
-            ("model card", "printed with --card" if packed else f"{place / bundle.MODEL_CARD}, printed with --card")
-        )
+        lines.append(("model card", "printed with --card" if packed else f"{path / bundle.MODEL_CARD}, printed with --card"))
     return lines
 
 
+def _scores(values: Any) -> str:
+    """Write the scores on a split by their names of today, without the ends of intervals."""
+    from capgen.evaluation.metrics import OLD_NAMES
+
+    if not isinstance(values, dict):
+        return _number(values)
+    named: dict[str, Any] = {OLD_NAMES.get(str(name), str(name)): value for name, value in values.items()}
+    return _values(named, leave=tuple(name for name in named if name.endswith((" low", " high"))))
+
+
 def _values(values: Any, leave: tuple[str, ...] = ()) -> str:
-    """Write an object of a description in words: ``name value, name value``."""
+    """Write an object of a description as ``name value, name value``, without the names in ``leave``."""
     if not isinstance(values, dict):
         return _number(values)
     kept = {name: value for name, value in values.items() if name not in leave}
@@ -270,6 +278,7 @@ def _values(values: Any, leave: tuple[str, ...] = ()) -> str:
 
 
 def _number(value: Any) -> str:
+    """Write a value of a description, numbers with at most four decimals."""
     if isinstance(value, float):
         return f"{value:.4f}".rstrip("0").rstrip(".") if abs(value) >= 0.001 else f"{value:g}"  # noqa: PLR2004
     if isinstance(value, int) and not isinstance(value, bool):

@@ -1,6 +1,7 @@
 """``capgen score``."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,7 +11,23 @@ from capgen.cli import app
 from capgen.cli.console import SOME_FAILED, Quiet, Verbose, command, progress, say
 
 if TYPE_CHECKING:
+    from capgen.captioner.captioner import Captioner
     from capgen.captioner.results import Likelihood
+
+
+@dataclass(frozen=True)
+class _Item:
+    """An image with captions to score, or a fault of the input in its place.
+
+    Attributes:
+        path: The file of the image, or None where there is a fault.
+        captions: Captions of the image.
+        fault: What is wrong with the input, empty if nothing is.
+    """
+
+    path: Path | None
+    captions: list[str]
+    fault: str = ""
 
 
 @app.command("score")
@@ -32,58 +49,71 @@ def score_command(
     The nearer to 0, the better the caption fits the photograph, to this captioner. Prints number, tab, caption.
     """
     from capgen.captioner.captioner import Captioner
-    from capgen.errors import ImageError
 
     if (from_file is None) == (image is None) or (image is not None and not captions):
         raise typer.BadParameter("give a photograph and captions, or --from-file", param_hint="IMAGE CAPTION")
     if output_format not in ("text", "jsonl"):
         raise typer.BadParameter("text or jsonl", param_hint="--format")
     captioner = Captioner.load(model)
-    pairs = _pairs(from_file) if from_file is not None else [(image, list(captions or ()), "")]
-    failed = 0
-    with progress("Scoring", shown=not quiet and from_file is not None) as tell:
-        for done, (path, texts, fault) in enumerate(pairs, 1):
-            lines, reason = [], fault
-            try:
-                lines = [_line(path, found, output_format) for found in captioner.score(path, texts)] if path else []
-            except ImageError as error:
-                reason = str(error)
-            if reason:
-                say(f"capgen: {path}: {reason}" if path else f"capgen: {reason}")
-                failed += 1
-            for line in lines:
-                typer.echo(line)
-            tell(done, 0)
+    items = [_Item(image, list(captions or ()))] if from_file is None else _read_items(from_file)
+    with progress("Scoring", shown=not quiet and from_file is not None) as update:
+        failed = _score_all(captioner, items, output_format, update)
     if failed:
         raise typer.Exit(SOME_FAILED)
 
 
-def _pairs(source: str) -> Iterator[tuple[Path | None, list[str], str]]:
-    """Read pictures and captions, those of one picture that follow each other together, or what is wrong with a line."""
+def _score_all(
+    captioner: "Captioner", items: Iterable[_Item], output_format: str, on_progress: Callable[[int, int], None]
+) -> int:
+    """Print the scores of all captions, and what is wrong with an image or a line; return the number of these faults."""
+    from capgen.errors import ImageError
+
+    failed = 0
+    for done, item in enumerate(items, 1):
+        try:
+            scores = captioner.score(item.path, item.captions) if item.path else []
+            lines, reason = [_line(item.path, found, output_format) for found in scores], item.fault
+        except ImageError as error:
+            lines, reason = [], f"{item.path}: {error}"
+        if reason:
+            say(f"capgen: {reason}")
+            failed += 1
+        for line in lines:
+            typer.echo(line)
+        on_progress(done, 0)
+    return failed
+
+
+def _read_items(source: str) -> Iterator[_Item]:
+    """Read images and captions from JSON lines; captions of one image that follow each other are one item."""
     import itertools
-    import json
     import sys
 
     from capgen.datasets.layout import lines, numbered
     from capgen.errors import DataError
 
-    def read(numbered_line: tuple[str, str]) -> tuple[Path | None, str, str]:
-        place, line = numbered_line
-        try:
-            value = json.loads(line)
-            return Path(value["image"]), str(value["caption"]), ""
-        except (ValueError, KeyError, TypeError, RecursionError):
-            return None, "", f'{place} has no "image" and "caption"'
-
     try:
         given = numbered(sys.stdin.buffer.read().decode("utf-8-sig"), "stdin") if source == "-" else lines(Path(source))
     except UnicodeDecodeError as error:
-        raise DataError(f"stdin is no UTF-8 text (byte {error.start}); convert it first") from error
-    for (path, fault), group in itertools.groupby(map(read, given), key=lambda row: (row[0], row[2])):
-        yield path, [caption for _, caption, _ in group], fault
+        raise DataError(f"stdin is not UTF-8 text (byte {error.start}); convert it first") from error
+    items = (_parse(where, line) for where, line in given)
+    for (path, fault), group in itertools.groupby(items, key=lambda item: (item.path, item.fault)):
+        yield _Item(path, [caption for item in group for caption in item.captions], fault)
 
 
-def _line(path: Path, found: "Likelihood", output_format: str) -> str:
+def _parse(where: str, line: str) -> _Item:
+    """Read one line, which is an object with an image and a caption; ``where`` names the line in a fault."""
+    import json
+
+    try:
+        value = json.loads(line)
+        return _Item(Path(value["image"]), [str(value["caption"])])
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return _Item(None, [], f'{where} has no "image" and "caption"')
+
+
+def _line(path: Path | None, found: "Likelihood", output_format: str) -> str:
+    """Return the score of a caption as one line of output."""
     if output_format == "text":
         from capgen.outputs.text import ESCAPES
 

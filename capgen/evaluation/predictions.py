@@ -64,11 +64,8 @@ def predict(
     Raises:
         DataError: A file is missing or cannot be captioned. The scores would be those of other images than they say.
     """
-    missing = [reference.id for reference in references if reference.path is None]
-    if missing:
-        raise DataError(f"{len(missing)} of {len(references)} images were not found, the first {missing[0]!r}")
-    files_of_images = [reference.path for reference in references if reference.path is not None]
-    results = captioner.caption_many(files_of_images, request, output_attention=output_attention and captioner.has_attention)
+    images = _image_files(references)
+    results = captioner.caption_many(images, request, output_attention=output_attention and captioner.has_attention)
     found: dict[str, Caption] = {}
     for reference, result in zip(references, results, strict=True):
         if result.failed:
@@ -81,6 +78,18 @@ def predict(
         attention={key: caption.attention for key, caption in found.items()},
         log_probabilities={key: caption.log_probability for key, caption in found.items()},
     )
+
+
+def _image_files(references: Sequence[Reference]) -> list[Path]:
+    """Return the files of all images.
+
+    Raises:
+        DataError: Some were not found.
+    """
+    missing = [reference.id for reference in references if reference.path is None]
+    if missing:
+        raise DataError(f"{len(missing)} of {len(references)} images were not found, the first {missing[0]!r}")
+    return [reference.path for reference in references if reference.path is not None]
 
 
 def save(name: str, captions: Mapping[str, str]) -> Path:

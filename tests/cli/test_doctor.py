@@ -61,7 +61,7 @@ def test_the_self_check_shows_a_caption_and_its_time(places):
 
 
 def test_the_photograph_inside_the_package_is_small():
-    assert diagnostics.PHOTOGRAPH.stat().st_size <= 30_000
+    assert diagnostics.CHECK_IMAGE.stat().st_size <= 30_000
 
 
 def test_no_tensorflow_is_loaded(places):
@@ -113,10 +113,10 @@ def test_a_damaged_captioner_is_named_with_what_to_do(broken_captioner):
 
 
 def test_a_place_that_cannot_be_written_names_the_variable(places, monkeypatch, only):
-    only("places")
+    only("folders")
     (places / "file").write_text("")
     monkeypatch.setenv("CAPGEN_CACHE_DIR", str(places / "file/cache"))
-    lines = lines_of("places")
+    lines = lines_of("folders")
     assert lines["cache"].broken
     assert "let CAPGEN_CACHE_DIR name another folder" in lines["cache"].text
     assert not lines["data"].broken
@@ -161,7 +161,7 @@ def test_weights_that_keras_has_fetched_are_found(tmp_path, monkeypatch, only):
 def test_every_encoder_that_keras_fetches_has_a_name_for_its_file():
     from capgen.training.encoders import ENCODERS
 
-    assert set(diagnostics.KERAS_FILES) == {name for name in ENCODERS if not ENCODERS[name].shipped}
+    assert set(diagnostics.KERAS_WEIGHTS) == {name for name in ENCODERS if not ENCODERS[name].shipped}
 
 
 def test_a_missing_exiftool_is_no_fault_and_says_how_to_get_it(monkeypatch, only):
@@ -184,7 +184,7 @@ def test_a_missing_exiftool_is_no_fault_and_says_how_to_get_it(monkeypatch, only
 def test_a_self_check_that_fails_says_how(program, words, monkeypatch, only):
     only("self-check")
     monkeypatch.setattr(diagnostics, "_PROGRAM", program)
-    monkeypatch.setattr(diagnostics, "PATIENCE", 1.0)
+    monkeypatch.setattr(diagnostics, "CAPTION_TIMEOUT", 1.0)
     line = lines_of("self-check")["caption"]
     assert line.broken
     assert words in line.text

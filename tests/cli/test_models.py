@@ -115,9 +115,23 @@ def test_one_that_has_the_name_of_one_that_ships_hides_it(places):
 def test_show_says_how_it_was_made_and_where_its_card_is(mine):
     done = models("show", "mine")
     assert (done.returncode, done.stderr) == (0, "")
-    for words in ("efficientnet-lite0", "attention", "beam 3", "café", "CIDEr-D 0.5", "images 4", "decoder.tflite, 19 B"):
+    for words in (
+        "efficientnet-lite0",
+        "attention",
+        "num beams 3",
+        "café",
+        "CIDEr-D 0.5",
+        "images 4",
+        "decoder.tflite, 19 B",
+    ):
         assert words in done.stdout
     assert f"{mine}/MODEL_CARD.md" in done.stdout
+
+
+def test_show_calls_scores_of_earlier_versions_by_their_names_of_today(places):
+    described = replace(DESCRIPTION, scores={"dev": {"words used": 5, "sharing": 0.1}})
+    bundle.write(places / "data/models/old", described, CONTENTS)
+    assert "dev: vocabulary size used 5, share of duplicate captions 0.1" in models("show", "old").stdout
 
 
 def test_show_describes_a_packed_one_too(tiny):

@@ -95,7 +95,7 @@ def test_the_lines_of_json_are_those_of_the_file_and_nothing_else_ends_them(tmp_
 def test_stdin_must_be_text():
     done = run("--from-file", "-", input=b"\xff\xfe")
     assert done.exit_code != 0
-    assert "stdin is no UTF-8 text" in done.stderr
+    assert "stdin is not UTF-8 text" in done.stderr
 
 
 def test_no_captions_have_no_scores(shipped):
