@@ -1,167 +1,185 @@
-"""``Wording``: from the ids that a search finds to the text that people read, and which of them a picture allows."""
+"""What one captioner may say of an image: the logits processors that its slots and its vocabulary ask for.
 
+Letters: N images, A unfinished images, K rows an image, T words, V entries of the vocabulary, M slots and domain tokens.
+"""
+
+import math
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass, fields
+from functools import cache
+from typing import Any
 
 import numpy as np
 
-from capgen.captioner.decoding import Arrays, StepFunction
-from capgen.captioner.slots import ClassScores, VisualWord, VisualWords, slot
-from capgen.captioner.vocabulary import SPECIAL, Vocabulary, words
-
-EAGER = 5.5
-"""How much a search favours slots, see ``Wording.led``; chosen on dev, with the power."""
-
-SURE = 3
-"""Power of the classifier's certainty: what it half believes is hardly favoured."""
-
-AGAIN = -50.0
-"""What is added to the log-probability of a word that is not said twice; finite, as there may be nothing else to say."""
+from capgen.captioner.decoding import LogitsProcessor, Prefixes
+from capgen.captioner.slots import MIN_CLASS_PROBABILITY, ClassScores, VisualWord, VisualWords, slot
+from capgen.captioner.vocabulary import Vocabulary, words
 
 
-class Wording:
-    """How one captioner speaks.
+@dataclass(frozen=True, kw_only=True)
+class ConstraintConfig:
+    """The constants of the constraints, chosen on dev. What a captioner says depends on them.
 
-    Args:
-        vocabulary: Its words. Besides them it may have marks: slots of names, and starts of other styles.
-        names: What fills its slots.
+    Attributes:
+        slot_bonus: Added to the log-probability of a slot of which the classifier is certain; see ``SlotBonus``.
+        slot_bonus_power: Power of the classifier's probability that the bonus is multiplied by: a slot of which the
+            classifier is half certain gets little.
+        repeat_penalty: Added to the log-probability of a word that is said already; finite, since there may be nothing else
+            to say.
+        min_class_probability: Probability from which the classifier's best visual word of a group may fill a slot.
+        plurals: Nouns with their plurals; the two are one thing that is not said twice.
     """
 
-    def __init__(self, vocabulary: Vocabulary, names: VisualWords | None) -> None:
-        """Look for marks."""
-        self.vocabulary, self.visual_words = vocabulary, names
-        self._marks = np.array([entry.startswith("<") and entry not in SPECIAL for entry in vocabulary.entries])
-        repeated = vocabulary.entries if vocabulary.repeated is None else {*SPECIAL, *vocabulary.repeated}
-        self._once = np.array([entry not in repeated for entry in vocabulary.entries])
-        # The entry that stands for what each says: a thing in either number is one. The plurals are the package's, so that
-        # captioners made by an earlier one heed them, too.
-        self._noun = np.arange(len(vocabulary))
-        for name in VisualWords.imagenet().names if self._once.any() else ():
-            singular, plural = vocabulary.ids(_ends(name))
-            if self._once[[singular, plural]].all():
-                self._noun[plural] = singular
+    slot_bonus: float = 5.5
+    slot_bonus_power: float = 3.0
+    repeat_penalty: float = -50.0
+    min_class_probability: float = MIN_CLASS_PROBABILITY
+    plurals: tuple[tuple[str, str], ...] = ()
 
-    def has_marks(self, ids: Sequence[int]) -> bool:
-        """Tell whether a caption has slots, so that it says different things of different pictures."""
-        return bool(self._marks[list(ids)].any())
+    @classmethod
+    @cache
+    def default(cls) -> "ConstraintConfig":
+        """Return the constants of today, which captioners of schema 1 have, with the nouns of ImageNet's classes."""
+        pairs = (_last_words(name) for name in VisualWords.imagenet().names)
+        return cls(plurals=tuple(dict.fromkeys(pairs)))
 
-    def ids(self, caption: str, class_scores: ClassScores | None) -> list[int]:
-        """Return the ids of a caption's words, with slots for the names that agree with what the picture shows."""
-        said = words(caption)
-        return self.vocabulary.ids(
-            self.visual_words.delexicalise(said, class_scores) if self.visual_words and class_scores else said
-        )
+    @classmethod
+    def from_plain(cls, values: Any) -> "ConstraintConfig":
+        """Undo ``plain``.
 
-    def text(self, ids: Sequence[int], class_scores: ClassScores | None) -> str:
-        """Return the caption of ``ids``, its slots filled with what the picture was guessed to show."""
-        said = self.vocabulary.decode(ids)
-        return (
-            " ".join(self.visual_words.relexicalise(said.split(), class_scores))
-            if self.visual_words and class_scores
-            else said
-        )
-
-    def placed(self, ids: Sequence[int], class_scores: ClassScores | None, given: int = 0) -> list[tuple[str, int]]:
-        """Return the words of ``text``, each with the place in ``ids``, which have no end mark, that it comes from.
-
-        Args:
-            ids: Of a caption.
-            class_scores: Of the picture.
-            given: How many of the ids to leave out at the beginning, once they have had their say in how slots are filled.
+        Raises:
+            TypeError, KeyError, ValueError: It is not what ``plain`` makes.
         """
-        said = [self.vocabulary.entries[index] for index in ids]
-        if self.visual_words and class_scores:
-            found = self.visual_words.placed(said, class_scores)
-        else:
-            found = [(word, place) for place, word in enumerate(said)]
-        return [(word, place) for word, place in found if place >= given]
+        numbers = {field.name: float(values[field.name]) for field in fields(cls) if field.name != "plurals"}
+        if not all(map(math.isfinite, numbers.values())):
+            raise ValueError("a constraint is not a finite number")
+        plurals = tuple((singular, plural) for singular, plural in values["plurals"])
+        if not all(isinstance(word, str) and word.isprintable() for pair in plurals for word in pair):
+            raise TypeError("a noun is not printable text")
+        if unknown := sorted(set(values) - {field.name for field in fields(cls)}):
+            raise TypeError(f"there are no constraints {', '.join(unknown)}")
+        return cls(**numbers, plurals=plurals)
 
-    def led(
-        self,
-        steps: StepFunction,
-        class_scores_list: Sequence[ClassScores | None],
-        unsaid: Collection[str] = (),
-        *,
-        eager: float = EAGER,
-        repeating: bool = False,
-    ) -> StepFunction:
-        """Lead a search by what its pictures show.
-
-        No mark of a style is said, no slot that cannot be filled, and no word again that people do not say again, be it in
-        the other number or in what fills a slot. Slots that can be filled are favoured until one has been said, the more
-        the surer the classifier is of the name.
-
-        Args:
-            steps: The decoder.
-            class_scores_list: Of the N pictures that will be searched, if the captioner has names.
-            unsaid: Words that no name may contain.
-            eager: What is added to the log-probability of a slot, times how sure the classifier is of its name, cubed.
-            repeating: Let any word be said again.
-        """
-        once = np.zeros_like(self._once) if repeating else self._once
-        if not self._marks.any() and not once.any():
-            return steps
-        favours = np.full((len(class_scores_list), len(self.vocabulary)), -np.inf, np.float32)
-        nouns = np.tile(self._noun, (len(class_scores_list), 1))
-        for row, noun, class_scores in zip(favours, nouns, class_scores_list, strict=True):
-            if not (self.visual_words and class_scores):
-                continue
-            for group, name in self.visual_words.fillable(class_scores, unsaid).items():
-                slots = self.vocabulary.ids(slot(group, plural=plural) for plural in (False, True))
-                row[slots] = eager * class_scores.sure[group] ** SURE
-                noun[slots] = self._head(name, slots[0])
-        return _Led(steps, self._marks, once, favours, nouns)
-
-    def _head(self, name: VisualWord, otherwise: int) -> int:
-        """Return the noun that a name says at its end, "engine" of "fire engine", if the vocabulary has it."""
-        known = (index for index in self.vocabulary.ids(_ends(name)) if self._once[index])
-        return next((int(self._noun[index]) for index in known), otherwise)
+    def plain(self) -> dict[str, Any]:
+        """Return the constants for JSON."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {**values, "plurals": [list(pair) for pair in self.plurals]}
 
 
-def _ends(name: VisualWord) -> tuple[str, str]:
-    """Return the last words of a name and of its plural."""
-    return words(name.singular)[-1], words(name.plural)[-1]
+class SlotBonus:
+    """Slots that can be filled are preferred, until one has been said; the others and domain tokens are never said.
 
-
-class _Led:
-    """A decoder whose log-probabilities heed what a picture shows and what has been said of it.
+    With p(m) the probability of entry m and b(m) its bonus, 0 for words, log p(m) becomes log p(m) + b(m) - log z, where
+    z = 1 + Σ p(m) (exp b(m) - 1) keeps the sum of the probabilities. Once a row has said a slot, all bonuses are 0. An entry
+    that must not be said has a bonus of -inf, and does not count in z.
 
     Args:
-        steps: The decoder.
-        marks: Which entries are marks, (V,) bool.
-        once: Which entries are not said twice, (V,) bool.
-        favours: What is added to the log-probabilities of marks, (N, V), until one of them has been said.
-        nouns: The entry that stands for what each entry says, (N, V).
+        tokens: (M,), ids of the slots and domain tokens.
+        bonuses: (N, M) float32, the bonus of each of them for each image of the batch.
+    """
+
+    def __init__(self, tokens: np.ndarray, bonuses: np.ndarray) -> None:
+        self._tokens, self._bonuses = tokens, bonuses
+
+    def process(self, scores: np.ndarray, prefixes: Prefixes) -> np.ndarray:
+        """Return the changed scores; see ``LogitsProcessor``."""
+        said = np.isin(prefixes.ids, self._tokens).any(axis=2)  # (A, K)
+        bonuses = np.repeat(self._bonuses[prefixes.images][:, None], said.shape[1], axis=1)  # (A, K, M)
+        bonuses[said] = np.minimum(bonuses[said], 0.0)
+        gained = np.exp(scores[..., self._tokens]) * np.expm1(np.maximum(bonuses, 0.0))  # (A, K, M)
+        scores[..., self._tokens] += bonuses
+        scores -= np.log1p(gained.sum(axis=-1, keepdims=True))
+        return scores
+
+
+class RepeatPenalty:
+    """What people do not say twice in a caption is not said twice, be it in the other number or through a slot.
+
+    With c(w) the entry that stands for what entry w says, the penalty is added to log p(w) if the row has said a word v that
+    people do not repeat and for which c(v) = c(w).
+
+    Args:
+        once: (V,) bool, the entries that people do not repeat.
+        nouns: (N, V), by image of the batch the entry that stands for what each entry says.
+        penalty: What is added.
+    """
+
+    def __init__(self, once: np.ndarray, nouns: np.ndarray, penalty: float) -> None:
+        self._once, self._nouns, self._penalty = once, nouns, penalty
+        self._shared = np.flatnonzero((nouns != np.arange(len(once))).any(axis=0))  # entries for which others may stand
+
+    def process(self, scores: np.ndarray, prefixes: Prefixes) -> np.ndarray:
+        """Return the changed scores; see ``LogitsProcessor``."""
+        nouns = self._nouns[prefixes.images]  # (A, V)
+        images, rows, positions = np.nonzero(self._once[prefixes.ids])
+        said = np.zeros(scores.shape, bool)  # (A, K, V), of what stands for others
+        said[images, rows, nouns[images, prefixes.ids[images, rows, positions]]] = True
+        said[..., self._shared] = np.take_along_axis(said, nouns[:, None, self._shared], axis=2)
+        scores[said] += self._penalty
+        return scores
+
+
+class Constraints:
+    """Builds the processors for the images of a batch.
+
+    Args:
+        vocabulary: The captioner's.
+        visual_words: What fills its slots, if it has any.
+        config: The constants; those of today by default.
     """
 
     def __init__(
-        self, steps: StepFunction, marks: np.ndarray, once: np.ndarray, favours: np.ndarray, nouns: np.ndarray
+        self, vocabulary: Vocabulary, visual_words: VisualWords | None, config: ConstraintConfig | None = None
     ) -> None:
-        self._steps, self._is_mark, self._once = steps, marks, once
-        self._marks = np.flatnonzero(marks)  # (M,)
-        self._favours, self._nouns = favours[:, self._marks], nouns
-        self._tied = np.flatnonzero((nouns != np.arange(len(once))).any(axis=0))  # for which others may stand
+        self.vocabulary, self.visual_words = vocabulary, visual_words
+        self.config = config or ConstraintConfig.default()
+        self._tokens = np.flatnonzero(vocabulary.is_token)  # (M,)
+        self._once = ~np.array(vocabulary.is_repeatable)  # (V,)
+        self._nouns = np.arange(len(vocabulary))  # (V,), the singular for each plural
+        for singular, plural in map(vocabulary.ids, self.config.plurals if self._once.any() else ()):
+            if self._once[[singular, plural]].all():
+                self._nouns[plural] = singular
 
-    def begin(self, features: np.ndarray) -> Arrays:
-        count = len(features)
-        said = {"state_slotted": np.zeros(count, bool), "state_said": np.zeros((count, len(self._once)), bool)}
-        return {**self._steps.begin(features), **said, "context_favours": self._favours, "context_nouns": self._nouns}
+    def processors(
+        self,
+        class_scores: Sequence[ClassScores | None],
+        suppressed_words: Collection[str] = (),
+        *,
+        allow_repeats: bool = False,
+    ) -> list[LogitsProcessor]:
+        """Return the processors for a search.
 
-    def step(self, inputs: Arrays) -> Arrays:
-        memory = dict(inputs)
-        words, favours, nouns = memory["words"], memory.pop("context_favours"), memory.pop("context_nouns")
-        rows = np.arange(len(words))
-        images = rows // (len(rows) // len(nouns))
-        delexicalise = memory.pop("state_slotted") | self._is_mark[words]
-        said = memory.pop("state_said").copy()
-        said[rows, nouns[images, words]] |= self._once[words]
-        outputs = self._steps.step(memory)
-        scores = outputs["log_probabilities"]  # (R, V)
-        favours = favours[images]  # (R, M)
-        favours[delexicalise] = np.minimum(favours[delexicalise], 0.0)
-        more = np.exp(scores[:, self._marks]) * np.expm1(np.maximum(favours, 0.0))
-        scores[:, self._marks] += favours
-        scores -= np.log1p(more.sum(axis=1, keepdims=True))  # so that the chances add up to no more than one
-        again = said.copy()
-        again[:, self._tied] = said[rows[:, None], nouns[images[:, None], self._tied]]
-        scores[again] += AGAIN
-        return {**outputs, "state_slotted": delexicalise, "state_said": said}
+        Args:
+            class_scores: Of each of the N images that are searched; ``None`` for captioners without slots.
+            suppressed_words: Words that no visual word which fills a slot may contain.
+            allow_repeats: Let any word be said again.
+        """
+        bonuses = np.full((len(class_scores), len(self.vocabulary)), -np.inf, np.float32)  # (N, V)
+        nouns = np.tile(self._nouns, (len(class_scores), 1))  # (N, V)
+        for image, scores in enumerate(class_scores):
+            if scores is None or self.visual_words is None:
+                continue
+            fillable = self.visual_words.fillable(scores, suppressed_words, self.config.min_class_probability)
+            for group, name in fillable.items():
+                slots = self.vocabulary.ids(slot(group, plural=plural) for plural in (False, True))
+                bonuses[image, slots] = self._bonus(scores.best_probabilities[group])
+                nouns[image, slots] = self._noun(name, otherwise=slots[0])
+        found: list[LogitsProcessor] = []
+        if len(self._tokens):
+            found.append(SlotBonus(self._tokens, bonuses[:, self._tokens]))
+        if self._once.any() and not allow_repeats:
+            found.append(RepeatPenalty(self._once, nouns, self.config.repeat_penalty))
+        return found
+
+    def _bonus(self, probability: float) -> float:
+        return self.config.slot_bonus * probability**self.config.slot_bonus_power
+
+    def _noun(self, name: VisualWord, otherwise: int) -> int:
+        """Return the entry of the noun at the end of a visual word, "engine" of "fire engine", if the vocabulary has it."""
+        known = (index for index in self.vocabulary.ids(_last_words(name)) if self._once[index])
+        return next((int(self._nouns[index]) for index in known), otherwise)
+
+
+def _last_words(name: VisualWord) -> tuple[str, str]:
+    """Return the last words of a visual word and of its plural."""
+    return words(name.singular)[-1], words(name.plural)[-1]

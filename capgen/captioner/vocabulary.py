@@ -15,15 +15,15 @@ from typing import Any
 PAD, START, END, UNKNOWN = range(4)
 SPECIAL = ("<pad>", "<start>", "<end>", "<unknown>")
 
-OFTEN = 0.05
-"""People repeat a word if so many of the captions that have it have it more than once: "a", "in", "dog", but not "bed"."""
+MIN_REPEAT_SHARE = 0.05
+"""A word may be repeated if at least this share of the captions with it have it more than once: "a", "dog", not "bed"."""
 
 _VOWEL = re.compile(r"[aeio]|u(?!ni)|hour")
 _WORD = re.compile(r"[^\W_]+(?:['’\-][^\W_]+)*")
 
 
 def words(caption: str) -> list[str]:
-    """Split a caption into lower-case words without punctuation; accents written as marks of their own are joined."""
+    """Split a caption into lower-case words without punctuation; combining accents are joined with their letters (NFC)."""
     return _WORD.findall(unicodedata.normalize("NFC", caption).lower().replace("’", "'"))
 
 
@@ -36,39 +36,45 @@ def article(name: str) -> str:
 class Vocabulary:
     """The words a captioner knows, in id order, the four special ones first.
 
-    After those may come marks, entries in angle brackets that are no words: slots of names, and starts of other styles.
+    After those may come tokens in angle brackets: the slots of visual words, and domain tokens, which captions of another
+    domain begin with.
 
     Attributes:
         entries: By id.
-        repeated: Those that people say again in one caption; ``None`` if that is not known.
+        repeated: The entries that people say more than once in a caption; ``None`` if that is not known.
     """
 
     entries: tuple[str, ...]
     repeated: frozenset[str] | None = None
 
     @classmethod
-    def build(cls, captions: Iterable[Sequence[str]], minimum_count: int, marks: Sequence[str] = ()) -> "Vocabulary":
-        """Keep the words that occur at least ``minimum_count`` times, the most frequent first, and all marks.
+    def build(cls, captions: Iterable[Sequence[str]], min_count: int, tokens: Sequence[str] = ()) -> "Vocabulary":
+        """Keep the words that occur at least ``min_count`` times, the most frequent first, and all tokens.
 
         Args:
-            captions: The words of each.
-            minimum_count: Fewest occurrences.
-            marks: Entries in angle brackets; they are kept however often captions have them.
+            captions: The words of each caption.
+            min_count: Fewest occurrences of a word.
+            tokens: Slots and domain tokens; they are kept however often captions have them.
         """
         counts: Counter[str] = Counter()
-        having: Counter[str] = Counter()
-        again: Counter[str] = Counter()
+        captions_with: Counter[str] = Counter()
+        captions_repeating: Counter[str] = Counter()
         for caption in captions:
             times = Counter(caption)
             counts.update(times)
-            having.update(times.keys())
-            again.update(word for word, count in times.items() if count > 1)
-        words = (word for word, count in counts.items() if count >= minimum_count and word not in marks)
-        entries = (*SPECIAL, *marks, *sorted(words, key=lambda word: (-counts[word], word)))
-        return cls(entries, frozenset(word for word in entries if again[word] and again[word] >= OFTEN * having[word]))
+            captions_with.update(times.keys())
+            captions_repeating.update(word for word, count in times.items() if count > 1)
+        kept = (word for word, count in counts.items() if count >= min_count and word not in tokens)
+        entries = (*SPECIAL, *tokens, *sorted(kept, key=lambda word: (-counts[word], word)))
+        repeated = (
+            word
+            for word in entries
+            if captions_repeating[word] and captions_repeating[word] >= MIN_REPEAT_SHARE * captions_with[word]
+        )
+        return cls(entries, frozenset(repeated))
 
     def extended(self, other: "Vocabulary") -> "Vocabulary":
-        """Return this one and after it what only ``other`` has, so that every id stays."""
+        """Return a vocabulary with the entries of this one and after them those that only ``other`` has; every id stays."""
         entries = (*self.entries, *(entry for entry in other.entries if entry not in self))
         return Vocabulary(entries, None if self.repeated is None else self.repeated | (other.repeated or frozenset()))
 
@@ -82,12 +88,24 @@ class Vocabulary:
         entries, repeated = values["words"], values.get("repeated")
         for texts in (entries, [] if repeated is None else repeated):
             if not isinstance(texts, list) or not all(isinstance(text, str) and text.isprintable() for text in texts):
-                raise TypeError("a word is no printable text")
+                raise TypeError("a word is not printable text")
         return cls(tuple(entries), None if repeated is None else frozenset(repeated))
 
     def plain(self) -> dict[str, list[str]]:
-        """Return it for JSON."""
+        """Return the vocabulary for JSON."""
         return {"words": list(self.entries)} | ({} if self.repeated is None else {"repeated": sorted(self.repeated)})
+
+    @cached_property
+    def is_token(self) -> tuple[bool, ...]:
+        """By id whether an entry is a slot or a domain token."""
+        return tuple(entry.startswith("<") and entry not in SPECIAL for entry in self.entries)
+
+    @cached_property
+    def is_repeatable(self) -> tuple[bool, ...]:
+        """By id whether a caption may have an entry more than once; all may if it is not known what people repeat."""
+        if self.repeated is None:
+            return (True,) * len(self)
+        return tuple(entry in self.repeated or entry in SPECIAL for entry in self.entries)
 
     @cached_property
     def _ids(self) -> dict[str, int]:
@@ -106,11 +124,11 @@ class Vocabulary:
         return self.ids(words(caption))
 
     def ids(self, entries: Iterable[str]) -> list[int]:
-        """Return the ids of words and marks."""
+        """Return the ids of entries: words, slots and domain tokens."""
         return [self._ids.get(entry, UNKNOWN) for entry in entries]
 
     def decode(self, ids: Sequence[int]) -> str:
-        """Return the caption of ``ids`` up to the end mark; padding and start are left out."""
+        """Return the caption of ``ids`` up to the end token; padding and start are left out."""
         kept = []
         for index in ids:
             if index == END:

@@ -167,7 +167,7 @@ def _common(trainer: Trainer, model: LSTMCaptionModel, reporter: TrainingReporte
         reporter.on_caption(start, len(pictures))
         cached = [_cached(trainer, picture) for picture in pictures[start : start + DEV_BATCH]]
         said.update(hypotheses[0].ids for hypotheses in model.search(cached) if hypotheses)
-    common = Counter({ids: times for ids, times in said.items() if times > 1 and not model.wording.has_marks(ids)})
+    common = Counter({ids: times for ids, times in said.items() if times > 1 and not model.text.has_slots(ids)})
     return files.json_text([[times, *ids] for ids, times in common.most_common(MAXIMUM_COMMON)]).encode()
 
 
@@ -195,7 +195,7 @@ class _DevCaptions:
             cached = [_cached(trainer, picture) for picture in trainer.dev_pictures[start : start + DEV_BATCH]]
             for picture, hypotheses in zip(cached, model.search(cached), strict=True):
                 best = hypotheses[0] if hypotheses else decoding.Hypothesis((), -math.inf)  # numbers that are not finite
-                self._captions.append(model.wording.text(best.ids, picture.class_scores))
+                self._captions.append(model.text.decode(best.ids, picture.class_scores))
                 scores.append(best.score(trainer.options.length_penalty))
         self._ranks = np.array(scores)
         self.scores = metrics.score(self._captions, self._references)
@@ -245,7 +245,7 @@ def _check_parity(trainer: Trainer, captioner: LSTMCaptionModel) -> None:
         by_keras, by_litert = (hypotheses[0] for hypotheses in found)
         scores = [one.score(trainer.options.length_penalty) for one in (by_keras, by_litert)]
         if by_keras.ids != by_litert.ids and abs(scores[0] - scores[1]) > TIE:
-            said = [trainer.wording.text(one.ids, cached.class_scores) for one in (by_keras, by_litert)]
+            said = [trainer.text.decode(one.ids, cached.class_scores) for one in (by_keras, by_litert)]
             raise TrainingError(f"the export does not caption {picture.path} like the model: {said[1]!r}, not {said[0]!r}")
 
 

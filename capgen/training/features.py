@@ -115,7 +115,7 @@ class CachedFeatures:
         class_scores_list = [self.class_scores(key) for key in keys]
         return np.stack(
             [
-                with_class_token(grid, class_scores.cell()) if class_scores else grid
+                with_class_token(grid, class_scores.token()) if class_scores else grid
                 for grid, class_scores in zip(grids, class_scores_list, strict=True)
             ]
         )

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from capgen.captioner.decoding import ATTENTION, Arrays
+from capgen.captioner.decoding import Arrays, DecoderOutput, graph_memory_and_state
 from capgen.training.decoders.decoder import Decoder
 
 
@@ -24,15 +24,13 @@ class KerasSteps:
         if keras.backend.backend() == "jax":
             self._begin, self._step = _rounded(self._begin), _rounded(self._step)
 
-    def begin(self, features: np.ndarray) -> Arrays:
-        """See ``StepFunction.begin``."""
-        return _arrays(self._begin({"features": np.asarray(features, np.float32)}))
+    def init_state(self, features: np.ndarray) -> tuple[Arrays, Arrays]:
+        """Return encoder memory and decoder state of images (N, C, D); see ``StepFunction``."""
+        return graph_memory_and_state(_arrays(self._begin({"features": np.asarray(features, np.float32)})))
 
-    def step(self, inputs: Arrays) -> Arrays:
-        """See ``StepFunction.step``."""
-        outputs = dict(self._step(inputs))
-        outputs.pop(ATTENTION, None)
-        return _arrays(outputs)
+    def step(self, words: np.ndarray, memory: Arrays, state: Arrays) -> DecoderOutput:
+        """Score what may follow the words (R,); see ``StepFunction``."""
+        return DecoderOutput.from_graph(_arrays(self._step({"words": words, **memory, **state})))
 
 
 def _arrays(outputs) -> Arrays:

@@ -13,8 +13,9 @@ import numpy as np
 from keras import ops
 
 from capgen.captioner import decoding
-from capgen.captioner.constraints import Wording
+from capgen.captioner.constraints import ConstraintConfig, Constraints
 from capgen.captioner.slots import ClassScores, VisualWords
+from capgen.captioner.text import CaptionText
 from capgen.captioner.vocabulary import SPECIAL, START, Vocabulary, words
 from capgen.datasets.prepared import PreparedDataset, PreparedImage, in_target_domain
 from capgen.errors import TrainingError
@@ -98,9 +99,11 @@ class Trainer:
             raise TrainingError(f"no word occurs {config.min_count} times in the training captions; lower min_count")
         if begun:
             self.vocabulary = begun.vocabulary.extended(self.vocabulary)
-        self.wording = Wording(self.vocabulary, self.visual_words)
+        constraints = ConstraintConfig.default()
+        self.text = CaptionText(self.vocabulary, self.visual_words, constraints.min_class_probability)
+        self.constraints = Constraints(self.vocabulary, self.visual_words, constraints)
         cells, channels = encoder.outputs[self.output]
-        width = self.visual_words.width if self.visual_words else 0
+        width = self.visual_words.token_width if self.visual_words else 0
         self.seeing = seeing(last_blocks, (cells, channels), width) if last_blocks else None
         if self.visual_words:
             cells, channels = cells + 1, channels + width
@@ -180,7 +183,7 @@ class Trainer:
             class_scores_list = [self.features.class_scores(key) for key in keys]
             found = self.search(self.described(keys), class_scores_list, options)
             captions += [
-                self.wording.text(hypotheses[0].ids, class_scores)
+                self.text.decode(hypotheses[0].ids, class_scores)
                 for hypotheses, class_scores in zip(found, class_scores_list, strict=True)
             ]
         return captions
@@ -194,10 +197,11 @@ class Trainer:
         self, features: np.ndarray, class_scores_list: list[ClassScores | None], options: decoding.DecodingOptions
     ) -> list[list[decoding.Hypothesis]]:
         """Search captions of described pictures, (N, C, D), with the present weights."""
-        steps: decoding.StepFunction = self.steps
+        processors = self.constraints.processors(class_scores_list)
         if options.guidance > 1:
-            steps = decoding.Guided(steps, self.average.astype(np.float32), options.guidance)
-        return decoding.search(self.wording.led(steps, class_scores_list), features, options)
+            guidance = decoding.Guidance(self.steps, self.average.astype(np.float32), options.guidance)
+            processors = [guidance, *processors]
+        return decoding.search(self.steps, features, options, processors)
 
     @cached_property
     def average(self) -> np.ndarray:
@@ -359,7 +363,9 @@ class Trainer:
             max_words=config.max_words,
             temperature=config.scst_temperature,
         )
-        return SelfCritical(self.judged, self.features, self.wording, self.steps, options, config.scst_distinctiveness)
+        return SelfCritical(
+            self.judged, self.features, self.text, self.constraints, self.steps, options, config.scst_distinctiveness
+        )
 
     def _dev_loss(self) -> float:
         """Mean cross-entropy of a dev word."""

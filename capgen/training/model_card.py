@@ -1,13 +1,13 @@
 """The model card of a captioner (Mitchell et al. 2019): what it is, what it saw, what it scores, where it fails."""
 
 from capgen.captioner.bundle import Description
-from capgen.captioner.slots import LEAST
+from capgen.captioner.slots import MIN_CLASS_PROBABILITY
 
 METRICS = ("BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "ROUGE-L", "CIDEr-D")
 
 
 _NAMES = f"""Names that its captions hardly mention are said through slots, filled with what ImageNet's classes are called in
-everyday words, where the encoder's own head is sure of one with a probability of {LEAST:g} or more.
+everyday words, where the encoder's own head is sure of one with a probability of {MIN_CLASS_PROBABILITY:g} or more.
 """
 
 

@@ -7,17 +7,17 @@ Using Similar Images Sets", ECCV 2020). The policy is softened, in drawing and i
 samples are so far from what a search would say that beam search gets worse while greedy search gets better.
 """
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import TypeAlias
 
 import numpy as np
 
-from capgen.captioner.constraints import Wording
-from capgen.captioner.decoding import DecodingOptions, StepFunction
-from capgen.captioner.decoding.greedy import until_end
-from capgen.captioner.decoding.sampling import draw
+from capgen.captioner.constraints import Constraints
+from capgen.captioner.decoding import DecodingOptions, StepFunction, sample
 from capgen.captioner.slots import ClassScores
+from capgen.captioner.text import CaptionText
 from capgen.datasets.prepared import PreparedImage
 from capgen.evaluation import metrics
 from capgen.training.batches import teacher_forced
@@ -42,7 +42,8 @@ class SelfCritical:
     Args:
         pictures: What may be drawn for; the document frequencies of the reward come from all of them.
         features: Their cached features.
-        wording: How the captioner speaks.
+        text: Ids to captions.
+        constraints: What the captioner may say; their slot bonus is left out.
         steps: The decoder that is trained, with its present weights.
         options: Temperature, captions a picture, longest caption.
         distinct: How much of its mean CIDEr-D with the human captions of similar pictures a caption loses.
@@ -52,14 +53,18 @@ class SelfCritical:
         self,
         pictures: Sequence[PreparedImage],
         features: CachedFeatures,
-        wording: Wording,
+        text: CaptionText,
+        constraints: Constraints,
         steps: StepFunction,
         options: DecodingOptions,
         distinct: float = 0.0,
     ) -> None:
         """Count the n-grams of the human captions."""
         self.pictures, self._distinct = pictures, distinct
-        self._features, self._wording, self._steps, self._options = features, wording, steps, options
+        self._features, self._text, self._steps, self._options = features, text, steps, options
+        # slots are as likely as the policy has them, or it would be taught to make up for the bonus they get in a search
+        config = dataclasses.replace(constraints.config, slot_bonus=0.0)
+        self._constraints = Constraints(constraints.vocabulary, constraints.visual_words, config)
         self._human = metrics.References([[[*metrics.tokenize(c), CLOSING] for c in p.captions] for p in pictures])
         self._scorer = metrics.Cider(self._human)
 
@@ -77,17 +82,14 @@ class SelfCritical:
         features = self._features.rows(keys)
         class_scores_list = [self._features.class_scores(key) for key in keys]
         lots = np.random.default_rng(seed).integers(2**63, size=len(chosen)).tolist()
-        # slots are as likely as the policy has them, or it would be taught to make up for the favour they get in a search
-        steps = self._wording.led(self._steps, class_scores_list, eager=0.0)
-        ids, _ = draw(steps, features.astype(np.float32), self._options, lots)
-        captions = [[until_end(row) for row in rows] for rows in ids]
-        longest = ids.shape[2]
+        processors = self._constraints.processors(class_scores_list)
+        captions = sample(self._steps, features.astype(np.float32), self._options, processors, lots)
+        count, longest = self._options.num_captions, self._options.max_words
         said = [
             self._tokens(each, class_scores, closed=len(each) < longest)
             for texts, class_scores in zip(captions, class_scores_list, strict=True)
             for each in texts
         ]
-        count = ids.shape[1]
         rewards = self._judged(said, chosen)  # (N, K)
         if self._distinct and len(self.pictures) > 1:
             similar = self._similar[np.asarray(chosen)]  # (N, B)
@@ -122,7 +124,7 @@ class SelfCritical:
         return np.concatenate(found)
 
     def _tokens(self, ids: Sequence[int], class_scores: ClassScores | None, *, closed: bool) -> list[str]:
-        said = metrics.tokenize(self._wording.text(ids, class_scores))
+        said = metrics.tokenize(self._text.decode(ids, class_scores))
         return [*said, CLOSING] if closed else said
 
     def round(

@@ -7,11 +7,11 @@ import pytest
 
 from capgen import Captioner
 from capgen.captioner import decoding
-from capgen.captioner.backends.litert_lstm import EncodedImage, LookingSteps, LSTMCaptionModel
-from capgen.captioner.constraints import Wording
-from capgen.captioner.decoding import ATTENTION, DecodingOptions, Hypothesis
+from capgen.captioner.backends.litert_lstm import EncodedImage, LiteRTDecoder, LSTMCaptionModel
+from capgen.captioner.decoding import DecoderOutput, DecodingOptions, Hypothesis
 from capgen.captioner.request import CaptionRequest
 from capgen.captioner.slots import VisualWord, VisualWords
+from capgen.captioner.text import CaptionText
 from capgen.captioner.vocabulary import SPECIAL, START, Vocabulary
 from capgen.errors import UsageError
 
@@ -19,20 +19,19 @@ from capgen.errors import UsageError
 class Echo:
     """A decoder of four cells that looks at the cell of the word it has just heard, and remembers how far it is."""
 
-    def begin(self, features):
-        return {"context_grid": features, "state_step": np.zeros((1, 1), np.float32)}
+    def init_state(self, features):
+        return {"grid": features}, {"step": np.zeros((1, 1), np.float32)}
 
-    def step(self, inputs):
-        assert inputs["context_grid"].shape == (1, 4, 2)
-        heard = inputs["words"]
+    def step(self, heard, memory, state):
+        assert memory["grid"].shape == (1, 4, 2)
         shares = np.zeros((len(heard), 4), np.float32)
-        shares[np.arange(len(heard)), heard % 4] = inputs["state_step"][:, 0] + 1
+        shares[np.arange(len(heard)), heard % 4] = state["step"][:, 0] + 1
         scores = np.tile(np.log(np.arange(1, 9) / 36).astype(np.float32), (len(heard), 1))
-        return {"log_probabilities": scores, ATTENTION: shares, "state_step": inputs["state_step"] + 1}
+        return DecoderOutput(scores, {"step": state["step"] + 1}, shares)
 
 
 def test_a_words_attention_is_that_of_the_step_that_predicts_it():
-    first, second = decoding.attention(Echo(), np.zeros((1, 4, 2), np.float32), [[6, 4, 7], [5]])
+    first, second = decoding.attention_weights(Echo(), np.zeros((1, 4, 2), np.float32), [[6, 4, 7], [5]])
     np.testing.assert_array_equal(first.argmax(axis=1), [START % 4, 6 % 4, 4 % 4])
     np.testing.assert_array_equal(first.max(axis=1), [1, 2, 3])
     np.testing.assert_array_equal(second, [[0, 1, 0, 0]])
@@ -78,13 +77,13 @@ def test_every_word_of_a_name_has_the_map_of_its_slot_and_the_cell_of_classes_no
     names = VisualWords([VisualWord("ice bear", "ice bears", "animal", "count", (8,))])
     class_scores = names.class_scores(np.eye(1000)[8])
     vocabulary = Vocabulary((*SPECIAL, *names.slots, "a", "in"))
-    wording = Wording(vocabulary, names)
+    text = CaptionText(vocabulary, names)
     ids = vocabulary.ids(["in", "a", "<animal>", "in"])
-    assert wording.text(ids, class_scores) == "in an ice bear in"
+    assert text.decode(ids, class_scores) == "in an ice bear in"
     shares = np.full((4, 5), 0.1, np.float32)  # four cells and that of the classes
     shares[[0, 1, 2, 3], [0, 1, 2, 3]] = 0.5
     shares[2, 4] = 0.9
-    stub = SimpleNamespace(wording=wording)
+    stub = SimpleNamespace(text=text)
     found = LSTMCaptionModel._attention(
         stub, Hypothesis(tuple(ids), -1.0), shares, EncodedImage(np.zeros(0), class_scores), DecodingOptions()
     )
@@ -95,7 +94,7 @@ def test_every_word_of_a_name_has_the_map_of_its_slot_and_the_cell_of_classes_no
 
 
 def test_a_captioner_that_does_not_say_where_it_looks_says_so_in_one_line(monkeypatch, shapes, captioner):
-    monkeypatch.setattr(LookingSteps, "looks", False)
+    monkeypatch.setattr(LiteRTDecoder, "has_attention", False)
     assert not shapes.has_attention
     with pytest.raises(UsageError, match=r"shapes cannot say where it looks: .* train it again"):
         shapes.caption(captioner.source / "images/000.png", output_attention=True)

@@ -1,13 +1,19 @@
 """What a captioner with slots and styles may say of a picture, in every way of searching, and the text it becomes."""
 
+import json
+import math
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from support.random_decoder import RandomDecoder, V, features_of
 
-from capgen.captioner.constraints import EAGER, SURE, Wording
-from capgen.captioner.decoding import DecodingOptions, search
+from capgen.captioner.constraints import ConstraintConfig, Constraints, RepeatPenalty, SlotBonus
+from capgen.captioner.decoding import DecodingOptions, Prefixes, search
 from capgen.captioner.slots import CLASSES, VisualWord, VisualWords
-from capgen.captioner.vocabulary import SPECIAL, Vocabulary
+from capgen.captioner.text import CaptionText
+from capgen.captioner.vocabulary import SPECIAL, START, UNKNOWN, Vocabulary
 
 NAMES = VisualWords(
     [
@@ -39,17 +45,17 @@ def decoder():
     return RandomDecoder(3, favoured=dict.fromkeys(MARKS, 6.0), vocabulary_size=len(VOCABULARY))
 
 
-def said(decoder, class_scores_list, way, names=NAMES, unsaid=()):
-    """For each picture the ids in its captions."""
-    steps = Wording(VOCABULARY, names).led(decoder, class_scores_list, unsaid)
-    options = DecodingOptions(max_words=6, **way)
-    found = search(steps, features_of(*range(len(class_scores_list))), options, list(range(len(class_scores_list))))
+def said(decoder, class_scores_list, way, names=NAMES, suppressed=()):
+    """For each image the ids in its captions."""
+    processors = Constraints(VOCABULARY, names).processors(class_scores_list, suppressed)
+    options, images = DecodingOptions(max_words=6, **way), range(len(class_scores_list))
+    found = search(decoder, features_of(*images), options, processors, list(images))
     return [{index for hypothesis in hypotheses for index in hypothesis.ids} for hypotheses in found]
 
 
 @WAYS
-def test_without_a_wording_the_decoder_would_say_marks(decoder, way):
-    (found,) = search(decoder, features_of(0), DecodingOptions(max_words=6, **way), [0])
+def test_without_constraints_the_decoder_would_say_domain_tokens(decoder, way):
+    (found,) = search(decoder, features_of(0), DecodingOptions(max_words=6, **way), seeds=[0])
     assert ROOM in {index for hypothesis in found for index in hypothesis.ids}
 
 
@@ -64,9 +70,13 @@ def test_a_picture_gets_the_slots_that_it_can_fill_and_no_other_mark(decoder, wa
 
 
 @WAYS
-def test_a_slot_is_not_said_if_its_name_has_an_unsaid_word(decoder, way):
-    for unsaid, marks in ((["fire"], {ANIMAL, ANIMALS}), (["giraffe"], {VEHICLE, VEHICLES}), (["elephant"], MARKS - {ROOM})):
-        (ids,) = said(decoder, [class_scores(0.0, 0.5, 0.5)], way, unsaid=unsaid)
+def test_a_slot_is_not_said_if_its_name_has_a_suppressed_word(decoder, way):
+    for suppressed, marks in (
+        (["fire"], {ANIMAL, ANIMALS}),
+        (["giraffe"], {VEHICLE, VEHICLES}),
+        (["elephant"], MARKS - {ROOM}),
+    ):
+        (ids,) = said(decoder, [class_scores(0.0, 0.5, 0.5)], way, suppressed=suppressed)
         assert ids & MARKS <= marks
         assert ids & MARKS
 
@@ -78,36 +88,12 @@ def test_without_names_no_mark_is_said(decoder, way):
 
 @WAYS
 def test_captions_without_slots_keep_their_log_probabilities(decoder, way):
-    steps = Wording(VOCABULARY, NAMES).led(decoder, [class_scores(0.1), class_scores(0.0)])
+    processors = Constraints(VOCABULARY, NAMES).processors([class_scores(0.1), class_scores(0.0)])
     options = DecodingOptions(max_words=4, **way)
-    for image, hypotheses in enumerate(search(steps, features_of(0, 1), options, [0, 1])):
+    for image, hypotheses in enumerate(search(decoder, features_of(0, 1), options, processors, [0, 1])):
         for hypothesis in hypotheses:
             expected = decoder.log_probability(image, hypothesis.ids)
             assert hypothesis.log_probability == pytest.approx(expected, abs=1e-4)
-
-
-def test_a_slot_is_favoured_by_its_chance_until_one_is_said_and_all_chances_still_add_up(decoder):
-    decoder = RandomDecoder(3, vocabulary_size=len(VOCABULARY))  # that likes no mark above others
-    steps = Wording(VOCABULARY, NAMES).led(decoder, [class_scores(0.9, 0.0, 0.5)])
-    plain, memory = decoder.begin(features_of(0)), steps.begin(features_of(0))
-    words = np.array([1], np.int32)
-    outputs = decoder.step({"words": words, **plain})
-    before = outputs.pop("log_probabilities")[0]
-    plain.update(outputs)
-    outputs = steps.step({"words": words, **memory})
-    first = outputs.pop("log_probabilities")[0]
-    odds = (first - first[A]) - (before - before[A])
-    for index, chance in {ANIMAL: 0.9, ANIMALS: 0.9, VEHICLE: 0.5, VEHICLES: 0.5}.items():
-        assert odds[index] == pytest.approx(EAGER * chance**SURE, abs=1e-5)
-    assert odds[FIELD] == pytest.approx(0.0, abs=1e-5)
-    assert np.exp(first[ANIMAL:ROOM]).sum() > np.exp(before[ANIMAL:ROOM]).sum()
-    assert np.exp(first).sum() <= np.exp(before).sum() + 1e-5
-    memory.update(outputs)
-    slot, word = np.array([ANIMAL], np.int32), np.array([A], np.int32)
-    after_slot, after_word = (steps.step({"words": said, **memory})["log_probabilities"][0] for said in (slot, word))
-    plain_slot, plain_word = (decoder.step({"words": said, **plain})["log_probabilities"][0] for said in (slot, word))
-    assert after_slot[VEHICLE] - after_slot[A] == pytest.approx(plain_slot[VEHICLE] - plain_slot[A], abs=1e-5)
-    assert after_word[VEHICLE] - after_word[FIELD] > plain_word[VEHICLE] - plain_word[FIELD] + 0.1
 
 
 @pytest.mark.parametrize("repeated", ["a", "ab", ""])
@@ -115,9 +101,13 @@ def test_a_slot_is_favoured_by_its_chance_until_one_is_said_and_all_chances_stil
 def test_a_word_that_people_do_not_repeat_is_said_once(way, repeated):
     entries = (*SPECIAL, *"abcdefghijkl")
     decoder = RandomDecoder(3, favoured={4: 4.0, 5: 4.0}, vocabulary_size=len(entries))
-    steps = Wording(Vocabulary(entries, frozenset(repeated)), None).led(decoder, [None, None, None])
+    processors = Constraints(Vocabulary(entries, frozenset(repeated)), None).processors([None, None, None])
     options = DecodingOptions(max_words=6, min_words=4, **way)
-    found = [hypothesis.ids for each in search(steps, features_of(0, 1, 2), options, [1, 2, 3]) for hypothesis in each]
+    found = [
+        hypothesis.ids
+        for each in search(decoder, features_of(0, 1, 2), options, processors, [1, 2, 3])
+        for hypothesis in each
+    ]
     for index, word in enumerate(entries):
         assert any(ids.count(index) > 1 for ids in found) == (word in repeated)
 
@@ -139,8 +129,8 @@ def test_a_thing_is_said_once_in_either_number_and_by_word_or_slot(way, one, oth
     decoder = RandomDecoder(3, favoured=dict.fromkeys(ids, 9.0), vocabulary_size=len(entries))
     options = DecodingOptions(max_words=6, min_words=4, **way)
     for repeated, most in ((frozenset(), 1), (frozenset({one, other}), 2)):
-        steps = Wording(Vocabulary(entries, repeated), NAMES).led(decoder, [class_scores(0.9, 0.0, 0.9)])
-        (found,) = search(steps, features_of(0), options, [1])
+        processors = Constraints(Vocabulary(entries, repeated), NAMES).processors([class_scores(0.9, 0.0, 0.9)])
+        (found,) = search(decoder, features_of(0), options, processors, [1])
         assert max(len(ids.intersection(hypothesis.ids)) for hypothesis in found) == most
 
 
@@ -150,9 +140,10 @@ def test_what_fills_a_slot_is_that_of_its_own_picture_in_every_row(beam):
     slots, words = [entries.index(slot) for slot in NAMES.slots], [entries.index(word) for word in entries[-3:]]
     decoder = RandomDecoder(3, favoured=dict.fromkeys([*slots, *words], 9.0), vocabulary_size=len(entries))
     pictures = [class_scores(0.9), class_scores(0.0, 0.9), class_scores(0.0, 0.0, 0.9), class_scores(0.9, 0.0, 0.0)]
-    steps = Wording(Vocabulary(entries, frozenset()), NAMES).led(decoder, pictures)
+    processors = Constraints(Vocabulary(entries, frozenset()), NAMES).processors(pictures)
     options = DecodingOptions(num_beams=beam, num_captions=beam, max_words=5, min_words=4)
-    for own, hypotheses in zip([0, 1, 2, 0], search(steps, features_of(*range(4)), options, list(range(4))), strict=True):
+    found = search(decoder, features_of(*range(4)), options, processors)
+    for own, hypotheses in zip([0, 1, 2, 0], found, strict=True):
         for ids in (hypothesis.ids for hypothesis in hypotheses):
             assert len({*slots, words[own]}.intersection(ids)) == 1
             assert {*words[:own], *words[own + 1 :]} <= set(ids)  # which are not those that fill its slots
@@ -163,42 +154,128 @@ def test_a_thing_that_people_say_again_in_one_number_may_be_said_in_the_other():
     ids = {entries.index("horse"), entries.index("horses")}
     decoder = RandomDecoder(3, favoured=dict.fromkeys(ids, 9.0), vocabulary_size=len(entries))
     for repeated in (frozenset({"horse"}), frozenset({"horses"})):
-        steps = Wording(Vocabulary(entries, repeated), None).led(decoder, [None])
-        ((found,),) = search(steps, features_of(0), DecodingOptions(num_beams=1, max_words=6, min_words=4), [1])
+        processors = Constraints(Vocabulary(entries, repeated), None).processors([None])
+        options = DecodingOptions(num_beams=1, max_words=6, min_words=4)
+        ((found,),) = search(decoder, features_of(0), options, processors)
         assert ids <= set(found.ids)
 
 
 def test_a_long_caption_of_few_words_says_them_again_rather_than_nothing():
-    words = Vocabulary(VOCABULARY.entries, frozenset())
-    steps = Wording(words, None).led(RandomDecoder(3, vocabulary_size=len(VOCABULARY)), [None])
+    processors = Constraints(Vocabulary(VOCABULARY.entries, frozenset()), None).processors([None])
+    decoder = RandomDecoder(3, vocabulary_size=len(VOCABULARY))
     for beam in (1, 3):
-        ((found, *_),) = search(steps, features_of(0), DecodingOptions(num_beams=beam, max_words=6, min_words=5))
+        options = DecodingOptions(num_beams=beam, max_words=6, min_words=5)
+        ((found, *_),) = search(decoder, features_of(0), options, processors)
         assert len(found.ids) >= 5
 
 
 @WAYS
 def test_a_picture_gets_in_a_batch_what_it_gets_alone(decoder, way):
     pictures = [class_scores(0.9), class_scores(0.0), class_scores(0.0, 0.4, 0.4)]
-    wording, options = Wording(VOCABULARY, NAMES), DecodingOptions(max_words=5, **way)
-    together = search(wording.led(decoder, pictures), features_of(0, 1, 2), options, [7, 8, 9])
+    constraints, options = Constraints(VOCABULARY, NAMES), DecodingOptions(max_words=5, **way)
+    together = search(decoder, features_of(0, 1, 2), options, constraints.processors(pictures), [7, 8, 9])
     alone = [
-        search(wording.led(decoder, [picture]), features_of(index), options, [7 + index])[0]
+        search(decoder, features_of(index), options, constraints.processors([picture]), [7 + index])[0]
         for index, picture in enumerate(pictures)
     ]
     assert together == alone
 
 
-def test_a_vocabulary_without_marks_leaves_the_decoder_as_it_is():
-    decoder = RandomDecoder(0)
-    plain = Vocabulary((*SPECIAL, *"abcd"))
-    assert len(plain) == V
-    assert Wording(plain, None).led(decoder, [None, None]) is decoder
+def test_a_vocabulary_without_slots_and_of_words_that_people_repeat_has_no_constraints():
+    assert Constraints(Vocabulary((*SPECIAL, *"abcd")), None).processors([None, None]) == []
 
 
-def test_the_text_has_what_the_picture_shows_in_place_of_slots():
-    wording, ids = Wording(VOCABULARY, NAMES), [A, ANIMAL, A, FIELD, VEHICLES, 2, A]
-    assert wording.text(ids, class_scores(0.5, 0.0, 0.5)) == "an elephant a field fire engines"
-    assert wording.text(ids, class_scores(0.0, 0.5, 0.5)) == "a giraffe a field fire engines"
-    assert wording.text([A, FIELD], None) == "a field"
-    assert wording.placed([A, ANIMALS, FIELD], class_scores(0.9), given=1) == [("elephant", 1), ("field", 2)]
-    assert Wording(VOCABULARY, None).text([A, FIELD], None) == "a field"
+def test_the_text_has_what_the_image_shows_in_place_of_slots():
+    text, ids = CaptionText(VOCABULARY, NAMES), [A, ANIMAL, A, FIELD, VEHICLES, 2, A]
+    assert text.decode(ids, class_scores(0.5, 0.0, 0.5)) == "an elephant a field fire engines"
+    assert text.decode(ids, class_scores(0.0, 0.5, 0.5)) == "a giraffe a field fire engines"
+    assert text.decode([A, FIELD], None) == "a field"
+    assert text.decode_with_positions([A, ANIMALS, FIELD], class_scores(0.9), skip=1) == [("elephant", 1), ("field", 2)]
+    assert CaptionText(VOCABULARY, None).decode([A, FIELD], None) == "a field"
+
+
+def test_a_text_becomes_the_ids_that_say_it():
+    text = CaptionText(VOCABULARY, NAMES)
+    assert text.encode("A giraffe, a field!", class_scores(0.0, 0.9)) == [A, ANIMAL, A, FIELD]
+    assert text.encode("a giraffe", class_scores(0.9)) == [A, UNKNOWN]
+    assert text.encode("a giraffe", class_scores(0.0, 0.14)) == [A, UNKNOWN]
+    assert CaptionText(VOCABULARY, NAMES, 0.1).encode("a giraffe", class_scores(0.0, 0.14)) == [A, ANIMAL]
+    assert CaptionText(VOCABULARY, None).encode("a field", None) == [A, FIELD]
+
+
+def test_only_slots_and_domain_tokens_make_a_caption_depend_on_its_image():
+    text = CaptionText(VOCABULARY, NAMES)
+    assert [text.has_slots(ids) for ids in ([A, FIELD], [A, VEHICLES], [])] == [False, True, False]
+
+
+# The formulas, against references written plainly
+
+
+def prefixes_of(*rows):
+    """Prefixes of one image."""
+    return Prefixes(np.zeros(1, np.int64), np.array([[(START, *row) for row in rows]], np.int32))
+
+
+def plain_slot_bonus(scores, row, tokens, bonuses):
+    """What becomes of the scores of one row, computed with probabilities, entry by entry."""
+    said = any(word in tokens for word in row)
+    bonus = dict(zip(tokens, (min(b, 0.0) if said else b for b in bonuses), strict=True))
+    z = 1 + sum(math.exp(scores[token]) * (math.exp(b) - 1) for token, b in bonus.items() if b > 0)
+    weights = {token: math.exp(scores[token]) * math.exp(b) for token, b in bonus.items()}
+    return [weights.get(index, math.exp(score)) / z for index, score in enumerate(scores)]
+
+
+@given(st.integers(0, 10_000), st.lists(st.sampled_from([0.0, 0.3, 5.5, -math.inf]), min_size=3, max_size=3))
+def test_the_slot_bonus_is_that_of_its_formula(seed, bonuses):
+    tokens, rows = [4, 5, 7], [(6, 8), (6, 5), (8, 9)]
+    scores = np.log(np.random.default_rng(seed).dirichlet(np.ones(10), size=(1, 3)))
+    expected = [plain_slot_bonus(each, row, tokens, bonuses) for each, row in zip(scores[0], rows, strict=True)]
+    processor = SlotBonus(np.array(tokens), np.array([bonuses], np.float32))
+    found = np.exp(processor.process(scores.copy(), prefixes_of(*rows)))[0]
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-9)
+    assert (found.sum(axis=1) <= 1 + 1e-6).all()
+
+
+@given(st.lists(st.lists(st.integers(4, 9), min_size=3, max_size=3), min_size=2, max_size=2), st.sets(st.integers(4, 9)))
+def test_the_repeat_penalty_is_that_of_its_formula(rows, repeatable):
+    nouns = [0, 1, 2, 3, 4, 4, 6, 7, 6, 9]  # 5 is said as 4, and 8 as 6
+    once = [index >= 4 and index not in repeatable for index in range(10)]
+    processor = RepeatPenalty(np.array(once), np.array([nouns]), -50.0)
+    found = processor.process(np.zeros((1, 2, 10)), prefixes_of(*rows))[0]
+    for row, scores in zip(rows, found.tolist(), strict=True):
+        said = {nouns[word] for word in row if once[word]}
+        assert scores == [-50.0 if nouns[index] in said else 0.0 for index in range(10)]
+
+
+def test_a_slot_has_a_bonus_by_the_probability_of_its_name_and_the_config():
+    scores = np.log(np.full((1, 1, len(VOCABULARY)), 1 / len(VOCABULARY)))
+    config = ConstraintConfig(slot_bonus=2.0, slot_bonus_power=2.0, min_class_probability=0.4)
+    for constraints, bonuses in (
+        (Constraints(VOCABULARY, NAMES), {ANIMAL: 5.5 * 0.9**3, VEHICLE: 5.5 * 0.3**3}),
+        (Constraints(VOCABULARY, NAMES, config), {ANIMAL: 2 * 0.9**2, VEHICLE: -math.inf}),
+    ):
+        (processor,) = constraints.processors([class_scores(0.9, 0.0, 0.3)])
+        found = processor.process(scores.copy(), prefixes_of(()))[0, 0]
+        for token, bonus in bonuses.items():
+            assert found[token] - found[A] == pytest.approx(bonus, abs=1e-5)
+        assert found[ROOM] == -math.inf
+
+
+def test_the_constants_survive_json():
+    config = ConstraintConfig.default()
+    assert ("horse", "horses") in config.plurals
+    assert ConstraintConfig.from_plain(json.loads(json.dumps(config.plain()))) == config
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"slot_bonus": None}, {"slot_bonus": math.inf}, {"repeat_penalty": "low"}, {"plurals": 5}, {"plurals": [["a"]]},
+        {"plurals": [["a", 5]]}, {"plurals": [["a", "\x1b"]]}, {"more": 1},
+    ],
+)  # fmt: skip
+def test_what_are_not_the_constants_is_refused(change):
+    with pytest.raises((TypeError, ValueError)):
+        ConstraintConfig.from_plain({**ConstraintConfig.default().plain(), **change})
+    with pytest.raises(KeyError):
+        ConstraintConfig.from_plain({})

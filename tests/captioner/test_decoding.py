@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.random_decoder import FIRST_WORD, RandomDecoder, V, features_of
 
-from capgen.captioner.decoding import DecodingOptions, Guided, search
+from capgen.captioner.decoding import DecodingOptions, Guidance, search
 from capgen.captioner.vocabulary import END, PAD, START, UNKNOWN
 from capgen.errors import UsageError
 
@@ -173,10 +173,10 @@ class PlainlyGuided(RandomDecoder):
 @given(seeds, st.integers(1, 4), st.sampled_from([1.0, 1.2, 3.0]))
 def test_guidance_takes_away_what_would_be_said_of_an_average_picture(seed, beam, guidance):
     decoder, average = RandomDecoder(seed), 77
-    guided = Guided(decoder, features_of(average)[0], guidance)
+    processor = Guidance(decoder, features_of(average)[0], guidance)
     options = DecodingOptions(num_beams=beam, num_captions=beam, max_words=5)
     expected = search(PlainlyGuided(seed, average, guidance), features_of(0, 1, 2), options)
-    found = search(guided, features_of(0, 1, 2), options)
+    found = search(decoder, features_of(0, 1, 2), options, [processor])
     assert [[one.ids for one in each] for each in found] == [[one.ids for one in each] for each in expected]
     scores = [[one.log_probability for one in each] for each in found]
     assert scores == [pytest.approx([one.log_probability for one in each]) for each in expected]
@@ -184,8 +184,10 @@ def test_guidance_takes_away_what_would_be_said_of_an_average_picture(seed, beam
 
 def test_an_average_picture_leaves_nothing_to_be_guided_by():
     decoder = RandomDecoder(5)
-    guided = Guided(decoder, features_of(3)[0], 2.0)
-    assert found_ids(guided, DecodingOptions(num_beams=3), 3) == found_ids(decoder, DecodingOptions(num_beams=3), 3)
+    options, guidance = DecodingOptions(num_beams=3), Guidance(decoder, features_of(3)[0], 2.0)
+    assert (
+        search(decoder, features_of(3), options, [guidance])[0][0].ids == search(decoder, features_of(3), options)[0][0].ids
+    )
 
 
 @searches
@@ -199,7 +201,7 @@ def test_with_variety_a_common_caption_gives_way_to_what_is_nearly_as_good_and_s
     )
     worth = {ids: score(decoder, 0, ids, options) - variety * np.log(common.get(ids, 1)) for ids in captions}
     expected = sorted(captions, key=lambda ids: -worth[ids])[: options.num_captions]
-    [found] = search(decoder, features_of(0), options, common=common)
+    [found] = search(decoder, features_of(0), options, common_captions=common)
     assert [one.ids for one in found] == expected
     assert [one.log_probability for one in found] == [pytest.approx(decoder.log_probability(0, ids)) for ids in expected]
     assert [one.score(0.7) for one in found] == [pytest.approx(worth[ids]) for ids in expected]
@@ -216,7 +218,7 @@ def test_with_variety_a_common_caption_gives_way_to_what_is_nearly_as_good_and_s
 def test_common_captions_are_as_good_as_any_without_variety_or_a_beam(options):
     decoder = RandomDecoder(2)
     [[best]] = search(decoder, features_of(0), DecodingOptions(**options))
-    assert search(decoder, features_of(0), DecodingOptions(**options), common={best.ids: 100}) == [[best]]
+    assert search(decoder, features_of(0), DecodingOptions(**options), common_captions={best.ids: 100}) == [[best]]
 
 
 def test_a_higher_length_power_gives_longer_captions():

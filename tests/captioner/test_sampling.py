@@ -97,7 +97,7 @@ def plain_beam(decoder, image, options):
 
 def drawn_ids(decoder, options, keys, image=0):
     """One caption for each key, all of the same image."""
-    return [found[0].ids for found in search(decoder, features_of(*[image] * len(keys)), options, keys)]
+    return [found[0].ids for found in search(decoder, features_of(*[image] * len(keys)), options, seeds=keys)]
 
 
 @st.composite
@@ -135,7 +135,7 @@ def test_the_samples_of_one_image_are_drawn_as_often_as_they_are_likely():
     for one in chances:
         for two in chances:
             pairs[frozenset([one, two])] += chances[one] * chances[two]
-    found = search(decoder, features_of(*[0] * DRAWS), asked, range(DRAWS))
+    found = search(decoder, features_of(*[0] * DRAWS), asked, seeds=range(DRAWS))
     assert_as_likely(Counter(frozenset(one.ids for one in samples) for samples in found), pairs)
 
 
@@ -151,7 +151,7 @@ def test_the_seed_draws_as_the_key_does():
 def test_what_is_drawn_can_be_drawn(seed, top_p, temperature, constraints, key):
     decoder = RandomDecoder(seed)
     options = DecodingOptions(temperature=temperature, top_p=top_p, num_captions=5, **constraints)
-    for image, found in enumerate(search(decoder, features_of(0, 1), options, [key, key + 1])):
+    for image, found in enumerate(search(decoder, features_of(0, 1), options, seeds=[key, key + 1])):
         for hypothesis in found:
             said = (*hypothesis.ids, END)
             for place in range(len(said)):
@@ -165,7 +165,7 @@ def test_the_coldest_draws_and_the_narrowest_are_greedy_ones(seed, constraints, 
     greedy = search(decoder, features_of(0, 1), DecodingOptions(num_beams=1, **constraints))
     for cold in ({"temperature": 1e-9}, {"temperature": 1e-300}, {"temperature": 5e-324}, {"temperature": 1, "top_p": 1e-9}):
         options = DecodingOptions(num_captions=4, **cold, **constraints)
-        found = search(decoder, features_of(0, 1), options, [key, key])
+        found = search(decoder, features_of(0, 1), options, seeds=[key, key])
         assert [[one.ids for one in captions] for captions in found] == [[one.ids for one in best] for best in greedy]
 
 
@@ -177,16 +177,16 @@ def test_the_hottest_draws_take_every_word_alike():
 class Float32Decoder(RandomDecoder):
     """Answers in single precision, as a graph does."""
 
-    def step(self, inputs):
-        outputs = super().step(inputs)
-        return {**outputs, "log_probabilities": outputs["log_probabilities"].astype(np.float32)}
+    def step(self, words, memory, state):
+        output = super().step(words, memory, state)
+        return replace(output, log_probabilities=output.log_probabilities.astype(np.float32))
 
 
 @pytest.mark.parametrize("temperature", [1e-320, 1e-50, 1e-8, 1.0, 1e30, 1e300])
 @pytest.mark.parametrize("top_p", [1e-300, 0.5, 1.0])
 def test_no_temperature_is_too_small_or_too_large_for_single_precision(temperature, top_p):
     options = DecodingOptions(temperature=temperature, top_p=top_p, num_captions=5, max_words=6, suppressed_ids=(4,))
-    for captions in search(Float32Decoder(3), features_of(0, 1), options, [0, 1]):
+    for captions in search(Float32Decoder(3), features_of(0, 1), options, seeds=[0, 1]):
         for hypothesis in captions:
             assert set(hypothesis.ids) <= {5, 6, 7}
             assert hypothesis.ids
@@ -199,23 +199,23 @@ def test_an_image_draws_in_any_batch_what_it_draws_alone(seed, images, count):
     decoder = RandomDecoder(seed)
     options = DecodingOptions(temperature=1.0, num_captions=count, max_words=6, seed=seed)
     numbers, keys = zip(*images, strict=True)
-    together = search(decoder, features_of(*numbers), options, keys)
-    alone = [search(decoder, features_of(number), options, [key])[0] for number, key in images]
+    together = search(decoder, features_of(*numbers), options, seeds=keys)
+    alone = [search(decoder, features_of(number), options, seeds=[key])[0] for number, key in images]
     assert together == alone
 
 
 def test_the_same_seed_draws_the_same_and_others_differ():
     decoder = RandomDecoder(15)
     options = DecodingOptions(temperature=1.0, num_captions=3, max_words=8)
-    first = search(decoder, features_of(0), options, [5])
-    assert search(decoder, features_of(0), options, [5]) == first
-    assert search(decoder, features_of(0), options, [6]) != first
-    assert search(decoder, features_of(0), replace(options, seed=1), [5]) != first
+    first = search(decoder, features_of(0), options, seeds=[5])
+    assert search(decoder, features_of(0), options, seeds=[5]) == first
+    assert search(decoder, features_of(0), options, seeds=[6]) != first
+    assert search(decoder, features_of(0), replace(options, seed=1), seeds=[5]) != first
 
 
 def test_without_keys_all_images_draw_alike():
     decoder, options = RandomDecoder(15), DecodingOptions(temperature=1.0, num_captions=3, max_words=8)
-    assert search(decoder, features_of(0, 1), options) == search(decoder, features_of(0, 1), options, [0, 0])
+    assert search(decoder, features_of(0, 1), options) == search(decoder, features_of(0, 1), options, seeds=[0, 0])
 
 
 @searches
@@ -223,7 +223,7 @@ def test_without_keys_all_images_draw_alike():
 def test_drawn_captions_are_distinct_at_most_as_many_as_asked_for_and_the_best_comes_first(seed, count, power, constraints):
     decoder = RandomDecoder(seed)
     options = DecodingOptions(temperature=1.0, num_captions=count, length_penalty=power, **constraints)
-    for image, found in enumerate(search(decoder, features_of(0, 1), options, [1, 2])):
+    for image, found in enumerate(search(decoder, features_of(0, 1), options, seeds=[1, 2])):
         captions = [hypothesis.ids for hypothesis in found]
         assert 1 <= len(set(captions)) == len(captions) <= count
         scores = [score(decoder, image, ids, options) for ids in captions]
@@ -235,7 +235,7 @@ def test_drawn_captions_are_distinct_at_most_as_many_as_asked_for_and_the_best_c
 def test_a_drawn_log_probability_is_the_models_own_whatever_the_temperature(seed, constraints, temperature, top_p):
     decoder = RandomDecoder(seed)
     options = DecodingOptions(temperature=temperature, top_p=top_p, num_captions=5, **constraints)
-    for image, found in enumerate(search(decoder, features_of(0, 1), options, [1, 2])):
+    for image, found in enumerate(search(decoder, features_of(0, 1), options, seeds=[1, 2])):
         for hypothesis in found:
             assert hypothesis.log_probability == pytest.approx(cost(decoder, image, hypothesis.ids, options), abs=1e-9)
 
@@ -274,7 +274,7 @@ def test_given_words_come_first_and_cost_nothing(seed, constraints, beam):
         for image, found in enumerate(search(decoder, features_of(0, 1), options)):
             for hypothesis in found:
                 given_words = len(constraints["prompt_ids"])
-                assert hypothesis.given == given_words
+                assert hypothesis.prompt_length == given_words
                 assert hypothesis.ids[:given_words] == constraints["prompt_ids"]
                 assert hypothesis.log_probability == pytest.approx(cost(decoder, image, hypothesis.ids, options), abs=1e-9)
                 assert hypothesis.score(0.7) == pytest.approx(

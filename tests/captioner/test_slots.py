@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from capgen.captioner.slots import CLASSES, LEAST, TABLE, VisualWord, VisualWords, slot, with_class_token
+from capgen.captioner.slots import CLASSES, MIN_CLASS_PROBABILITY, TABLE, VisualWord, VisualWords, slot, with_class_token
 from capgen.captioner.vocabulary import words
 
 IMAGENET = VisualWords.imagenet()
@@ -123,10 +123,10 @@ def test_a_guess_is_the_likeliest_name_of_each_group(seed, evenness, rare_only):
     probabilities = np.random.default_rng(seed).dirichlet(np.full(CLASSES, evenness))
     class_scores, plain = names.class_scores(probabilities), plain_guess(names.names, probabilities)
     assert class_scores.best == {group: best for group, (best, _, _) in plain.items()}
-    assert class_scores.chances.dtype == np.float32
-    np.testing.assert_allclose(class_scores.chances, [chances for _, *chances in plain.values()], rtol=1e-5, atol=1e-7)
-    np.testing.assert_array_equal(class_scores.cell(), [*class_scores.chances.reshape(-1), 1.0])
-    assert len(class_scores.cell()) == names.width
+    assert class_scores.probabilities.dtype == np.float32
+    np.testing.assert_allclose(class_scores.probabilities, [chances for _, *chances in plain.values()], rtol=1e-5, atol=1e-7)
+    np.testing.assert_array_equal(class_scores.token(), [*class_scores.probabilities.reshape(-1), 1.0])
+    assert len(class_scores.token()) == names.token_width
 
 
 def test_half_precision_is_summed_without_losing_more():
@@ -134,18 +134,18 @@ def test_half_precision_is_summed_without_losing_more():
     class_scores = VisualWords([VisualWord("thing", "things", "thing", "count", tuple(range(CLASSES)))]).class_scores(
         probabilities
     )
-    assert class_scores.chances.tolist() == [[pytest.approx(CLASSES * float(np.float16(1e-3)), rel=1e-6)] * 2]
+    assert class_scores.probabilities.tolist() == [[pytest.approx(CLASSES * float(np.float16(1e-3)), rel=1e-6)] * 2]
 
 
 def test_no_names_guess_nothing():
     class_scores = VisualWords([]).class_scores(np.full(CLASSES, 1e-3))
-    assert (class_scores.best, class_scores.cell().tolist()) == ({}, [1.0])
+    assert (class_scores.best, class_scores.token().tolist()) == ({}, [1.0])
 
 
 @pytest.mark.parametrize(("more", "may"), [(-1e-3, False), (0.0, True), (0.5, True)])
 def test_a_slot_may_be_said_from_a_probability_on(more, may):
     probabilities = np.zeros(CLASSES)
-    probabilities[3], probabilities[4], probabilities[5] = 0.06, LEAST - 0.06 + more, 0.05
+    probabilities[3], probabilities[4], probabilities[5] = 0.06, MIN_CLASS_PROBABILITY - 0.06 + more, 0.05
     assert ZOO.fillable(ZOO.class_scores(probabilities)) == ({"animal": ZOO_NAMES["elephant"]} if may else {})
 
 
@@ -190,7 +190,7 @@ def test_names_that_the_classifier_agrees_with_become_slots(shown, caption, expe
 
 def test_a_name_of_which_the_classifier_is_unsure_stays_a_word():
     probabilities = np.zeros(CLASSES)
-    probabilities[3] = LEAST - 0.01
+    probabilities[3] = MIN_CLASS_PROBABILITY - 0.01
     assert ZOO.delexicalise(["an", "elephant"], ZOO.class_scores(probabilities)) == ["an", "elephant"]
 
 

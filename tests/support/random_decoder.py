@@ -4,6 +4,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from capgen.captioner.decoding import DecoderOutput
 from capgen.captioner.vocabulary import END, START
 
 FIRST_WORD = 4
@@ -33,19 +34,18 @@ class RandomDecoder:
         scores[code % self.vocabulary_size] += self.echo
         return scores - np.log(np.exp(scores).sum())
 
-    def begin(self, features):
+    def init_state(self, features):
         images = features[:, 0, 0].astype(np.int64)
-        return {"context_image": images, "state_code": np.zeros(len(images), np.int64)}
+        return {"image": images}, {"code": np.zeros(len(images), np.int64)}
 
-    def step(self, inputs):
-        words, images = inputs["words"], inputs["context_image"]  # (R,) and (N,)
-        assert words.dtype == np.int32
-        codes = inputs["state_code"] * self.vocabulary_size + words
+    def step(self, words, memory, state):
+        images = memory["image"]  # (N,)
+        assert words.dtype == np.int32  # (R,)
+        assert words.flags.c_contiguous
+        codes = state["code"] * self.vocabulary_size + words
         rows = zip(np.repeat(images, len(words) // max(len(images), 1)).tolist(), codes.tolist(), strict=True)
-        return {
-            "log_probabilities": np.array([self.log_probabilities(*row) for row in rows]).reshape(-1, self.vocabulary_size),
-            "state_code": codes,
-        }
+        scores = np.array([self.log_probabilities(*row) for row in rows]).reshape(-1, self.vocabulary_size)
+        return DecoderOutput(scores, {"code": codes})
 
     def after(self, image, ids):
         """What may follow the words ``ids``, computed from the first of them on."""

@@ -6,7 +6,8 @@ import pytest
 
 from capgen.captioner import decoding
 from capgen.captioner.backends.litert import LiteRTSession
-from capgen.captioner.backends.litert_lstm import LiteRTSteps
+from capgen.captioner.backends.litert_lstm import LiteRTDecoder
+from capgen.captioner.decoding.decoder import repeated
 from capgen.training.decoders import DECODERS
 from capgen.training.decoders.decoder import Shape
 from capgen.training.keras_steps import KerasSteps
@@ -38,12 +39,13 @@ def test_one_word_at_a_time_gives_the_scores_of_the_whole_caption(decoder):
     features, words = inputs()
     whole = keras.ops.convert_to_numpy(keras.ops.log_softmax(logits(decoder.training_model(5), features, words)))
     steps = KerasSteps(decoder)
-    memory = decoding.beam.expanded(steps.begin(features), 2)
+    memory, state = steps.init_state(features)
+    state = repeated(state, 2)
     for position in range(5):
-        outputs = steps.step({"words": words[:, :, position].reshape(-1), **memory})
-        found = outputs.pop("log_probabilities").reshape(3, 2, -1)
+        output = steps.step(words[:, :, position].reshape(-1), memory, state)
+        found = output.log_probabilities.reshape(3, 2, -1)
         np.testing.assert_allclose(found, whole[:, :, position], atol=2e-5)
-        memory.update(outputs)
+        state = output.state
 
 
 def test_only_the_places_asked_for_are_scored(decoder):
@@ -77,7 +79,7 @@ def test_litert_captions_like_keras_for_every_batch_and_beam(decoder, tmp_path):
     by_keras = KerasSteps(decoder)
     path = tmp_path / "decoder.tflite"
     to_litert({"begin": by_keras.begin_model, "step": by_keras.step_model}, path)
-    by_litert = LiteRTSteps(LiteRTSession(path, threads=1))
+    by_litert = LiteRTDecoder(LiteRTSession(path, threads=1))
     for images, beam in ((1, 1), (3, 2), (2, 5)):
         features, _ = inputs(images)
         options = decoding.DecodingOptions(num_beams=beam, max_words=6)
@@ -91,7 +93,7 @@ def test_a_picture_of_zeros_is_captioned(decoder, tmp_path):
     to_litert({"begin": steps.begin_model, "step": steps.step_model}, tmp_path / "decoder.tflite")
     zeros = np.zeros((1, SHAPE.cells, SHAPE.channels), np.float32)
     found = decoding.search(
-        LiteRTSteps(LiteRTSession(tmp_path / "decoder.tflite", 1)), zeros, decoding.DecodingOptions(num_beams=2)
+        LiteRTDecoder(LiteRTSession(tmp_path / "decoder.tflite", 1)), zeros, decoding.DecodingOptions(num_beams=2)
     )
     assert np.isfinite(found[0][0].log_probability)
 
@@ -100,10 +102,10 @@ def test_the_attention_decoder_says_where_it_looked(tmp_path):
     keras.utils.set_random_seed(3)
     steps = KerasSteps(DECODERS["attention"](SHAPE))
     to_litert({"begin": steps.begin_model, "step": steps.step_model}, tmp_path / "decoder.tflite")
-    graph = LiteRTSession(tmp_path / "decoder.tflite", threads=1)
+    by_litert = LiteRTDecoder(LiteRTSession(tmp_path / "decoder.tflite", threads=1))
     features, _ = inputs(images=2)
-    begun = decoding.beam.expanded(graph.run("begin", {"features": features}), 3)
-    shares = graph.run("step", {"words": np.full(6, 5, np.int32), **begun})[decoding.ATTENTION]
+    memory, state = by_litert.init_state(features)
+    shares = by_litert.step(np.full(6, 5, np.int32), memory, repeated(state, 3)).attention
     assert shares.shape == (6, SHAPE.cells)
     np.testing.assert_allclose(shares.sum(axis=1), 1, atol=1e-4)
     assert np.abs(shares[0] - shares[3]).max() > 1e-3, "two pictures are looked at differently"

@@ -323,7 +323,7 @@ def test_rare_names_that_the_encoder_agrees_with_are_taught_and_said_through_slo
     assert said["hash1"] == ["a", "<animal>"]
     assert said["hash2"] == ["a", "blue", "triangle"]
     assert "elephant" not in running.vocabulary
-    assert running.features.rows(["hash1"]).shape == (1, 50, 1280 + running.visual_words.width)
+    assert running.features.rows(["hash1"]).shape == (1, 50, 1280 + running.visual_words.token_width)
     list(running.run(Silence()))
     captions = running.write_captions(running.train_pictures, running.options)
     shown = {p.image_hash: caption for p, caption in zip(running.train_pictures, captions, strict=True)}

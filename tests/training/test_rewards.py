@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 from support.chi_square import assert_as_likely
 from support.random_decoder import FIRST_WORD, RandomDecoder, V, features_of
 
-from capgen.captioner.constraints import Wording
-from capgen.captioner.decoding import DecodingOptions
-from capgen.captioner.decoding.sampling import draw
+from capgen.captioner.constraints import Constraints
+from capgen.captioner.decoding import DecodingOptions, sample, search
 from capgen.captioner.slots import CLASSES, VisualWord, VisualWords
+from capgen.captioner.text import CaptionText
 from capgen.captioner.vocabulary import END, PAD, SPECIAL, START, Vocabulary
 from capgen.datasets.prepared import PreparedImage
 from capgen.evaluation import metrics
@@ -104,7 +104,8 @@ def made(tmp_path):
         ]
         options = DecodingOptions(num_beams=1, num_captions=COUNT, max_words=LONGEST, temperature=0.7)
         decoder = RandomDecoder(5, favoured={END: ending, **dict(favoured)}, vocabulary_size=len(vocabulary))
-        return SelfCritical(pictures, features, Wording(vocabulary, names), decoder, options, distinct)
+        text, constraints = CaptionText(vocabulary, names), Constraints(vocabulary, names)
+        return SelfCritical(pictures, features, text, constraints, decoder, options, distinct)
 
     return make
 
@@ -226,37 +227,39 @@ def first_words(top_p, temperature=0.7, seed=2):
     """How often each word comes first in many draws, and how likely it is there."""
     decoder = RandomDecoder(seed)
     options = DecodingOptions(num_beams=1, num_captions=DRAWS, max_words=1, temperature=temperature, top_p=top_p)
-    ids, totals = draw(decoder, features_of(0), options, [0])
+    [samples] = sample(decoder, features_of(0), options, seeds=[0])
     weights = np.exp(decoder.after(0, ())[FIRST_WORD:] / temperature)
-    return ids[0, :, 0], totals[0], dict(enumerate(weights / weights.sum(), FIRST_WORD))
+    return np.array([word for (word,) in samples]), dict(enumerate(weights / weights.sum(), FIRST_WORD))
 
 
 @pytest.mark.parametrize("temperature", [0.3, 0.7, 1.0, 3.0])
 def test_words_are_drawn_as_often_as_they_are_likely(temperature):
-    words, _, chances = first_words(1.0, temperature)
+    words, chances = first_words(1.0, temperature)
     assert_as_likely({word: int((words == word).sum()) for word in range(V) if (words == word).any()}, chances, DRAWS)
 
 
 def test_drawing_from_all_words_draws_like_drawing_from_nearly_all():
-    (whole, *_), (nearly, *_) = first_words(1.0), first_words(1 - 1e-12)
+    (whole, _), (nearly, _) = first_words(1.0), first_words(1 - 1e-12)
     assert not np.array_equal(whole, nearly)  # one number falls on another word where words are not sorted
     for word in range(FIRST_WORD, V):
         assert (whole == word).mean() == pytest.approx((nearly == word).mean(), abs=0.03)
 
 
-def test_what_is_drawn_ends_once_and_has_its_own_log_probability():
+def test_samples_have_words_alone_and_do_not_depend_on_the_batch():
     decoder, options = RandomDecoder(1), DecodingOptions(num_beams=1, num_captions=50, max_words=5, temperature=1.0)
-    ids, totals = draw(decoder, features_of(0, 1), options, [3, 4])
-    assert ids.shape == (2, 50, 5)
-    for image in (0, 1):
-        for row, total in zip(ids[image].tolist(), totals[image], strict=True):
-            said = row[: row.index(END)] if END in row else row
-            assert set(row[len(said) :]) <= {END}
-            assert said
-            assert total == pytest.approx(decoder.log_probability(image, tuple(said)))
-    (alone,), (its_total,) = draw(decoder, features_of(1), options, [4])
-    np.testing.assert_array_equal(alone, ids[1])
-    np.testing.assert_allclose(its_total, totals[1])
+    samples = sample(decoder, features_of(0, 1), options, seeds=[3, 4])
+    assert [len(each) for each in samples] == [50, 50]
+    assert all(1 <= len(ids) <= 5 and min(ids) >= FIRST_WORD for each in samples for ids in each)
+    assert sample(decoder, features_of(1), options, seeds=[4]) == samples[1:]
+
+
+def test_the_different_samples_are_the_hypotheses_of_a_search_with_their_own_log_probabilities():
+    decoder, options = RandomDecoder(1), DecodingOptions(num_beams=1, num_captions=50, max_words=5, temperature=1.0)
+    samples = sample(decoder, features_of(0, 1), options, seeds=[3, 4])
+    for image, found in enumerate(search(decoder, features_of(0, 1), options, seeds=[3, 4])):
+        assert {one.ids for one in found} == set(samples[image])
+        for one in found:
+            assert one.log_probability == pytest.approx(decoder.log_probability(image, one.ids))
 
 
 # Captions that tell a picture from similar ones
@@ -294,7 +297,13 @@ def test_similar_pictures_are_those_with_similar_features(tmp_path, monkeypatch)
     pictures = [PreparedImage(f"{index}.png", f"p{index}", "train", ("a dog",)) for index in range(9)]
     options = DecodingOptions(num_beams=1, num_captions=COUNT, temperature=0.7)
     critic = SelfCritical(
-        pictures, CachedFeatures(store, "grid", None), Wording(VOCABULARY, None), RandomDecoder(5), options, 1.0
+        pictures,
+        CachedFeatures(store, "grid", None),
+        CaptionText(VOCABULARY, None),
+        Constraints(VOCABULARY, None),
+        RandomDecoder(5),
+        options,
+        1.0,
     )
     found = [sorted(row) for row in critic._similar.tolist()]
     assert found == [[other for other in range(9) if kinds[other] == kinds[one] and other != one] for one in range(9)]

@@ -1,4 +1,4 @@
-"""``Model``: a bundle and LiteRT on one thread of a program, pictures to captions."""
+"""The ``litert-lstm`` backend: an image encoder and a caption decoder as LiteRT graphs, searched with NumPy."""
 
 import math
 import zlib
@@ -11,28 +11,36 @@ import numpy as np
 from capgen.captioner import bundle, decoding
 from capgen.captioner.backends.litert import LiteRTSession
 from capgen.captioner.backends.model import Capability, decoding_options
-from capgen.captioner.constraints import Wording
-from capgen.captioner.decoding import ATTENTION, Arrays, DecodingOptions
+from capgen.captioner.constraints import ConstraintConfig, Constraints
+from capgen.captioner.decoding import (
+    ATTENTION,
+    Arrays,
+    DecoderOutput,
+    DecodingOptions,
+    Guidance,
+    LogitsProcessor,
+)
 from capgen.captioner.request import CaptionRequest
 from capgen.captioner.results import Attention, Caption, Likelihood
 from capgen.captioner.slots import ClassScores, with_class_token
+from capgen.captioner.text import CaptionText
 from capgen.captioner.vocabulary import END, words
 
 
 @dataclass(frozen=True)
 class EncodedImage:
-    """What the encoder says of a picture.
+    """What the encoder returns for an image.
 
     Attributes:
         features: (C, D) float32.
-        guess: What of the captioner's names it may show, if it has names.
+        class_scores: What the classifier finds of the captioner's visual words, if the captioner has any.
     """
 
     features: np.ndarray
     class_scores: ClassScores | None = None
 
 
-class LiteRTSteps:
+class LiteRTDecoder:
     """A bundle's decoder graph as the step function that a search takes.
 
     Args:
@@ -40,49 +48,39 @@ class LiteRTSteps:
     """
 
     def __init__(self, graph: LiteRTSession) -> None:
-        """Keep the graph."""
         self._graph = graph
 
-    def begin(self, features: np.ndarray) -> Arrays:
-        """See ``StepFunction.begin``."""
-        return self._graph.run("begin", {"features": features})
+    def init_state(self, features: np.ndarray) -> tuple[Arrays, Arrays]:
+        """Return encoder memory and decoder state of images (N, C, D); see ``StepFunction``."""
+        return decoding.graph_memory_and_state(self._graph.run("begin", {"features": features}))
 
-    def step(self, inputs: Arrays) -> Arrays:
-        """See ``StepFunction.step``."""
-        outputs = self._graph.run("step", inputs)
-        outputs.pop(ATTENTION, None)
-        return outputs
-
-
-class LookingSteps(LiteRTSteps):
-    """The same, with ``ATTENTION`` in what a step gives, if the graph has it."""
-
-    def step(self, inputs: Arrays) -> Arrays:
-        """See ``StepFunction.step``."""
-        return self._graph.run("step", inputs)
+    def step(self, words: np.ndarray, memory: Arrays, state: Arrays) -> DecoderOutput:
+        """Score what may follow the words (R,); see ``StepFunction``."""
+        return DecoderOutput.from_graph(self._graph.run("step", {"words": words, **memory, **state}))
 
     @property
-    def looks(self) -> bool:
-        """Whether the graph has it."""
+    def has_attention(self) -> bool:
+        """Whether the graph returns attention weights."""
         return ATTENTION in self._graph.outputs("step")
 
 
 class LSTMCaptionModel:
-    """Describes pictures and writes captions. Not safe to share between threads: make one a thread.
+    """Encodes images and writes captions. It is not safe to share between threads: make one a thread.
 
     Args:
-        opened: The bundle.
+        opened: The bundle. Its graphs are opened when they are first used.
         threads: Threads of one LiteRT call.
     """
 
     def __init__(self, opened: bundle.Bundle, threads: int) -> None:
-        """Read the description; the graphs are opened when first used."""
         self.bundle = opened
         self._threads = threads
         self.preprocessing = opened.description.preprocessing
         self.options = opened.description.decoding
         self._calibration = opened.description.calibration
-        self.wording = Wording(opened.vocabulary, opened.visual_words)
+        config = ConstraintConfig.default()
+        self.text = CaptionText(opened.vocabulary, opened.visual_words, config.min_class_probability)
+        self._constraints = Constraints(opened.vocabulary, opened.visual_words, config)
         self._output = opened.description.encoder["output"]
 
     @cached_property
@@ -90,36 +88,28 @@ class LSTMCaptionModel:
         return LiteRTSession(self.bundle.graph(bundle.ENCODER), self._threads)
 
     @cached_property
-    def _decoder(self) -> LiteRTSession:
-        return LiteRTSession(self.bundle.graph(bundle.DECODER), self._threads)
+    def _decoder(self) -> LiteRTDecoder:
+        return LiteRTDecoder(LiteRTSession(self.bundle.graph(bundle.DECODER), self._threads))
 
     @cached_property
     def _image(self) -> np.ndarray:
-        """What the encoder is given, (1, S, S, 3): memory that is new for each picture takes longer than filling it."""
+        """The input of the encoder, (1, S, S, 3): new memory for each image would take longer than filling it."""
         size = self.preprocessing.size
         return np.empty((1, size, size, 3), np.float32)
 
-    @cached_property
-    def _steps(self) -> LiteRTSteps:
-        return LiteRTSteps(self._decoder)
-
-    @cached_property
-    def _looking(self) -> LookingSteps:
-        return LookingSteps(self._decoder)
-
     def encode(self, pixels: np.ndarray) -> EncodedImage:
-        """Describe a picture (S, S, 3) uint8."""
+        """Encode an image (S, S, 3) uint8."""
         self._image[0] = pixels
         outputs = self._encoder.run("encode", {"image": self._image})
         names = self.bundle.visual_words
         # what training saw came from a float16 cache
         grid = outputs[self._output][0].astype(np.float16).astype(np.float32)
         class_scores = names.class_scores(outputs["probabilities"].reshape(-1).astype(np.float16)) if names else None
-        return EncodedImage(with_class_token(grid, class_scores.cell()) if class_scores else grid, class_scores)
+        return EncodedImage(with_class_token(grid, class_scores.token()) if class_scores else grid, class_scores)
 
     def missing(self, capability: Capability) -> str | None:
         """Return why it lacks a capability: it has all, but not every decoder has attention weights."""
-        if capability is not Capability.ATTENTION or self._looking.looks:
+        if capability is not Capability.ATTENTION or self._decoder.has_attention:
             return None
         family = self.bundle.description.decoder.get("family")
         if family == "attention":
@@ -153,67 +143,67 @@ class LSTMCaptionModel:
     def _captions_with_attention(
         self, hypotheses: Sequence[decoding.Hypothesis], image: EncodedImage, options: DecodingOptions
     ) -> list[Caption]:
-        weights = decoding.attention(self._looking, image.features[None], [found.ids for found in hypotheses])
+        weights = decoding.attention_weights(self._decoder, image.features[None], [found.ids for found in hypotheses])
         return [
             replace(self._caption(found, image, options), attention=self._attention(found, of_words, image, options))
             for found, of_words in zip(hypotheses, weights, strict=True)
         ]
 
     def _attention(
-        self, found: decoding.Hypothesis, shares: np.ndarray, picture: EncodedImage, options: DecodingOptions
+        self, found: decoding.Hypothesis, weights: np.ndarray, image: EncodedImage, options: DecodingOptions
     ) -> Attention:
-        """Lay the shares (T, C) of the words of a hypothesis on the grid, and put the words as people read them."""
-        opening = words(options.prompt)[: found.given]  # one word an id, and as it was typed even if unknown
-        said = list(zip(opening, range(len(opening)), strict=True))
-        said += self.wording.placed(found.ids, picture.class_scores, found.given)
-        grid = shares[:, :-1] if picture.class_scores else shares  # the last cell is that of the classes
-        side = math.isqrt(grid.shape[1])
-        maps = grid[[place for _, place in said]].reshape(-1, side, side).astype(np.float32)
+        """Lay the attention weights (T, C) of a hypothesis on the grid, word by word as people read the caption."""
+        prompt = words(options.prompt)[: found.prompt_length]  # one word an id, and as it was typed even if unknown
+        placed = list(zip(prompt, range(len(prompt)), strict=True))
+        placed += self.text.decode_with_positions(found.ids, image.class_scores, found.prompt_length)
+        cells = weights[:, :-1] if image.class_scores else weights  # the last one is the class-probability token
+        side = math.isqrt(cells.shape[1])
+        maps = cells[[position for _, position in placed]].reshape(-1, side, side).astype(np.float32)
         total = maps.sum(axis=(1, 2), keepdims=True)
-        return Attention(tuple(word for word, _ in said), maps / np.maximum(total, np.finfo(np.float32).tiny))
+        return Attention(tuple(word for word, _ in placed), maps / np.maximum(total, np.finfo(np.float32).tiny))
 
-    def _caption(self, found: decoding.Hypothesis, picture: EncodedImage, options: DecodingOptions) -> Caption:
-        said = " ".join(word for word, _ in self.wording.placed(found.ids, picture.class_scores, found.given))
+    def _caption(self, found: decoding.Hypothesis, image: EncodedImage, options: DecodingOptions) -> Caption:
+        placed = self.text.decode_with_positions(found.ids, image.class_scores, found.prompt_length)
+        text = " ".join([options.prompt, *(word for word, _ in placed)]).strip()
         confidence = self._calibration.confidence(found.score(options.length_penalty))
-        return Caption(f"{options.prompt} {said}".strip(), confidence, found.log_probability)
+        return Caption(text, confidence, found.log_probability)
 
     def score(self, image: np.ndarray, captions: Sequence[str]) -> list[Likelihood]:
-        """Return how likely captions of an image are: as a search sees them, but words may be repeated.
+        """Return how likely captions of an image are: as a search scores them, but words may be repeated.
 
-        Each caption is read in one way, with slots for all names that agree with the picture. A search may have found the
+        Each caption is read in one way, with slots for all names that agree with the classifier. A search may have found the
         same words in a likelier way.
         """
-        picture = self.encode(image)
-        ids = [self.wording.ids(caption, picture.class_scores) for caption in captions]
-        steps = self.wording.led(self._guided(self.options), [picture.class_scores], repeating=True)
-        found = decoding.log_likelihoods(steps, picture.features[None], ids)
+        encoded = self.encode(image)
+        ids = [self.text.encode(caption, encoded.class_scores) for caption in captions]
+        processors = [
+            *self._guidance(self.options), *self._constraints.processors([encoded.class_scores], allow_repeats=True)
+        ]  # fmt: skip
+        found = decoding.log_likelihoods(self._decoder, encoded.features[None], ids, processors)
         entries = self.bundle.vocabulary.entries
         return [
-            Likelihood(caption, tuple(entries[index] for index in (*said, END)), tuple(scores.tolist()))
-            for caption, said, scores in zip(captions, ids, found, strict=True)
+            Likelihood(caption, tuple(entries[index] for index in (*read, END)), tuple(scores.tolist()))
+            for caption, read, scores in zip(captions, ids, found, strict=True)
         ]
 
     def search(
-        self, pictures: Sequence[EncodedImage], options: DecodingOptions | None = None, keys: Sequence[int] | None = None
+        self, images: Sequence[EncodedImage], options: DecodingOptions | None = None, seeds: Sequence[int] | None = None
     ) -> list[list[decoding.Hypothesis]]:
-        """Search captions of encoded images, by default in the bundle's own way.
+        """Search captions of encoded images.
 
         Args:
-            pictures: What ``encode`` returned of each.
-            options: How to search.
-            keys: See ``decoding.search``.
+            images: What ``encode`` returned for each.
+            options: How to search; the bundle's own way by default.
+            seeds: See ``decoding.search``.
 
         Returns:
             The hypotheses of each image, the best first.
         """
         options = options or self.options
-        steps = self.wording.led(
-            self._guided(options), [picture.class_scores for picture in pictures], options.suppressed_words
-        )
-        common = (
-            self.bundle.common if options.common_caption_penalty and options.num_beams > 1 and not options.sampling else {}
-        )
-        return decoding.search(steps, np.stack([picture.features for picture in pictures]), options, keys, common)
+        constraints = self._constraints.processors([image.class_scores for image in images], options.suppressed_words)
+        common = self.bundle.common if options.common_caption_penalty and options.strategy == "beam" else {}
+        features = np.stack([image.features for image in images])  # (N, C, D)
+        return decoding.search(self._decoder, features, options, [*self._guidance(options), *constraints], seeds, common)
 
-    def _guided(self, options: DecodingOptions) -> decoding.StepFunction:
-        return decoding.Guided(self._steps, self.bundle.average, options.guidance) if options.guidance > 1 else self._steps
+    def _guidance(self, options: DecodingOptions) -> list[LogitsProcessor]:
+        return [Guidance(self._decoder, self.bundle.average, options.guidance)] if options.guidance > 1 else []

@@ -1,97 +1,78 @@
 """Beam search: the best few hypotheses are kept after each word."""
 
 import math
-from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from capgen.captioner.decoding.options import Arrays, DecodingOptions, Hypothesis, StepFunction, forbid
-from capgen.captioner.vocabulary import END, START
+from capgen.captioner.decoding.prefixes import Choice, Prefixes
+from capgen.captioner.decoding.strategy import Hypothesis, SearchStrategy
+from capgen.captioner.vocabulary import END
 
 
-def beam_search(
-    decoder: StepFunction, features: np.ndarray, options: DecodingOptions, common: Mapping[tuple[int, ...], int]
-) -> list[list[Hypothesis]]:
-    """Keep the best ``beam`` hypotheses an image, apart from those that have ended; arguments as of ``search``."""
-    beam, longest = options.num_beams, options.max_words
-    memory = expanded(decoder.begin(features), beam)
-    ended: list[list[tuple[float, Hypothesis]]] = [[] for _ in features]
-    active = np.arange(len(features))
-    words = np.full((len(features), beam), START, np.int32)
-    ids = np.zeros((len(features), beam, 0), np.int32)
-    totals = np.full((len(features), beam), -np.inf)
-    totals[:, 0] = 0.0  # all beams start alike: let one speak
-    for position in range(longest + 1):
-        outputs = decoder.step({"words": words.reshape(-1), **memory})
-        scores = outputs.pop("log_probabilities")
-        scores = scores.reshape(*words.shape, scores.shape[-1])  # (active, K, V)
-        forbid(scores, words, position, options)
-        for image, hypothesis in _endings(totals + scores[..., END], ids, options, common):
-            ended[active[image]].append((hypothesis.score(options.length_penalty), hypothesis))
-        if position == longest:
-            break
+class BeamSearch(SearchStrategy):
+    """Keeps the best ``num_beams`` unfinished hypotheses an image, and all hypotheses that could end.
+
+    An image is finished when none of its unfinished hypotheses can score better than the worst that would be returned.
+    """
+
+    @property
+    def rows(self) -> int:
+        """K, the number of beams."""
+        return self.options.num_beams
+
+    def reset(self, images: int) -> None:
+        """Begin a search for N images."""
+        self._ended: list[list[tuple[float, Hypothesis]]] = [[] for _ in range(images)]
+        self._totals = np.full((images, self.rows), -np.inf)  # (A, K), log-probabilities of the prefixes
+        self._totals[:, 0] = 0.0  # all beams begin alike: one of them is enough
+
+    def advance(self, scores: np.ndarray, prefixes: Prefixes) -> Choice:
+        """Note which hypotheses end here, and choose the best continuations of each image."""
+        self._note_endings(self._totals + scores[..., END], prefixes)
+        if prefixes.position == self.options.max_words:
+            return Choice(prefixes.last_words, np.ones(len(prefixes.images), bool))
         scores[..., END] = -np.inf
-        totals, parents, words = _best(totals, scores, beam)
-        ids = np.concatenate([np.take_along_axis(ids, parents[..., None], axis=1), words[..., None]], axis=2)
-        going = _undecided(totals[:, 0], [ended[image] for image in active], options)
-        if not going.any():
-            break
-        memory.update({name: _reordered(state, parents) for name, state in outputs.items()})
-        if not going.all():
-            active, words, ids, totals = active[going], words[going], ids[going], totals[going]
-            memory = {
-                name: array[going if name.startswith("context_") else np.repeat(going, beam)]
-                for name, array in memory.items()
-            }
-    return [_ranked(found, options.num_captions) for found in ended]
+        totals, parents, words = _best_continuations(self._totals, scores)
+        finished = ~self._improvable(totals[:, 0], prefixes.images)
+        self._totals = totals[~finished]
+        return Choice(words, finished, parents)
+
+    def finalize(self) -> list[list[Hypothesis]]:
+        """Return the best hypotheses that ended; none for an image of which all scores were not finite."""
+        return [
+            [hypothesis for _, hypothesis in sorted(ended, key=lambda pair: -pair[0])[: self.options.num_captions]]
+            for ended in self._ended
+        ]
+
+    def _note_endings(self, totals: np.ndarray, prefixes: Prefixes) -> None:
+        """Keep what can end here: totals (A, K) include the end token."""
+        options = self.options
+        for row, beam in zip(*map(np.ndarray.tolist, np.nonzero(np.isfinite(totals))), strict=True):
+            ids = tuple(prefixes.ids[row, beam, 1:].tolist())
+            penalty = options.common_caption_penalty * math.log(self.common_captions.get(ids, 1))
+            hypothesis = Hypothesis(ids, float(totals[row, beam]), len(options.prompt_ids), penalty)
+            self._ended[prefixes.images[row]].append((hypothesis.score(options.length_penalty), hypothesis))
+
+    def _improvable(self, best: np.ndarray, images: np.ndarray) -> np.ndarray:
+        """Return which images could still find something better: best running totals (A,) to (A,) bool.
+
+        A running total only falls. Divided by the greatest length it is the best that its continuations can score.
+        """
+        options = self.options
+        reachable = best / (options.max_words + 1) ** options.length_penalty
+        kept = [sorted((score for score, _ in self._ended[n]), reverse=True)[: options.num_captions] for n in images]
+        return np.array(
+            [len(top) < options.num_captions or value > top[-1] for value, top in zip(reachable, kept, strict=True)]
+        )
 
 
-def expanded(begun: Arrays, beam: int) -> Arrays:
-    """Give every beam the first states: ``state_*`` (N, ...) to (N*K, ...)."""
-    return {name: np.repeat(array, beam, axis=0) if name.startswith("state_") else array for name, array in begun.items()}
-
-
-def _endings(
-    totals: np.ndarray, ids: np.ndarray, options: DecodingOptions, common: Mapping[tuple[int, ...], int]
-) -> list[tuple[int, Hypothesis]]:
-    """List the hypotheses that can end here: totals (N, K) with the end mark, ids (N, K, T)."""
-    found = []
-    for image, beam in zip(*map(np.ndarray.tolist, np.nonzero(np.isfinite(totals))), strict=True):
-        said = tuple(ids[image, beam].tolist())
-        penalty = options.common_caption_penalty * math.log(common.get(said, 1))
-        found.append((image, Hypothesis(said, float(totals[image, beam]), len(options.prompt_ids), penalty)))
-    return found
-
-
-def _best(totals: np.ndarray, scores: np.ndarray, beam: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Choose the next beams: totals (N, K), scores (N, K, V) to totals, parents and words, each (N, K), best first."""
-    images, _, vocabulary = scores.shape
-    width = min(beam, vocabulary)
+def _best_continuations(totals: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Choose the next beams: totals (A, K), scores (A, K, V) to totals, parents and words, each (A, K), best first."""
+    images, beams, vocabulary = scores.shape
+    width = min(beams, vocabulary)
     # The best of all continuations are among the best of each beam, and those are cheaper to find.
-    near = np.argpartition(scores, vocabulary - width, axis=2)[..., vocabulary - width :]  # (N, K, width)
-    candidates = (totals[..., None] + np.take_along_axis(scores, near, axis=2)).reshape(images, -1)
-    order = np.argsort(-candidates, axis=1, kind="stable")[:, :beam]
+    near = np.argpartition(scores, vocabulary - width, axis=2)[..., vocabulary - width :]  # (A, K, width)
+    candidates = (totals[..., None] + np.take_along_axis(scores, near, axis=2)).reshape(images, -1)  # (A, K * width)
+    order = np.argsort(-candidates, axis=1, kind="stable")[:, :beams]  # (A, K)
     words = np.take_along_axis(near.reshape(images, -1), order, axis=1).astype(np.int32)
     return np.take_along_axis(candidates, order, axis=1), order // width, words
-
-
-def _undecided(best: np.ndarray, ended: Sequence[list[tuple[float, Hypothesis]]], options: DecodingOptions) -> np.ndarray:
-    """Tell which images could still find something better: best running total (N,) to (N,) bool.
-
-    A running total only falls; divided by the greatest length it is the best that its continuations can score.
-    """
-    reachable = best / (options.max_words + 1) ** options.length_penalty
-    enough = [sorted((score for score, _ in found), reverse=True)[: options.num_captions] for found in ended]
-    return np.array(
-        [len(top) < options.num_captions or value > top[-1] for value, top in zip(reachable, enough, strict=True)]
-    )
-
-
-def _reordered(state: np.ndarray, parents: np.ndarray) -> np.ndarray:
-    """Let every beam go on from its parent's state: (N*K, ...), (N, K) to (N*K, ...)."""
-    images, beam = parents.shape
-    return state[(np.arange(images)[:, None] * beam + parents).reshape(-1)]
-
-
-def _ranked(found: list[tuple[float, Hypothesis]], count: int) -> list[Hypothesis]:
-    return [hypothesis for _, hypothesis in sorted(found, key=lambda pair: -pair[0])[:count]]

@@ -2,37 +2,35 @@
 
 import numpy as np
 
-from capgen.captioner.decoding.options import DecodingOptions, Hypothesis, StepFunction, forbid
-from capgen.captioner.vocabulary import END, START
+from capgen.captioner.decoding.prefixes import Choice, Prefixes
+from capgen.captioner.decoding.strategy import Hypothesis, SearchStrategy
+from capgen.captioner.vocabulary import END
 
 
-def greedy(decoder: StepFunction, features: np.ndarray, options: DecodingOptions) -> list[list[Hypothesis]]:
-    """Caption images (N, C, D) with one hypothesis each."""
-    count = len(features)
-    memory = decoder.begin(features)
-    words = np.full(count, START, np.int32)
-    ids = np.full((count, options.max_words), END, np.int32)
-    total = np.zeros(count)
-    active = np.arange(count)
-    for position in range(options.max_words + 1):
-        outputs = decoder.step({"words": words, **memory})
-        scores = outputs.pop("log_probabilities")  # (active, V)
-        forbid(scores, words, position, options)
-        best = scores.argmax(axis=1)
-        total[active] += scores[np.arange(len(best)), best]
-        going = best != END
-        if position < options.max_words:
-            ids[active, position] = best
-        if not going.any():
-            break
-        memory.update(outputs)
-        active, words = active[going], best[going].astype(np.int32)
-        memory = {name: array[going] for name, array in memory.items()} if not going.all() else memory
-    given = len(options.prompt_ids)
-    return [[Hypothesis(until_end(row), float(score), given)] for row, score in zip(ids, total, strict=True)]
+class GreedySearch(SearchStrategy):
+    """Takes the likeliest word in each step, and finds one caption an image."""
 
+    @property
+    def rows(self) -> int:
+        """One."""
+        return 1
 
-def until_end(row: np.ndarray) -> tuple[int, ...]:
-    """Return the words of a row (T,) before its first end mark."""
-    ids = row.tolist()
-    return tuple(ids[: ids.index(END)]) if END in ids else tuple(ids)
+    def reset(self, images: int) -> None:
+        """Begin a search for N images."""
+        self._ids: list[tuple[int, ...]] = [()] * images
+        self._totals = np.zeros(images)  # (N,)
+
+    def advance(self, scores: np.ndarray, prefixes: Prefixes) -> Choice:
+        """Choose the best word of each row, and note the captions that end with it."""
+        words = scores.argmax(axis=2)  # (A, 1)
+        self._totals[prefixes.images] += np.take_along_axis(scores, words[..., None], axis=2)[:, 0, 0]
+        finished = (words[:, 0] == END) | (prefixes.position == self.options.max_words)
+        for row in np.flatnonzero(finished):
+            self._ids[prefixes.images[row]] = tuple(prefixes.ids[row, 0, 1:].tolist())
+        return Choice(words.astype(np.int32), finished)
+
+    def finalize(self) -> list[list[Hypothesis]]:
+        """Return one hypothesis an image."""
+        prompt_length = len(self.options.prompt_ids)
+        found = zip(self._ids, self._totals.tolist(), strict=True)
+        return [[Hypothesis(ids, total, prompt_length)] for ids, total in found]

@@ -1,49 +1,43 @@
-"""Guidance: words count for as much as the picture itself speaks for them, not for how usual they are."""
+"""Classifier-free guidance: words count for as much as the image itself speaks for them, not for how usual they are."""
 
 import numpy as np
 
-from capgen.captioner.decoding.options import Arrays, StepFunction
+from capgen.captioner.decoding.decoder import Arrays, StepFunction, repeated, selected
+from capgen.captioner.decoding.prefixes import Prefixes
 
-_UNGUIDED = "state_unguided_"
 
+class Guidance:
+    """A logits processor that moves scores away from those that the decoder gives without the image.
 
-class Guided:
-    """A decoder whose log-probabilities are pushed away from those that it would give without the picture.
+    With p(w | x) the probability of a word after image x, x̄ an average image and s the scale, the scores become
+    log softmax(s log p(w | x) - (s - 1) log p(w | x̄)). After S. Kornblith et al., "Guiding Image Captioning Models Toward
+    More Specific Captions", ICCV 2023, who train the decoder without images, too.
 
-    The probability of a word is that after the picture to the power of ``guidance``, times that after an average picture to
-    the power of one less it, normalised (classifier-free guidance: S. Kornblith et al., "Guiding Image Captioning Models
-    Toward More Specific Captions", ICCV 2023, who train a decoder without pictures, too).
+    The processor runs the decoder a second time in each step, and keeps the state of that pass from step to step. It must
+    come first, and serves one search at a time.
 
     Args:
-        steps: The decoder.
-        average: The features of an average picture, (C, D).
-        guidance: How much more the picture counts, at least 1; 1 would change nothing.
+        decoder: The decoder that is searched.
+        average_features: (C, D), the features of an average image.
+        scale: s, at least 1; 1 changes nothing.
     """
 
-    def __init__(self, steps: StepFunction, average: np.ndarray, guidance: float) -> None:
-        """Keep them."""
-        self._steps, self._average, self._guidance = steps, average, guidance
-        self._contexts: Arrays = {}
+    def __init__(self, decoder: StepFunction, average_features: np.ndarray, scale: float) -> None:
+        self._decoder, self._average_features, self._scale = decoder, average_features, scale
+        self._memory: Arrays = {}
+        self._state: Arrays = {}
 
-    def begin(self, features: np.ndarray) -> Arrays:
-        """See ``StepFunction.begin``; the steps that follow are those of these pictures."""
-        begun = self._steps.begin(self._average[None])
-        states = {name: array for name, array in begun.items() if name.startswith("state_")}
-        self._contexts = {name: array for name, array in begun.items() if name not in states}
-        unguided = {_unguided(name): np.repeat(state, len(features), axis=0) for name, state in states.items()}
-        return {**self._steps.begin(features), **unguided}
-
-    def step(self, inputs: Arrays) -> Arrays:
-        """See ``StepFunction.step``."""
-        guided = {name: array for name, array in inputs.items() if not name.startswith(_UNGUIDED)}
-        states = {name: inputs[_unguided(name)] for name in guided if name.startswith("state_")}
-        outputs = self._steps.step(guided)
-        usual = self._steps.step({"words": inputs["words"], **self._contexts, **states})
-        scores = self._guidance * outputs["log_probabilities"] - (self._guidance - 1) * usual["log_probabilities"]  # (R, V)
-        scores -= scores.max(axis=1, keepdims=True)
-        scores -= np.log(np.exp(scores).sum(axis=1, keepdims=True))
-        return {**outputs, "log_probabilities": scores, **{_unguided(name): usual[name] for name in states}}
-
-
-def _unguided(name: str) -> str:
-    return _UNGUIDED + name.removeprefix("state_")
+    def process(self, scores: np.ndarray, prefixes: Prefixes) -> np.ndarray:
+        """Return the changed scores; see ``LogitsProcessor``."""
+        words = prefixes.last_words.reshape(-1)  # (R,)
+        if prefixes.position == 0:
+            self._memory, state = self._decoder.init_state(self._average_features[None])
+            self._state = repeated(state, len(words))
+        elif prefixes.source_rows is not None:
+            self._state = selected(self._state, prefixes.source_rows)
+        output = self._decoder.step(words, self._memory, self._state)
+        self._state = output.state
+        guided = self._scale * scores - (self._scale - 1) * output.log_probabilities.reshape(scores.shape)  # (A, K, V)
+        guided -= guided.max(axis=-1, keepdims=True)
+        guided -= np.log(np.exp(guided).sum(axis=-1, keepdims=True))
+        return guided

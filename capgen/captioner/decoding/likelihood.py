@@ -1,65 +1,72 @@
-"""Along captions that are known already: how likely a decoder finds them, and where it looks for each word."""
+"""Along captions that are known already: how likely a decoder finds them, and what it attends to for each word."""
 
 from collections.abc import Iterator, Sequence
+from typing import cast
 
 import numpy as np
 
-from capgen.captioner.decoding.beam import expanded
-from capgen.captioner.decoding.options import ATTENTION, Arrays, StepFunction
-from capgen.captioner.vocabulary import END, START
+from capgen.captioner.decoding.decoder import DecoderOutput, StepFunction, repeated
+from capgen.captioner.decoding.prefixes import Choice, Prefixes
+from capgen.captioner.decoding.processors import LogitsProcessor
+from capgen.captioner.vocabulary import END
 
 
-def log_likelihoods(decoder: StepFunction, features: np.ndarray, captions: Sequence[Sequence[int]]) -> list[np.ndarray]:
+def log_likelihoods(
+    decoder: StepFunction,
+    features: np.ndarray,
+    captions: Sequence[Sequence[int]],
+    processors: Sequence[LogitsProcessor] = (),
+) -> list[np.ndarray]:
     """Score captions of one image.
 
     Args:
-        decoder: The step function.
+        decoder: The decoder.
         features: (1, C, D).
         captions: The word ids of each of K captions, without start and end.
+        processors: What changes the scores.
 
     Returns:
         For each caption the natural logarithms of the probability of each of its words and of its end, (T + 1,).
     """
     if not captions:
         return []
-    found = np.stack(
-        [
-            outputs["log_probabilities"][np.arange(len(words)), words]
-            for words, outputs in _along(decoder, features, captions)
-        ],
-        axis=1,
-    )  # (K, longest + 1)
-    return [row[: len(ids) + 1].astype(np.float64) for row, ids in zip(found, captions, strict=True)]
+    found = []
+    for prefixes, following, output in _along(decoder, features, captions):
+        scores = output.log_probabilities[None]  # (1, K, V)
+        for processor in processors:
+            scores = processor.process(scores, prefixes)
+        found.append(scores[0, np.arange(len(following)), following])
+    return [row[: len(ids) + 1].astype(np.float64) for row, ids in zip(np.stack(found, axis=1), captions, strict=True)]
 
 
-def attention(decoder: StepFunction, features: np.ndarray, captions: Sequence[Sequence[int]]) -> list[np.ndarray]:
-    """Say where a decoder looks when it says captions of one image.
+def attention_weights(decoder: StepFunction, features: np.ndarray, captions: Sequence[Sequence[int]]) -> list[np.ndarray]:
+    """Return what a decoder attends to when it says captions of one image.
 
     Args:
-        decoder: A step function whose steps give ``ATTENTION``, too.
+        decoder: A decoder that has attention weights.
         features: (1, C, D).
         captions: The word ids of each of K captions, without start and end.
 
     Returns:
-        For each caption the share of each cell in what the step that predicts a word looked at, (T, C).
+        For each caption the attention weights of the steps that predict its words, (T, C).
     """
     if not captions:
         return []
-    found = np.stack([outputs[ATTENTION] for _, outputs in _along(decoder, features, captions)], axis=1)
-    return [row[: len(ids)] for row, ids in zip(found, captions, strict=True)]  # of (K, longest + 1, C)
+    weights = np.stack([cast(np.ndarray, output.attention) for _, _, output in _along(decoder, features, captions)], axis=1)
+    return [row[: len(ids)] for row, ids in zip(weights, captions, strict=True)]  # of (K, longest + 1, C)
 
 
 def _along(
     decoder: StepFunction, features: np.ndarray, captions: Sequence[Sequence[int]]
-) -> Iterator[tuple[np.ndarray, Arrays]]:
-    """Lead a decoder along K captions of one image: the words (K,) that come next, and what it gave before it heard them."""
-    said = np.full((len(captions), max(map(len, captions)) + 1), END, np.int32)
-    for row, ids in zip(said, captions, strict=True):
-        row[: len(ids)] = ids
-    memory = expanded(decoder.begin(features), len(captions))
-    words = np.full(len(captions), START, np.int32)
-    for following in said.T:
-        outputs = decoder.step({"words": words, **memory})
-        yield following, outputs
-        words = np.ascontiguousarray(following)
-        memory.update({name: array for name, array in outputs.items() if name.startswith("state_")})
+) -> Iterator[tuple[Prefixes, np.ndarray, DecoderOutput]]:
+    """Take a decoder along K captions of one image: yield the prefixes, the words (K,) after them, and the output before those."""
+    ids = np.full((len(captions), max(map(len, captions)) + 1), END, np.int32)  # (K, longest + 1)
+    for row, caption in zip(ids, captions, strict=True):
+        row[: len(caption)] = caption
+    memory, state = decoder.init_state(features)
+    state = repeated(state, len(captions))
+    prefixes, unfinished = Prefixes.first(1, len(captions)), np.zeros(1, bool)
+    for following in ids.T:
+        output = decoder.step(prefixes.last_words.reshape(-1), memory, state)
+        yield prefixes, following, output
+        prefixes, state = prefixes.extended(Choice(following[None], unfinished)), output.state

@@ -1,37 +1,11 @@
-"""How captions are searched, what a decoder offers to a search, and what a search finds."""
+"""How captions are searched."""
 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any, Protocol
+from typing import Any
 
-import numpy as np
-
-from capgen.captioner.vocabulary import END, PAD, START, UNKNOWN
 from capgen.errors import UsageError
-
-Arrays = dict[str, np.ndarray]
-
-ATTENTION = "attention"
-"""What a decoder may give beside its states: the share of each cell in what it looked at for a word, (R, C)."""
-
-NEVER_SAID = (PAD, START, UNKNOWN)
-"""Entries of the vocabulary that are no words."""
-
-
-class StepFunction(Protocol):
-    """What a decoder offers to a search."""
-
-    def begin(self, features: np.ndarray) -> Arrays:
-        """Map features (N, C, D) to what stays (``context_*``, (N, ...)) and the first states (``state_*``, (N, ...))."""
-        ...
-
-    def step(self, inputs: Arrays) -> Arrays:
-        """Map ``words`` (R,) int32, contexts (N, ...), states (R, ...) to ``log_probabilities`` (R, V) and next states.
-
-        Nothing else: what a search does not need is left out.
-        """
-        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,6 +80,13 @@ class DecodingOptions:
         """Whether words are sampled instead of searched."""
         return self.temperature > 0
 
+    @property
+    def strategy(self) -> str:
+        """The name of the search strategy."""
+        if self.sampling:
+            return "sample"
+        return "greedy" if self.num_beams == 1 else "beam"
+
     def plain(self) -> dict[str, Any]:
         """Return the options for JSON: those that differ from the defaults, and ``_ALWAYS_STORED``."""
         values = {field.name: (getattr(self, field.name), field.default) for field in fields(self)}
@@ -156,56 +137,3 @@ _EARLIER_NAMES = {
     "unsaid": "suppressed_words",
 }
 """Names of options in bundles of schema 1 and in the statistics of shards that were written with them."""
-
-
-@dataclass(frozen=True)
-class Hypothesis:
-    """One caption found.
-
-    Attributes:
-        ids: Its words, without start and end.
-        log_probability: What the step function gives to them and the end mark, after the words that were given.
-        given: How many of the words the caption had to begin with.
-        penalty: What it loses of its score for being common.
-    """
-
-    ids: tuple[int, ...]
-    log_probability: float
-    given: int = 0
-    penalty: float = 0.0
-
-    def score(self, length_power: float) -> float:
-        """Return what hypotheses are ranked by: the log-probability over the number of words, end included, to a power."""
-        return self.log_probability / (len(self.ids) - self.given + 1) ** length_power - self.penalty
-
-
-def forbid(scores: np.ndarray, previous: np.ndarray, position: int, options: DecodingOptions) -> None:
-    """Rule out, in place, what may not be said next.
-
-    Padding, start and the unknown word never, nor a word right after itself. A given word costs nothing.
-
-    Args:
-        scores: (..., V) log-probabilities.
-        previous: (...) the words before.
-        position: How many words have been said.
-        options: What else is asked for.
-
-    Raises:
-        UsageError: Too few words are left to say anything.
-    """
-    if position < len(options.prompt_ids):
-        scores[...] = -np.inf
-        scores[..., options.prompt_ids[position]] = 0.0
-        return
-    scores[..., [*NEVER_SAID, *options.suppressed_ids]] = -np.inf
-    if options.suppressed_ids and (scores[..., END + 1 :] != -np.inf).sum(axis=-1).min() < _FEWEST:
-        raise UsageError("nearly every word that this captioner knows is to be avoided; leave it some")
-    np.put_along_axis(scores, previous[..., None].astype(np.int64), -np.inf, axis=-1)
-    if position < options.min_words:
-        scores[..., END] = -np.inf
-    if position == options.max_words:
-        scores[..., END + 1 :] = -np.inf
-
-
-_FEWEST = 2
-"""Words that must be left, so that there is one which has not just been said."""

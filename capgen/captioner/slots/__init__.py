@@ -1,12 +1,13 @@
-"""Names of things that the encoder knows and the captions hardly mention, said through slots.
+"""Visual words: names of things that the encoder knows and the captions hardly mention, said through slots.
 
 An ImageNet classifier knows a thousand classes; a few thousand captions name a few dozen of them. In training, a rare name
-that agrees with the classifier becomes the slot of its group: "a giraffe in a field" is "a <animal> in a field". The
-decoder sees, in a cell of its own beside the grid, how sure the classifier is of the best name of each group, and learns
-when to say a slot; in captioning the slot is filled with that name, whether a caption ever had it or not. After Neural
-Baby Talk (Lu et al. 2018), with a classifier in place of a detector.
+that agrees with the classifier becomes the slot of its group (delexicalisation): "a giraffe in a field" is "a <animal> in a
+field". The decoder attends, beside the cells of the grid, to a class-probability token, which holds the classifier's
+probability of the best name of each group, and learns when to say a slot. In captioning the slot is filled with that name
+(relexicalisation), whether a training caption had it or not. After Neural Baby Talk (Lu et al. 2018), with a classifier in
+place of a detector.
 
-Letters: G groups, W = 2G + 1 numbers of the cell.
+Letters: G groups, W = 2G + 1 numbers of the class-probability token, C cells, D channels.
 """
 
 import csv
@@ -25,18 +26,18 @@ TABLE = Path(__file__).parent / "imagenet.tsv"
 
 CLASSES = 1000
 
-LEAST = 0.15
-"""Probability from which the classifier's best name may fill a slot."""
+MIN_CLASS_PROBABILITY = 0.15
+"""Probability from which the classifier's best name of a group may fill a slot."""
 
 
 @dataclass(frozen=True)
 class VisualWord:
-    """What people call some classes.
+    """What people call some classes of ImageNet.
 
     Attributes:
         singular: E.g. ``"fire engine"``.
-        plural: E.g. ``"fire engines"``; of what is not counted the same as the singular.
-        group: Whose slot it fills.
+        plural: E.g. ``"fire engines"``; the same as the singular for what is not counted.
+        group: The group whose slot it fills, e.g. ``"vehicle"``.
         kind: ``count``, ``mass`` (takes no "a") or ``pair`` (plural only).
         classes: Indices of ImageNet's classes.
     """
@@ -50,35 +51,34 @@ class VisualWord:
 
 @dataclass(frozen=True)
 class ClassScores:
-    """What the classifier says of one picture.
+    """What the classifier finds in one image.
 
     Attributes:
-        best: Group to its likeliest name.
-        chances: (G, 2) float32, by group the probability of that name and of all its names.
+        best: By group its likeliest name.
+        probabilities: (G, 2) float32, by group the probability of that name and of all names of the group.
     """
 
     best: dict[str, VisualWord]
-    chances: np.ndarray
+    probabilities: np.ndarray
 
     @property
-    def sure(self) -> dict[str, float]:
-        """Group to the probability of its likeliest name."""
-        return dict(zip(self.best, self.chances[:, 0].tolist(), strict=True))
+    def best_probabilities(self) -> dict[str, float]:
+        """By group the probability of its likeliest name."""
+        return dict(zip(self.best, self.probabilities[:, 0].tolist(), strict=True))
 
-    def cell(self) -> np.ndarray:
-        """Return what the decoder sees: (W,) float32, the chances and a 1."""
-        return np.append(self.chances.reshape(-1), np.float32(1.0))
+    def token(self) -> np.ndarray:
+        """Return the class-probability token, which the decoder attends to: (W,) float32, the probabilities and a 1."""
+        return np.append(self.probabilities.reshape(-1), np.float32(1.0))
 
 
 class VisualWords:
-    """Some names, and what can be done with them.
+    """The visual words of a captioner: finds them in captions, and puts slots for them and them for slots.
 
     Args:
-        names: Each class in at most one of them.
+        names: The visual words; each class is in at most one of them.
     """
 
     def __init__(self, names: Iterable[VisualWord]) -> None:
-        """Index them."""
         self.names = tuple(names)
         self.groups = tuple(sorted({name.group for name in self.names}))
 
@@ -105,96 +105,105 @@ class VisualWords:
             raise ValueError("there is no such class")
         texts = [text for name in names for text in (name.singular, name.plural, name.group, name.kind)]
         if not all(isinstance(text, str) and text.isprintable() for text in texts):
-            raise TypeError("a name is no printable text")
+            raise TypeError("a name is not printable text")
         return cls(names)
 
     def plain(self) -> list[dict[str, Any]]:
-        """Return them for JSON."""
+        """Return the names for JSON."""
         return [asdict(name) for name in self.names]
 
     def rarer_than(self, count: int, captions: Iterable[str]) -> "VisualWords":
-        """Keep the names that captions say less than ``count`` times."""
-        said: dict[VisualWord, int] = dict.fromkeys(self.names, 0)
+        """Return the names that captions say less than ``count`` times."""
+        counts: dict[VisualWord, int] = dict.fromkeys(self.names, 0)
         for caption in captions:
             for _, _, name, _ in self._mentions(words(caption)):
-                said[name] += 1
-        return VisualWords(name for name, times in said.items() if times < count)
+                counts[name] += 1
+        return VisualWords(name for name, times in counts.items() if times < count)
 
     @property
     def slots(self) -> tuple[str, ...]:
-        """The entries that they add to a vocabulary: by group one for a name, one for its plural."""
+        """The entries that slots add to a vocabulary: two a group, for a name and for its plural."""
         return tuple(self._slots)
 
     @property
-    def width(self) -> int:
-        """W, numbers of the cell."""
+    def token_width(self) -> int:
+        """W, how many numbers the class-probability token has."""
         return 2 * len(self.groups) + 1
 
     def class_scores(self, probabilities: np.ndarray) -> ClassScores:
-        """Sum the probabilities of classes (1000,) by name, and find the best of each group."""
-        chances = np.bincount(self._name_of_class, weights=probabilities, minlength=len(self.names) + 1)
+        """Sum the probabilities of the classes (1000,) by name, and find the best name of each group."""
+        sums = np.bincount(self._name_of_class, weights=probabilities, minlength=len(self.names) + 1)  # (names + 1,)
         best, rows = {}, []
         for group, members in self._members.items():
-            likeliest = members[int(chances[members].argmax())]
+            likeliest = members[int(sums[members].argmax())]
             best[group] = self.names[likeliest]
-            rows.append((chances[likeliest], chances[members].sum()))
+            rows.append((sums[likeliest], sums[members].sum()))
         return ClassScores(best, np.array(rows, np.float32).reshape(-1, 2))
 
-    def fillable(self, class_scores: ClassScores, unsaid: Collection[str] = ()) -> dict[str, VisualWord]:
-        """Return the groups whose slots may be said of a picture, each with its name.
+    def fillable(
+        self,
+        class_scores: ClassScores,
+        suppressed_words: Collection[str] = (),
+        min_probability: float = MIN_CLASS_PROBABILITY,
+    ) -> dict[str, VisualWord]:
+        """Return the groups whose slots may be said of an image, each with the name that fills its slot.
 
         Args:
-            class_scores: Of the picture.
-            unsaid: Words that no name may contain.
+            class_scores: Of the image.
+            suppressed_words: Words that no name may contain.
+            min_probability: Least probability of the name.
         """
         return {
             group: name
-            for (group, name), (chance, _) in zip(class_scores.best.items(), class_scores.chances, strict=True)
-            if chance >= LEAST and not (unsaid and set(unsaid).intersection(words(f"{name.singular} {name.plural}")))
+            for (group, name), (probability, _) in zip(class_scores.best.items(), class_scores.probabilities, strict=True)
+            if probability >= min_probability and not _contains(name, suppressed_words)
         }
 
-    def delexicalise(self, said: Sequence[str], class_scores: ClassScores) -> list[str]:
+    def delexicalise(
+        self, caption: Sequence[str], class_scores: ClassScores, min_probability: float = MIN_CLASS_PROBABILITY
+    ) -> list[str]:
         """Put slots for the names in a caption that agree with the classifier.
 
         Args:
-            said: The words of a caption.
-            class_scores: Of its picture.
+            caption: The words of a caption.
+            class_scores: Of its image.
+            min_probability: Least probability of a name that becomes a slot.
         """
-        fillable = self.fillable(class_scores)
+        fillable = self.fillable(class_scores, min_probability=min_probability)
         result: list[str] = []
         position = 0
-        for start, end, name, plural in self._mentions(said):
+        for start, end, name, plural in self._mentions(caption):
             if fillable.get(name.group) != name:
                 continue
-            result += said[position:start]
+            result += caption[position:start]
             if result and result[-1] == "an":
                 result[-1] = "a"
             result.append(slot(name.group, plural=plural))
             position = end
-        return [*result, *said[position:]]
+        return [*result, *caption[position:]]
 
-    def relexicalise(self, said: Sequence[str], class_scores: ClassScores) -> list[str]:
+    def relexicalise(self, caption: Sequence[str], class_scores: ClassScores) -> list[str]:
         """Undo ``delexicalise``, with "a" and "an" as the names ask for."""
-        return [word for word, _ in self.placed(said, class_scores)]
+        return [word for word, _ in self.relexicalise_with_positions(caption, class_scores)]
 
-    def placed(self, said: Sequence[str], class_scores: ClassScores) -> list[tuple[str, int]]:
-        """Do what ``relexicalise`` does, and return with each word the place in ``said`` that it comes from."""
+    def relexicalise_with_positions(self, caption: Sequence[str], class_scores: ClassScores) -> list[tuple[str, int]]:
+        """Return the words of ``relexicalise``, each with the position in ``caption`` that it comes from."""
         result: list[tuple[str, int]] = []
-        for place, word in enumerate(said):
+        for position, word in enumerate(caption):
             if word not in self._slots:
-                result.append((word, place))
+                result.append((word, position))
                 continue
             group, plural = self._slots[word]
             name = class_scores.best[group]
             if result and result[-1][0] in ("a", "an"):
                 _, before = result.pop()
                 if name.kind == "count":
-                    plural = False  # "a goldfish" taught "a <fishs>", which must not be "a sharks"
+                    plural = False  # from "a goldfish" a decoder learns "a <fishs>", which must not become "a sharks"
                     result.append((article(name.singular), before))
             parts = (name.plural if plural else name.singular).split()
-            if result and result[-1][0] == "of" and "of" in parts:  # "a mug of <food>" is no mug of cups of coffee
+            if result and result[-1][0] == "of" and "of" in parts:  # "a mug of <food>" is "a mug of coffee"
                 parts = parts[parts.index("of") + 1 :]
-            result += [(part, place) for part in parts]
+            result += [(part, position) for part in parts]
         return result
 
     @cached_property
@@ -203,14 +212,14 @@ class VisualWords:
 
     @cached_property
     def _members(self) -> dict[str, np.ndarray]:
-        """Group to the indices of its names."""
+        """By group the indices of its names."""
         return {
             group: np.array([index for index, name in enumerate(self.names) if name.group == group]) for group in self.groups
         }
 
     @cached_property
     def _name_of_class(self) -> np.ndarray:
-        """Class to the index of its name, or one past the last: (1000,)."""
+        """By class the index of its name, or one past the last index: (1000,)."""
         found = np.full(CLASSES, len(self.names))
         for index, name in enumerate(self.names):
             found[list(name.classes)] = index
@@ -218,21 +227,21 @@ class VisualWords:
 
     @cached_property
     def _forms(self) -> dict[tuple[str, ...], tuple[VisualWord, bool]]:
-        """Words to the name that they are and whether as a plural; what is not counted stands like a plural."""
+        """By the words of each name and plural: the name, and whether it is the plural; uncounted names count as plurals."""
         plurals = {tuple(words(name.plural)): (name, True) for name in self.names}
         return {tuple(words(name.singular)): (name, False) for name in self.names if name.kind == "count"} | plurals
 
     @cached_property
     def _longest(self) -> int:
-        """Words of the longest name."""
+        """How many words the longest name has."""
         return max(map(len, self._forms), default=0)
 
-    def _mentions(self, said: Sequence[str]) -> Iterable[tuple[int, int, VisualWord, bool]]:
-        """Find names in the words of a caption, the longest first: their start, end, name and whether it is a plural."""
+    def _mentions(self, caption: Sequence[str]) -> Iterable[tuple[int, int, VisualWord, bool]]:
+        """Find the names in a caption, the longest first: their start, their end, the name and whether it is a plural."""
         position = 0
-        while position < len(said):
+        while position < len(caption):
             for length in range(self._longest, 0, -1):
-                found = self._forms.get(tuple(said[position : position + length]))
+                found = self._forms.get(tuple(caption[position : position + length]))
                 if found:
                     yield position, position + length, *found
                     position += length - 1
@@ -245,10 +254,23 @@ def slot(group: str, *, plural: bool) -> str:
     return f"<{group}s>" if plural else f"<{group}>"
 
 
-def with_class_token(grid: np.ndarray, cell: np.ndarray) -> np.ndarray:
-    """Put a cell beside a grid, each with channels of its own: (C, D) and (W,) to (C + 1, D + W)."""
+def with_class_token(grid: np.ndarray, token: np.ndarray) -> np.ndarray:
+    """Append a class-probability token to a grid as one more cell, each in channels of its own.
+
+    Args:
+        grid: (C, D).
+        token: (W,).
+
+    Returns:
+        (C + 1, D + W), of the type of the grid.
+    """
     cells, channels = grid.shape
-    both = np.zeros((cells + 1, channels + len(cell)), grid.dtype)
+    both = np.zeros((cells + 1, channels + len(token)), grid.dtype)  # (C + 1, D + W)
     both[:cells, :channels] = grid
-    both[cells, channels:] = cell
+    both[cells, channels:] = token
     return both
+
+
+def _contains(name: VisualWord, suppressed_words: Collection[str]) -> bool:
+    """Return whether a name or its plural has one of the words."""
+    return bool(suppressed_words) and not set(suppressed_words).isdisjoint(words(f"{name.singular} {name.plural}"))

@@ -1,0 +1,82 @@
+"""What every search strategy has, and the registry of the strategies."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+
+from capgen.captioner.decoding.options import DecodingOptions
+from capgen.captioner.decoding.prefixes import Choice, Prefixes
+from capgen.registry import Registry
+
+STRATEGIES = Registry(
+    "search strategy",
+    {
+        "greedy": "capgen.captioner.decoding.greedy:GreedySearch",
+        "beam": "capgen.captioner.decoding.beam:BeamSearch",
+        "sample": "capgen.captioner.decoding.sampling:Sampling",
+    },
+)
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """One caption found.
+
+    Attributes:
+        ids: Its words, without start and end.
+        log_probability: Of the words and the end token, after the words of the prompt.
+        prompt_length: How many of the words the prompt had.
+        penalty: What it loses of its score for being common.
+    """
+
+    ids: tuple[int, ...]
+    log_probability: float
+    prompt_length: int = 0
+    penalty: float = 0.0
+
+    def score(self, length_penalty: float) -> float:
+        """Return what hypotheses are ranked by: the log-probability over the number of words, end included, to a power."""
+        return self.log_probability / (len(self.ids) - self.prompt_length + 1) ** length_penalty - self.penalty
+
+
+class SearchStrategy(ABC):
+    """Chooses the next words from scores, and keeps the captions that are found.
+
+    Args:
+        options: How to search.
+        seeds: For each image a number that decides with ``options.seed`` what is sampled; 0 for all by default.
+        common_captions: Ids of captions that the captioner says of many images, and of how many.
+    """
+
+    def __init__(
+        self,
+        options: DecodingOptions,
+        seeds: Sequence[int] | None = None,
+        common_captions: Mapping[tuple[int, ...], int] = MappingProxyType({}),
+    ) -> None:
+        self.options, self.seeds, self.common_captions = options, seeds, common_captions
+
+    @property
+    @abstractmethod
+    def rows(self) -> int:
+        """K, how many hypotheses are searched for an image at once."""
+
+    @abstractmethod
+    def reset(self, images: int) -> None:
+        """Begin a search for N images."""
+
+    @abstractmethod
+    def advance(self, scores: np.ndarray, prefixes: Prefixes) -> Choice:
+        """Choose the next word of each row.
+
+        Args:
+            scores: (A, K, V), log-probabilities of the next words as the processors left them; may be written into.
+            prefixes: What the rows have said so far.
+        """
+
+    @abstractmethod
+    def finalize(self) -> list[list[Hypothesis]]:
+        """Return for each image up to ``num_captions`` different hypotheses, the best first."""
