@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.random_decoder import RandomDecoder, V, features_of
+from support.random_decoder import RandomDecoder, features_of
 
 from capgen.captioner.constraints import ConstraintConfig, Constraints, RepeatPenalty, SlotBonus
 from capgen.captioner.decoding import DecodingOptions, Prefixes, search

@@ -1,4 +1,4 @@
-"""What a decoder offers to a search: the encoder memory of images, its state after some words, and scores of the next word."""
+"""What a decoder offers to a search: encoder memory, its state after some words, and the scores of the next word."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

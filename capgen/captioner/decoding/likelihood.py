@@ -59,7 +59,7 @@ def attention_weights(decoder: StepFunction, features: np.ndarray, captions: Seq
 def _along(
     decoder: StepFunction, features: np.ndarray, captions: Sequence[Sequence[int]]
 ) -> Iterator[tuple[Prefixes, np.ndarray, DecoderOutput]]:
-    """Take a decoder along K captions of one image: yield the prefixes, the words (K,) after them, and the output before those."""
+    """Step along K captions of one image, and yield the prefixes, the words (K,) that follow, and the output for these."""
     ids = np.full((len(captions), max(map(len, captions)) + 1), END, np.int32)  # (K, longest + 1)
     for row, caption in zip(ids, captions, strict=True):
         row[: len(caption)] = caption

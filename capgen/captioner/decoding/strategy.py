@@ -11,7 +11,7 @@ from capgen.captioner.decoding.options import DecodingOptions
 from capgen.captioner.decoding.prefixes import Choice, Prefixes
 from capgen.registry import Registry
 
-STRATEGIES = Registry(
+STRATEGIES: "Registry[type[SearchStrategy]]" = Registry(
     "search strategy",
     {
         "greedy": "capgen.captioner.decoding.greedy:GreedySearch",
