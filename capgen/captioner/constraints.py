@@ -41,7 +41,7 @@ class ConstraintConfig:
     def default(cls) -> "ConstraintConfig":
         """Return the constants of today, which captioners of schema 1 have, with the nouns of ImageNet's classes."""
         pairs = (_last_words(name) for name in VisualWords.imagenet().names)
-        return cls(plurals=tuple(dict.fromkeys(pair for pair in pairs if pair[0] != pair[1])))
+        return cls(plurals=tuple(dict.fromkeys(pairs)))
 
     @classmethod
     def from_plain(cls, values: Any) -> "ConstraintConfig":
