@@ -111,11 +111,11 @@ class RepeatPenalty:
     def process(self, scores: np.ndarray, prefixes: Prefixes) -> np.ndarray:
         """Return the changed scores; see ``LogitsProcessor``."""
         nouns = self._nouns[prefixes.images]  # (A, V)
-        images, rows, positions = np.nonzero(self._once[prefixes.ids])
-        said = np.zeros(scores.shape, bool)  # (A, K, V), of what stands for others
-        said[images, rows, nouns[images, prefixes.ids[images, rows, positions]]] = True
-        said[..., self._shared] = np.take_along_axis(said, nouns[:, None, self._shared], axis=2)
-        scores[said] += self._penalty
+        images, rows, positions = np.nonzero(self._once[prefixes.ids])  # of the words that must not come again
+        repeated = np.zeros(scores.shape, bool)  # (A, K, V), first for the entries that stand for others, then for all
+        repeated[images, rows, nouns[images, prefixes.ids[images, rows, positions]]] = True
+        repeated[..., self._shared] = np.take_along_axis(repeated, nouns[:, None, self._shared], axis=2)
+        scores[repeated] += self._penalty
         return scores
 
 
