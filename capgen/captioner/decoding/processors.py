@@ -1,8 +1,8 @@
 """Logits processors: each changes the scores of the next words in one way, before a strategy chooses among them.
 
-A processor finds in the prefixes what was said, and needs no state of its own; ``Guidance`` alone has one, that of its second
-pass of the decoder. Scores are (A, K, V) natural logarithms for K rows of A unfinished images; a processor may write into
-them. A word with a score of -inf is not said.
+A processor finds in the prefixes what was said, and needs no state of its own; ``Guidance`` alone has one, that of its
+second pass of the decoder. Scores are (A, K, V) natural logarithms for K rows of A unfinished images; a processor may write
+into them. A word with a score of -inf is not said.
 """
 
 from collections.abc import Sequence
