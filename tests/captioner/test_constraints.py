@@ -1,4 +1,4 @@
-"""What a captioner with slots and styles may say of a picture, in every way of searching, and the text it becomes."""
+"""What a captioner with slots and domain tokens may say of an image, in every way of searching, and the text it becomes."""
 
 import json
 import math
@@ -24,11 +24,11 @@ NAMES = VisualWords(
 )
 ANIMAL, ANIMALS, VEHICLE, VEHICLES, ROOM, A, FIELD = range(len(SPECIAL), len(SPECIAL) + 7)
 VOCABULARY = Vocabulary((*SPECIAL, *NAMES.slots, "<style room>", "a", "field"))
-MARKS = {ANIMAL, ANIMALS, VEHICLE, VEHICLES, ROOM}
+TOKENS = {ANIMAL, ANIMALS, VEHICLE, VEHICLES, ROOM}
 WAYS = pytest.mark.parametrize(
     "way",
     [{"num_beams": 1}, {"num_beams": 4, "num_captions": 4}, {"num_beams": 1, "num_captions": 8, "temperature": 1.0}],
-    ids=["greedy", "beam", "drawn"],
+    ids=["greedy", "beam", "sample"],
 )
 
 
@@ -41,8 +41,8 @@ def class_scores(*classes):
 
 @pytest.fixture
 def decoder():
-    """One that would like to say marks above all."""
-    return RandomDecoder(3, favoured=dict.fromkeys(MARKS, 6.0), vocabulary_size=len(VOCABULARY))
+    """One that would like to say tokens above all."""
+    return RandomDecoder(3, favoured=dict.fromkeys(TOKENS, 6.0), vocabulary_size=len(VOCABULARY))
 
 
 def said(decoder, class_scores_list, way, names=NAMES, suppressed=()):
@@ -60,30 +60,30 @@ def test_without_constraints_the_decoder_would_say_domain_tokens(decoder, way):
 
 
 @WAYS
-def test_a_picture_gets_the_slots_that_it_can_fill_and_no_other_mark(decoder, way):
-    pictures = [class_scores(0.9), class_scores(0.01, 0.02), class_scores(0.0, 0.4, 0.4), None, class_scores(0.0, 0.0, 1.0)]
+def test_an_image_gets_the_slots_that_it_can_fill_and_no_other_token(decoder, way):
+    images = [class_scores(0.9), class_scores(0.01, 0.02), class_scores(0.0, 0.4, 0.4), None, class_scores(0.0, 0.0, 1.0)]
     allowed = [{ANIMAL, ANIMALS}, set(), {ANIMAL, ANIMALS, VEHICLE, VEHICLES}, set(), {VEHICLE, VEHICLES}]
-    found = said(decoder, pictures, way)
-    for marks, ids in zip(allowed, found, strict=True):
-        assert ids & MARKS <= marks
-        assert bool(ids & MARKS) == bool(marks)  # the decoder likes to say them
+    found = said(decoder, images, way)
+    for tokens, ids in zip(allowed, found, strict=True):
+        assert ids & TOKENS <= tokens
+        assert bool(ids & TOKENS) == bool(tokens)  # the decoder likes to say them
 
 
 @WAYS
 def test_a_slot_is_not_said_if_its_name_has_a_suppressed_word(decoder, way):
-    for suppressed, marks in (
+    for suppressed, tokens in (
         (["fire"], {ANIMAL, ANIMALS}),
         (["giraffe"], {VEHICLE, VEHICLES}),
-        (["elephant"], MARKS - {ROOM}),
+        (["elephant"], TOKENS - {ROOM}),
     ):
         (ids,) = said(decoder, [class_scores(0.0, 0.5, 0.5)], way, suppressed=suppressed)
-        assert ids & MARKS <= marks
-        assert ids & MARKS
+        assert ids & TOKENS <= tokens
+        assert ids & TOKENS
 
 
 @WAYS
-def test_without_names_no_mark_is_said(decoder, way):
-    assert not set.union(*said(decoder, [None, None], way, names=None)) & MARKS
+def test_without_visual_words_no_token_is_said(decoder, way):
+    assert not set.union(*said(decoder, [None, None], way, names=None)) & TOKENS
 
 
 @WAYS
@@ -135,12 +135,12 @@ def test_a_thing_is_said_once_in_either_number_and_by_word_or_slot(way, one, oth
 
 
 @pytest.mark.parametrize("beam", [1, 3])
-def test_what_fills_a_slot_is_that_of_its_own_picture_in_every_row(beam):
+def test_what_fills_a_slot_is_that_of_its_own_image_in_every_row(beam):
     entries = (*SPECIAL, *NAMES.slots, *"abcdefghijkl", "elephant", "giraffe", "engine")
     slots, words = [entries.index(slot) for slot in NAMES.slots], [entries.index(word) for word in entries[-3:]]
     decoder = RandomDecoder(3, favoured=dict.fromkeys([*slots, *words], 9.0), vocabulary_size=len(entries))
-    pictures = [class_scores(0.9), class_scores(0.0, 0.9), class_scores(0.0, 0.0, 0.9), class_scores(0.9, 0.0, 0.0)]
-    processors = Constraints(Vocabulary(entries, frozenset()), NAMES).processors(pictures)
+    images = [class_scores(0.9), class_scores(0.0, 0.9), class_scores(0.0, 0.0, 0.9), class_scores(0.9, 0.0, 0.0)]
+    processors = Constraints(Vocabulary(entries, frozenset()), NAMES).processors(images)
     options = DecodingOptions(num_beams=beam, num_captions=beam, max_words=5, min_words=4)
     found = search(decoder, features_of(*range(4)), options, processors)
     for own, hypotheses in zip([0, 1, 2, 0], found, strict=True):
@@ -170,13 +170,13 @@ def test_a_long_caption_of_few_words_says_them_again_rather_than_nothing():
 
 
 @WAYS
-def test_a_picture_gets_in_a_batch_what_it_gets_alone(decoder, way):
-    pictures = [class_scores(0.9), class_scores(0.0), class_scores(0.0, 0.4, 0.4)]
+def test_an_image_gets_in_a_batch_what_it_gets_alone(decoder, way):
+    images = [class_scores(0.9), class_scores(0.0), class_scores(0.0, 0.4, 0.4)]
     constraints, options = Constraints(VOCABULARY, NAMES), DecodingOptions(max_words=5, **way)
-    together = search(decoder, features_of(0, 1, 2), options, constraints.processors(pictures), [7, 8, 9])
+    together = search(decoder, features_of(0, 1, 2), options, constraints.processors(images), [7, 8, 9])
     alone = [
-        search(decoder, features_of(index), options, constraints.processors([picture]), [7 + index])[0]
-        for index, picture in enumerate(pictures)
+        search(decoder, features_of(index), options, constraints.processors([image]), [7 + index])[0]
+        for index, image in enumerate(images)
     ]
     assert together == alone
 

@@ -51,7 +51,7 @@ def plain_beam(decoder, image, options):
     for _ in range(options.max_words):
         longer = [(*ids, word) for ids in prefixes for word in allowed(ids)]
         prefixes = sorted(
-            longer, key=lambda ids: -sum(decoder.after(image, ids[:place])[word] for place, word in enumerate(ids))
+            longer, key=lambda ids: -sum(decoder.after(image, ids[:position])[word] for position, word in enumerate(ids))
         )[: options.num_beams]
         ended += prefixes
     return best_first(decoder, image, ended, options)
@@ -114,7 +114,7 @@ def test_alternatives_are_distinct_and_the_best_comes_first(seed, beam, power):
 
 @searches
 @given(seeds, st.sampled_from([1, 3, 8]), st.integers(1, 9))
-def test_a_log_probability_is_the_sum_over_the_words_and_the_end_mark(seed, beam, longest):
+def test_a_log_probability_is_the_sum_over_the_words_and_the_end_token(seed, beam, longest):
     decoder = RandomDecoder(seed)
     options = DecodingOptions(num_beams=beam, num_captions=beam, max_words=longest)
     for image, found in enumerate(search(decoder, features_of(0, 1), options)):
@@ -156,7 +156,7 @@ def test_a_word_may_come_again_after_another():
     assert found_ids(decoder, DecodingOptions(num_beams=1, max_words=4), 0) == [[(4, 5, 4, 5)]]
 
 
-class PlainlyGuided(RandomDecoder):
+class PlainlyGuidedDecoder(RandomDecoder):
     """What a guided ``RandomDecoder`` gives, computed for each prefix by itself."""
 
     def __init__(self, seed, average, guidance):
@@ -171,18 +171,18 @@ class PlainlyGuided(RandomDecoder):
 
 @searches
 @given(seeds, st.integers(1, 4), st.sampled_from([1.0, 1.2, 3.0]))
-def test_guidance_takes_away_what_would_be_said_of_an_average_picture(seed, beam, guidance):
+def test_guidance_takes_away_what_would_be_said_of_an_average_image(seed, beam, guidance):
     decoder, average = RandomDecoder(seed), 77
     processor = Guidance(decoder, features_of(average)[0], guidance)
     options = DecodingOptions(num_beams=beam, num_captions=beam, max_words=5)
-    expected = search(PlainlyGuided(seed, average, guidance), features_of(0, 1, 2), options)
+    expected = search(PlainlyGuidedDecoder(seed, average, guidance), features_of(0, 1, 2), options)
     found = search(decoder, features_of(0, 1, 2), options, [processor])
     assert [[one.ids for one in each] for each in found] == [[one.ids for one in each] for each in expected]
     scores = [[one.log_probability for one in each] for each in found]
     assert scores == [pytest.approx([one.log_probability for one in each]) for each in expected]
 
 
-def test_an_average_picture_leaves_nothing_to_be_guided_by():
+def test_an_average_image_leaves_nothing_to_be_guided_by():
     decoder = RandomDecoder(5)
     options, guidance = DecodingOptions(num_beams=3), Guidance(decoder, features_of(3)[0], 2.0)
     assert (
@@ -192,14 +192,14 @@ def test_an_average_picture_leaves_nothing_to_be_guided_by():
 
 @searches
 @given(seeds, st.floats(0.01, 3), st.data())
-def test_with_variety_a_common_caption_gives_way_to_what_is_nearly_as_good_and_said_less_often(seed, variety, data):
+def test_with_a_penalty_a_common_caption_gives_way_to_what_is_nearly_as_good_and_said_less_often(seed, penalty, data):
     decoder, longest = RandomDecoder(seed), 3
     captions = all_captions(longest)
     common = data.draw(st.dictionaries(st.sampled_from(captions), st.integers(1, 500), max_size=20))
     options = DecodingOptions(
-        num_beams=100, num_captions=5, max_words=longest, length_penalty=0.7, common_caption_penalty=variety
+        num_beams=100, num_captions=5, max_words=longest, length_penalty=0.7, common_caption_penalty=penalty
     )
-    worth = {ids: score(decoder, 0, ids, options) - variety * np.log(common.get(ids, 1)) for ids in captions}
+    worth = {ids: score(decoder, 0, ids, options) - penalty * np.log(common.get(ids, 1)) for ids in captions}
     expected = sorted(captions, key=lambda ids: -worth[ids])[: options.num_captions]
     [found] = search(decoder, features_of(0), options, common_captions=common)
     assert [one.ids for one in found] == expected
@@ -215,13 +215,13 @@ def test_with_variety_a_common_caption_gives_way_to_what_is_nearly_as_good_and_s
         {"common_caption_penalty": 1.0, "num_beams": 3, "temperature": 0.5},
     ],
 )
-def test_common_captions_are_as_good_as_any_without_variety_or_a_beam(options):
+def test_common_captions_are_as_good_as_any_without_a_penalty_or_a_beam(options):
     decoder = RandomDecoder(2)
     [[best]] = search(decoder, features_of(0), DecodingOptions(**options))
     assert search(decoder, features_of(0), DecodingOptions(**options), common_captions={best.ids: 100}) == [[best]]
 
 
-def test_a_higher_length_power_gives_longer_captions():
+def test_a_higher_length_penalty_gives_longer_captions():
     decoder = RandomDecoder(5)
     short, long = (
         found_ids(decoder, DecodingOptions(num_beams=50, length_penalty=power, max_words=6), *range(30))

@@ -11,6 +11,7 @@ import pytest
 from support.paths import ROOT
 
 from capgen import Captioner, CaptionRequest
+from capgen.captioner.backends.litert_lstm import EncodedImage, LSTMCaptionModel
 
 FROZEN = ROOT / "tests/data/frozen"
 ROWS = json.loads((FROZEN / "everyday.json").read_text())
@@ -36,7 +37,18 @@ CONFIDENCE, LOG_PROBABILITY = 2e-4, 0.02
 
 @pytest.fixture(scope="module")
 def shipped():
-    return Captioner.load("everyday", threads=1)
+    """The shipped captioner, which encodes each image once for all tests."""
+    encode = LSTMCaptionModel.encode
+    encoded: dict[bytes, EncodedImage] = {}
+
+    def encode_once(model, pixels):
+        if pixels.tobytes() not in encoded:
+            encoded[pixels.tobytes()] = encode(model, pixels)
+        return encoded[pixels.tobytes()]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(LSTMCaptionModel, "encode", encode_once)
+        yield Captioner.load("everyday", threads=1)
 
 
 @pytest.mark.parametrize("way", WAYS)

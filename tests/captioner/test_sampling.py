@@ -1,4 +1,4 @@
-"""Drawn captions and what can be asked of captions, against draws and searches written plainly over a random decoder."""
+"""Sampled captions and what can be asked of captions, against searches written plainly over a random decoder."""
 
 import math
 from collections import Counter
@@ -23,12 +23,12 @@ searches = settings(max_examples=25, deadline=None)
 ways = pytest.mark.parametrize(
     "way",
     [{"num_beams": 1}, {"num_beams": 4, "num_captions": 4}, {"num_beams": 1, "num_captions": 6, "temperature": 1.0}],
-    ids=["greedy", "beam", "drawn"],
+    ids=["greedy", "beam", "sample"],
 )
 
 
 def allowed(ids, options):
-    """What may follow ``ids``, the end mark included."""
+    """What may follow ``ids``, the end token included."""
     if len(ids) < len(options.prompt_ids):
         return [options.prompt_ids[len(ids)]]
     last = ids[-1:]
@@ -39,16 +39,18 @@ def allowed(ids, options):
 
 
 def cost(decoder, image, ids, options):
-    """The log-probability of a caption and its end, after the words that were given."""
+    """The log-probability of a caption and its end, after the prompt."""
     said = (*ids, END)
-    return sum(decoder.after(image, said[:place])[said[place]] for place in range(len(options.prompt_ids), len(said)))
+    return sum(
+        decoder.after(image, said[:position])[said[position]] for position in range(len(options.prompt_ids), len(said))
+    )
 
 
 def score(decoder, image, ids, options):
     return cost(decoder, image, ids, options) / (len(ids) - len(options.prompt_ids) + 1) ** options.length_penalty
 
 
-def next_chances(decoder, image, ids, options):
+def next_probabilities(decoder, image, ids, options):
     """The probability of each thing that may follow, as temperature and top_p make it, written plainly."""
     choices = allowed(ids, options)
     if len(choices) == 1:
@@ -63,15 +65,15 @@ def next_chances(decoder, image, ids, options):
     return {word: weight / sum_ for word, weight in kept.items()}
 
 
-def caption_chances(decoder, image, options, ids=()):
-    """The probability of every caption that can be drawn."""
+def caption_probabilities(decoder, image, options, ids=()):
+    """The probability of every caption that can be sampled."""
     found = Counter()
-    for word, chance in next_chances(decoder, image, ids, options).items():
+    for word, probability in next_probabilities(decoder, image, ids, options).items():
         if word == END:
-            found[ids] += chance
+            found[ids] += probability
         else:
-            for caption, more in caption_chances(decoder, image, options, (*ids, word)).items():
-                found[caption] += chance * more
+            for caption, more in caption_probabilities(decoder, image, options, (*ids, word)).items():
+                found[caption] += probability * more
     return found
 
 
@@ -95,9 +97,9 @@ def plain_beam(decoder, image, options):
     return sorted(ended, key=lambda ids: -score(decoder, image, ids, options))[: options.num_captions]
 
 
-def drawn_ids(decoder, options, keys, image=0):
-    """One caption for each key, all of the same image."""
-    return [found[0].ids for found in search(decoder, features_of(*[image] * len(keys)), options, seeds=keys)]
+def sampled_ids(decoder, options, image_seeds, image=0):
+    """One caption for each seed, all of the same image."""
+    return [found[0].ids for found in search(decoder, features_of(*[image] * len(image_seeds)), options, seeds=image_seeds)]
 
 
 @st.composite
@@ -113,7 +115,7 @@ def constraints(draw):
     }
 
 
-# Draws
+# Sampling
 
 
 @pytest.mark.parametrize("options", [
@@ -121,57 +123,57 @@ def constraints(draw):
     {"min_words": 2}, {"suppressed_ids": (5,)}, {"prompt_ids": (6,)},
     {"prompt_ids": (UNKNOWN, 4), "temperature": 0.7, "top_p": 0.9},
 ])  # fmt: skip
-def test_captions_are_drawn_as_often_as_they_are_likely(options):
+def test_captions_are_sampled_as_often_as_they_are_likely(options):
     decoder = RandomDecoder(11)
     asked = DecodingOptions(**{"temperature": 1.0, "max_words": 3, **options})
-    counts = Counter(drawn_ids(decoder, asked, range(DRAWS)))
-    assert_as_likely(counts, caption_chances(decoder, 0, asked))
+    counts = Counter(sampled_ids(decoder, asked, range(DRAWS)))
+    assert_as_likely(counts, caption_probabilities(decoder, 0, asked))
 
 
-def test_the_samples_of_one_image_are_drawn_as_often_as_they_are_likely():
+def test_the_samples_of_one_image_are_sampled_as_often_as_they_are_likely():
     decoder, asked = RandomDecoder(12), DecodingOptions(temperature=1.0, num_captions=2, max_words=1, top_p=0.8)
-    chances = caption_chances(decoder, 0, asked)
+    probabilities = caption_probabilities(decoder, 0, asked)
     pairs = Counter()
-    for one in chances:
-        for two in chances:
-            pairs[frozenset([one, two])] += chances[one] * chances[two]
+    for one in probabilities:
+        for two in probabilities:
+            pairs[frozenset([one, two])] += probabilities[one] * probabilities[two]
     found = search(decoder, features_of(*[0] * DRAWS), asked, seeds=range(DRAWS))
     assert_as_likely(Counter(frozenset(one.ids for one in samples) for samples in found), pairs)
 
 
-def test_the_seed_draws_as_the_key_does():
+def test_the_seed_samples_as_the_seed_of_an_image_does():
     decoder = RandomDecoder(13)
     options = DecodingOptions(temperature=1.0, max_words=2)
-    counts = Counter(drawn_ids(decoder, replace(options, seed=seed), [7])[0] for seed in range(1000))
-    assert_as_likely(counts, caption_chances(decoder, 0, options), 1000)
+    counts = Counter(sampled_ids(decoder, replace(options, seed=seed), [7])[0] for seed in range(1000))
+    assert_as_likely(counts, caption_probabilities(decoder, 0, options), 1000)
 
 
 @searches
 @given(seeds, st.floats(0.05, 1), st.sampled_from([0.3, 1.0, 3.0]), constraints(), st.integers(0, 100))
-def test_what_is_drawn_can_be_drawn(seed, top_p, temperature, constraints, key):
+def test_what_is_sampled_can_be_sampled(seed, top_p, temperature, constraints, image_seed):
     decoder = RandomDecoder(seed)
     options = DecodingOptions(temperature=temperature, top_p=top_p, num_captions=5, **constraints)
-    for image, found in enumerate(search(decoder, features_of(0, 1), options, seeds=[key, key + 1])):
+    for image, found in enumerate(search(decoder, features_of(0, 1), options, seeds=[image_seed, image_seed + 1])):
         for hypothesis in found:
             said = (*hypothesis.ids, END)
-            for place in range(len(said)):
-                assert said[place] in next_chances(decoder, image, said[:place], options)
+            for position in range(len(said)):
+                assert said[position] in next_probabilities(decoder, image, said[:position], options)
 
 
 @searches
 @given(seeds, constraints(), st.integers(0, 100))
-def test_the_coldest_draws_and_the_narrowest_are_greedy_ones(seed, constraints, key):
+def test_the_coldest_samples_and_the_narrowest_are_greedy_ones(seed, constraints, image_seed):
     decoder = RandomDecoder(seed)
     greedy = search(decoder, features_of(0, 1), DecodingOptions(num_beams=1, **constraints))
     for cold in ({"temperature": 1e-9}, {"temperature": 1e-300}, {"temperature": 5e-324}, {"temperature": 1, "top_p": 1e-9}):
         options = DecodingOptions(num_captions=4, **cold, **constraints)
-        found = search(decoder, features_of(0, 1), options, seeds=[key, key])
+        found = search(decoder, features_of(0, 1), options, seeds=[image_seed, image_seed])
         assert [[one.ids for one in captions] for captions in found] == [[one.ids for one in best] for best in greedy]
 
 
-def test_the_hottest_draws_take_every_word_alike():
+def test_the_hottest_samples_take_every_word_alike():
     decoder, options = RandomDecoder(14), DecodingOptions(temperature=1e9, max_words=1)
-    assert_as_likely(Counter(drawn_ids(decoder, options, range(DRAWS))), {(word,): 0.25 for word in WORDS})
+    assert_as_likely(Counter(sampled_ids(decoder, options, range(DRAWS))), {(word,): 0.25 for word in WORDS})
 
 
 class Float32Decoder(RandomDecoder):
@@ -195,16 +197,16 @@ def test_no_temperature_is_too_small_or_too_large_for_single_precision(temperatu
 
 @searches
 @given(seeds, st.lists(st.tuples(st.integers(0, 20), st.integers(0, 5)), min_size=1, max_size=6), st.integers(1, 5))
-def test_an_image_draws_in_any_batch_what_it_draws_alone(seed, images, count):
+def test_an_image_has_in_any_batch_the_samples_that_it_has_alone(seed, images, count):
     decoder = RandomDecoder(seed)
     options = DecodingOptions(temperature=1.0, num_captions=count, max_words=6, seed=seed)
-    numbers, keys = zip(*images, strict=True)
-    together = search(decoder, features_of(*numbers), options, seeds=keys)
-    alone = [search(decoder, features_of(number), options, seeds=[key])[0] for number, key in images]
+    numbers, image_seeds = zip(*images, strict=True)
+    together = search(decoder, features_of(*numbers), options, seeds=image_seeds)
+    alone = [search(decoder, features_of(number), options, seeds=[image_seed])[0] for number, image_seed in images]
     assert together == alone
 
 
-def test_the_same_seed_draws_the_same_and_others_differ():
+def test_the_same_seed_samples_the_same_and_others_differ():
     decoder = RandomDecoder(15)
     options = DecodingOptions(temperature=1.0, num_captions=3, max_words=8)
     first = search(decoder, features_of(0), options, seeds=[5])
@@ -213,14 +215,16 @@ def test_the_same_seed_draws_the_same_and_others_differ():
     assert search(decoder, features_of(0), replace(options, seed=1), seeds=[5]) != first
 
 
-def test_without_keys_all_images_draw_alike():
+def test_without_seeds_all_images_are_sampled_alike():
     decoder, options = RandomDecoder(15), DecodingOptions(temperature=1.0, num_captions=3, max_words=8)
     assert search(decoder, features_of(0, 1), options) == search(decoder, features_of(0, 1), options, seeds=[0, 0])
 
 
 @searches
 @given(seeds, st.integers(1, 12), st.sampled_from([0.0, 0.7, 2.0]), constraints())
-def test_drawn_captions_are_distinct_at_most_as_many_as_asked_for_and_the_best_comes_first(seed, count, power, constraints):
+def test_sampled_captions_are_distinct_at_most_as_many_as_asked_for_and_the_best_comes_first(
+    seed, count, power, constraints
+):
     decoder = RandomDecoder(seed)
     options = DecodingOptions(temperature=1.0, num_captions=count, length_penalty=power, **constraints)
     for image, found in enumerate(search(decoder, features_of(0, 1), options, seeds=[1, 2])):
@@ -232,7 +236,7 @@ def test_drawn_captions_are_distinct_at_most_as_many_as_asked_for_and_the_best_c
 
 @searches
 @given(seeds, constraints(), st.sampled_from([0.2, 1.0, 4.0]), st.sampled_from([0.3, 1.0]))
-def test_a_drawn_log_probability_is_the_models_own_whatever_the_temperature(seed, constraints, temperature, top_p):
+def test_a_sampled_log_probability_is_the_models_own_whatever_the_temperature(seed, constraints, temperature, top_p):
     decoder = RandomDecoder(seed)
     options = DecodingOptions(temperature=temperature, top_p=top_p, num_captions=5, **constraints)
     for image, found in enumerate(search(decoder, features_of(0, 1), options, seeds=[1, 2])):
@@ -264,7 +268,7 @@ def test_a_beam_finds_what_a_plain_one_finds_of_what_is_allowed(seed, constraint
 
 @searches
 @given(seeds, constraints(), st.integers(1, 6))
-def test_given_words_come_first_and_cost_nothing(seed, constraints, beam):
+def test_the_prompt_comes_first_and_cost_nothing(seed, constraints, beam):
     assume(constraints["prompt_ids"])
     decoder = RandomDecoder(seed)
     for options in (
@@ -273,26 +277,26 @@ def test_given_words_come_first_and_cost_nothing(seed, constraints, beam):
     ):
         for image, found in enumerate(search(decoder, features_of(0, 1), options)):
             for hypothesis in found:
-                given_words = len(constraints["prompt_ids"])
-                assert hypothesis.prompt_length == given_words
-                assert hypothesis.ids[:given_words] == constraints["prompt_ids"]
+                prompt_length = len(constraints["prompt_ids"])
+                assert hypothesis.prompt_length == prompt_length
+                assert hypothesis.ids[:prompt_length] == constraints["prompt_ids"]
                 assert hypothesis.log_probability == pytest.approx(cost(decoder, image, hypothesis.ids, options), abs=1e-9)
                 assert hypothesis.score(0.7) == pytest.approx(
-                    hypothesis.log_probability / (len(hypothesis.ids) - given_words + 1) ** 0.7
+                    hypothesis.log_probability / (len(hypothesis.ids) - prompt_length + 1) ** 0.7
                 )
 
 
 @ways
-@pytest.mark.parametrize("avoid", [(4,), (5, 6), (4, 7)])
-def test_an_avoided_word_is_never_said_even_if_it_is_likeliest(way, avoid):
-    decoder = RandomDecoder(3, favoured=dict.fromkeys(avoid, 30))
-    for captions in search(decoder, features_of(*range(20)), DecodingOptions(suppressed_ids=avoid, max_words=6, **way)):
+@pytest.mark.parametrize("suppressed", [(4,), (5, 6), (4, 7)])
+def test_a_suppressed_word_is_never_said_even_if_it_is_likeliest(way, suppressed):
+    decoder = RandomDecoder(3, favoured=dict.fromkeys(suppressed, 30))
+    for captions in search(decoder, features_of(*range(20)), DecodingOptions(suppressed_ids=suppressed, max_words=6, **way)):
         assert captions
-        assert not {word for hypothesis in captions for word in hypothesis.ids} & set(avoid)
+        assert not {word for hypothesis in captions for word in hypothesis.ids} & set(suppressed)
 
 
 @ways
-def test_a_given_word_is_said_even_if_it_is_to_be_avoided_but_only_there(way):
+def test_a_word_of_the_prompt_is_said_even_if_it_is_suppressed_but_only_there(way):
     decoder = RandomDecoder(3, favoured={4: 30})
     for captions in search(
         decoder, features_of(*range(10)), DecodingOptions(suppressed_ids=(4,), prompt_ids=(4,), max_words=6, **way)
@@ -325,14 +329,14 @@ def test_a_caption_may_have_exactly_so_many_words(way):
 
 
 @ways
-def test_given_words_count_among_the_words(way):
+def test_the_words_of_the_prompt_count_among_the_words(way):
     options = DecodingOptions(prompt_ids=(4, 5, UNKNOWN), max_words=3, **way)
     for [hypothesis] in search(RandomDecoder(3), features_of(0, 1), options):
         assert hypothesis.ids == (4, 5, UNKNOWN)
 
 
 @ways
-def test_only_given_words_may_follow_themselves_or_be_unknown(way):
+def test_only_words_of_the_prompt_may_follow_themselves_or_be_unknown(way):
     decoder = RandomDecoder(3, favoured={PAD: 20, START: 20, UNKNOWN: 20}, echo=20)
     for captions in search(decoder, features_of(*range(10)), DecodingOptions(prompt_ids=(UNKNOWN, 4, 4), **way)):
         for hypothesis in captions:
@@ -394,7 +398,7 @@ def test_options_that_make_no_sense_are_refused_with_what_is_wrong(options, mess
         DecodingOptions(**options)
 
 
-def test_more_captions_than_beams_may_be_drawn():
+def test_more_captions_than_beams_may_be_sampled():
     assert DecodingOptions(num_beams=1, num_captions=9, temperature=0.5).sampling
     assert not DecodingOptions(num_beams=9, num_captions=9).sampling
 

@@ -1,4 +1,4 @@
-"""Names said through slots: the table of ImageNet's classes, what a classifier's guess allows, slots put in and filled."""
+"""Names said through slots: the table of ImageNet's classes, what class scores allow, slots put in and filled."""
 
 import csv
 from collections import Counter, defaultdict
@@ -49,7 +49,7 @@ def delexicalise(caption, *shown):
     return " ".join(ZOO.delexicalise(caption.split(), zoo(*shown)))
 
 
-def filled(caption, *shown):
+def relexicalise(caption, *shown):
     return " ".join(ZOO.relexicalise(caption.split(), zoo(*shown)))
 
 
@@ -103,28 +103,28 @@ def test_the_table_is_part_of_the_package():
     assert TABLE.relative_to(TABLE.parents[2]) in held
 
 
-# What the classifier guesses
+# Class scores
 
 
-def plain_guess(names, probabilities):
+def plain_class_scores(names, probabilities):
     """By group: the likeliest name, its probability and that of the whole group, summed class by class."""
     found = {}
     for group in sorted({name.group for name in names}):
-        chances = {name: sum(probabilities[index] for index in name.classes) for name in names if name.group == group}
-        best = max(chances, key=chances.__getitem__)
-        found[group] = (best, chances[best], sum(chances.values()))
+        sums = {name: sum(probabilities[index] for index in name.classes) for name in names if name.group == group}
+        best = max(sums, key=sums.__getitem__)
+        found[group] = (best, sums[best], sum(sums.values()))
     return found
 
 
 @settings(max_examples=50, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.sampled_from([0.001, 0.02, 1.0]), st.booleans())
-def test_a_guess_is_the_likeliest_name_of_each_group(seed, evenness, rare_only):
+def test_class_scores_have_the_likeliest_name_of_each_group(seed, evenness, rare_only):
     names = VisualWords(IMAGENET.names[::7]) if rare_only else IMAGENET
     probabilities = np.random.default_rng(seed).dirichlet(np.full(CLASSES, evenness))
-    class_scores, plain = names.class_scores(probabilities), plain_guess(names.names, probabilities)
+    class_scores, plain = names.class_scores(probabilities), plain_class_scores(names.names, probabilities)
     assert class_scores.best == {group: best for group, (best, _, _) in plain.items()}
     assert class_scores.probabilities.dtype == np.float32
-    np.testing.assert_allclose(class_scores.probabilities, [chances for _, *chances in plain.values()], rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(class_scores.probabilities, [sums for _, *sums in plain.values()], rtol=1e-5, atol=1e-7)
     np.testing.assert_array_equal(class_scores.token(), [*class_scores.probabilities.reshape(-1), 1.0])
     assert len(class_scores.token()) == names.token_width
 
@@ -137,7 +137,7 @@ def test_half_precision_is_summed_without_losing_more():
     assert class_scores.probabilities.tolist() == [[pytest.approx(CLASSES * float(np.float16(1e-3)), rel=1e-6)] * 2]
 
 
-def test_no_names_guess_nothing():
+def test_no_visual_words_have_no_scores():
     class_scores = VisualWords([]).class_scores(np.full(CLASSES, 1e-3))
     assert (class_scores.best, class_scores.token().tolist()) == ({}, [1.0])
 
@@ -150,7 +150,7 @@ def test_a_slot_may_be_said_from_a_probability_on(more, may):
 
 
 @pytest.mark.parametrize(
-    ("unsaid", "groups"),
+    ("suppressed", "groups"),
     [
         ([], {"vehicle", "animal"}),
         (["fire"], {"animal"}),
@@ -159,8 +159,8 @@ def test_a_slot_may_be_said_from_a_probability_on(more, may):
         (["eleph"], {"vehicle", "animal"}),
     ],
 )
-def test_a_slot_whose_name_has_an_unsaid_word_may_not_be_said(unsaid, groups):
-    assert set(ZOO.fillable(zoo("fire engine", "giraffe"), unsaid)) == groups
+def test_a_slot_whose_name_has_a_suppressed_word_may_not_be_said(suppressed, groups):
+    assert set(ZOO.fillable(zoo("fire engine", "giraffe"), suppressed)) == groups
 
 
 # Slots put in
@@ -188,7 +188,7 @@ def test_names_that_the_classifier_agrees_with_become_slots(shown, caption, expe
     assert delexicalise(caption, shown) == expected
 
 
-def test_a_name_of_which_the_classifier_is_unsure_stays_a_word():
+def test_a_name_of_which_the_classifier_is_uncertain_stays_a_word():
     probabilities = np.zeros(CLASSES)
     probabilities[3] = MIN_CLASS_PROBABILITY - 0.01
     assert ZOO.delexicalise(["an", "elephant"], ZOO.class_scores(probabilities)) == ["an", "elephant"]
@@ -223,7 +223,7 @@ def test_a_name_of_which_the_classifier_is_unsure_stays_a_word():
     ],
 )
 def test_a_slot_is_filled_with_the_name_and_its_article(shown, caption, expected):
-    assert filled(caption, shown) == expected
+    assert relexicalise(caption, shown) == expected
 
 
 PLAIN_WORDS = st.sampled_from(["dog", "in", "the", "two", "red", "runs", "fire", "of"])
@@ -251,22 +251,22 @@ def captions(draw):
 
 
 def mentions(names, said):
-    """Every place where a name begins, with the longest that fits; names inside names are passed over."""
+    """Every name, in its order, with the longest that fits; names inside names are passed over."""
     forms = {tuple(form.split()): name for name in names for form in (name.singular, name.plural)}
-    place = 0
-    while place < len(said):
-        fitting = [form for form in forms if tuple(said[place : place + len(form)]) == form]
+    position = 0
+    while position < len(said):
+        fitting = [form for form in forms if tuple(said[position : position + len(form)]) == form]
         if fitting:
             longest = max(fitting, key=len)
             yield forms[longest]
-            place += len(longest)
+            position += len(longest)
         else:
-            place += 1
+            position += 1
 
 
 @settings(max_examples=200, deadline=None)
 @given(captions())
-def test_what_is_slotted_and_filled_is_as_before(made):
+def test_what_is_delexicalised_and_relexicalised_is_as_before(made):
     said, shown = made
     class_scores = sure_of(IMAGENET, *shown) if shown else IMAGENET.class_scores(np.zeros(CLASSES))
     with_slots = IMAGENET.delexicalise(said, class_scores)
@@ -334,10 +334,10 @@ def test_what_are_no_names_is_refused(values):
         VisualWords.from_plain(values)
 
 
-def test_a_cell_stands_beside_the_grid_in_channels_of_its_own():
-    grid, cell = np.arange(1, 7, dtype=np.float16).reshape(2, 3), np.array([0.5, 0.25], np.float32)
-    assert with_class_token(grid, cell).tolist() == [[1, 2, 3, 0, 0], [4, 5, 6, 0, 0], [0, 0, 0, 0.5, 0.25]]
-    assert with_class_token(grid, cell).dtype == np.float16
+def test_a_class_probability_token_stands_beside_the_grid_in_channels_of_its_own():
+    grid, token = np.arange(1, 7, dtype=np.float16).reshape(2, 3), np.array([0.5, 0.25], np.float32)
+    assert with_class_token(grid, token).tolist() == [[1, 2, 3, 0, 0], [4, 5, 6, 0, 0], [0, 0, 0, 0.5, 0.25]]
+    assert with_class_token(grid, token).dtype == np.float16
 
 
 @pytest.mark.parametrize("field", ["singular", "plural", "group", "kind"])

@@ -88,11 +88,11 @@ def test_an_unknown_word_gets_the_id_of_the_unknown_word():
     assert vocabulary.decode([4, UNKNOWN]) == "a <unknown>"
 
 
-def test_nothing_after_the_end_mark_is_said():
+def test_nothing_after_the_end_token_is_said():
     assert Vocabulary.build([["a", "dog"]], 1).decode([4, 5, END, 4, PAD]) == "a dog"
 
 
-def test_padding_and_the_start_mark_are_not_said():
+def test_padding_and_the_start_token_are_not_said():
     assert Vocabulary.build([["a", "dog"]], 1).decode([START, 4, PAD, 5, PAD]) == "a dog"
 
 
@@ -105,7 +105,7 @@ def test_it_can_be_made_again_from_its_entries():
     assert Vocabulary(tuple(vocabulary.entries)).encode("the dog runs") == vocabulary.encode("the dog runs")
 
 
-def test_marks_are_kept_and_never_counted():
+def test_tokens_are_kept_and_never_counted():
     vocabulary = Vocabulary.build([["a", "<animal>"]] * 3, 2, ["<animal>", "<food>"])
     assert vocabulary.entries == (*SPECIAL, "<animal>", "<food>", "a")
     assert vocabulary.ids(["a", "<food>", "dog"]) == [6, 5, UNKNOWN]
@@ -137,6 +137,16 @@ def test_it_survives_json(repeated):
     "values",
     [{"words": "ab"}, {"words": [1]}, {"words": ["\x1b"]}, {"words": [], "repeated": "a"}, {"words": [], "repeated": [2]}],
 )
-def test_what_is_no_vocabulary_is_refused(values):
+def test_what_is_not_a_vocabulary_is_refused(values):
     with pytest.raises(TypeError):
         Vocabulary.from_plain(values)
+
+
+def test_it_says_which_entries_are_slots_or_domain_tokens():
+    vocabulary = Vocabulary((*SPECIAL, "<animal>", "<style room>", "a"))
+    assert vocabulary.is_token == (False, False, False, False, True, True, False)
+
+
+def test_it_says_which_entries_a_caption_may_have_again():
+    assert Vocabulary((*SPECIAL, "a", "bed"), frozenset("a")).is_repeatable == (True, True, True, True, True, False)
+    assert all(Vocabulary((*SPECIAL, "a", "bed")).is_repeatable)

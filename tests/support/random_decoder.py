@@ -27,7 +27,7 @@ class RandomDecoder:
         self.log_probabilities = lru_cache(None)(self._log_probabilities)
 
     def _log_probabilities(self, image, code):
-        """What may follow: ``code`` is the prefix as digits in base ``vocabulary_size``, the start mark first."""
+        """What may follow: ``code`` is the prefix as digits in base ``vocabulary_size``, the start token first."""
         scores = np.random.default_rng([self.seed, image, code]).normal(scale=1.5, size=self.vocabulary_size)
         for index, more in self.favoured.items():
             scores[index] += more
@@ -55,8 +55,8 @@ class RandomDecoder:
         return self.log_probabilities(image, code)
 
     def log_probability(self, image, ids):
-        """The whole caption's, with its end mark."""
-        return sum(self.after(image, ids[:place])[word] for place, word in enumerate((*ids, END)))
+        """The whole caption's, with its end token."""
+        return sum(self.after(image, ids[:position])[word] for position, word in enumerate((*ids, END)))
 
 
 def features_of(*images):
