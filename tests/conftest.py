@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 from hypothesis import settings
+from support.captioners import install_fake
 from support.commands import invoked
 from support.drawing import draw_dataset
 from support.paths import SHARED
@@ -113,4 +114,11 @@ def small(places, first_captioner):
     (places / "data/models").mkdir(parents=True)
     (places / "data/models/shapes").symlink_to(first_captioner.folder / "user/models/shapes")
     (places / "data/default-captioner").write_text("shapes\n")
+    return places
+
+
+@pytest.fixture
+def fake(places):
+    """Places in which the ``fake`` backend captions."""
+    install_fake(places / "data")
     return places

@@ -8,10 +8,13 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from PIL import Image, ImageDraw
+from support.captioners import install_fake
 from support.commands import capgen, here
 from support.tools import require_tool
 
@@ -24,8 +27,8 @@ from capgen.outputs.manifest import Manifest, Record, key
 from capgen.outputs.sidecar import Sidecar
 from capgen.outputs.xmp import XmpSidecar
 
-PATIENCE = 60
-"""Seconds after which a test stops waiting for the command; far more than it takes."""
+PATIENCE = 600
+"""Seconds after which a test stops waiting for the command; far more than it takes on a busy machine."""
 
 POLICIES = ("skip", "overwrite", "append", "prepend")
 NAMES = ("a.png", "b.png", "c.png", "deep/d.png")
@@ -57,6 +60,7 @@ class Shelf:
         self.place, self.folder = place, place / "library"
         self.env = {"CAPGEN_CACHE_DIR": str(place / "cache"), "CAPGEN_DATA_DIR": str(place / "data")}
         self.folder.mkdir(parents=True)
+        install_fake(place / "data")
 
     def fill(self, names=NAMES):
         """Draw pictures."""
@@ -419,18 +423,21 @@ def test_what_failed_is_tried_again_and_has_one_line(shelf):
 # A dry run
 
 
+def seen_outside_the_manifest(shelf):
+    return {path: seen for path, seen in snapshot(shelf.place).items() if shelf.place / "data" not in (path, path.parent)}
+
+
 def test_a_dry_run_writes_nothing_and_says_what_would_be_done(shelf, place):
     shelf.fill()
     place.edit("a.png", "by hand")
-    before = snapshot(shelf.place)
+    before = seen_outside_the_manifest(shelf)
     done = shelf.run(*place.flags, "--dry-run", "--report", shelf.place / "none.jsonl")
     assert done.returncode == 0, done.stderr
     first, *others = done.stdout.splitlines()
     assert first.startswith(f"{shelf.folder / 'a.png'}: left as it is: ")
     assert first.endswith(": it has a caption")
     assert [line.split(": would ")[0] for line in others] == [str(shelf.folder / name) for name in NAMES[1:]]
-    after = {path: seen for path, seen in snapshot(shelf.place).items() if shelf.place / "data" not in (path, path.parent)}
-    assert after == before
+    assert seen_outside_the_manifest(shelf) == before
 
 
 def test_a_dry_run_makes_no_output_folder(shelf):
@@ -451,7 +458,7 @@ def test_a_dry_run_does_not_mend_an_output_that_was_cut_off(shelf):
 
 def test_a_dry_run_makes_no_manifest(shelf):
     shelf.fill(NAMES[:1]).run("--sidecar", ".txt", "--dry-run")
-    assert not (shelf.place / "data").exists()
+    assert not list((shelf.place / "data").glob("manifest*"))
 
 
 # What is said
@@ -548,7 +555,7 @@ def test_what_makes_no_sense_is_a_usage_error_in_one_line(shelf, arguments):
 def test_a_list_on_stdin_cannot_be_watched(shelf):
     run = shelf.start("--watch", "-", stdin=subprocess.DEVNULL)
     try:
-        assert run.wait(timeout=3) == 2
+        assert run.wait(timeout=PATIENCE) == 2
     finally:
         ended(run)
 
@@ -583,6 +590,7 @@ def test_shards_put_together_are_one_run(shelf, form):
     assert all(len(part.read_text().splitlines()) > 1 for part in parts)
 
 
+@pytest.mark.slow
 def test_shards_of_sidecars_share_the_work_without_overlap(shelf):
     names = [f"{number}.png" for number in range(8)]
     shelf.fill(names)
@@ -691,6 +699,7 @@ def test_a_file_of_low_confidence_has_its_confidence_in_the_report_and_no_line_o
 # Several runs at once, and runs that are interrupted
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("policy", ["skip", "append"])
 def test_two_runs_at_once_write_each_caption_once(shelf, place, known, policy):
     shelf.fill()
@@ -712,6 +721,7 @@ def test_two_runs_at_once_write_each_caption_once(shelf, place, known, policy):
     assert place.read() == {name: f"{before}{caption}" for name, caption in known.items()}
 
 
+@pytest.mark.slow
 def test_four_runs_that_make_the_manifest_at_once_do_not_fail(shelf):
     shelf.fill()
     runs = [shelf.start("-r", shelf.folder, "--sidecar", ".txt") for _ in range(4)]
@@ -720,32 +730,39 @@ def test_four_runs_that_make_the_manifest_at_once_do_not_fail(shelf):
     assert len(shelf.texts()) == 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "number"), [("sidecar", signal.SIGINT), ("output", signal.SIGINT), ("output", signal.SIGTERM)]
 )
 def test_an_interrupted_run_says_so_leaves_whole_captions_and_can_go_on(shelf, kind, number):
-    names = [f"{number:02}.png" for number in range(48)]
+    names = [f"{number:03}.png" for number in range(300)]
     shelf.fill(names)
     place = Place(kind, shelf)
-    run = shelf.start("-r", shelf.folder, *place.flags)
-    wait_for(lambda: (place.output.exists() and place.output.stat().st_size) or any(shelf.folder.glob("*.txt")), run)
-    run.send_signal(number)
+    os.mkfifo(shelf.place / "report")
+    run = shelf.start("-r", shelf.folder, *place.flags, "--report", shelf.place / "report")
+    with (shelf.place / "report").open() as report:
+        if hasattr(fcntl, "F_SETPIPE_SZ"):
+            fcntl.fcntl(report, fcntl.F_SETPIPE_SZ, 4096)
+        report.readline()
+        run.send_signal(number)  # the run cannot be at its end, as nobody reads what it reports
+        report.read()
     error = run.communicate(timeout=PATIENCE)[1]
     assert run.returncode == 130
     assert error == "capgen: interrupted; run it again, it goes on\n"
     first = place.read()
-    assert 0 < len(first) < 48
+    assert 0 < len(first) < len(names)
     done = shelf.run(*place.flags)
     assert done.returncode == 0, done.stderr
-    assert done.stderr.startswith(f"{48 - len(first)} captioned, {len(first)} skipped in ")
+    assert done.stderr.startswith(f"{len(names) - len(first)} captioned, {len(first)} skipped in ")
     captions = place.read()
     assert captions.items() >= first.items()
     assert sorted(captions) == names
     assert not [path for path in shelf.folder.iterdir() if path.name.endswith(".part")]
 
 
+@pytest.mark.slow
 def test_a_folder_that_goes_away_is_not_made_again_and_the_next_run_goes_on(shelf):
-    shelf.fill([f"{number:02}.png" for number in range(64)])
+    shelf.fill([f"{number:03}.png" for number in range(300)])
     away = shelf.place / "away"
     run = shelf.start("-r", shelf.folder, "--sidecar", ".txt", "--format", "jsonl", stdout=subprocess.PIPE)
     if hasattr(fcntl, "F_SETPIPE_SZ"):
@@ -757,7 +774,7 @@ def test_a_folder_that_goes_away_is_not_made_again_and_the_next_run_goes_on(shel
     assert not shelf.folder.exists()
     away.rename(shelf.folder)
     assert shelf.run("--sidecar", ".txt").returncode == 0
-    assert len(shelf.texts()) == 64
+    assert len(shelf.texts()) == 300
 
 
 # Watching
@@ -776,26 +793,51 @@ def ended(run):
     return error
 
 
-def test_a_file_that_is_still_being_written_is_left_until_it_is_whole(shelf, known):
+@pytest.fixture
+def watched(shelf, monkeypatch):
+    """Watch the folder in this process: between two looks at it the next of some steps is done, and in the end Ctrl-C."""
+
+    def watch(steps, *arguments):
+        ahead = iter(steps)
+
+        def pause(seconds):
+            step = next(ahead, None)
+            if step is None:
+                raise KeyboardInterrupt
+            step()
+
+        report = shelf.place / "report.jsonl"
+        monkeypatch.setattr("capgen.inputs.watch.time", SimpleNamespace(sleep=pause))
+        done = shelf.run("--watch", *arguments, "--report", report)
+        rows = map(json.loads, report.read_text().splitlines())
+        return done, [(Path(row["path"]).name, row["status"]) for row in rows]
+
+    return watch
+
+
+def nothing():
+    """Let a look pass."""
+
+
+def test_a_file_that_is_still_being_written_is_left_until_it_is_whole(shelf, known, watched):
     shelf.fill(NAMES[:1])
     whole = scrawl(shelf.place / "b.png", 1).read_bytes()
-    run = watching(shelf, "--sidecar", ".txt", "--report", shelf.place / "report.jsonl")
-    wait_for((shelf.folder / "a.txt").exists, run)
     piece = len(whole) // 10 + 1
-    with (shelf.folder / "b.png").open("wb", buffering=0) as file:
-        for start in range(0, len(whole), piece):
+
+    def write(start):
+        with (shelf.folder / "b.png").open("ab") as file:
             file.write(whole[start : start + piece])
-            time.sleep(0.25)
-    wait_for(lambda: b"b.png" in (shelf.place / "report.jsonl").read_bytes(), run)
-    said = ended(run)
-    assert run.returncode == 0
-    rows = [json.loads(line) for line in (shelf.place / "report.jsonl").read_text().splitlines()]
-    assert [(Path(row["path"]).name, row["status"]) for row in rows] == [("a.png", "captioned"), ("b.png", "captioned")]
+
+    pieces = [partial(write, start) for start in range(0, len(whole), piece)]
+    done, rows = watched([nothing, nothing, *pieces, nothing, nothing], "--sidecar", ".txt")
+    assert done.returncode == 0
+    assert rows == [("a.png", "captioned"), ("b.png", "captioned")]
     assert shelf.texts() == {"a": f"{known['a.png']}\n", "b": f"{known['b.png']}\n"}
-    assert said.splitlines()[0] == "watching for pictures; Ctrl-C ends it"
-    assert said.splitlines()[-1].startswith("2 captioned in ")
+    assert done.stderr.splitlines()[0] == "watching for pictures; Ctrl-C ends it"
+    assert done.stderr.splitlines()[-1].startswith("2 captioned in ")
 
 
+@pytest.mark.slow
 def test_of_two_that_arrive_and_want_the_same_file_the_second_fails(shelf):
     shelf.fill(["a.jpg"])
     run = watching(shelf, "--sidecar", ".txt", "--report", shelf.place / "report.jsonl")
@@ -807,14 +849,11 @@ def test_of_two_that_arrive_and_want_the_same_file_the_second_fails(shelf):
     assert f"{shelf.folder / 'a.jpg'} has {shelf.folder / 'a.txt'} for its caption" in said
 
 
-def test_a_watch_does_not_caption_again_what_it_has_changed_itself(shelf):
+def test_a_watch_does_not_caption_again_what_it_has_changed_itself(shelf, watched):
     require_tool("exiftool")
     shelf.fill(NAMES[:1])
-    run = watching(shelf, "--embed", "--existing", "overwrite", "--report", shelf.place / "report.jsonl")
-    wait_for(lambda: (shelf.place / "report.jsonl").exists() and (shelf.place / "report.jsonl").read_text(), run)
-    time.sleep(3)
-    ended(run)
-    assert len((shelf.place / "report.jsonl").read_text().splitlines()) == 1
+    _, rows = watched([nothing] * 5, "--embed", "--existing", "overwrite")
+    assert rows == [("a.png", "captioned")]
 
 
 # Nothing else is written over
