@@ -19,8 +19,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from capgen.batch.engines.clustered import ClusteredCaptioner
-from capgen.batch.engines.ray import Cluster
+from capgen.batch.engines.ray import RayEngine
+from capgen.batch.job import CaptionJob
 from capgen.captioner.captioner import Captioner
 from capgen.captioner.request import CaptionRequest
 from capgen.inputs.selection import Selection
@@ -39,8 +39,8 @@ def on_ray(paths: list[Path], workers: int) -> tuple[float, float]:
     captioner = Captioner.load()
     for some in (paths[:1], paths):
         started = time.perf_counter()
-        with Cluster(workers=workers) as cluster:
-            results = list(ClusteredCaptioner(captioner, cluster).caption_many(some, CaptionRequest(num_beams=1)))
+        job = CaptionJob(some, captioner, CaptionRequest(num_beams=1), engine=RayEngine(workers=workers))
+        results = list(job.run())
         assert not any(result.failed for result in results)
         seconds.append(time.perf_counter() - started)
     return seconds[0], seconds[1]

@@ -4,6 +4,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from capgen.batch.job import CaptionJob
+    from capgen.batch.request import Inputs, OutputPolicy, Outputs
     from capgen.captioner.captioner import Captioner
     from capgen.captioner.request import CaptionRequest
     from capgen.captioner.results import Attention, Caption, Likelihood, Result, SkipReason
@@ -28,13 +30,17 @@ __all__ = [
     "BundleError",
     "CapgenError",
     "Caption",
+    "CaptionJob",
     "CaptionRequest",
     "Captioner",
     "ConfigError",
     "DataError",
     "EngineError",
     "ImageError",
+    "Inputs",
     "Likelihood",
+    "OutputPolicy",
+    "Outputs",
     "Result",
     "SkipReason",
     "Status",
@@ -44,20 +50,24 @@ __all__ = [
     "UsageError",
 ]
 
-_ERRORS, _RESULTS = "capgen.errors", "capgen.captioner.results"
+_ERRORS, _RESULTS, _BATCH = "capgen.errors", "capgen.captioner.results", "capgen.batch.request"
 
 _MODULES = {
     "Attention": _RESULTS,
     "BundleError": _ERRORS,
     "CapgenError": _ERRORS,
     "Caption": _RESULTS,
+    "CaptionJob": "capgen.batch.job",
     "CaptionRequest": "capgen.captioner.request",
     "Captioner": "capgen.captioner.captioner",
     "ConfigError": _ERRORS,
     "DataError": _ERRORS,
     "EngineError": _ERRORS,
     "ImageError": _ERRORS,
+    "Inputs": _BATCH,
     "Likelihood": _RESULTS,
+    "OutputPolicy": _BATCH,
+    "Outputs": _BATCH,
     "Result": _RESULTS,
     "SkipReason": _RESULTS,
     "Status": _ERRORS,

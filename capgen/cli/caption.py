@@ -1,21 +1,29 @@
 """``capgen caption``."""
 
+import signal
+import sys
+from contextlib import closing
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from capgen.cli import app
-from capgen.cli.console import Quiet, Verbose, command
-from capgen.cli.engine import Address, Engine, EngineName
+from capgen.cli.console import SOME_FAILED, Quiet, Verbose, command, progress, say
+from capgen.cli.engine import LOCAL, Address, EngineName
+from capgen.cli.reporting import Reporter
 from capgen.errors import UsageError
-from capgen.outputs import FORMATS, shards
+from capgen.outputs import FORMATS, SHARD_FORMATS
+
+if TYPE_CHECKING:
+    from capgen.batch.job import CaptionJob
+    from capgen.captioner.request import CaptionRequest
 
 
 def _existing() -> list[str]:
-    from capgen.outputs import policy
+    from capgen.outputs.policy import Existing
 
-    return list(policy.EXISTING)
+    return list(Existing)
 
 
 @app.command("caption")
@@ -29,17 +37,19 @@ def caption_command(
         ),
     ] = None,
     recursive: Annotated[bool, typer.Option("--recursive", "-r", help="Look into folders.")] = False,
-    from_file: Annotated[Path | None, typer.Option(metavar="LIST", help="Read paths from a file, one a line.")] = None,
+    from_file: Annotated[
+        Path | None, typer.Option(metavar="LIST", help="Read paths from a file with one path a line.")
+    ] = None,
     nul: Annotated[
         bool, typer.Option("-0", "--null", help="Paths in LIST or on stdin end in NUL, as find -print0 writes them.")
     ] = False,
     include: Annotated[
-        list[str] | None, typer.Option(metavar="PATTERN", help="In folders, only what matches one of these.")
+        list[str] | None, typer.Option(metavar="PATTERN", help="In folders, take only what matches one of these.")
     ] = None,
     exclude: Annotated[
-        list[str] | None, typer.Option(metavar="PATTERN", help="In folders, nothing that matches one of these.")
+        list[str] | None, typer.Option(metavar="PATTERN", help="In folders, take nothing that matches one of these.")
     ] = None,
-    hidden: Annotated[bool, typer.Option("--hidden", help="In folders, hidden files too.")] = False,
+    hidden: Annotated[bool, typer.Option("--hidden", help="In folders, take hidden files, too.")] = False,
     follow_links: Annotated[
         bool, typer.Option("--follow-links", help="Follow links to folders and out of the tree.")
     ] = False,
@@ -49,8 +59,8 @@ def caption_command(
         typer.Option(
             "--format",
             "-f",
-            help="Lines written to stdout or FILE: text, jsonl or csv; shards: jsonl, parquet or tar.",
-            autocompletion=lambda: list(dict.fromkeys((*FORMATS, *shards.FORMATS))),
+            help="The format on stdout or in FILE: text, jsonl, csv or coco; in shards: jsonl, parquet or tar.",
+            autocompletion=lambda: list(dict.fromkeys((*FORMATS, *SHARD_FORMATS))),
         ),
     ] = None,
     output: Annotated[
@@ -59,11 +69,13 @@ def caption_command(
             "--output",
             "-o",
             metavar="FILE",
-            help="Add lines to FILE instead of stdout; write shards into a FOLDER/ or URL/.",
+            help="Write to FILE instead of stdout: text in .txt, .tsv or no ending, .jsonl, .csv, COCO results in .json;"
+            " write shards into a FOLDER/ or URL/.",
         ),
     ] = None,
     shard_size: Annotated[
-        int | None, typer.Option(min=1, help="Pictures of a shard, of those that come in no archive; 10,000 by default.")
+        int | None,
+        typer.Option(min=1, help="Images in a shard of files that are not in an archive; 10,000 by default."),
     ] = None,
     sidecar: Annotated[
         str | None,
@@ -80,20 +92,28 @@ def caption_command(
         str, typer.Option(help="With captions that exist: skip, overwrite, append or prepend.", autocompletion=_existing)
     ] = "skip",
     force: Annotated[bool, typer.Option("--force", help="Replace even captions that a person has changed.")] = False,
-    prefix: Annotated[str, typer.Option(metavar="TEXT", help="Put before every caption.")] = "",
-    suffix: Annotated[str, typer.Option(metavar="TEXT", help="Put after every caption.")] = "",
-    start: Annotated[str, typer.Option(metavar="TEXT", help="Captions begin with TEXT and go on from it.")] = "",
-    min_words: Annotated[int, typer.Option(min=1, max=100, help="Fewest words.")] = 1,
-    max_words: Annotated[int | None, typer.Option(min=1, max=100, help="Most words.")] = None,
-    avoid: Annotated[list[str] | None, typer.Option(metavar="WORD", help="Never say WORD.")] = None,
-    min_confidence: Annotated[float, typer.Option(min=0, max=1, help="Write nothing that is less sure than this.")] = 0.0,
-    num: Annotated[int, typer.Option(min=1, max=50, help="Captions a photograph, with their confidence.")] = 1,
-    beam: Annotated[int | None, typer.Option(min=1, max=50, help="Hypotheses kept; 1 is fastest.")] = None,
-    temperature: Annotated[float, typer.Option(min=0, max=10, help="Draw words, the wilder the higher; 1 as learnt.")] = 0.0,
+    prefix: Annotated[str, typer.Option(metavar="TEXT", help="Put TEXT before every caption.")] = "",
+    suffix: Annotated[str, typer.Option(metavar="TEXT", help="Put TEXT after every caption.")] = "",
+    prompt: Annotated[
+        str, typer.Option("--prompt", "--start", metavar="TEXT", help="Captions begin with TEXT and go on from it.")
+    ] = "",
+    min_words: Annotated[int, typer.Option(min=1, max=100, help="The fewest words of a caption.")] = 1,
+    max_words: Annotated[int | None, typer.Option(min=1, max=100, help="The most words of a caption.")] = None,
+    suppress: Annotated[
+        list[str] | None, typer.Option("--suppress", "--avoid", metavar="WORD", help="Captions do not contain WORD.")
+    ] = None,
+    min_confidence: Annotated[
+        float, typer.Option(min=0, max=1, help="Write no caption whose confidence is below this.")
+    ] = 0.0,
+    num: Annotated[int, typer.Option(min=1, max=50, help="Captions for each photograph, with their confidence.")] = 1,
+    beam: Annotated[int | None, typer.Option(min=1, max=50, help="Hypotheses that the search keeps; 1 is fastest.")] = None,
+    temperature: Annotated[
+        float, typer.Option(min=0, max=10, help="Sample words, the wilder the higher; 1 samples as the captioner learnt.")
+    ] = 0.0,
     top_p: Annotated[
-        float, typer.Option(min=0.01, max=1, help="Draw from the likeliest words of this total probability.")
+        float, typer.Option(min=0.01, max=1, help="Sample from the likeliest words of this total probability.")
     ] = 1.0,
-    seed: Annotated[int, typer.Option(min=0, help="Of the drawing; the same seed draws the same.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the sampling; the same seed samples the same words.")] = 0,
     model: Annotated[str | None, typer.Option("--model", "-m", help="Name or path of a captioner.")] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say for each file what would be done, and do nothing.")
@@ -104,12 +124,12 @@ def caption_command(
     fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Stop at the first file that fails.")] = False,
     explain: Annotated[
         Path | None,
-        typer.Option(metavar="FILE.png", help="Draw where it looked for each word of one photograph."),
+        typer.Option(metavar="FILE.png", help="Draw where the captioner looked for each word of one photograph."),
     ] = None,
-    engine: EngineName = "local",
+    engine: EngineName = LOCAL,
     address: Address = None,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="With ray, most workers, of one processor each; by default all there are.")
+        int | None, typer.Option(min=1, help="With ray, the most workers, of one processor each; by default all there are.")
     ] = None,
     watch: Annotated[bool, typer.Option("--watch", help="Go on captioning files as they arrive, until Ctrl-C.")] = False,
     quiet: Quiet = False,
@@ -119,57 +139,164 @@ def caption_command(
 
     One photograph prints its caption; several print path, tab, caption. What cannot be captioned is named on stderr.
     """
+    from capgen.batch.engines import ENGINES
+    from capgen.batch.job import CaptionJob
+    from capgen.batch.request import Inputs, OutputPolicy, Outputs
+    from capgen.captioner.captioner import Captioner
     from capgen.captioner.request import CaptionRequest
-    from capgen.cli import captioning
+    from capgen.inputs.selection import Selection
+    from capgen.outputs.policy import Existing
 
-    captions = CaptionRequest(
-        num_beams=beam,
-        num_captions=num,
-        prompt=start,
-        suppressed_words=tuple(avoid or ()),
-        min_words=min_words,
-        max_words=max_words,
-        temperature=temperature,
-        top_p=top_p,
-        seed=seed,
-    )
+    request = CaptionRequest(
+        prompt=prompt, suppressed_words=tuple(suppress or ()), min_words=min_words, max_words=max_words, num_captions=num,
+        num_beams=beam, temperature=temperature, top_p=top_p, seed=seed,
+    )  # fmt: skip
     if explain is not None:
-        elsewhere = (
+        others = (
             recursive, from_file, nul, include, exclude, hidden, follow_links, shard, output_format, output, sidecar, xmp,
             embed, output_dir, existing != "skip", force, prefix, suffix, min_confidence, dry_run, report, fail_fast, watch,
-            num > 1, engine != "local", address, workers, shard_size,
+            num > 1, engine != LOCAL, address, workers, shard_size,
         )  # fmt: skip
-        captioning.explain(explain, paths or [], model, captions, alone=not any(elsewhere))
+        _explain(explain, paths or [], model, request, alone=not any(others))
         return
-    folder = captioning.shard_folder(output, output_format)
-    if shard_size is not None and folder is None:
-        raise UsageError("--shard-size is about shards: give --output a folder, ending in /")
-    wanted = captioning.Wanted(
-        selection=captioning.selection(
-            recursive=recursive, include=include, exclude=exclude, hidden=hidden, follow_links=follow_links, shard=shard
+    _check_options(request, watch=watch, dry_run=dry_run)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends like Ctrl-C, so that what was begun is finished
+    job = CaptionJob(
+        inputs=Inputs.of(
+            *_all_paths(paths or [], from_file, nul=nul, watch=watch),
+            Selection(recursive, tuple(include or ()), tuple(exclude or ()), hidden, follow_links),
+            part=shard,
         ),
-        arguments=[path for path in paths or [] if path != "-"],
-        listed=captioning.listed(paths or [], from_file, nul=nul, watch=watch),
-        form=output_format,
-        output=Path(output) if output is not None and folder is None else None,
-        destinations=captioning.destinations(sidecar, output_dir, xmp=xmp, embed=embed),
-        existing=existing,
-        force=force,
-        prefix=prefix,
-        suffix=suffix,
-        minimum_confidence=min_confidence,
-        report=report,
-        model=model,
-        captions=captions,
-        engine=Engine(engine, address, workers),
-        dry_run=dry_run,
+        outputs=Outputs.to(
+            output, format=output_format, sidecar=sidecar, xmp=xmp, embed=embed, output_dir=output_dir,
+            shard_size=shard_size, report=report,
+        ),
+        policy=OutputPolicy(
+            existing=Existing.named(existing), force=force, minimum_confidence=min_confidence, prefix=prefix, suffix=suffix
+        ),
+        engine=ENGINES[engine](address=address, workers=workers),
+        captioner=Captioner.load(model),
+        request=request,
         fail_fast=fail_fast,
-        watch=watch,
-        quiet=quiet,
-    )
-    if folder is None:
-        captioning.run(wanted)
-        return
-    from capgen.cli import sharding
+    )  # fmt: skip
+    if dry_run:
+        for planned in job.plan():
+            typer.echo(str(planned).encode("utf-8", "surrogateescape"))
+    elif watch:
+        _watch(job, Reporter(several=True, quiet=quiet))
+    else:
+        _caption(job, quiet=quiet)
 
-    sharding.run(wanted, folder, shard_size)
+
+def _check_options(request: "CaptionRequest", *, watch: bool, dry_run: bool) -> None:
+    """Make sure that the options fit together which no job knows of."""
+    if request.seed and not request.sampling:
+        raise UsageError("--seed is about drawn words; add --temperature 1 or --top-p 0.9")
+    if watch and dry_run:
+        raise UsageError("--watch goes on for ever and --dry-run does nothing; choose one")
+
+
+def _all_paths(
+    paths: list[str], from_file: Path | None, *, nul: bool, watch: bool
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the paths that are given, without ``-``, and the paths on stdin, if that is among them, and in a list.
+
+    Raises:
+        UsageError: There is nothing to look at, or the list cannot be read.
+    """
+    from capgen.inputs.selection import read_list
+
+    if not paths and from_file is None:
+        raise UsageError("nothing to caption: name photographs, folders with --recursive, or - for paths on stdin")
+    if watch and "-" in paths:
+        raise UsageError("--watch looks again and again, and stdin can be read only once; name folders or --from-file LIST")
+    if nul and from_file is None and "-" not in paths:
+        raise UsageError("-0 is about paths from --from-file or stdin; add - or --from-file LIST")
+    listed = list(read_list(sys.stdin.buffer, nul=nul)) if "-" in paths else []
+    if from_file is not None:
+        try:
+            with from_file.open("rb") as file:
+                listed += read_list(file, nul=nul)
+        except OSError as error:
+            raise UsageError(f"the list {from_file} cannot be read: {error.strerror}") from error
+    return tuple(path for path in paths if path != "-"), tuple(listed)
+
+
+def _caption(job: "CaptionJob", *, quiet: bool) -> None:
+    """Run a job, and say what became of the images.
+
+    Raises:
+        Exit: With code 3, if some images failed.
+    """
+    with closing(job.run()) as results:
+        reporter = Reporter(several=job.several, quiet=quiet)
+        reporter.add_skipped(job.skipped_before)
+        bar = job.several and not quiet and not (job.prints and sys.stdout.isatty())
+        with progress("Shards" if job.writes_shards else "Captioning", shown=bar) as show:
+            for result in results:
+                reporter.add(result)
+                images = (f"{reporter.done:,} pictures",) if job.writes_shards else ()
+                show(job.progress.done, job.progress.total, ", ".join(filter(None, (*images, reporter.note))))
+    finished, total = job.finished_before
+    if finished:
+        reporter.info(f"{finished:,} of {total:,} shards were there before")
+    if reporter.done or not finished:
+        reporter.summarise()
+    _exit(reporter)
+
+
+def _watch(job: "CaptionJob", reporter: Reporter) -> None:
+    """Report what arrives until Ctrl-C, which is how a watch ends well.
+
+    Raises:
+        Exit: With code 3, if some images failed.
+    """
+    with closing(job.watch()) as results:
+        reporter.info("watching for pictures; Ctrl-C ends it")
+        try:
+            for result in results:
+                reporter.add(result)
+        except KeyboardInterrupt:
+            say("")
+    reporter.summarise()
+    _exit(reporter)
+
+
+def _exit(reporter: Reporter) -> None:
+    if reporter.failed:
+        raise typer.Exit(SOME_FAILED)
+
+
+def _explain(sheet: Path, paths: list[str], model: str | None, request: "CaptionRequest", *, alone: bool) -> None:
+    """Print the caption of one photograph, and draw where the captioner looked for each word.
+
+    Raises:
+        UsageError: More is asked for, or the captioner has no attention.
+        ImageError: The photograph cannot be read.
+        StorageError: The sheet cannot be written.
+    """
+    from capgen import images
+    from capgen.captioner.captioner import Captioner
+    from capgen.captioner.explain import PHOTOGRAPH
+    from capgen.captioner.explain import sheet as drawn
+    from capgen.errors import ImageError
+    from capgen.inputs.archives import is_archive
+    from capgen.storage import files
+    from capgen.storage.locations import is_url
+
+    if sheet.suffix.lower() != ".png":
+        raise UsageError(f"{sheet}: the sheet is a PNG file; let its name end in .png")
+    if len(paths) != 1 or not alone:
+        raise UsageError("--explain draws one photograph; give one path, and no options of folders, lists or outputs")
+    if is_url(paths[0]) or is_archive(Path(paths[0])):
+        raise UsageError(f"--explain draws a photograph in a folder here, and {paths[0]} is none; fetch it first")
+    if sheet.exists() and sheet.samefile(paths[0]):
+        raise UsageError(f"{sheet} is the photograph itself; name another file to draw into")
+    try:
+        caption = Captioner.load(model).caption(paths[0], request, output_attention=True)
+    except ImageError as error:
+        raise ImageError(error.status, f"{paths[0]}: {error}") from error
+    if caption.attention is None or not caption.attention.words:
+        raise UsageError(f"{paths[0]}: its caption has no words to explain")
+    files.write_bytes(sheet, drawn(images.read_scaled(paths[0], PHOTOGRAPH), caption.attention))
+    typer.echo(caption.text)

@@ -7,7 +7,7 @@ import typer
 
 from capgen.cli import app
 from capgen.cli.console import Quiet, Verbose, command, progress, say
-from capgen.cli.engine import RAY, Address, Engine, EngineName, clustered
+from capgen.cli.engine import LOCAL, Address, EngineName
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -84,12 +84,13 @@ def prepare_command(
     Run again for the same name and sources (the same paths), it goes on where it was and takes up what has changed. For the
     name of a data set made of other sources it needs --overwrite.
     """
+    from capgen.batch.engines import ENGINES
     from capgen.training.preparation import PreparationRequest, prepare
 
     chosen = _sources(sources, images=images, layout=layout, weight=weight, use=use, domain=domain)
-    connection = clustered(Engine(engine, address, workers if engine == RAY else None))
+    chosen_engine = ENGINES[engine](address=address, workers=None if engine == LOCAL else workers)
     with (
-        connection as cluster,
+        chosen_engine as opened,
         progress("Checking images", shown=not quiet) as on_check,
         progress("Extracting features", shown=not quiet) as on_extract,
     ):
@@ -99,14 +100,14 @@ def prepare_command(
             encoder=encoder,
             encoder_weights=encoder_weights,
             augmentations=views or (),
-            workers=(None if cluster else workers) or 2,
+            workers=(workers if opened.in_this_process else None) or 2,
             excluded=_names(leave_out) if leave_out else frozenset(),
             strict=strict,
             seed=seed,
             overwrite=overwrite,
         )
         reporter = _reporter(request.name, seed, on_check, on_extract, quiet=quiet)
-        dataset = prepare(request, reporter, cluster)
+        dataset = prepare(request, reporter, opened)
     if not quiet:
         say(f"prepared {dataset.name!r}: train a captioner on it with: capgen train {dataset.name}")
 

@@ -1,12 +1,15 @@
-"""How captions are written: formats, one module each, to stdout or a file; and destinations, a place for each picture."""
+"""Where captions go: into one file or the standard output, or into a file for each image. One module a format or kind."""
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Any
 
-from capgen.captioner.results import Result
 from capgen.errors import UsageError
+from capgen.outputs.format import Format
 from capgen.registry import Registry
+
+if TYPE_CHECKING:
+    from capgen.outputs.destination import Destination
 
 FORMATS: "Registry[Callable[..., Format]]" = Registry(
     "format",
@@ -14,41 +17,53 @@ FORMATS: "Registry[Callable[..., Format]]" = Registry(
         "text": "capgen.outputs.text:TextFormat",
         "jsonl": "capgen.outputs.jsonl:JsonLinesFormat",
         "csv": "capgen.outputs.csv:CsvFormat",
+        "coco": "capgen.outputs.coco:CocoFormat",
     },
 )
+"""Formats of a file with the captions of many images; each is a ``Format``."""
 
+DESTINATIONS: "Registry[Callable[..., Destination]]" = Registry(
+    "destination",
+    {
+        "sidecar": "capgen.outputs.sidecar:Sidecar",
+        "xmp": "capgen.outputs.xmp:XmpSidecar",
+        "embedded": "capgen.outputs.embedded:Embedded",
+    },
+)
+"""Kinds of files that hold the caption of one image; each is a ``Destination``."""
 
-class Format(Protocol):
-    """Results as lines, and back."""
+SHARD_FORMATS: Registry[Any] = Registry(
+    "format of shards",
+    {
+        "jsonl": "capgen.outputs.shards.jsonl:JsonLinesShard",
+        "parquet": "capgen.outputs.shards.parquet:ParquetShard",
+        "tar": "capgen.outputs.shards.tar:TarShard",
+    },
+)
+"""Formats of shards; each is a ``Shard``."""
 
-    header: str
-    """The line before all others; empty for none."""
+ENDINGS = {"": "text", ".txt": "text", ".tsv": "text", ".jsonl": "jsonl", ".csv": "csv", ".json": "coco"}
+"""The format that the ending of a file's name stands for."""
 
-    def lines(self, result: Result) -> list[str]:
-        """Return the records of a result; none if the format has no place for its status."""
-        ...
-
-    def whole(self, record: bytes) -> bool:
-        """Tell whether lines read so far, with their ends, are a whole record."""
-        ...
-
-    def parse(self, record: bytes) -> tuple[str, str | None] | None:
-        """Return the path and the caption that a record holds, or ``None`` if it is none of this format's."""
-        ...
+_ANY_FORMAT = ("", ".txt")
+"""Endings of files in which a format that is named may be written, whichever it is."""
 
 
 def format_of(path: Path, name: str | None) -> Format:
-    """Make the format of a file: the one that is named, or the one that its ending says, text by default.
+    """Return the format of a file: the one that is named, or else the one that the ending of its name stands for.
 
     Raises:
         UnknownNameError: There is no such format.
-        UsageError: The name and the ending say different things.
+        UsageError: The ending stands for no format or for another than is named, or belongs to shards.
     """
-    usual = _ENDINGS.get(path.suffix.lower())
-    form = FORMATS[name or usual or "text"]
-    if name and usual and name != usual:
+    ending = path.suffix.lower()
+    if ending.removeprefix(".") in set(SHARD_FORMATS) - set(FORMATS):
+        raise UsageError(f"{path}: {ending} files are written as shards: give --output a folder, ending in /")
+    usual = ENDINGS.get(ending)
+    chosen = FORMATS[name or usual or "text"]
+    if name is None and usual is None:
+        known = ", ".join(filter(None, ENDINGS))
+        raise UsageError(f"{path}: no format is known by the ending {ending}; known are {known}; or name one with --format")
+    if name and usual and name != usual and ending not in _ANY_FORMAT:
         raise UsageError(f"{path} ends as {usual} does, and --format says {name}; change one of the two")
-    return form(several=True)
-
-
-_ENDINGS = {".jsonl": "jsonl", ".csv": "csv"}
+    return chosen(several=True)

@@ -1,4 +1,4 @@
-"""``csv``: ``path,caption,confidence``, a row a caption, for spreadsheets and tables."""
+"""``csv``: ``path,caption,confidence``, a row for each caption, for spreadsheets and tables."""
 
 import csv
 import io
@@ -6,34 +6,28 @@ import os
 
 from capgen.captioner.results import Result
 from capgen.errors import Status
+from capgen.outputs.format import LineFormat
 
 COLUMNS = ("path", "caption", "confidence")
 
 
-class CsvFormat:
-    """Rows as RFC 4180 has them, apart from the line ends, which are plain.
-
-    Args:
-        several: Makes no difference: every row has its path.
-    """
+class CsvFormat(LineFormat):
+    """Rows as in RFC 4180, but with plain line feeds. Every row has its path."""
 
     header = ",".join(COLUMNS)
 
-    def __init__(self, *, several: bool) -> None:
-        """Take what every format takes."""
-
     def lines(self, result: Result) -> list[str]:
-        """Return a row a caption; none for a file that failed."""
+        """Return a row for each caption; none for an image without a caption."""
         if result.status is not Status.CAPTIONED:
             return []
-        return [_row((str(result.path), c.text, f"{c.confidence:.3f}")) for c in result.captions]
+        return [_row((str(result.path), caption.text, f"{caption.confidence:.3f}")) for caption in result.captions]
 
-    def whole(self, record: bytes) -> bool:
-        """See ``Format``: a line end inside quotes is part of a name."""
+    def is_whole(self, record: bytes) -> bool:
+        """Tell whether the lines read so far are a whole record; a line end inside quotes belongs to a field."""
         return record.endswith(b"\n") and not _ends_in_quotes(record)
 
     def parse(self, record: bytes) -> tuple[str, str | None] | None:
-        """See ``Format``."""
+        """Return the path and the caption in a row, or ``None`` if it is not such a row, or is the header."""
         try:
             rows = list(csv.reader(io.StringIO(os.fsdecode(record), newline=""), strict=True))
         except csv.Error:
@@ -45,12 +39,12 @@ class CsvFormat:
 
 def _row(values: tuple[str, ...]) -> str:
     buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="\r\n").writerow(values)  # its characters are those that are quoted
+    csv.writer(buffer, lineterminator="\r\n").writerow(values)  # the writer quotes what holds one of these
     return buffer.getvalue().removesuffix("\r\n")
 
 
 def _ends_in_quotes(record: bytes) -> bool:
-    """Tell whether a field that begins with a quote is still open; a quote inside a field is a character like any other."""
+    """Tell whether a quoted field is still open. A quote opens a field only at its beginning; elsewhere it is plain text."""
     if b'"' not in record:
         return False
     quoted, at_start, index = False, True, 0

@@ -1,4 +1,4 @@
-"""A destination: where the caption of one picture is written, one module a kind; and what those modules share."""
+"""A destination keeps the caption of each image in a file of its own, one module a kind; and what those modules share."""
 
 import stat
 from pathlib import Path
@@ -6,47 +6,48 @@ from typing import Protocol
 
 from capgen.errors import StorageError
 from capgen.images.formats import HEAD_BYTES, SUFFIXES, looks_like_image
+from capgen.storage import files
 
 
 class Destination(Protocol):
-    """A place for the caption of each picture."""
+    """One kind of file, or part of a file, that holds the caption of one image."""
 
-    def place(self, path: Path, root: Path) -> Path:
-        """Return the file that is written for the picture at ``path``, found under the folder ``root``."""
+    def target(self, path: Path, root: Path) -> Path:
+        """Return the file that is written for the image at ``path``, which was found under the folder ``root``."""
         ...
 
-    def read(self, place: Path) -> str | None:
-        """Return the caption that is there now; None if there is none: no file, a blank one or no such field.
+    def read(self, target: Path) -> str | None:
+        """Return the caption that the file holds; ``None`` if there is no file, or none in it, or only white space.
 
         Raises:
-            StorageError: What is there cannot be read.
+            StorageError: The file cannot be read.
         """
         ...
 
-    def write(self, place: Path, caption: str) -> None:
-        """Put the caption there, whole or not at all.
+    def write(self, target: Path, caption: str) -> None:
+        """Write the caption into the file, whole or not at all.
 
         Raises:
-            StorageError: It cannot be written; what was there is as it was.
+            StorageError: The file cannot be written; it is as it was before.
         """
         ...
 
     def close(self) -> None:
-        """End helper processes; may be called twice."""
+        """End helper processes; a second call does nothing."""
         ...
 
 
 def sibling(path: Path, root: Path, output_dir: Path | None, ending: str) -> Path:
-    """Return the name of the file with ``ending`` that belongs to the picture at ``path``.
+    """Return the path of the file with ``ending`` that belongs to the image at ``path``.
 
-    It takes the place of a picture's ending only: a picture may be called ``a.txt`` or ``a.v2``, and ``a.txt`` for the
-    one would be the picture itself, for the other the same as for ``a.v3``.
+    Only an ending that images have is replaced. An image may be called ``a.txt`` or ``a.v2``: with its ending replaced, the
+    sidecar of ``a.txt`` would be the image itself, and that of ``a.v2`` would be that of ``a.v3``, too.
 
     Args:
-        path: A picture.
+        path: An image.
         root: The folder it was found under.
-        output_dir: Where the folders below ``root`` are built anew; beside the picture if None.
-        ending: With its dot.
+        output_dir: The folder in which the folders below ``root`` are made anew; ``None`` for a file beside the image.
+        ending: The ending, with its dot.
     """
     name = (path.stem if path.suffix.lower() in SUFFIXES else path.name) + ending
     if output_dir is None:
@@ -56,62 +57,85 @@ def sibling(path: Path, root: Path, output_dir: Path | None, ending: str) -> Pat
     return output_dir / (Path() if ".." in below.parts else below) / name
 
 
-def is_file(place: Path) -> bool:
-    """Tell whether there is a file at ``place``; False if there is nothing.
+class OutputFolders:
+    """Makes the folders that files of captions go into.
+
+    Beside images no folder is ever made: a folder that is missing has been moved or unmounted. An output folder is made
+    once, and later only the folders below it are.
+
+    Args:
+        output_dir: The output folder; ``None`` if the files are written beside the images.
+    """
+
+    def __init__(self, output_dir: Path | None) -> None:
+        self.output_dir = output_dir
+        self._is_made = False
+
+    def write(self, target: Path, data: bytes) -> None:
+        """Write a file, whole or not at all. A link to the file stays one.
+
+        Raises:
+            StorageError: The file cannot be written, or its folder is gone.
+        """
+        if self.output_dir is not None:
+            self._make(target.parent, self.output_dir)
+        real = target.resolve() if target.is_symlink() else target
+        files.write_bytes(real, data, make_folders=False)
+
+    def _make(self, folder: Path, output_dir: Path) -> None:
+        if not self._is_made:
+            files.make_folder(output_dir)
+            self._is_made = True
+        step = output_dir
+        try:
+            for part in folder.relative_to(output_dir).parts:
+                step /= part
+                step.mkdir(exist_ok=True)  # without its parents: a missing output folder is an error
+        except OSError as error:
+            raise files.storage_error(step, error) from error
+
+
+def is_file(target: Path) -> bool:
+    """Tell whether there is a file at ``target``; ``False`` if there is nothing.
 
     Raises:
-        StorageError: There is something else, such as a folder, or it cannot be told.
+        StorageError: There is something else, such as a folder, or the system does not say.
     """
     try:
-        mode = place.stat().st_mode
+        mode = target.stat().st_mode
     except (FileNotFoundError, NotADirectoryError):
         return False
     except OSError as error:
-        raise unreadable(place, error) from error
+        raise unreadable(target, error) from error
     if not stat.S_ISREG(mode):
-        raise StorageError(f"{place} is {'a folder' if stat.S_ISDIR(mode) else 'no regular file'}; move it away")
+        raise StorageError(f"{target} is {'a folder' if stat.S_ISDIR(mode) else 'no regular file'}; move it away")
     return True
 
 
-def contents(place: Path) -> bytes | None:
-    """Return the bytes of the file at ``place``; None if there is none.
+def contents(target: Path) -> bytes | None:
+    """Return the bytes of the file at ``target``; ``None`` if there is no file.
 
     Raises:
-        StorageError: What is there is no file, cannot be read, or is a picture.
+        StorageError: There is something that is not a file, cannot be read, or is an image.
     """
     try:
-        data = place.read_bytes() if is_file(place) else None
+        data = target.read_bytes() if is_file(target) else None
     except OSError as error:
-        raise unreadable(place, error) from error
+        raise unreadable(target, error) from error
     if data is not None and looks_like_image(data[:HEAD_BYTES]):
-        raise StorageError(f"{place} is a picture itself; left as it is")
+        raise StorageError(f"{target} is a picture itself; left as it is")
     return data
 
 
-def unreadable(place: Path, error: OSError) -> StorageError:
-    """Turn an operating-system error in reading ``place`` into one that says what to do."""
-    return StorageError(f"cannot read {place}: {error.strerror or error}; change its permissions or move it away")
+def unreadable(target: Path, error: OSError) -> StorageError:
+    """Turn an operating-system error in reading ``target`` into one that says what to do."""
+    return StorageError(f"cannot read {target}: {error.strerror or error}; change its permissions or move it away")
 
 
 def both(description: str | None, alternative: str | None) -> str | None:
-    """Join the two fields that capgen keeps alike: one text if they agree or one is empty, else a text of neither.
+    """Join the two fields that capgen keeps alike: one text if they agree or one is empty, both texts otherwise.
 
-    So a person's words in either of them are a caption that exists, or one that was changed.
+    The joined text is that of neither field, so a person's words in one of them are a caption that was changed.
     """
     texts = (text.strip() for text in (description, alternative) if text and text.strip())
     return "\n".join(dict.fromkeys(texts)) or None
-
-
-def target(place: Path) -> Path:
-    """Return the file behind a link, so that the link stays one."""
-    return place.resolve() if place.is_symlink() else place
-
-
-def check_folder(place: Path, output_dir: Path | None) -> None:
-    """Make sure that the folder of a picture is still there: made anew, it would hide that a disk has gone.
-
-    Raises:
-        StorageError: It is not.
-    """
-    if output_dir is None and not place.parent.is_dir():
-        raise StorageError(f"cannot write {place}: its folder is gone")

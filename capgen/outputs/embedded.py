@@ -1,6 +1,6 @@
-"""A caption in the picture's own metadata, put there by exiftool, which rewrites the file but not its pixels.
+"""Captions in the metadata of the images themselves, written by exiftool, which rewrites the file but not its pixels.
 
-One exiftool process serves all pictures, as starting it takes longer than what it does for one of them.
+One exiftool process serves all images, since starting it takes longer than the work for one of them.
 """
 
 import json
@@ -17,7 +17,7 @@ from capgen.outputs.destination import both, is_file
 from capgen.outputs.xmp import xml_text
 
 TIMEOUT = 60.0
-"""Seconds in which exiftool has to answer about one picture."""
+"""Seconds in which exiftool has to answer about one image."""
 
 _FIELDS = ("XMP-dc:Description", "XMP-iptcCore:AltTextAccessibility")
 _JSON = re.compile(r"^\[\{.*^\}\]$", re.MULTILINE | re.DOTALL)
@@ -29,14 +29,13 @@ _ESCAPES = str.maketrans({"&": "&amp;", "\n": "&#10;", "\r": "&#13;"})
 
 
 class Embedded:
-    """Metadata of the pictures themselves.
+    """The metadata of the images themselves.
 
     Raises:
         UsageError: exiftool is not installed.
     """
 
     def __init__(self) -> None:
-        """Look for exiftool; it is started with the first picture."""
         program = shutil.which("exiftool")
         if program is None:
             raise UsageError(
@@ -47,45 +46,45 @@ class Embedded:
         self._process: subprocess.Popen[bytes] | None = None
         self._asked = 0
 
-    def place(self, path: Path, root: Path) -> Path:
-        """Return the picture itself."""
+    def target(self, path: Path, root: Path) -> Path:
+        """Return the image itself."""
         return path
 
-    def read(self, place: Path) -> str | None:
-        """Return description and alternative text in the default language, see ``both``; None if there is neither.
+    def read(self, target: Path) -> str | None:
+        """Return description and alternative text in the default language, joined by ``both``; ``None`` if both are missing.
 
         Raises:
-            StorageError: exiftool cannot read the picture.
+            StorageError: exiftool cannot read the image.
         """
-        if not is_file(place):
+        if not is_file(target):
             return None
-        answer = self._ask(place, "-j", *(f"-{field}" for field in _FIELDS))
+        answer = self._ask(target, "-j", *(f"-{field}" for field in _FIELDS))
         found = _JSON.search(answer)
         if found is None:
-            raise StorageError(f"cannot read the caption in {place}: {_reason(answer, place)}")
+            raise StorageError(f"cannot read the caption in {target}: {_reason(answer, target)}")
         # exiftool writes a text that looks like a number as one, and 1.50 has to stay 1.50.
         [fields] = json.loads(found[0], parse_int=str, parse_float=str)
         return both(*(str(fields.get(field.rpartition(":")[2], "")) for field in _FIELDS))
 
-    def write(self, place: Path, caption: str) -> None:
+    def write(self, target: Path, caption: str) -> None:
         """Set the description and the alternative text in the default language; the modification time stays.
 
         Raises:
-            StorageError: exiftool cannot write it; the picture is as it was.
+            StorageError: exiftool cannot write it; the image is as it was before.
         """
-        if not is_file(place):
-            raise StorageError(f"cannot write {place}: it is no longer there")
+        if not is_file(target):
+            raise StorageError(f"cannot write {target}: it is no longer there")
         value = xml_text(caption).translate(_ESCAPES)
         # Without -x-default, captions in other languages would be deleted.
         fields = [f"-{field}-x-default={value}" for field in _FIELDS]
-        picture = place.resolve()
+        image = target.resolve()
         with suppress(OSError):  # left by a kill or a power cut; exiftool would refuse to write
-            picture.with_name(f"{picture.name}_exiftool_tmp").unlink()
-        answer = self._ask(place, "-E", "-P", "-overwrite_original", *fields)
+            image.with_name(f"{image.name}_exiftool_tmp").unlink()
+        answer = self._ask(target, "-E", "-P", "-overwrite_original", *fields)
         if _UNKNOWN.search(answer):
-            raise StorageError(f"cannot write the alternative text in {place}: this exiftool is too old; update it")
+            raise StorageError(f"cannot write the alternative text in {target}: this exiftool is too old; update it")
         if not _WRITTEN.search(answer):
-            raise StorageError(f"cannot write {place}: {_reason(answer, place)}")
+            raise StorageError(f"cannot write {target}: {_reason(answer, target)}")
 
     def close(self) -> None:
         """End exiftool."""
@@ -97,16 +96,16 @@ class Embedded:
                 process.kill()
                 process.communicate()
 
-    def _ask(self, place: Path, *options: str) -> str:
-        """Return what exiftool says about one picture, errors included."""
-        picture = os.fsencode(place.resolve())  # a link would be replaced by the picture
+    def _ask(self, target: Path, *options: str) -> str:
+        """Return the answer of exiftool about one image, with its errors."""
+        image = os.fsencode(target.resolve())  # exiftool would replace a link by the image
         # Older versions run a name that ends with a bar as a command.
-        if b"\n" in picture or b"\r" in picture or picture.rstrip().endswith(b"|"):
-            raise StorageError(f"cannot hand {str(place)!r} to exiftool: a line end or final bar in its path; rename it")
+        if b"\n" in image or b"\r" in image or image.rstrip().endswith(b"|"):
+            raise StorageError(f"cannot hand {str(target)!r} to exiftool: a line end or final bar in its path; rename it")
         process = self._started()
         assert process.stdin and process.stdout
         self._asked += 1
-        arguments = [*(option.encode() for option in options), picture, b"-execute%d" % self._asked]
+        arguments = [*(option.encode() for option in options), image, b"-execute%d" % self._asked]
         answer: list[bytes] = []
         ready = False
         timer = Timer(TIMEOUT, process.kill)
@@ -123,10 +122,10 @@ class Embedded:
         finally:
             timer.cancel()
             if not ready:  # it has ended or been interrupted, and the next answer would be taken for this one
-                self._abandon(picture)
+                self._abandon(image)
         if not ready:
-            reason = _reason(_decoded(answer), place)
-            raise StorageError(f"exiftool ended or did not answer about {place}: {reason}")
+            reason = _reason(_decoded(answer), target)
+            raise StorageError(f"exiftool ended or did not answer about {target}: {reason}")
         return _decoded(answer)
 
     def _started(self) -> subprocess.Popen[bytes]:
@@ -142,22 +141,22 @@ class Embedded:
                 raise StorageError(f"cannot start {self._program}: {error.strerror}; install exiftool anew") from error
         return self._process
 
-    def _abandon(self, picture: bytes) -> None:
-        """Kill exiftool and take away the half-written copy of the picture, which would stop the next attempt."""
+    def _abandon(self, image: bytes) -> None:
+        """Kill exiftool and remove its half-written copy of the image, with which the next attempt would fail."""
         process, self._process = self._process, None
         if process is not None:
             process.kill()
             process.communicate()
         with suppress(OSError):
-            Path(os.fsdecode(picture) + "_exiftool_tmp").unlink()
+            Path(os.fsdecode(image) + "_exiftool_tmp").unlink()
 
 
 def _decoded(answer: list[bytes]) -> str:
     return b"".join(answer).decode(errors="surrogateescape")
 
 
-def _reason(answer: str, place: Path) -> str:
+def _reason(answer: str, target: Path) -> str:
     """Return the first error in an answer, or else the first line that there is, without the path."""
     lines = answer.split("\n")
     line = next((line for line in lines if line.startswith("Error: ")), lines[0].strip())
-    return line.removeprefix("Error: ").removesuffix(f" - {place.resolve()}") or "it gave no reason"
+    return line.removeprefix("Error: ").removesuffix(f" - {target.resolve()}") or "it gave no reason"

@@ -1,53 +1,41 @@
-"""``jsonl``: one JSON object a picture, failed ones included."""
+"""``jsonl``: one JSON object for each image, failed ones included."""
 
 import json
 from os import fsencode
 
 from capgen.captioner.results import Result
 from capgen.errors import Status
+from capgen.outputs.format import LineFormat
 from capgen.storage.files import json_text
 
 
-class JsonLinesFormat:
-    """Lines for programs.
-
-    Args:
-        several: Makes no difference: every line is complete.
-    """
-
-    header = ""
-
-    def __init__(self, *, several: bool) -> None:
-        """Take what every format takes."""
+class JsonLinesFormat(LineFormat):
+    """Lines for programs. Every line has its path."""
 
     def lines(self, result: Result) -> list[str]:
         """Return one line: ``path``, ``status``, the best caption, all ``captions``, ``written`` files, a ``reason``."""
-        captions = [
-            {"caption": c.text, "confidence": c.confidence, "log_probability": c.log_probability} for c in result.captions
-        ]
         values: dict[str, object] = {
             "path": str(result.path),
             "status": result.status,
             "caption": result.caption,
             "confidence": result.confidence,
-            "captions": captions,
+            "captions": [
+                {"caption": caption.text, "confidence": caption.confidence, "log_probability": caption.log_probability}
+                for caption in result.captions
+            ],
         }
         if result.written:
-            values["written"] = [str(place) for place in result.written]
+            values["written"] = [str(path) for path in result.written]
         if result.reason:
             values["reason"] = result.reason
         return [json_text(values)]
 
-    def whole(self, record: bytes) -> bool:
-        """See ``Format``."""
-        return record.endswith(b"\n")
-
     def parse(self, record: bytes) -> tuple[str, str | None] | None:
-        """See ``Format``."""
+        """Return the path and the caption in a line, or ``None`` if it is not such an object."""
         try:
             values = json.loads(record)
             path, caption, status = values["path"], values["caption"], values["status"]
-            fsencode(path + (caption or ""))  # half a character can be neither
+            fsencode(path + (caption or ""))  # refuses a lone surrogate that stands for no byte
         except (ValueError, KeyError, TypeError, RecursionError):
             return None
         if not isinstance(path, str) or not isinstance(caption, str | None):

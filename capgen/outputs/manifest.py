@@ -1,8 +1,9 @@
-"""What capgen has written where, so that a caption which a person has changed since is known for theirs.
+"""What capgen has written where, so that a caption that a person has changed since is known to be theirs.
 
-One SQLite file in the per-user data folder. A row is a place (a sidecar, a field in a picture, a line of an output file) and
-hashes of the caption that was put there and of what was there before. The row is written before the caption is, so after a
-kill at any moment the caption in place is one of the two.
+The manifest is one SQLite file in the per-user data folder. A row belongs to one caption (that of a sidecar, of an image's
+metadata, or of an image in an output file) and holds hashes of the caption that capgen put there and of the one that was
+there before. The row is written before the caption is, so after a kill at any moment the caption that is there is one of
+the two.
 """
 
 import os
@@ -10,6 +11,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
 
@@ -20,53 +22,68 @@ from capgen.storage.locations import Location, Url
 NAME = "manifest.sqlite3"
 
 
+class Owner(StrEnum):
+    """Whose a caption is. The values are stored in the manifest."""
+
+    OURS = "ours"
+    """capgen wrote it."""
+
+    THEIRS = "theirs"
+    """A person or another program wrote it, and capgen has never written there."""
+
+    CHANGED = "changed"
+    """capgen wrote a caption, and a person or another program has changed it since."""
+
+
 @dataclass(frozen=True)
 class Record:
-    """What is known of a place.
+    """What is known of a caption.
 
     Attributes:
         written: Hash of the caption that capgen wrote, or was about to write.
-        before: Until that is known to be done, hash of the caption that was there before; empty for none.
-        before_was: Whose that was: ``ours``, ``theirs``, or ``changed`` by a person after capgen had written it.
-        line: Of a file of lines, what was last written to it.
+        before: Hash of the caption that was there before, until the writing is known to be done; empty if there was none.
+        before_owner: Whose the caption before was.
+        line: The bytes last written to an output file, in the row of the file itself.
     """
 
     written: str
     before: str = ""
-    before_was: str = "theirs"
+    before_owner: Owner = Owner.THEIRS
     line: bytes = b""
 
-    def whose(self, found: str) -> str:
-        """Tell whose the caption in place is, by its hash: ``ours``, ``theirs`` or ``changed``."""
-        if found == self.written:
-            return "ours"
-        return self.before_was if found == self.before else "changed"
+    def owner(self, current: str) -> Owner:
+        """Tell whose the caption is that is there now, by its hash."""
+        if current == self.written:
+            return Owner.OURS
+        return self.before_owner if current == self.before else Owner.CHANGED
 
 
-def whose(record: Record | None, found: str) -> str:
-    """Tell whose a caption is, by its hash and what is known of its place."""
-    return record.whose(found) if record else "theirs"
+def owner(record: Record | None, current: str) -> Owner:
+    """Tell whose a caption is, by its hash and what is known of it."""
+    return record.owner(current) if record else Owner.THEIRS
 
 
 class Manifest:
-    """The manifest, opened when first used; for one thread. Its methods raise ``StorageError`` if it cannot be used.
+    """The manifest, opened when it is first used, by one thread.
+
+    Its methods raise ``StorageError`` if the file cannot be used.
 
     Args:
-        folder: Where it lies; the data folder by default.
+        folder: The folder that holds it; the data folder by default.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
-        """Know where it lies."""
         self._folder = folder or paths.data_dir()
         self._path = self._folder / NAME
 
     @cached_property
     def _database(self) -> sqlite3.Connection:
         files.make_folder(self._folder)
-        # autocommit: each row is a transaction of its own
+        # With isolation_level=None each row is a transaction of its own.
         database = sqlite3.connect(self._path, timeout=60, isolation_level=None)
         database.execute("PRAGMA journal_mode=WAL")
         database.execute("PRAGMA synchronous=NORMAL")
+        # The columns keep the names that they have had from the first version on, so that old manifests are read.
         database.execute(
             "CREATE TABLE IF NOT EXISTS captions"
             " (place BLOB PRIMARY KEY, written TEXT, before TEXT, before_was TEXT, line BLOB) WITHOUT ROWID"
@@ -74,7 +91,7 @@ class Manifest:
         return database
 
     def close(self) -> None:
-        """Close it, if it was used."""
+        """Close the file, if it was opened."""
         if "_database" in self.__dict__:
             self._database.close()
 
@@ -84,21 +101,21 @@ class Manifest:
         with files.lock(self._folder / "manifest.lock", wait=True):
             yield
 
-    def get(self, place: bytes) -> Record | None:
-        """Return what is known of a place; looking makes no manifest."""
+    def get(self, key: bytes) -> Record | None:
+        """Return what is known of the caption with a key; looking it up makes no manifest."""
         if "_database" not in self.__dict__ and not self._path.exists():
             return None
         try:
             row = self._database.execute(
-                "SELECT written, before, before_was, line FROM captions WHERE place = ?", (place,)
+                "SELECT written, before, before_was, line FROM captions WHERE place = ?", (key,)
             ).fetchone()
         except sqlite3.Error as error:
             raise self._fault(error) from error
-        return Record(*row) if row else None
+        return Record(row[0], row[1], Owner(row[2]), row[3]) if row else None
 
-    def put(self, place: bytes, record: Record) -> None:
-        """Remember what is about to be written to a place, or that it is there."""
-        values = (place, record.written, record.before, record.before_was, record.line)
+    def put(self, key: bytes, record: Record) -> None:
+        """Remember what is about to be written, or that it has been written."""
+        values = (key, record.written, record.before, record.before_owner, record.line)
         try:
             self._database.execute("REPLACE INTO captions VALUES (?, ?, ?, ?, ?)", values)
         except sqlite3.Error as error:
@@ -111,11 +128,16 @@ class Manifest:
         return StorageError(f"cannot use {self._path} ({error}); {advice}")
 
 
-def key(place: Location, item: Location | None = None) -> bytes:
-    """Name a place: a file, by whatever link it is reached, or the line of ``item`` in a file."""
+def key(target: Location, image: Location | None = None) -> bytes:
+    """Return the manifest's key of a caption: that of a file, by whatever link it is reached, or of an image in a file.
+
+    Args:
+        target: The file that holds the caption.
+        image: The image, if the file holds captions of many.
+    """
     parts = [
         os.fsencode(part.text if isinstance(part, Url) else os.path.realpath(part))
-        for part in (place, item)
+        for part in (target, image)
         if part is not None
     ]
     return b"\0".join(parts)

@@ -1,4 +1,4 @@
-"""The output files of several runs as one: of a path that is in more than one, the last captioned record counts."""
+"""The output files of several runs as one file. Of an image that is in several of them, the last caption counts."""
 
 import codecs
 from collections.abc import Iterator, Sequence
@@ -7,23 +7,26 @@ from pathlib import Path
 from typing import BinaryIO
 
 from capgen.errors import DataError, UsageError
-from capgen.outputs import Format
+from capgen.outputs.format import Format, LineFormat
 from capgen.outputs.stream import locked
 from capgen.storage import files, platform
 from capgen.storage.hashing import hash64
 
 
 def merge(sources: Sequence[Path], target: Path, form: Format) -> int:
-    """Write the records of all sources to a file, in their order; return of how many paths.
+    """Write the records of all sources to a file, in their order.
 
     Args:
         sources: Files that ``capgen caption --output`` or ``--report`` has written.
-        target: The file to write, whole or not at all; may be one of the sources.
-        form: Of the lines.
+        target: The file to write, whole or not at all; it may be one of the sources.
+        form: The format of all of them.
+
+    Returns:
+        The number of images.
 
     Raises:
-        UsageError: The target exists and is none of the sources: it would be lost.
-        DataError: A source is no file, cannot be read, or has a line that is no record.
+        UsageError: The target exists and is not one of the sources, so what it holds would be lost.
+        DataError: A source is not a file, cannot be read, or holds something else than records.
         StorageError: The target cannot be written, or is being written by another capgen.
     """
     for source in sources:
@@ -32,15 +35,16 @@ def merge(sources: Sequence[Path], target: Path, form: Format) -> int:
     if target.exists() and not any(target.samefile(source) for source in sources):
         raise UsageError(f"{target} exists and is none of the files to merge; remove it, or merge it, too")
     with locked(target) if target.exists() and platform.CAN_REPLACE_OPEN_FILES else nullcontext():
-        return _merge(sources, target, form)
+        return form.merge(sources, target)
 
 
-def _merge(sources: Sequence[Path], target: Path, form: Format) -> int:
-    chosen: dict[int, tuple[int, bool]] = {}
+def merge_lines(sources: Sequence[Path], target: Path, form: LineFormat) -> int:
+    """Merge files of lines; see ``LineFormat.merge``. Only hashes of the paths are kept in memory."""
+    chosen: dict[int, tuple[int, bool]] = {}  # path hash: the group of records that counts, and whether it has a caption
     for group, path, caption in _groups(sources, form):
-        short = hash64(path)
-        if caption is not None or not chosen.get(short, (0, False))[1]:
-            chosen[short] = (group, caption is not None)
+        path_hash = hash64(path)
+        if caption is not None or not chosen.get(path_hash, (0, False))[1]:
+            chosen[path_hash] = (group, caption is not None)
 
     def write(file: BinaryIO) -> None:
         if form.header and chosen:
@@ -53,8 +57,8 @@ def _merge(sources: Sequence[Path], target: Path, form: Format) -> int:
     return len(chosen)
 
 
-def _groups(sources: Sequence[Path], form: Format) -> Iterator[tuple[int, str, str | None]]:
-    """Yield each run of records of one path with its number, its path and its first caption."""
+def _groups(sources: Sequence[Path], form: LineFormat) -> Iterator[tuple[int, str, str | None]]:
+    """Yield the number, the path and the first caption of each group of records of one path that follow each other."""
     last = 0
     for group, path, caption, _ in _numbered(sources, form):
         if group != last:
@@ -62,8 +66,8 @@ def _groups(sources: Sequence[Path], form: Format) -> Iterator[tuple[int, str, s
             last = group
 
 
-def _numbered(sources: Sequence[Path], form: Format) -> Iterator[tuple[int, str, str | None, bytes]]:
-    """Yield each record with the number of its run of records, its path and its caption."""
+def _numbered(sources: Sequence[Path], form: LineFormat) -> Iterator[tuple[int, str, str | None, bytes]]:
+    """Yield each record with the number of its group, its path and its caption."""
     group = 0
     for source in sources:
         last = None
@@ -79,13 +83,13 @@ def _numbered(sources: Sequence[Path], form: Format) -> Iterator[tuple[int, str,
             yield group, path, caption, record
 
 
-def _records(source: Path, form: Format) -> Iterator[bytes]:
+def _records(source: Path, form: LineFormat) -> Iterator[bytes]:
     record = b""
     try:
         with source.open("rb") as lines:
             for number, line in enumerate(lines):
                 record += line if number else line.removeprefix(codecs.BOM_UTF8)
-                if form.whole(record):
+                if form.is_whole(record):
                     yield record
                     record = b""
     except OSError as error:

@@ -1,103 +1,85 @@
-"""Where lines go: stdout, or a file that is added to as captions are found and that a later run goes on with."""
+"""Sinks of lines: the standard output, and a file to which captions are added and with which a later run goes on."""
 
+import dataclasses
 import errno
 import os
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO
 
 from capgen.captioner.results import Result, SkipReason
 from capgen.errors import Status, StorageError
-from capgen.outputs import Format, policy
-from capgen.outputs.manifest import Manifest, Record, key, whose
+from capgen.inputs.selection import Found
+from capgen.outputs import policy
+from capgen.outputs.format import LineFormat
+from capgen.outputs.manifest import Record, key
+from capgen.outputs.policy import Existing, OverwriteGuard
 from capgen.storage import files, platform
 from capgen.storage.hashing import caption_hash, hash64
-from capgen.storage.locations import Location, located
-
-Known = tuple[str, str, int]
-"""Hash of a caption in a file, the caption itself if it may be added to, and the number of its records."""
+from capgen.storage.locations import located
 
 
-class Stream(Protocol):
-    """Takes the lines of results.
-
-    Attributes:
-        place: The file, if it is one.
-    """
-
-    place: Path | None
-
-    def settled(self, path: Location) -> SkipReason | None:
-        """Tell why a picture needs no line, or ``None`` if it does."""
-        ...
-
-    def write(self, result: Result) -> None:
-        """Write a result's lines at once."""
-        ...
-
-    def close(self) -> None:
-        """Finish."""
-        ...
-
-
-class Standard:
-    """Standard output.
+class StandardOutput:
+    """The sink that prints lines.
 
     Args:
-        form: Of the lines.
+        form: The format of the lines.
         header: Whether the format's header comes first.
     """
 
-    place: Path | None = None
-
-    def __init__(self, form: Format, *, header: bool = True) -> None:
-        """Write the header, if there is one."""
+    def __init__(self, form: LineFormat, *, header: bool = True) -> None:
         self._form, self._out = form, sys.stdout.buffer  # while Ray is at work, sys.stdout is something else
         if form.header and header:
-            self._put([form.header])
+            self._print(form.header.encode() + b"\n")
 
-    def settled(self, path: Location) -> SkipReason | None:
-        """See ``Stream``: nothing is known of earlier runs."""
+    def target(self, item: Found) -> None:
+        """Return ``None``, since no file is written."""
+
+    def skip_reason(self, item: Found) -> SkipReason | None:
+        """Return ``None``, since what earlier runs have printed is not known."""
         return None
 
-    def write(self, result: Result) -> None:
-        """See ``Stream``."""
-        self._put(self._form.lines(result))
+    def write(self, item: Found, result: Result) -> SkipReason | None:
+        """Print the lines of a result at once."""
+        self._print(self._form.encoded(result))
+        return None
 
     def close(self) -> None:
-        """See ``Stream``."""
+        """Do nothing, since everything has been printed."""
 
-    def _put(self, lines: list[str]) -> None:
-        self._out.write(b"".join(line.encode("utf-8", "surrogateescape") + b"\n" for line in lines))
+    def _print(self, data: bytes) -> None:
+        self._out.write(data)
         self._out.flush()
 
 
-class OutputLook:
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Held:
+    """What a file holds of one image: a hash of its caption, the caption if it may be added to, and how many records."""
+
+    caption_hash: str
+    caption: str
+    records: int
+
+
+class CaptionFileReader:
     """What a file of captions holds, read without changing it.
 
     Args:
         path: The file; it may be missing.
-        form: Of its lines.
-        manifest: Knows which of its captions are capgen's.
-        existing: What becomes of captions that are in it already.
-        force: See ``policy.decide``.
+        form: The format of its lines.
+        guard: Knows which of its captions may be replaced.
         header: Whether a new file begins with the format's header.
 
     Raises:
-        StorageError: It cannot be read, is no regular file, or its last record has no end.
+        StorageError: It cannot be read, is not a regular file, or its last record has no end.
     """
 
-    def __init__(
-        self, path: Path, form: Format, manifest: Manifest, existing: str, *, force: bool = False, header: bool = True
-    ) -> None:
-        """Read what it holds."""
-        self._path, self._form, self._manifest = path, form, manifest
-        self.place: Path | None = path
-        self._existing, self._force, self._header = existing, force, header
-        self._known: dict[int, Known] = {}
-        self._replaced: dict[int, int] = {}
+    def __init__(self, path: Path, form: LineFormat, guard: OverwriteGuard, *, header: bool = True) -> None:
+        self._path, self._form, self._guard, self._header = path, form, guard, header
+        self._held: dict[int, _Held] = {}  # by the hash of an image's path
+        self._replaced: dict[int, int] = {}  # how many records of an image, the first in the file, have been replaced
         try:
             if path.exists() and not (path.is_file() or path.is_dir()):  # a device may have no end
                 raise StorageError(f"{path} is no file that lines can be added to; leave --output out to print captions")
@@ -109,48 +91,53 @@ class OutputLook:
         if self._path.exists():
             self._read()
 
-    def settled(self, path: Location) -> SkipReason | None:
-        """See ``Stream``."""
-        known = self._known.get(hash64(path))
-        current = known[0] if known else None
-        return policy.decide(current or None, self._manifest.get(key(self._path, path)), self._existing, force=self._force)
+    def target(self, item: Found) -> Path:
+        """Return the file."""
+        return self._path
 
-    def write(self, result: Result) -> None:
-        """See ``Stream``: nothing is written."""
+    def skip_reason(self, item: Found) -> SkipReason | None:
+        """Tell why an image needs no record; ``None`` if it needs one."""
+        held = self._held.get(hash64(item.path))
+        current = held.caption_hash if held else None
+        return self._guard.skip_reason(key(self._path, item.path), current or None)
+
+    def write(self, item: Found, result: Result) -> SkipReason | None:
+        """Write nothing; tell why the image would need no record."""
+        return self.skip_reason(item)
 
     def close(self) -> None:
-        """See ``Stream``."""
+        """Do nothing, since no file is open."""
 
     def _read(self) -> None:
         """Learn what is in the file.
 
-        Where a path has several records, they are alternatives, or a person's, unless the manifest says that a later one
-        was written to replace those before it and a kill came before they were taken out.
+        Where an image has several records, they are alternatives, or a person's, unless the manifest says that a later one
+        was written to replace those before it and a kill came before they were removed.
         """
         for record in self._records():
             parsed = self._form.parse(record)
             if not parsed:
                 continue
-            short, caption = hash64(located(parsed[0])), parsed[1]
-            found = caption_hash(caption) if caption else ""
-            known = self._known.get(short)
-            if known is None:
-                self._known[short] = (found, self._kept(caption), 1)
+            path, caption = located(parsed[0]), parsed[1]
+            current = caption_hash(caption) if caption else ""
+            held = self._held.get(hash64(path))
+            if held is None:
+                self._held[hash64(path)] = _Held(current, self._kept(caption), 1)
                 continue
-            about = self._manifest.get(key(self._path, located(parsed[0])))
-            if found != known[0] and about is not None and about.written == found:
-                self._replaced[short] = self._replaced.get(short, 0) + known[2]
-                self._known[short] = (found, self._kept(caption), 1)
+            known = self._guard.manifest.get(key(self._path, path))
+            if current != held.caption_hash and known is not None and known.written == current:
+                self._replace(hash64(path), held)
+                self._held[hash64(path)] = _Held(current, self._kept(caption), 1)
             else:
-                self._known[short] = (known[0], known[1], known[2] + 1)
+                self._held[hash64(path)] = dataclasses.replace(held, records=held.records + 1)
 
     def _records(self) -> Iterator[bytes]:
-        """Read whole records; a last line without its end is someone's, and gets it."""
+        """Read whole records; a last line without its end was written by someone else and is completed."""
         record = b""
         with self._path.open("rb") as lines:
             for line in lines:
                 record += line if line.endswith(b"\n") else line + b"\n"
-                if self._form.whole(record):
+                if self._form.is_whole(record):
                     yield record
                     record = b""
         if record:
@@ -158,15 +145,19 @@ class OutputLook:
                 f"{self._path} ends inside a record that begins with {record[:40]!r}; mend it or choose another file"
             )
 
+    def _replace(self, path_hash: int, held: _Held) -> None:
+        self._replaced[path_hash] = self._replaced.get(path_hash, 0) + held.records
+
     def _kept(self, caption: str | None) -> str:
-        """Keep a caption only if it may be added to: of the others the hash is enough."""
-        return (caption or "") if self._existing in ("append", "prepend") else ""
+        """Return what is kept of a caption in memory: the text if it may be added to, since else its hash is enough."""
+        return (caption or "") if self._guard.existing.adds else ""
 
 
-class OutputFile(OutputLook):
-    """A file of captions. Lines are appended whole and flushed; those that they replace are taken out at the end.
+class CaptionFile(CaptionFileReader):
+    """A file of captions. Records are appended whole and flushed; those that they replace are removed when it is closed.
 
-    Takes the arguments of ``OutputLook``; the file is made if it is missing, and mended if its last line was cut off.
+    It takes the arguments of ``CaptionFileReader``. The file is made if it is missing, and mended if its last line was cut
+    off.
 
     Raises:
         StorageError: It cannot be written, or another capgen is writing it.
@@ -180,76 +171,83 @@ class OutputFile(OutputLook):
             self._read()
             if self._form.header and self._header and not os.fstat(self._file.fileno()).st_size:
                 self._append(self._form.header.encode() + b"\n")
-            opened.pop_all()  # it stays open, as nothing went wrong
+            opened.pop_all()  # the file stays open, since nothing went wrong
 
-    def write(self, result: Result) -> None:
-        """See ``Stream``.
+    def write(self, item: Found, result: Result) -> SkipReason | None:
+        """Append the records of a result.
 
         Raises:
-            StorageError: It cannot be written; the file ends with the line before.
+            StorageError: They cannot be written; the file ends with the record before.
         """
-        assert result.path is not None
-        short = hash64(result.path)
-        known = self._known.get(short)
-        if result.captions and known and known[1]:
-            result = _joined(result, known[1], self._existing)
-        lines = self._form.lines(result)
-        if not lines or (known and known[0] and result.status is not Status.CAPTIONED):
-            return  # a failure takes no caption away
-        place, text = key(self._path, result.path), result.caption
+        reason = self.skip_reason(item)
+        if reason is not None:
+            return reason
+        held = self._held.get(hash64(item.path))
+        if result.captions and held and held.caption:
+            result = _joined(result, held.caption, self._guard.existing)
+        records = self._form.lines(result)
+        if not records or (held and held.caption_hash and result.status is not Status.CAPTIONED):
+            return None  # a failure never replaces a caption
+        image_key, text = key(self._path, item.path), result.caption
         if text is not None:
-            before = known[0] if known else ""
-            self._manifest.put(place, Record(caption_hash(text), before, whose(self._manifest.get(place), before)))
+            self._guard.before_writing(image_key, held.caption_hash if held else None, text)
         try:
-            self._append(b"".join(line.encode("utf-8", "surrogateescape") + b"\n" for line in lines))
+            self._append(self._form.encoded(result))
         except OSError as error:
             raise files.storage_error(self._path, error) from error
         if text is not None:
-            self._manifest.put(place, Record(caption_hash(text)))
-        if known:
-            self._replaced[short] = self._replaced.get(short, 0) + known[2]
-        self._known[short] = (caption_hash(text) if text else "", self._kept(text), len(lines))
+            self._guard.after_writing(image_key, text)
+        if held:
+            self._replace(hash64(item.path), held)
+        self._held[hash64(item.path)] = _Held(caption_hash(text) if text else "", self._kept(text), len(records))
+        return None
 
     def close(self) -> None:
-        """Take out what has been replaced, and let go of the file.
+        """Remove what has been replaced, and close the file.
 
         Raises:
-            StorageError: That failed; nothing is lost.
+            StorageError: That failed; the file holds the old records and the new ones.
         """
+        if self._file.closed:
+            return
         with self._file:
             if self._replaced:
                 if not platform.CAN_REPLACE_OPEN_FILES:
                     self._file.close()
                 files.write_with(self._path.resolve(), self._copy)  # a link to the file stays one
-            self._manifest.put(key(self._path), Record(""))  # it ended well: a last line without its end is a person's
+            # The row without a line says that this run ended well: a last line without its end is a person's from now on.
+            self._guard.manifest.put(key(self._path), Record(""))
 
     def _copy(self, file: BinaryIO) -> None:
         for record in self._records():
             parsed = self._form.parse(record)
-            short = hash64(located(parsed[0])) if parsed else None
-            if short is not None and self._replaced.get(short):
-                self._replaced[short] -= 1
+            path_hash = hash64(located(parsed[0])) if parsed else None
+            if path_hash is not None and self._replaced.get(path_hash):
+                self._replaced[path_hash] -= 1
             else:
                 file.write(record)
 
     def _mend(self) -> None:
-        """Take away what a lost disk has left of the last lines written, and give a last line of someone's its end."""
+        """Remove what a lost disk has left of the last lines written, and complete a last line of someone else."""
         header = self._form.header.encode() + b"\n"
-        about = self._manifest.get(key(self._path))
+        known = self._guard.manifest.get(key(self._path))
         size = os.fstat(self._file.fileno()).st_size
-        for written in (about.line if about else b"", header):
+        for written in (known.line if known else b"", header):
             self._file.seek(max(0, size - len(written) - 1))
             end = b"\n" + self._file.read() if size <= len(written) else self._file.read()
-            for length in range(len(written) - 2, 0, -1):  # some editors leave the last line end out
-                if end.endswith(b"\n" + written[:length]) and not self._form.whole(written[:length]):
+            for length in range(len(written) - 2, 0, -1):  # a line that lacks only its end may have been saved by an editor
+                if end.endswith(b"\n" + written[:length]) and not self._form.is_whole(written[:length]):
                     self._file.truncate(size - length)
                     return
         if size and not end.endswith(b"\n"):
             self._append(b"\n")
 
     def _append(self, data: bytes) -> None:
-        """Write at the end, all or nothing; the manifest knows what, so that a part of it can be told from other lines."""
-        self._manifest.put(key(self._path), Record("", line=data))
+        """Write all bytes at the end of the file, or none.
+
+        The manifest remembers them, so that a part of them that is left can be told from other lines.
+        """
+        self._guard.manifest.put(key(self._path), Record("", line=data))
         end = os.fstat(self._file.fileno()).st_size
         try:
             written = os.write(self._file.fileno(), data)
@@ -261,17 +259,21 @@ class OutputFile(OutputLook):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-def _joined(result: Result, old: str, existing: str) -> Result:
-    """Add to the caption that is there."""
-    import dataclasses
-
+def _joined(result: Result, current: str, existing: Existing) -> Result:
+    """Add the best caption of a result to the one that is there."""
     first, *others = result.captions
-    text = policy.combined(old, first.text, existing)
+    text = policy.combined(current, first.text, existing)
     return dataclasses.replace(result, captions=(dataclasses.replace(first, text=text), *others))
 
 
 def locked(path: Path) -> BinaryIO:
-    """Open a file to read and append, and lock it; a run that has just ended may have put another in its place."""
+    """Open a file for reading and appending, and lock it.
+
+    A run that has just ended may have put another file in its place, which is then opened instead.
+
+    Raises:
+        StorageError: Another capgen is writing the file.
+    """
     while True:
         file = path.open("a+b", buffering=0)
         try:

@@ -1,50 +1,39 @@
-"""``text``: the caption alone for one picture, ``path<TAB>caption`` for several."""
+"""``text``: the caption alone for one image, ``path<TAB>caption`` for several."""
 
 import os
 
 from capgen.captioner.results import Result
 from capgen.errors import Status
+from capgen.outputs.format import LineFormat
 
 ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 _MEANINGS = {"\\\\": "\\", "\\t": "\t", "\\n": "\n", "\\r": "\r"}
 
 
-class TextFormat:
-    """Lines for people and for ``cut``.
-
-    Args:
-        several: Whether each line begins with its path.
-    """
-
-    header = ""
-
-    def __init__(self, *, several: bool) -> None:
-        """Keep the choice."""
-        self.several = several
+class TextFormat(LineFormat):
+    """Lines for people and for ``cut``. Only ``several`` lines begin with their path."""
 
     def lines(self, result: Result) -> list[str]:
-        """Return a line a caption; of alternatives each has its confidence before it. None for a file that failed."""
+        """Return a line for each caption, with its confidence before it if there is more than one caption.
+
+        There is no line for an image without a caption.
+        """
         if result.status is not Status.CAPTIONED:
             return []
-        place = [str(result.path).translate(ESCAPES)] if self.several else []
+        path = [str(result.path).translate(ESCAPES)] if self.several else []
         many = len(result.captions) > 1
         return [
-            "\t".join([*place, *([f"{caption.confidence:.3f}"] if many else []), caption.text.translate(ESCAPES)])
+            "\t".join([*path, *([f"{caption.confidence:.3f}"] if many else []), caption.text.translate(ESCAPES)])
             for caption in result.captions
         ]
 
-    def whole(self, record: bytes) -> bool:
-        """See ``Format``."""
-        return record.endswith(b"\n")
-
     def parse(self, record: bytes) -> tuple[str, str | None] | None:
-        """See ``Format``."""
+        """Return the path and the caption in a line, or ``None`` if there is no tab in it."""
         path, *rest = os.fsdecode(record.rstrip(b"\r\n")).split("\t")
-        return (_plain(path), _plain(rest[-1]) or None) if rest else None
+        return (_unescaped(path), _unescaped(rest[-1]) or None) if rest else None
 
 
-def _plain(text: str) -> str:
-    """Undo the escapes."""
+def _unescaped(text: str) -> str:
     import re
 
     return re.sub(r"\\[\\tnr]", lambda match: _MEANINGS[match[0]], text)

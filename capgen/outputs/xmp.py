@@ -1,4 +1,4 @@
-"""An XMP file beside each picture: a caption in, the description and the alternative text of its metadata out.
+"""An XMP file beside each image. The caption is written as the description and as the alternative text of its metadata.
 
 Photo managers keep ratings, keywords and edits in the same file, so a caption is merged into what is there.
 """
@@ -12,8 +12,7 @@ from xml.parsers import expat
 from xml.sax.saxutils import escape
 
 from capgen.errors import StorageError
-from capgen.outputs.destination import both, check_folder, contents, sibling, target
-from capgen.storage import files
+from capgen.outputs.destination import OutputFolders, both, contents, sibling
 
 _FIELDS = ("dc:description", "Iptc4xmpCore:AltTextAccessibility")
 _NAMESPACES = {
@@ -55,63 +54,62 @@ class XmpSidecar:
     """XMP files, as photo managers read them.
 
     Args:
-        output_dir: Where they are written, in folders like the pictures'; beside the pictures if None.
+        output_dir: The folder that they are written into, in sub-folders like those of the images; by default they are
+            written beside the images.
     """
 
-    def __init__(self, output_dir: Path | None) -> None:
-        """Keep the choice."""
-        self.output_dir = output_dir
+    def __init__(self, output_dir: Path | None = None) -> None:
+        self._folders = OutputFolders(output_dir)
 
-    def place(self, path: Path, root: Path) -> Path:
+    def target(self, path: Path, root: Path) -> Path:
         """Return ``a.xmp`` for ``a.jpg``, as Adobe names it; ``a.jpg.xmp``, as darktable and digiKam do, if that exists."""
-        short = sibling(path, root, self.output_dir, ".xmp")
+        short = sibling(path, root, self._folders.output_dir, ".xmp")
         long = short.with_name(f"{path.name}.xmp")
-        with suppress(OSError):  # the name may be too long to exist
+        with suppress(OSError):  # the name may be too long for a file
             if long.exists():
                 return long
         return short
 
-    def read(self, place: Path) -> str | None:
-        """Return description and alternative text in the default language, see ``both``; None if there is neither.
+    def read(self, target: Path) -> str | None:
+        """Return description and alternative text in the default language, joined by ``both``; ``None`` if both are missing.
 
         Raises:
-            StorageError: What is there is no XMP file, or cannot be read.
+            StorageError: There is something that is not an XMP file, or cannot be read.
         """
-        document = _parse(place)
+        document = _parse(target)
         if document is None:
             return None
-        root = _root(document, place)
+        root = _root(document, target)
         return both(*(next((text for text in _texts(root, field) if text.strip()), None) for field in _FIELDS))
 
-    def write(self, place: Path, caption: str) -> None:
-        """Set the description and the alternative text in the default language; all else in the file stays.
+    def write(self, target: Path, caption: str) -> None:
+        """Set the description and the alternative text in the default language; everything else in the file stays.
 
         Raises:
-            StorageError: What is there is no XMP file, or cannot be written; it is as it was.
+            StorageError: There is something that is not an XMP file, or cannot be written; it is as it was before.
         """
-        document = _parse(place) or parseString(_NEW)  # noqa: S318 - text of this module
-        root = _root(document, place)
+        document = _parse(target) or parseString(_NEW)  # noqa: S318 - text of this module
+        root = _root(document, target)
         for field in _FIELDS:
             _set(root, field, xml_text(caption))
         try:
             text = "\n".join([*_declaration(document), *map(_xml, document.childNodes)]) + "\n"
         except RecursionError as error:
-            raise StorageError(f"{place} is nested too deep; left as it is") from error
-        check_folder(place, self.output_dir)
-        files.write_bytes(target(place), text.encode())
+            raise StorageError(f"{target} is nested too deep; left as it is") from error
+        self._folders.write(target, text.encode())
 
     def close(self) -> None:
-        """Do nothing: there is no helper process."""
+        """Do nothing, since there is no helper process."""
 
 
-def _parse(place: Path) -> Document | None:
-    """Read the file at ``place``; None if there is none, or a blank one."""
-    data = contents(place)
+def _parse(target: Path) -> Document | None:
+    """Read the file at ``target``; ``None`` if there is no file, or only white space in it."""
+    data = contents(target)
     if data is None or not data.strip():
         return None
 
     def refuse(*_: object) -> None:
-        raise StorageError(f"{place} has a DOCTYPE, which no XMP file needs; not touched")
+        raise StorageError(f"{target} has a DOCTYPE, which no XMP file needs; not touched")
 
     try:
         # The first pass is for the DOCTYPE alone: it is refused before any entity that it declares can grow.
@@ -120,18 +118,18 @@ def _parse(place: Path) -> Document | None:
         first.Parse(data, True)
         return parseString(data)  # noqa: S318
     except (expat.ExpatError, ValueError, LookupError) as error:
-        raise StorageError(f"{place} is damaged ({error}); left as it is, so repair it or move it away") from error
+        raise StorageError(f"{target} is damaged ({error}); left as it is, so repair it or move it away") from error
 
 
-def _root(document: Document, place: Path) -> Element:
-    """Return the element of all descriptions: the whole, or in a wrapper such as x:xmpmeta."""
+def _root(document: Document, target: Path) -> Element:
+    """Return the element that holds all descriptions: the document's own, or one in a wrapper such as ``x:xmpmeta``."""
     whole = document.documentElement
     assert whole is not None
     if (whole.namespaceURI, whole.localName) == _expanded("rdf:RDF"):
         return whole
     inside = _children(whole, "rdf:RDF")
     if not inside:
-        raise StorageError(f"{place} is no XMP file (it holds no rdf:RDF); left as it is, so move it away")
+        raise StorageError(f"{target} is no XMP file (it holds no rdf:RDF); left as it is, so move it away")
     return inside[0]
 
 
@@ -156,13 +154,13 @@ def _texts(root: Element, field: str) -> Iterator[str]:
 
 
 def _default(element: Element) -> Element:
-    """Return what holds the text in the default language: an item, made if need be, or the field where it has no list."""
+    """Return the element with the text in the default language: a list item, made if need be, or the field itself."""
     containers = _children(element, "rdf:Alt", "rdf:Bag", "rdf:Seq")
     if not containers:
         return element
     items = _children(containers[0], "rdf:li")
     for item in items:
-        # An item without a language is against the standard, but readers take it for the default.
+        # An item without a language breaks the standard, but readers take it for the default.
         if item.getAttributeNS(*_expanded("xml:lang")).lower() in {"", "x-default"}:
             return item
     return _add(containers[0], "rdf:li", before=items[0] if items else None)
@@ -173,7 +171,7 @@ def _text(element: Element) -> str:
 
 
 def _set(root: Element, field: str, text: str) -> None:
-    """Put ``text`` wherever the field is; where it is nowhere, into the first description."""
+    """Put ``text`` wherever the field is, or into the first description if the field is missing."""
     descriptions = _children(root, "rdf:Description")
     if not descriptions:
         descriptions = [_add(root, "rdf:Description")]
@@ -194,14 +192,14 @@ def _set(root: Element, field: str, text: str) -> None:
 
 
 def _clear(element: Element) -> None:
-    """Take out text and elements; comments and instructions stay."""
+    """Remove text and elements; comments and processing instructions stay."""
     for child in list(element.childNodes):
         if child.nodeType not in {Node.COMMENT_NODE, Node.PROCESSING_INSTRUCTION_NODE}:
             element.removeChild(child)
 
 
 def _add(parent: Element, name: str, before: Element | None = None) -> Element:
-    """Add an element; it declares its prefix itself unless the file has bound it there to the right namespace."""
+    """Add an element, which declares its prefix unless that is bound to the right namespace there already."""
     prefix, namespace = name.partition(":")[0], _expanded(name)[0]
     child = _document(parent).createElementNS(namespace, name)
     if _bound(parent, prefix) != namespace:
@@ -233,7 +231,7 @@ def _declaration(document: Document) -> list[str]:
 
 
 def _xml(node: Node) -> str:
-    """Return a node as XML. minidom's own writer loses escaped line ends, and what is not read back is lost for good."""
+    """Return a node as XML. The writer of ``minidom`` loses escaped line ends, so they would be lost from the file."""
     if isinstance(node, Element):
         attributes = "".join(f' {name}="{escape(value, _ATTRIBUTE_ESCAPES)}"' for name, value in node.attributes.items())
         inside = "".join(map(_xml, node.childNodes))

@@ -38,16 +38,19 @@ def storage_error(path: Path | str, error: OSError) -> StorageError:
     return StorageError(f"cannot write {path}: {reason}")
 
 
-def write_with(path: Path, write: Callable[[BinaryIO], object], *, make_folders: bool = True) -> None:
-    """Let ``write`` fill a temporary file beside ``path``, then rename it to ``path``.
+@contextmanager
+def writing(path: Path, *, make_folders: bool = True) -> Iterator[BinaryIO]:
+    """Open a temporary file beside ``path`` for writing, and rename it to ``path`` at the end.
 
     The data is on the disk before the name appears (fsync, then rename), so a reader sees the old file or the new one.
 
     Args:
         path: The file to write; one that exists is replaced.
-        write: Called with the temporary file, open for writing.
         make_folders: Create the folders above ``path`` that are missing. Without this no folder is ever created, so that a
             file which belongs beside another is not written into a new, empty folder when a disk has been unmounted.
+
+    Yields:
+        The temporary file. If an exception leaves the block, the file is removed and ``path`` is unchanged.
 
     Raises:
         StorageError: The file cannot be written, or its folder is missing and ``make_folders`` is false. What was there
@@ -59,7 +62,7 @@ def write_with(path: Path, write: Callable[[BinaryIO], object], *, make_folders:
             path.parent.mkdir(parents=True, exist_ok=True)
         descriptor, temporary = _temporary(path)
         with os.fdopen(descriptor, "wb") as file:
-            write(file)
+            yield file
             file.flush()
             platform.set_mode(descriptor, _mode(path))
             os.fsync(descriptor)
@@ -74,6 +77,12 @@ def write_with(path: Path, write: Callable[[BinaryIO], object], *, make_folders:
         if temporary is not None:
             with suppress(OSError):
                 Path(temporary).unlink()
+
+
+def write_with(path: Path, write: Callable[[BinaryIO], object], *, make_folders: bool = True) -> None:
+    """Let ``write`` fill the temporary file that becomes ``path``; ``make_folders`` and errors as in ``writing``."""
+    with writing(path, make_folders=make_folders) as file:
+        write(file)
 
 
 def _temporary(path: Path) -> tuple[int, str]:
@@ -106,12 +115,12 @@ def _leftover(path: Path) -> tuple[int, str] | None:
 
 
 def write_bytes(path: Path, data: bytes, *, make_folders: bool = True) -> None:
-    """Write ``data`` to ``path``, whole or not at all; ``make_folders`` and errors as in ``write_with``."""
+    """Write ``data`` to ``path``, whole or not at all; ``make_folders`` and errors as in ``writing``."""
     write_with(path, lambda file: file.write(data), make_folders=make_folders)
 
 
 def write_text(path: Path, text: str, *, make_folders: bool = True) -> None:
-    """Write ``text`` to ``path`` as UTF-8, whole or not at all; ``make_folders`` and errors as in ``write_with``."""
+    """Write ``text`` to ``path`` as UTF-8, whole or not at all; ``make_folders`` and errors as in ``writing``."""
     write_bytes(path, text.encode(), make_folders=make_folders)
 
 

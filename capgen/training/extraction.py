@@ -3,7 +3,7 @@
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -17,7 +17,7 @@ from capgen.training.encoder_graph import EncoderGraph
 from capgen.training.features import AUGMENTATIONS, FeatureStore, feature_key
 
 if TYPE_CHECKING:
-    from capgen.batch.engines.ray import Cluster
+    from capgen.batch.engines import Engine, Worker
 
 SHARD_ROWS = 256
 """Rows of a shard, which are the most that an interrupted run loses."""
@@ -49,7 +49,7 @@ def extract(
     *,
     workers: int,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
-    cluster: "Cluster | None" = None,
+    engine: "Engine | None" = None,
 ) -> dict[str, ImageError]:
     """Extract the features that a store lacks, decoding on ``workers`` threads beside those of the encoder.
 
@@ -60,21 +60,24 @@ def extract(
         augmentations: The names of the ``AUGMENTATIONS`` that are wanted of each image.
         workers: The number of decoding threads.
         on_progress: Called after each image with how many are done, and how many there are to do.
-        cluster: Whose workers extract the features in place of this machine.
+        engine: Whose workers extract the features, if they are elsewhere; entered.
 
     Returns:
         The error of each image that could not be decoded, by its content hash.
 
     Raises:
         StorageError: The store cannot be written.
-        EngineError: The cluster cannot go on.
+        EngineError: The engine cannot go on.
     """
     missing = _missing(store, files, augmentations)
     failed: dict[str, ImageError] = {}
     if not missing:
         return failed
     writer = _ShardWriter(store, graph.encoder.outputs)
-    outcomes = _extract_on_cluster(cluster, graph, missing) if cluster else _extract_here(graph, missing, workers)
+    if engine is None or engine.in_this_process:
+        outcomes = _extract_here(graph, missing, workers)
+    else:
+        outcomes = _extract_elsewhere(engine, graph, missing)
     for done, (extraction, outcome) in enumerate(zip(missing, outcomes, strict=True), 1):
         if isinstance(outcome, ImageError):
             failed[extraction.image_hash] = outcome
@@ -135,39 +138,38 @@ def _extract_here(
         yield pixels if isinstance(pixels, ImageError) else _encode(session, pixels, extraction.augmentations)
 
 
-def _extract_on_cluster(
-    cluster: "Cluster", graph: EncoderGraph, extractions: Sequence[Extraction]
+def _extract_elsewhere(
+    engine: "Engine", graph: EncoderGraph, extractions: Sequence[Extraction]
 ) -> Iterator[list[Outputs] | ImageError]:
-    items = [(item.image_hash, os.fsencode(item.path.absolute()), list(item.augmentations)) for item in extractions]
-    return cluster.map(ExtractionWork, (graph.path.read_bytes(), graph.encoder.preprocessing), items)
+    items = (replace(extraction, path=extraction.path.absolute()) for extraction in extractions)
+    return engine.map(ExtractionWork(graph.path.read_bytes(), graph.encoder.preprocessing), items)
 
 
+@dataclass(frozen=True)
 class ExtractionWork:
-    """Extracts features in a worker of a cluster, on one processor.
+    """Extracts features in a worker of an engine, on one processor.
 
-    Args:
+    Attributes:
         graph: The content of the encoder's graph.
         preprocessing: How an image is made into its input.
     """
 
-    def __init__(self, graph: bytes, preprocessing: images.Preprocessing) -> None:
-        self._session, self._preprocessing = LiteRTSession(graph, threads=1), preprocessing
+    graph: bytes
+    preprocessing: images.Preprocessing
 
-    def __call__(self, items: Sequence[tuple[str, bytes, list[str]]]) -> list[list[Outputs] | ImageError]:
-        """Extract the features of images.
+    def start(self) -> "Worker":
+        """Open the graph, and return the function that extracts features.
 
-        Args:
-            items: The content hash of each image, the bytes of its path, and the augmentations that are wanted of it.
-
-        Returns:
-            For each image its outputs for each augmentation, or the error if it cannot be decoded.
+        It gives the outputs of each image for each augmentation, or the error if the image cannot be decoded.
         """
-        extractions = (Extraction(image_hash, Path(os.fsdecode(path)), tuple(names)) for image_hash, path, names in items)
-        return list(map(self._extract, extractions))
+        session = LiteRTSession(self.graph, threads=1)
 
-    def _extract(self, extraction: Extraction) -> list[Outputs] | ImageError:
-        pixels = _decode(extraction, self._preprocessing)
-        return pixels if isinstance(pixels, ImageError) else _encode(self._session, pixels, extraction.augmentations)
+        def extract_all(extractions: Iterable[Extraction]) -> Iterator[list[Outputs] | ImageError]:
+            for extraction in extractions:
+                pixels = _decode(extraction, self.preprocessing)
+                yield pixels if isinstance(pixels, ImageError) else _encode(session, pixels, extraction.augmentations)
+
+        return extract_all
 
 
 def _decode(extraction: Extraction, preprocessing: images.Preprocessing) -> np.ndarray | ImageError:

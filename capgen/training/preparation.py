@@ -22,7 +22,7 @@ from capgen.training.extraction import extract
 from capgen.training.features import AUGMENTATIONS, PLAIN, FeatureStore
 
 if TYPE_CHECKING:
-    from capgen.batch.engines.ray import Cluster
+    from capgen.batch.engines import Engine
 
 _DOMAIN = re.compile(r"[a-z0-9-]*")
 
@@ -148,14 +148,14 @@ class PreparationRequest:
 
 
 def prepare(
-    request: PreparationRequest, reporter: PreparationReporter | None = None, cluster: "Cluster | None" = None
+    request: PreparationRequest, reporter: PreparationReporter | None = None, engine: "Engine | None" = None
 ) -> PreparedDataset:
     """Prepare a data set; what is in the cache already is not computed again.
 
     Args:
         request: What to prepare.
         reporter: Receives the progress.
-        cluster: Whose workers extract the features in place of this machine.
+        engine: Whose workers extract the features, if they are elsewhere; entered.
 
     Raises:
         UsageError: The request does not fit, or would replace a data set made of other sources.
@@ -172,7 +172,7 @@ def prepare(
         store = FeatureStore(graph.store_folder)
         report = _validate(request, sources, store, reporter)
         dataset = _dataset(request, report)
-        _extract(dataset, graph, store, request, reporter, cluster)
+        _extract(dataset, graph, store, request, reporter, engine)
         dataset.save()
         prepared.save_problems(request.name, report.problems)
     return dataset
@@ -224,7 +224,7 @@ def _extract(
     store: FeatureStore,
     request: PreparationRequest,
     reporter: PreparationReporter,
-    cluster: "Cluster | None",
+    engine: "Engine | None",
 ) -> None:
     failed = extract(
         graph,
@@ -233,7 +233,7 @@ def _extract(
         dataset.augmentations,
         workers=request.workers,
         on_progress=reporter.on_extract,
-        cluster=cluster,
+        engine=engine,
     )
     if failed:
         raise DataError(f"{len(failed)} images changed or vanished while they were read; run it again")

@@ -33,8 +33,14 @@ import errno, json, os, signal, sys, threading
 from functools import cache
 from pathlib import Path
 
+from capgen.captioner import captioner
+from capgen.storage import files
+from capgen.batch import job
+from capgen.outputs import manifest
+from capgen.captioner.backends import litert_lstm
 from capgen.cli import main
-from capgen.outputs.manifest import Manifest
+from capgen.outputs import csv, jsonl, report, sidecar, stream, text, xmp
+from capgen.captioner.results import Caption
 
 STEPS = {"fsync": (os, "fsync"), "replace": (Path, "replace"), "put": (Manifest, "put")}
 

@@ -18,7 +18,7 @@ from support.captioners import install_fake
 from support.commands import capgen, here
 from support.tools import require_tool
 
-from capgen.batch.library import Request
+from capgen.batch.request import OutputPolicy
 from capgen.captioner.captioner import Captioner
 from capgen.captioner.request import CaptionRequest
 from capgen.captioner.results import Caption
@@ -149,7 +149,7 @@ class Place:
             self._destination.close()
 
     def _place(self, path):
-        return self._destination.place(path, self._shelf.folder)
+        return self._destination.target(path, self._shelf.folder)
 
 
 @pytest.fixture(params=["sidecar", "xmp", "embed", "output"])
@@ -626,7 +626,7 @@ def test_shards_of_sidecars_share_the_work_without_overlap(shelf):
     ],
 )
 def test_a_space_comes_between_words_and_not_before_punctuation(prefix, suffix, expected):
-    assert Request(prefix=prefix, suffix=suffix).worded(Caption("a dog runs", 0.5, -1.0)).text == expected
+    assert OutputPolicy(prefix=prefix, suffix=suffix).with_affixes(Caption("a dog runs", 0.5, -1.0)).text == expected
 
 
 def test_prefix_and_suffix_are_put_around_every_caption_wherever_it_goes(shelf, known):

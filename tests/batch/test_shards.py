@@ -1,5 +1,6 @@
 """Shards: archives and tables of pictures in, files of captions out, each whole or absent."""
 
+import dataclasses
 import io
 import json
 import os
@@ -17,14 +18,13 @@ import pyarrow.parquet
 import pytest
 from support.drawing import draw_each
 
-from capgen.batch.library import Request
+from capgen.batch.shards.folder import ShardFolder
+from capgen.batch.shards.plan import ShardPlan
 from capgen.batch.shards.run import caption_shard
-from capgen.batch.shards.target import Plan, Target
 from capgen.captioner.captioner import Captioner
 from capgen.captioner.request import CaptionRequest
-from capgen.captioner.results import Result
-from capgen.errors import UsageError
-from capgen.inputs.archives import LazyImage, Task, images_in
+from capgen.errors import Status, UsageError
+from capgen.inputs.archives import Picture, Task, pictures_in
 from capgen.inputs.selection import Found
 from capgen.inputs.spool import Spool
 
@@ -555,24 +555,24 @@ def test_a_damaged_table_is_unreadable(photos, tmp_path, share):
 
 
 def test_a_task_can_be_sent_anywhere_and_done_twice(captioner, photos, archive, tmp_path):
-    target = Target.of(captioner, str(tmp_path / "out"), "tar", Request(CaptionRequest(num_beams=1)))
+    folder = ShardFolder.of(captioner, str(tmp_path / "out"), "tar", CaptionRequest(num_beams=1))
     found = [Found(archive, tmp_path), Found(photos / "a.png", photos)]
-    plan = Plan(found, target, 10, overwrite=False)
+    plan = ShardPlan(found, folder, 10, overwrite=False)
     tasks = pickle.loads(pickle.dumps(list(plan)))
-    target = pickle.loads(pickle.dumps(target))
+    folder = pickle.loads(pickle.dumps(folder))
     assert tasks == [Task("data-000", archive=str(archive)), Task("00000", files=(str(photos / "a.png"),))]
-    assert not target.done("data-000")
-    first = caption_shard(captioner, tasks[0], target)
+    assert not folder.is_finished("data-000")
+    first = list(caption_shard(captioner, tasks[0], folder))
+    assert [result.status for result in first] == [Status.CAPTIONED] * 6
     written = (tmp_path / "out/data-000.tar").read_bytes()
-    assert target.done("data-000")
-    assert caption_shard(captioner, tasks[0], target).counts == first.counts == {"captioned": 6}
+    assert folder.is_finished("data-000")
+    assert list(caption_shard(captioner, tasks[0], folder)) == first
     assert (tmp_path / "out/data-000.tar").read_bytes() == written
 
 
 def test_results_are_told_in_order(captioner, archive, tmp_path):
-    told: list[Result] = []
-    target = Target.of(captioner, str(tmp_path / "out"), "jsonl", Request(CaptionRequest(num_beams=1)))
-    caption_shard(captioner, Task("x", archive=str(archive)), target, told.append)
+    folder = ShardFolder.of(captioner, str(tmp_path / "out"), "jsonl", CaptionRequest(num_beams=1))
+    told = list(caption_shard(captioner, Task("x", archive=str(archive)), folder))
     assert [str(result.path) for result in told] == list(read(tmp_path / "out/x.jsonl"))
 
 
@@ -581,19 +581,19 @@ def test_a_path_that_is_no_utf_8_is_known_again_in_every_format(captioner, photo
     shutil.copy(photos / "a.png", foreign)
     found = [Found(foreign, tmp_path)]
     for form in FORMS:
-        target = Target.of(captioner, str(tmp_path / form), form, Request(CaptionRequest(num_beams=1)))
-        [task] = Plan(found, target, 10, overwrite=False)
-        caption_shard(captioner, task, target)
-        again = Plan(found, target, 10, overwrite=False)
-        assert (len(again), again.settled) == (0, 1)
+        folder = ShardFolder.of(captioner, str(tmp_path / form), form, CaptionRequest(num_beams=1))
+        [task] = ShardPlan(found, folder, 10, overwrite=False)
+        list(caption_shard(captioner, task, folder))
+        again = ShardPlan(found, folder, 10, overwrite=False)
+        assert (len(again), again.skipped) == (0, 1)
 
 
 def test_a_shard_of_another_captioner_is_not_taken_for_done(captioner, archive, tmp_path):
-    target = Target.of(captioner, str(tmp_path / "out"), "jsonl", Request(CaptionRequest(num_beams=1)))
-    caption_shard(captioner, Task("x", archive=str(archive)), target)
-    other = Target(target.folder, target.form, target.request, {"name": "other", "sha256": ""})
+    folder = ShardFolder.of(captioner, str(tmp_path / "out"), "jsonl", CaptionRequest(num_beams=1))
+    list(caption_shard(captioner, Task("x", archive=str(archive)), folder))
+    other = dataclasses.replace(folder, captioner={"name": "other", "sha256": ""})
     with pytest.raises(UsageError, match="another captioner"):
-        other.done("x")
+        other.is_finished("x")
 
 
 def test_pictures_beyond_what_memory_may_hold_wait_in_a_file():

@@ -166,17 +166,17 @@ def stubbed(stub):
 )
 def test_a_file_is_named_after_its_picture(make, ending, path, output_dir, expected):
     destination = make(output_dir and Path(output_dir))
-    assert destination.place(Path(path), Path("p")) == Path(expected + ending)
+    assert destination.target(Path(path), Path("p")) == Path(expected + ending)
 
 
 @pytest.mark.parametrize(("destination", "name"), [(Sidecar("txt", None), "a.txt"), (XmpSidecar(None), "a.xmp")])
 def test_a_picture_that_is_named_like_a_sidecar_is_not_its_own_sidecar(destination, name):
-    assert destination.place(Path(name), Path()) != Path(name)
+    assert destination.target(Path(name), Path()) != Path(name)
 
 
 @pytest.mark.parametrize("extension", ["caption", ".caption"])
 def test_an_extension_is_given_with_or_without_its_dot(extension):
-    assert Sidecar(extension, None).place(Path("a.jpg"), Path()) == Path("a.caption")
+    assert Sidecar(extension, None).target(Path("a.jpg"), Path()) == Path("a.caption")
 
 
 @pytest.mark.parametrize("extension", ["", ".", " ", "a/b", "a\\b", "a\0", "jpg", ".JPG", "x.png", "avif", "xmp"])
@@ -191,12 +191,12 @@ def test_an_xmp_file_named_after_the_whole_picture_is_used_where_there_is_one(tm
     folder.mkdir()
     (folder / "a.jpg.xmp").touch()
     destination = XmpSidecar(output_dir and tmp_path / output_dir)
-    assert destination.place(tmp_path / "p/a.jpg", tmp_path / "p") == folder / "a.jpg.xmp"
+    assert destination.target(tmp_path / "p/a.jpg", tmp_path / "p") == folder / "a.jpg.xmp"
 
 
 def test_a_picture_with_the_longest_name_has_an_xmp_file(tmp_path):
     path = tmp_path / ("x" * 251 + ".jpg")
-    assert XmpSidecar(None).place(path, tmp_path) == path.with_suffix(".xmp")
+    assert XmpSidecar(None).target(path, tmp_path) == path.with_suffix(".xmp")
 
 
 # What all have in common
@@ -592,8 +592,8 @@ def test_without_exiftool_it_is_said_how_to_get_it(monkeypatch, tmp_path):
         Embedded()
 
 
-def test_a_picture_is_its_own_place(stubbed):
-    assert stubbed.place(Path("p/a.jpg"), Path("p")) == Path("p/a.jpg")
+def test_an_image_is_its_own_target(stubbed):
+    assert stubbed.target(Path("p/a.jpg"), Path("p")) == Path("p/a.jpg")
 
 
 @pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.tif", "-a b.jpg", "#a '$(x)%d*.jpg", os.fsdecode(b"caf\xe9.jpg")])

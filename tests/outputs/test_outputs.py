@@ -118,4 +118,4 @@ def test_an_unknown_format_offers_the_nearest():
 
 
 def test_the_formats_are_listed():
-    assert list(FORMATS) == ["text", "jsonl", "csv"]
+    assert list(FORMATS) == ["text", "jsonl", "csv", "coco"]

@@ -13,13 +13,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from capgen.batch.library import Library, Request
-from capgen.captioner.results import SkipReason
-from capgen.errors import StorageError, UnknownNameError
+from capgen.batch.engines.local import LocalEngine
+from capgen.batch.images import ImageCaptioning
+from capgen.batch.request import OutputPolicy
+from capgen.captioner.results import Caption, Result, SkipReason
+from capgen.errors import Status, StorageError, UnknownNameError
 from capgen.inputs.selection import Found
-from capgen.outputs import manifest, policy
-from capgen.outputs.manifest import Manifest, Record, key
-from capgen.outputs.policy import EXISTING, combined, decide
+from capgen.outputs import manifest
+from capgen.outputs.manifest import Manifest, Owner, Record, key
+from capgen.outputs.per_image import PerImageSink
+from capgen.outputs.policy import Existing, OverwriteGuard, combined, decide
 from capgen.outputs.sidecar import Sidecar
 from capgen.storage.hashing import caption_hash
 
@@ -29,8 +32,8 @@ A, B, C, THEIRS = (caption_hash(text) for text in ("a dog", "a cat", "a bird", "
 
 captions = st.text(st.sampled_from("ab \n"), min_size=1, max_size=4).filter(str.strip)
 hashes = st.sampled_from([A, B, C, THEIRS])
-records = st.none() | st.builds(Record, hashes, st.just("") | hashes, st.sampled_from(["ours", "theirs", "changed"]))
-policies = st.sampled_from(EXISTING)
+records = st.none() | st.builds(Record, hashes, st.just("") | hashes, st.sampled_from(Owner))
+policies = st.sampled_from(Existing)
 
 
 # Decisions
@@ -47,21 +50,21 @@ policies = st.sampled_from(EXISTING)
         (THEIRS, Record(A), THERE, EDITED, EDITED),
         (THEIRS, Record(A, THEIRS), THERE, None, None),  # killed before it replaced theirs
         (A, Record(A, THEIRS), THERE, None, OWN),  # killed after it
-        (A, Record(B, A, "ours"), THERE, None, OWN),  # killed before it replaced its own
-        (B, Record(B, A, "ours"), THERE, None, OWN),  # killed after it
-        (THEIRS, Record(B, A, "ours"), THERE, EDITED, EDITED),  # and someone has changed it since
+        (A, Record(B, A, Owner.OURS), THERE, None, OWN),  # killed before it replaced its own
+        (B, Record(B, A, Owner.OURS), THERE, None, OWN),  # killed after it
+        (THEIRS, Record(B, A, Owner.OURS), THERE, EDITED, EDITED),  # and someone has changed it since
         (C, Record(A, THEIRS), THERE, EDITED, EDITED),
-        (C, Record(A, C, "changed"), THERE, EDITED, EDITED),  # killed before it was forced to replace an edited one
+        (C, Record(A, C, Owner.CHANGED), THERE, EDITED, EDITED),  # killed before it was forced to replace an edited one
     ],
 )
 def test_what_is_decided_without_force(current, record, skip, overwrite, added):
-    found = {existing: decide(current, record, existing, force=False) for existing in EXISTING}
+    found = {existing: decide(current, record, existing, force=False) for existing in Existing}
     assert found == {"skip": skip, "overwrite": overwrite, "append": added, "prepend": added}
 
 
 @given(st.none() | hashes, records)
 def test_with_force_all_but_skip_write(current, record):
-    found = {existing: decide(current, record, existing, force=True) for existing in EXISTING}
+    found = {existing: decide(current, record, existing, force=True) for existing in Existing}
     assert found == {"skip": THERE if current else None, "overwrite": None, "append": None, "prepend": None}
 
 
@@ -73,7 +76,7 @@ def test_an_edited_caption_is_never_writable_without_force(current, record, exis
 
 @given(hashes, records, st.booleans())
 def test_skip_never_writes_over_anything(current, record, force):
-    assert decide(current, record, "skip", force=force) == THERE
+    assert decide(current, record, Existing.SKIP, force=force) == THERE
 
 
 @given(records, policies, st.booleans())
@@ -83,7 +86,7 @@ def test_where_there_is_nothing_everything_may_be_written(record, existing, forc
 
 @given(st.none() | hashes, records)
 def test_append_and_prepend_decide_alike(current, record):
-    assert decide(current, record, "append", force=False) == decide(current, record, "prepend", force=False)
+    assert decide(current, record, Existing.APPEND, force=False) == decide(current, record, Existing.PREPEND, force=False)
 
 
 @given(st.none() | hashes, records, policies)
@@ -97,18 +100,21 @@ def test_force_never_forbids_what_is_allowed_without_it(current, record, existin
     [("skip", "a dog"), ("overwrite", "a dog"), ("append", "pets, a dog"), ("prepend", "a dog, pets")],
 )
 def test_a_caption_is_combined_with_the_one_that_is_there(existing, text):
+    existing = Existing(existing)
     assert combined("pets", "a dog", existing) == text
     assert combined(" pets\n", "a dog", existing) == text
     assert combined(None, "a dog", existing) == "a dog"
 
 
 def test_a_policy_that_does_not_exist_offers_the_nearest():
-    assert [policy.check(existing) for existing in EXISTING] == list(EXISTING)
+    assert [Existing.named(existing.value) for existing in Existing] == list(Existing)
     with pytest.raises(UnknownNameError, match="did you mean append"):
-        policy.check("apend")
+        Existing.named("apend")
+    with pytest.raises(UnknownNameError, match="did you mean append"):
+        OutputPolicy(existing="apend")
 
 
-# Hashes and names of places
+# Hashes and keys
 
 
 @given(st.text(), st.sampled_from(["", " ", "\n", " \t\r\n"]))
@@ -124,18 +130,18 @@ def test_other_captions_have_other_hashes_and_bytes_that_are_no_utf_8_have_one()
     assert len({caption_hash(text) for text in ("", "a", "A", "a a", "a\na", os.fsdecode(b"caf\xe9"), "café")}) == 7
 
 
-def test_a_place_has_one_name_however_it_is_spelt(tmp_path, monkeypatch):
+def test_a_file_has_one_key_however_it_is_spelt(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert key(Path("a.txt")) == key(tmp_path / "b" / ".." / "a.txt") == key(tmp_path / "a.txt")
     assert key(Path("out"), Path("a.jpg")) == key(tmp_path / "out", tmp_path / "a.jpg")
 
 
-def test_a_file_and_each_of_its_lines_have_names_of_their_own(tmp_path):
+def test_a_file_and_each_of_its_images_have_keys_of_their_own(tmp_path):
     places = [(tmp_path / "a",), (tmp_path / "a", tmp_path / "b"), (tmp_path / "b", tmp_path / "a"), (tmp_path / "ab",)]
     assert len({key(*place) for place in places}) == 4
 
 
-def test_a_name_that_is_no_utf_8_is_a_place_like_another(tmp_path):
+def test_a_name_that_is_no_utf_8_has_a_key_like_another(tmp_path):
     known = Manifest(tmp_path)
     place = key(Path(os.fsdecode(b"/caf\xe9.txt")))
     known.put(place, Record(A))
@@ -159,7 +165,7 @@ def known(tmp_path):
     st.lists(
         st.tuples(
             st.binary(max_size=2),
-            st.builds(Record, hashes, st.just("") | hashes, st.sampled_from(["ours", "theirs", "changed"])),
+            st.builds(Record, hashes, st.just("") | hashes, st.sampled_from(Owner)),
         )
     )
 )
@@ -374,10 +380,10 @@ class Fragile(Sidecar):
 
     moment = ""
 
-    def write(self, place, caption):
+    def write(self, target, caption):
         if self.moment == "before":
             raise Killed
-        super().write(place, caption)
+        super().write(target, caption)
         if self.moment == "after":
             raise Killed
 
@@ -394,10 +400,10 @@ class Album:
         """Put a caption there; return why not, or ``None``."""
         destination = Fragile("txt", None)
         destination.moment = killed
-        library = Library(None, Request(destinations=[destination], existing=existing, force=force), self.manifest)
-        place = destination.place(self.picture, self.picture.parent)
+        sink = PerImageSink(destination, OverwriteGuard(self.manifest, Existing(existing), force=force))
+        result = Result(self.picture, Status.CAPTIONED, (Caption(caption, 0.5, -1.0),))
         try:
-            return library._write(destination, place, caption)
+            return sink.write(Found(self.picture, self.picture.parent), result)
         except Killed:
             return "killed"
 
@@ -423,12 +429,13 @@ adding = pytest.mark.parametrize(("existing", "text"), [("append", "pets, a dog"
 
 def test_the_album_is_seen_as_a_run_sees_it(album):
     found = Found(album.picture, album.picture.parent)
-    library = Library(None, Request(destinations=[Sidecar("txt", None)]), album.manifest)
-    assert [places for _, places, _ in library.plan([found])] == [[album.text]]
+    sinks = [PerImageSink(Sidecar("txt"), OverwriteGuard(album.manifest))]
+    captioning = ImageCaptioning(LocalEngine(), None, OutputPolicy(), sinks)
+    assert [planned.targets for planned in captioning.plan([found])] == [(album.text,)]
 
 
 @kills
-@pytest.mark.parametrize("existing", EXISTING)
+@pytest.mark.parametrize("existing", Existing)
 def test_after_a_kill_at_the_first_write_the_next_run_completes_it(album, killed, existing):
     album.run("a dog", existing, killed=killed)
     assert album.caption == (None if killed == "before" else "a dog")
@@ -502,7 +509,7 @@ def test_two_kills_in_a_row_lose_nothing(album):
 
 
 STEPS = st.lists(
-    st.tuples(st.sampled_from(["edit", "delete", *EXISTING]), captions, st.sampled_from(["", "before", "after"])), max_size=8
+    st.tuples(st.sampled_from(["edit", "delete", *Existing]), captions, st.sampled_from(["", "before", "after"])), max_size=8
 )
 
 

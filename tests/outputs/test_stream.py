@@ -13,10 +13,12 @@ from hypothesis import strategies as st
 
 from capgen.captioner.results import Caption, Result, SkipReason
 from capgen.errors import DataError, StorageError, UsageError
+from capgen.inputs.selection import Found
 from capgen.outputs import FORMATS, format_of
 from capgen.outputs.manifest import Manifest, Record, key
 from capgen.outputs.merging import merge
-from capgen.outputs.stream import OutputFile, Standard
+from capgen.outputs.policy import Existing, OverwriteGuard
+from capgen.outputs.stream import CaptionFile, StandardOutput
 
 HEADER = b"path,caption,confidence\n"
 FOREIGN = os.fsdecode(b"caf\xe9.jpg")
@@ -27,7 +29,10 @@ MEAN = [b"a", b"n", b"t", b" ", b"/", b"\n", b"\r", b"\t", b'"', b"\\", b",", b"
 
 texts = st.one_of(st.lists(st.sampled_from(MEAN)).map(b"".join), st.binary(), st.text().map(str.encode)).map(os.fsdecode)
 paths = texts.filter(lambda text: text and "\0" not in text).map(Path)
-formats = pytest.mark.parametrize("name", list(FORMATS))
+LINES = ["text", "jsonl", "csv"]
+"""Formats of lines."""
+
+formats = pytest.mark.parametrize("name", LINES)
 
 
 def captioned(path, *captions):
@@ -55,7 +60,8 @@ class Desk:
         self.manifest.put(key(self.path), Record("", line=record_of(self.form, last)))
 
     def open(self, existing="skip", *, force=False, header=True):
-        return OutputFile(self.path, self.form, self.manifest, existing, force=force, header=header)
+        guard = OverwriteGuard(self.manifest, Existing(existing), force=force)
+        return CaptionFile(self.path, self.form, guard, header=header)
 
     def run(self, *results, existing="skip", force=False, header=True):
         """Do what a run does with results; return those that were written."""
@@ -84,23 +90,23 @@ class Desk:
         found, record = [], b""
         for line in io.BytesIO(self.data):
             record += line
-            if self.form.whole(record):
+            if self.form.is_whole(record):
                 found += [parsed] if (parsed := self.form.parse(record)) else []
                 record = b""
         assert record == b""
         return found
 
 
+def item(path):
+    """An image as a job finds it."""
+    return Found(Path(path), Path())
+
+
 def put(output, results):
-    written = []
-    for result in results:
-        if output.settled(result.path) is None:
-            output.write(result)
-            written.append(result)
-    return written
+    return [result for result in results if output.write(item(result.path), result) is None]
 
 
-@pytest.fixture(params=list(FORMATS))
+@pytest.fixture(params=LINES)
 def desk(request, tmp_path):
     """A desk for each format."""
     made = Desk(tmp_path, request.param)
@@ -154,8 +160,8 @@ def test_a_record_is_whole_with_its_last_line_and_not_before(name, path, caption
     record = record_of(form, captioned(path, caption))
     lines = list(io.BytesIO(record))
     read = [b"".join(lines[: count + 1]) for count in range(len(lines))]
-    assert [form.whole(part) for part in read] == [part == record for part in read]
-    assert not form.whole(record[:-1])
+    assert [form.is_whole(part) for part in read] == [part == record for part in read]
+    assert not form.is_whole(record[:-1])
 
 
 @formats
@@ -240,7 +246,7 @@ def test_a_picture_given_twice_has_one_record(desk):
 
 def test_records_are_in_the_file_as_soon_as_they_are_written(desk):
     output = desk.open()
-    output.write(captioned("a.jpg", "a dog"))
+    output.write(item("a.jpg"), captioned("a.jpg", "a dog"))
     assert desk.records() == [("a.jpg", "a dog")]
     output.close()
 
@@ -296,8 +302,8 @@ def test_a_reason_is_given_for_what_is_left():
         desk.run(captioned("a.jpg", "a dog"))
         desk.edit("a dog", "my dog")
         output = desk.open("overwrite")
-        assert output.settled(Path("a.jpg")) is SkipReason.CHANGED_BY_HAND
-        assert output.settled(Path("b.jpg")) is None
+        assert output.skip_reason(item(Path("a.jpg"))) is SkipReason.CHANGED_BY_HAND
+        assert output.skip_reason(item(Path("b.jpg"))) is None
         output.close()
         desk.manifest.close()
 
@@ -567,7 +573,7 @@ def test_a_full_disk_is_named_and_leaves_whole_lines(desk, monkeypatch, share):
     before, output = desk.data, desk.open()
     monkeypatch.setattr(os, "write", full_after(share))
     with pytest.raises(StorageError, match="the disk is full"):
-        output.write(captioned("b.jpg", "a cat", "a kitten"))
+        output.write(item("b.jpg"), captioned("b.jpg", "a cat", "a kitten"))
     output.close()
     monkeypatch.undo()
     assert desk.data == before
@@ -581,7 +587,7 @@ def test_after_a_full_disk_what_was_to_be_replaced_is_there_and_is_replaced_by_t
     before, output = desk.data, desk.open(existing)
     with monkeypatch.context() as patch, pytest.raises(StorageError):
         patch.setattr(os, "write", full_after(0.5))
-        output.write(captioned("a.jpg", "a cat"))
+        output.write(item("a.jpg"), captioned("a.jpg", "a cat"))
     output.close()
     assert desk.data == before
     desk.run(captioned("a.jpg", "a cat"), existing=existing)
@@ -594,7 +600,7 @@ def test_after_a_full_disk_capgens_own_caption_is_still_its_own(desk, monkeypatc
     output = desk.open("overwrite")
     with monkeypatch.context() as patch, pytest.raises(StorageError):
         patch.setattr(os, "write", full_after(0.5))
-        output.write(captioned("a.jpg", "two cats"))
+        output.write(item("a.jpg"), captioned("a.jpg", "two cats"))
     output.close()
     desk.run(captioned("a.jpg", "three cats"), existing=existing)
     assert desk.records() == [("a.jpg", "a cat")]
@@ -609,7 +615,7 @@ def test_a_disk_that_is_full_when_a_csv_begins_is_named(desk_of, monkeypatch):
 def test_a_disk_that_is_full_at_the_end_loses_nothing(desk, monkeypatch):
     desk.run(captioned("a.jpg", "a dog"), captioned("b.jpg", "a cat"))
     output = desk.open("overwrite")
-    output.write(captioned("a.jpg", "two dogs"))
+    output.write(item("a.jpg"), captioned("a.jpg", "two dogs"))
     with monkeypatch.context() as patch, pytest.raises(StorageError, match="the disk is full"):
         patch.setattr(os, "fsync", full_after(None))
         patch.setattr("os.fsync", lambda descriptor: full_after(None)(descriptor, b""))
@@ -624,7 +630,7 @@ def test_a_second_capgen_is_kept_from_a_file_that_is_being_written(desk):
     output = desk.open()
     with pytest.raises(StorageError, match="another capgen"):
         desk.open()
-    output.write(captioned("a.jpg", "a dog"))
+    output.write(item("a.jpg"), captioned("a.jpg", "a dog"))
     output.close()
     assert desk.run(captioned("a.jpg", "new")) == []
 
@@ -677,26 +683,26 @@ def test_a_link_to_an_output_file_stays_one(desk, tmp_path):
 
 
 def test_stdout_gets_the_lines_at_once(capsysbinary):
-    output = Standard(FORMATS["text"](several=True))
-    assert output.settled(Path("a.jpg")) is None
-    output.write(captioned("a.jpg", "a dog"))
+    output = StandardOutput(FORMATS["text"](several=True))
+    assert output.skip_reason(item(Path("a.jpg"))) is None
+    output.write(item("a.jpg"), captioned("a.jpg", "a dog"))
     assert capsysbinary.readouterr().out == b"a.jpg\ta dog\n"
-    output.write(failed("b.jpg"))
-    output.write(captioned(FOREIGN, "a café"))
+    output.write(item("b.jpg"), failed("b.jpg"))
+    output.write(item(FOREIGN), captioned(FOREIGN, "a café"))
     output.close()
     assert capsysbinary.readouterr().out == b"caf\xe9.jpg\t" + "a café\n".encode()
 
 
 @pytest.mark.parametrize(("header", "first"), [(True, HEADER), (False, b"")])
 def test_stdout_begins_with_the_header_unless_it_is_a_later_shard(capsysbinary, header, first):
-    output = Standard(FORMATS["csv"](several=True), header=header)
-    output.write(captioned("a.jpg", "a dog"))
-    output.write(captioned("b.jpg", "a cat"))
+    output = StandardOutput(FORMATS["csv"](several=True), header=header)
+    output.write(item("a.jpg"), captioned("a.jpg", "a dog"))
+    output.write(item("b.jpg"), captioned("b.jpg", "a cat"))
     assert capsysbinary.readouterr().out == first + b"a.jpg,a dog,0.250\nb.jpg,a cat,0.250\n"
 
 
 def test_stdout_has_no_empty_line_where_a_format_has_no_header(capsysbinary):
-    Standard(FORMATS["jsonl"](several=True))
+    StandardOutput(FORMATS["jsonl"](several=True))
     assert capsysbinary.readouterr().out == b""
 
 
@@ -727,7 +733,7 @@ class Shards:
         return first + b"".join(record_of(self.form, result) for result in results)
 
 
-@pytest.fixture(params=list(FORMATS))
+@pytest.fixture(params=LINES)
 def shards(request, tmp_path):
     """Shards of each format."""
     return Shards(tmp_path, request.param)
@@ -803,7 +809,7 @@ def test_empty_lines_are_left_out(shards):
     assert shards.merge() == shards.data(A, B)
 
 
-@pytest.mark.parametrize(("written", "named"), [(a, b) for a in FORMATS for b in FORMATS if a != b])
+@pytest.mark.parametrize(("written", "named"), [(a, b) for a in LINES for b in LINES if a != b])
 def test_a_file_of_another_format_is_named_with_the_record_and_nothing_is_written(tmp_path, written, named):
     sources = Shards(tmp_path, written).add(A).sources
     with pytest.raises(DataError, match=r"shard-0: record 1 is none of this format; name it with --format"):
@@ -845,7 +851,7 @@ def test_a_csv_that_a_spreadsheet_has_saved_merges_like_another(tmp_path):
 def test_what_is_no_file_is_refused_without_reading_it(tmp_path, place):
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(StorageError, match="is no file that lines can be added to"):
-        OutputFile(tmp_path / place, FORMATS["jsonl"](several=True), Manifest(tmp_path / "data"), "skip")
+        CaptionFile(tmp_path / place, FORMATS["jsonl"](several=True), OverwriteGuard(Manifest(tmp_path / "data")))
 
 
 def test_a_format_that_is_not_that_of_the_ending_is_refused():

@@ -1,71 +1,71 @@
-"""Ray: the same work on the processors of one machine or of a cluster, handed out by Ray Data.
+"""``ray``: the work is done on the processors of one machine or of a cluster, handed out by Ray Data.
 
-Ray Data gives blocks of a list to workers that keep what they have loaded, and does again what a lost worker or machine had.
-Results come back in the order of the list, so that whoever asked can write them as if all had been done here.
+Ray Data gives blocks of a list to workers that keep what they have loaded, and does the work of a lost worker or machine
+again. Results come back in the order of the list, so that they can be written as if all work had been done in this process.
 """
 
 import importlib.util
 import logging
 import os
+import pickle
 import signal
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, redirect_stdout
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Any, Self
 
+from capgen.batch.engines import BLOCK, Work
+from capgen.captioner.results import Result
 from capgen.errors import CapgenError, EngineError, UsageError
 from capgen.storage.stderr import ignore_pillow_warnings, suppress_lines
 
-BLOCK = 64
-"""Pictures are handed out in such numbers."""
+WINDOW = 1_500
+"""The number of blocks that are handed to Ray at once, so that any number of items takes the same memory."""
 
-_PATIENCE = 10
-"""Seconds."""
+_CONNECT_SECONDS = 10
+"""How long an address may take to answer."""
 
 _STORE_BYTES = 512 << 20
-"""Of a Ray that is started here, for blocks on their way."""
+"""The size of the object store, through which blocks travel, of a Ray that is started here."""
 
 
-class Work(Protocol):
-    """What a worker does; made once in each."""
-
-    def __call__(self, items: Sequence[Any]) -> Sequence[Any]:
-        """Return a result for each item."""
-        ...
-
-
-class Cluster:
-    """A connection to Ray, while it is entered; without an address Ray is started on this machine, and ends with it.
+class RayEngine:
+    """A connection to Ray, while it is entered. Without an address Ray is started on this machine, and ends with it.
 
     Args:
-        address: ``auto`` for the cluster that this machine is part of, or its ``HOST:PORT``.
-        workers: Most workers, of one processor each; by default as many as there are processors.
+        address: ``auto`` for the cluster that this machine belongs to, or its ``HOST:PORT``.
+        workers: The most workers, of one processor each; by default as many as there are processors.
 
     Raises:
         UsageError: Ray is not installed.
-        EngineError: There is no cluster at the address.
     """
 
+    in_this_process = False
+
     def __init__(self, address: str | None = None, workers: int | None = None) -> None:
-        """Keep them."""
         if importlib.util.find_spec("ray") is None:
             raise UsageError("--engine ray needs Ray: pip install 'capgen[ray]'")
         self._address, self._workers = address, workers
         self._stack = ExitStack()
 
-    def __enter__(self) -> "Cluster":
-        """Connect."""
+    def __enter__(self) -> Self:
+        """Connect to Ray, or start it.
+
+        Raises:
+            EngineError: There is no cluster at the address, or Ray does not start.
+        """
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent anywhere
-        os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # what goes wrong is told by an exception, too
-        _reach(self._address)
+        os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # whatever goes wrong also raises an exception
+        _check_address(self._address)
         import ray
 
         handler = signal.getsignal(signal.SIGTERM)
         here: dict[str, Any] = {} if self._address else {"num_cpus": self._workers, "object_store_memory": _STORE_BYTES}
         try:
-            with suppress_lines((b"[",)):  # which tells of the setting above
+            with suppress_lines((b"[",)):  # Ray reports the setting above in such a line
                 ray.init(
                     address=self._address or "local",  # without it Ray would join the cluster of RAY_ADDRESS
                     include_dashboard=False if here else None,
@@ -77,10 +77,10 @@ class Cluster:
             where = f"there is no Ray at {self._address}" if self._address else "Ray does not start"
             raise EngineError(_unreachable(f"{where} ({_last_line(error)})")) from error
         finally:
-            signal.signal(signal.SIGTERM, handler)  # Ray sets its own
+            signal.signal(signal.SIGTERM, handler)  # Ray replaces it by its own
         self._stack.callback(ray.shutdown)
         nowhere = self._stack.enter_context(Path(os.devnull).open("w"))
-        self._stack.enter_context(redirect_stdout(nowhere))  # where Ray prints which workers it lost, among the captions
+        self._stack.enter_context(redirect_stdout(nowhere))  # on which Ray prints the workers that it lost, among captions
         if self._workers is None:
             self._workers = max(1, int(ray.cluster_resources().get("CPU", 1)))
         return self
@@ -89,21 +89,8 @@ class Cluster:
         """End the connection, and the Ray that was started here."""
         self._stack.close()
 
-    def map(self, work: type[Work], arguments: tuple[Any, ...], items: Sequence[Any], block: int = BLOCK) -> Iterator[Any]:
-        """Let workers do something with every item.
-
-        Args:
-            work: Made once in each worker.
-            arguments: For making it; sent once to each machine.
-            items: Anything that Ray can send.
-            block: Items that a worker does between two answers, and does again if it is lost meanwhile.
-
-        Yields:
-            The results, in the order of the items.
-
-        Raises:
-            EngineError: Workers were lost again and again, or one failed.
-        """
+    def map(self, work: Work, items: Iterable[Any], block: int = BLOCK) -> Iterator[Any]:
+        """Let workers do the work; see ``Engine.map``. The work is sent once to each machine."""
         import ray
         import ray.data
 
@@ -113,10 +100,22 @@ class Cluster:
         context.execution_options.preserve_order = True
         for name in ("ray", "ray.data"):
             logging.getLogger(name).setLevel(logging.CRITICAL)
-        held = ray.put((work, arguments))
-        found = ray.data.from_items(list(items), override_num_blocks=max(1, -(-len(items) // block))).map_batches(
-            _Worker,
-            fn_constructor_args=([held],),  # in a list it stays a reference, which a worker that is made anew can follow
+        sent_work, iterator = ray.put(work), iter(items)
+        while window := list(islice(iterator, WINDOW * block)):
+            pickled = [pickle.dumps(item) for item in window if not isinstance(item, Result)]
+            results = self._map(sent_work, pickled, block) if pickled else iter(())
+            for item in window:
+                yield item if isinstance(item, Result) else next(results)
+
+    def _map(self, sent_work: Any, pickled: Sequence[bytes], block: int) -> Iterator[Any]:
+        import ray
+        import ray.data
+
+        blocks = -(-len(pickled) // block)
+        found = ray.data.from_items(list(pickled), override_num_blocks=blocks).map_batches(
+            _RayWorker,
+            # in a list it stays a reference, which a worker that is started in place of a lost one can follow
+            fn_constructor_args=([sent_work],),
             batch_size=None,
             batch_format="numpy",
             compute=ray.data.ActorPoolStrategy(min_size=1, max_size=self._workers, initial_size=self._workers),
@@ -126,36 +125,35 @@ class Cluster:
             for batch in found.iter_batches(batch_size=None, batch_format="numpy"):
                 yield from batch["item"]
         except ray.exceptions.RayError as error:
-            cause = _own(error)
+            cause = _capgen_error(error)
             raise cause or EngineError(f"Ray could not go on ({_last_line(error)}); run it again, it goes on") from error
 
 
-class _Worker:
-    """Makes the work where it is done."""
+class _RayWorker:
+    """Starts the work in a process of Ray, and does it on one block after another."""
 
-    def __init__(self, held: list[Any]) -> None:
+    def __init__(self, sent_work: list[Any]) -> None:
         import ray
 
         ignore_pillow_warnings()
-        work, arguments = ray.get(held[0])
-        self._work = work(*arguments)
+        self._worker = ray.get(sent_work[0]).start()
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
         import numpy as np
 
-        results = self._work(batch["item"])
+        results = list(self._worker([pickle.loads(item) for item in batch["item"]]))  # noqa: S301 - pickled by ``map``
         column = np.empty(len(results), object)
         column[:] = results
         return {"item": column}
 
 
-def _reach(address: str | None) -> None:
-    """Make sure that something answers at ``HOST:PORT``, for which Ray itself waits many minutes."""
+def _check_address(address: str | None) -> None:
+    """Make sure that something answers at ``HOST:PORT``, since Ray itself would wait many minutes for it."""
     host, colon, port = (address or "").rpartition(":")
     if not (colon and port.isdigit()) or "://" in host:
         return
     try:
-        socket.create_connection((host, int(port)), timeout=_PATIENCE).close()
+        socket.create_connection((host, int(port)), timeout=_CONNECT_SECONDS).close()
     except (OSError, OverflowError) as error:
         raise EngineError(_unreachable(f"nothing answers at {address} ({error})")) from error
 
@@ -164,8 +162,8 @@ def _unreachable(what: str) -> str:
     return f"{what}; start Ray with ray start --head, or leave --address out to start it on this machine"
 
 
-def _own(error: BaseException | None) -> CapgenError | None:
-    """Find what capgen raised in a worker, in the errors that Ray puts around it."""
+def _capgen_error(error: BaseException | None) -> CapgenError | None:
+    """Return the error that capgen raised in a worker, which Ray has put into others; ``None`` if there is none."""
     while error is not None and not isinstance(error, CapgenError):
         error = getattr(error, "cause", None) or error.__cause__
     return error

@@ -1,95 +1,108 @@
-"""One shard: the pictures of a task captioned, and written as one file with its statistics."""
+"""One shard: the images of a task are captioned, and written as one file with its statistics."""
 
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
-from itertools import chain
-from typing import BinaryIO
 
-from capgen.batch.shards.target import FAILED, Stats, Target, real
+from capgen.batch.shards.folder import FAILURES, ShardFolder, ShardStatistics, absolute
 from capgen.captioner.captioner import Captioner, Item
 from capgen.captioner.results import Result
 from capgen.errors import Status
-from capgen.inputs.archives import LazyImage, Task
-from capgen.outputs.shards import FORMATS
+from capgen.inputs.archives import Picture, Task
+from capgen.inputs.selection import Found
+from capgen.outputs import SHARD_FORMATS
 from capgen.storage import files, locations
+from capgen.storage.locations import located
 
 
-def caption_shard(
-    captioner: Captioner, task: Task, target: Target, tell: Callable[[Result], object] = lambda _: None
-) -> Stats:
-    """Do a task: the same on any machine that sees the same files, and the same again if it is done twice.
+def caption_shard(captioner: Captioner, task: Task, folder: ShardFolder) -> Iterator[Result]:
+    """Do a task. The shard is the same on any machine that sees the same files, and the same again if it is made twice.
 
-    The shard appears whole or not at all, and after it its statistics, which say that it is done; until then there is a mark
-    beside it. Of an archive that cannot be read at all nothing appears; of one that ends early, what comes before does, and
-    statistics that it is not ``whole``.
+    The shard appears whole or not at all, and after it its statistics, which say that it is finished; until then there is a
+    mark beside it. Nothing appears of an archive that cannot be read at all. Of an archive that ends early, the shard holds
+    the images before that, and the statistics say that it is not ``whole``. If the iterator is closed before its end, the
+    shard is given up.
 
     Args:
-        captioner: Writes the captions.
+        captioner: The captioner.
         task: What to caption.
-        target: Where the shard goes.
-        tell: Called with each result, in order.
+        folder: Where the shard goes.
+
+    Yields:
+        The result of each image, in order, as the shard is written.
 
     Raises:
-        StorageError: The shard cannot be written; it is as it was.
+        StorageError: The shard cannot be written; it is as it was before.
         UsageError: A package is missing.
     """
-    started = time.monotonic()
-    counts, failed = Counter[str](), list[dict[str, str]]()
-    whole = True
-
-    def count(result: Result) -> None:
-        nonlocal whole
-        whole = whole and not _is_fault(task, result)
-        counts[result.status] += 1
-        if result.failed and len(failed) < FAILED:
-            failed.append({"path": str(result.path), "status": result.status, "reason": result.reason})
-        tell(result)
-
-    def fill(file: BinaryIO) -> None:
-        with closing(FORMATS[target.form](file)) as shard:
-            for picture, result in chain([first] if first else [], results):
-                count(result)
-                shard.put(replace(result, captions=()) if result.status is Status.LOW_CONFIDENCE else result, picture)
-                if picture is not None:
-                    picture.release()
-
-    def stats() -> Stats:
-        seconds = round(time.monotonic() - started, 3)
-        name = task.shard + FORMATS[target.form].ending
-        source = real(task.archive) if task.archive else ""
-        return Stats(name, dict(counts), seconds, tuple(failed), whole, target.captioner, target.options, source)
-
-    results = _results(captioner, task, target)
+    summary = _Summary(task, folder)
+    results = _results(captioner, task, folder)
     first = next(results, None)
     if first is not None and _is_fault(task, first[1]):
-        count(first[1])
-        return stats()
-    locations.write_with(target.mark_place(task.shard), lambda _: None)
-    locations.write_with(target.place(task.shard), fill)
-    done = stats()
-    text = files.json_text(done.plain(), indent=1) + "\n"
-    locations.write_with(target.stats_place(task.shard), lambda file: file.write(text.encode()))
-    locations.remove(target.mark_place(task.shard))
-    return done
+        yield summary.add(first[1])
+        return
+    locations.write_with(folder.mark_path(task.shard), lambda _: None)
+    with locations.writing(folder.path(task.shard)) as file, closing(SHARD_FORMATS[folder.form](file)) as shard:
+        while first is not None:
+            image, result = first
+            yield summary.add(result)
+            assert result.path is not None
+            item = Found(result.path, located(task.archive) if task.archive else result.path.parent)
+            written = replace(result, captions=()) if result.status is Status.LOW_CONFIDENCE else result
+            shard.write(item, written, image)
+            if image is not None:
+                image.release()
+            first = next(results, None)
+    text = files.json_text(summary.statistics().plain(), indent=1) + "\n"
+    locations.write_with(folder.statistics_path(task.shard), lambda file: file.write(text.encode()))
+    locations.remove(folder.mark_path(task.shard))
 
 
-def _results(captioner: Captioner, task: Task, target: Target) -> Iterator[tuple[LazyImage | None, Result]]:
-    """Caption the pictures, read only a little ahead."""
-    waiting: deque[LazyImage | Result] = deque()
+class _Summary:
+    """Counts the results of a task."""
+
+    def __init__(self, task: Task, folder: ShardFolder) -> None:
+        self._task, self._folder, self._started = task, folder, time.monotonic()
+        self._counts, self._failed, self._whole = Counter[str](), list[dict[str, str]](), True
+
+    def add(self, result: Result) -> Result:
+        """Count a result and return it."""
+        self._whole = self._whole and not _is_fault(self._task, result)
+        self._counts[result.status] += 1
+        if result.failed and len(self._failed) < FAILURES:
+            self._failed.append({"path": str(result.path), "status": result.status, "reason": result.reason})
+        return result
+
+    def statistics(self) -> ShardStatistics:
+        """Return what the results come to."""
+        return ShardStatistics(
+            shard=self._folder.file_name(self._task.shard),
+            counts=dict(self._counts),
+            seconds=round(time.monotonic() - self._started, 3),
+            failed=tuple(self._failed),
+            whole=self._whole,
+            captioner=self._folder.captioner,
+            options=self._folder.options,
+            source=absolute(self._task.archive) if self._task.archive else "",
+        )
+
+
+def _results(captioner: Captioner, task: Task, folder: ShardFolder) -> Iterator[tuple[Picture | None, Result]]:
+    """Caption the images, which are read only a little ahead."""
+    waiting: deque[Picture | Result] = deque()
 
     def sources() -> Iterator[Item]:
         for item in task.items():
             waiting.append(item)
             yield item
 
-    for result in captioner.caption_many(sources(), target.request.captions):
+    for result in captioner.caption_many(sources(), folder.request):
         item = waiting.popleft()
-        yield item if isinstance(item, LazyImage) else None, target.request.judged(replace(result, path=item.path))
+        yield item if isinstance(item, Picture) else None, folder.policy.apply(replace(result, path=item.path))
 
 
 def _is_fault(task: Task, result: Result) -> bool:
-    """Tell the result of an archive itself from those of the pictures in it."""
+    """Tell the result of an archive itself from those of the images in it."""
     return bool(task.archive) and str(result.path) == task.archive

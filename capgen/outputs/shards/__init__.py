@@ -1,18 +1,51 @@
-"""Captions of very many pictures, in shards: archives or lists of pictures in, one file of captions out for each.
+"""Captions of very many images in shards: one file for each archive or list of images. One module a format of shards."""
 
-``sources`` says what is to be done as tasks, ``run`` does one of them, ``target`` knows where shards go and which are done;
-one module a format reads pictures from it, writes shards in it, or both.
-"""
+from typing import BinaryIO
 
-from typing import Any
+from capgen.captioner.results import Result, SkipReason
+from capgen.inputs.archives import Picture
+from capgen.inputs.selection import Found
 
-from capgen.registry import Registry
 
-FORMATS: Registry[Any] = Registry(
-    "format of shards",
-    {
-        "jsonl": "capgen.outputs.shards.jsonl:JsonLinesShard",
-        "parquet": "capgen.outputs.shards.parquet:ParquetShard",
-        "tar": "capgen.outputs.shards.tar:TarShard",
-    },
-)
+class Shard:
+    """The sink that writes one shard, from its first byte to its last.
+
+    Args:
+        file: The binary file that is written.
+    """
+
+    ending = ""
+    """The ending of the names of such files."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._is_closed = False
+
+    def target(self, item: Found) -> None:
+        """Return ``None``, since the file appears under its name only when it is whole."""
+
+    def skip_reason(self, item: Found) -> SkipReason | None:
+        """Return ``None``, since a shard is written anew as a whole or not at all."""
+        return None
+
+    def write(self, item: Found, result: Result, image: Picture | None = None) -> SkipReason | None:
+        """Add what became of an image.
+
+        Args:
+            item: The image.
+            result: What became of it.
+            image: Its bytes, for the formats that hold them; ``None`` if it could not be read.
+
+        Raises:
+            OSError: The file cannot be written.
+        """
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Write the end of the shard; a second call does nothing."""
+        if not self._is_closed:
+            self._is_closed = True
+            self._finish()
+
+    def _finish(self) -> None:
+        """Write the end of the shard."""

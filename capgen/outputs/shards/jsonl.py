@@ -3,35 +3,30 @@
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from capgen.captioner.results import Result
-from capgen.inputs.archives import LazyImage
+from capgen.captioner.results import Result, SkipReason
+from capgen.inputs.archives import Picture
+from capgen.inputs.selection import Found
 from capgen.outputs.jsonl import JsonLinesFormat
+from capgen.outputs.shards import Shard
 
 
-class JsonLinesShard:
-    """A line a picture, failed ones included.
-
-    Args:
-        file: Written to.
-    """
+class JsonLinesShard(Shard):
+    """A line for each image, failed ones included."""
 
     ending = ".jsonl"
 
     def __init__(self, file: BinaryIO) -> None:
-        """Begin."""
-        self._file, self._form = file, JsonLinesFormat(several=True)
+        super().__init__(file)
+        self._form = JsonLinesFormat(several=True)
 
-    def put(self, result: Result, picture: LazyImage | None) -> None:
-        """Add a result."""
-        for line in self._form.lines(result):
-            self._file.write(line.encode() + b"\n")
-
-    def close(self) -> None:
-        """Finish."""
+    def write(self, item: Found, result: Result, image: Picture | None = None) -> SkipReason | None:
+        """Add the line of an image; see ``Shard``."""
+        self._file.write(self._form.encoded(result))
+        return None
 
     @staticmethod
     def paths(file: BinaryIO) -> Iterator[str]:
-        """Read the paths of the pictures in a shard."""
+        """Read the paths of the images in a shard."""
         form = JsonLinesFormat(several=True)
         for line in file:
             if parsed := form.parse(line):

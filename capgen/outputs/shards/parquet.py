@@ -1,27 +1,25 @@
-"""Shards as Parquet tables, a row a picture."""
+"""Shards as Parquet tables, a row for each image."""
 
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
-from capgen.captioner.results import Result
-from capgen.inputs.archives import LazyImage
+from capgen.captioner.results import Result, SkipReason
+from capgen.inputs.archives import Picture
 from capgen.inputs.archives.parquet import load_pyarrow
+from capgen.inputs.selection import Found
+from capgen.outputs.shards import Shard
 
 _ROWS = 1000
-"""Captions of a row group."""
+"""The number of rows in a row group."""
 
 
-class ParquetShard:
-    """A row a picture, failed ones included: path, caption, confidence, status, reason and alternatives.
-
-    Args:
-        file: Written to.
-    """
+class ParquetShard(Shard):
+    """A row for each image, failed ones included: path, caption, confidence, status, reason and alternatives."""
 
     ending = ".parquet"
 
     def __init__(self, file: BinaryIO) -> None:
-        """Begin."""
+        super().__init__(file)
         arrow = load_pyarrow()
         alternative = [("caption", arrow.string()), ("confidence", arrow.float64()), ("log_probability", arrow.float64())]
         self._schema = arrow.schema(
@@ -35,8 +33,8 @@ class ParquetShard:
         self._writer = arrow.parquet.ParquetWriter(file, self._schema, compression="zstd")
         self._arrow, self._rows = arrow, list[dict[str, Any]]()
 
-    def put(self, result: Result, picture: LazyImage | None) -> None:
-        """Add a result."""
+    def write(self, item: Found, result: Result, image: Picture | None = None) -> SkipReason | None:
+        """Add the row of an image; see ``Shard``."""
         names = ("caption", "confidence", "log_probability")
         captions = [(utf8(c.text), c.confidence, c.log_probability) for c in result.captions]
         self._rows.append(
@@ -51,15 +49,15 @@ class ParquetShard:
         )
         if len(self._rows) == _ROWS:
             self._flush()
+        return None
 
-    def close(self) -> None:
-        """Finish."""
+    def _finish(self) -> None:
         self._flush()
         self._writer.close()
 
     @staticmethod
     def paths(file: BinaryIO) -> Iterator[str]:
-        """Read the paths of the pictures in a shard."""
+        """Read the paths of the images in a shard."""
         for batch in load_pyarrow().parquet.ParquetFile(file).iter_batches(columns=["path"]):
             yield from batch.column(0).to_pylist()
 
@@ -70,5 +68,5 @@ class ParquetShard:
 
 
 def utf8(text: str) -> str:
-    """Write out the bytes of a path that are no UTF-8, which a table cannot hold."""
+    """Return a path with its bytes that are not UTF-8 written as escapes, since a table cannot hold them."""
     return text.encode("utf-8", "backslashreplace").decode()

@@ -8,51 +8,50 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import BinaryIO
 
-from capgen.captioner.results import Result
+from capgen.captioner.results import Result, SkipReason
 from capgen.errors import ImageError, Status
 from capgen.images.formats import SUFFIXES, suffix_for
-from capgen.inputs.archives import LazyImage
-from capgen.inputs.archives.tar import LARGEST_HEADER, Stream, members
+from capgen.inputs.archives import Picture
+from capgen.inputs.archives.tar import LARGEST_HEADER, Stream, files
+from capgen.inputs.selection import Found
 from capgen.outputs.jsonl import JsonLinesFormat
+from capgen.outputs.shards import Shard
 
 
-class TarShard:
-    """Of each captioned picture its file, its caption as ``.txt`` and its record as ``.json``, under one key.
+class TarShard(Shard):
+    """For each captioned image its file, its caption as ``.txt`` and its record as ``.json``, under one key.
 
     The records of the others are in a last member, which readers of WebDataset skip by its name.
-
-    Args:
-        file: Written to.
     """
 
     ending = ".tar"
 
     def __init__(self, file: BinaryIO) -> None:
-        """Begin."""
+        super().__init__(file)
         self._tar = tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT)  # noqa: SIM115 - closed by ``close``
         self._form, self._keys, self._others = JsonLinesFormat(several=True), set[str](), list[str]()
 
-    def put(self, result: Result, picture: LazyImage | None) -> None:
-        """Add a result; the caption of a picture that has gone since is only a record."""
+    def write(self, item: Found, result: Result, image: Picture | None = None) -> SkipReason | None:
+        """Add an image; only a record is added of one that has vanished since it was captioned. See ``Shard``."""
         [line] = self._form.lines(result)
-        data = _contents(picture) if result.status is Status.CAPTIONED else None
-        if picture is None or data is None:
+        data = _contents(image) if result.status is Status.CAPTIONED else None
+        if image is None or data is None:
             self._others.append(line)
-            return
-        key = self._key(picture.key)
-        self._add(key + _ending(picture.key, data), data)
+            return None
+        key = self._key(image.key)
+        self._add(key + _ending(image.key, data), data)
         self._add(f"{key}.txt", (result.caption or "").encode())
         self._add(f"{key}.json", line.encode())
+        return None
 
-    def close(self) -> None:
-        """Finish."""
+    def _finish(self) -> None:
         if self._others:
             self._add(_OTHERS, "".join(f"{line}\n" for line in self._others).encode())
         self._tar.close()
 
     @staticmethod
     def paths(file: BinaryIO) -> Iterator[str]:
-        """Read the paths of the pictures in a shard."""
+        """Read the paths of the images in a shard."""
         stream = Stream(file)
         for name, size in members(stream):
             if name == _OTHERS:
@@ -61,7 +60,10 @@ class TarShard:
                 yield json.loads(stream.read(size))["path"]
 
     def _key(self, name: str) -> str:
-        """Make a key that no other has: WebDataset takes all up to the first dot, and who unpacks it must be safe."""
+        """Return a key that no other image has.
+
+        A key has no dots, since WebDataset takes the name up to the first one, and never leads out of a folder.
+        """
         *folders, last = [part for part in name.split("/") if part not in {"", ".", ".."}] or ["picture"]
         plain = "/".join(re.sub(r"[^\w\- ]", "_", part) for part in (*folders, PurePosixPath(last).stem))
         key, number = plain, 1
@@ -80,15 +82,15 @@ class TarShard:
 _OTHERS = "__others__"
 
 
-def _contents(picture: LazyImage | None) -> bytes | None:
-    """Read a picture again; ``None`` if it has gone."""
+def _contents(image: Picture | None) -> bytes | None:
+    """Read an image again; ``None`` if it has vanished."""
     try:
-        return picture.read() if picture else None
+        return image.read() if image else None
     except ImageError:
         return None
 
 
 def _ending(name: str, data: bytes) -> str:
-    """Return the ending of a picture's name, or the one of what it is."""
+    """Return the ending of an image's name, or the one that its format should have."""
     given = PurePosixPath(name).suffix.lower()
     return given if given in SUFFIXES else suffix_for(data) or ".jpg"

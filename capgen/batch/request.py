@@ -1,0 +1,198 @@
+"""What a job is asked to do: which images it captions, where the captions go, and what becomes of each of them."""
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from capgen.captioner.results import Caption, Result
+from capgen.errors import Status, UsageError
+from capgen.inputs.selection import Found, Selection, parse_shard
+from capgen.outputs import DESTINATIONS, FORMATS, SHARD_FORMATS, format_of
+from capgen.outputs.destination import Destination
+from capgen.outputs.format import Format
+from capgen.outputs.policy import Existing
+from capgen.storage.locations import is_url
+
+_CLOSING = ",.;:!?)]}'\"…"
+"""Characters that follow a word without a space."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inputs:
+    """Which images are captioned.
+
+    Attributes:
+        paths: Files, folders, patterns and URLs.
+        listed: More files and folders, whose names are not patterns.
+        selection: Which files of folders and patterns are taken, and which part of all files.
+    """
+
+    paths: Sequence[str] = ()
+    listed: Sequence[str] = ()
+    selection: Selection = field(default_factory=Selection)
+
+    @classmethod
+    def of(cls, paths: Sequence[str], listed: Sequence[str], selection: Selection, *, part: str | None = None) -> "Inputs":
+        """Return the inputs of which only a part is taken, which is written as ``"2/8"`` for the second of eight.
+
+        Raises:
+            UsageError: There is no such part.
+        """
+        return cls(paths=paths, listed=listed, selection=replace(selection, shard=parse_shard(part)) if part else selection)
+
+    def find(self, **changes: Any) -> Iterator[Found]:
+        """Find the images.
+
+        Args:
+            changes: Fields of the selection that are different this time.
+        """
+        return replace(self.selection, **changes).find(self.paths, self.listed)
+
+    @property
+    def is_first_part(self) -> bool:
+        """Whether these are all files or the first part of them, whose output begins with a header."""
+        return self.selection.shard is None or self.selection.shard[0] == 1
+
+    @property
+    def may_be_several(self) -> bool:
+        """Whether the arguments can stand for more than one image, whatever they stand for now."""
+        return (
+            self.selection.shard is not None
+            or len(self.paths) != 1
+            or (is_url(self.paths[0]) and self.paths[0].endswith("/"))
+            or os.path.isdir(self.paths[0])  # noqa: PTH112 - Path.is_dir raises for a name that is too long
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outputs:
+    """Where captions go. Several outputs can be written at once, but shards only alone.
+
+    Attributes:
+        file: A file for the captions of all images.
+        standard_output: Print the captions.
+        format: One of ``FORMATS`` for the file or the standard output, or of ``SHARD_FORMATS`` for shards; by default what
+            the ending of the file says, text on the standard output, and JSON lines in shards.
+        sidecar: The ending of a text file beside each image.
+        xmp: Write an XMP file beside each image.
+        embed: Write into the metadata of each image.
+        output_dir: The folder into which sidecars and XMP files are written, instead of beside the images.
+        shards: A folder or URL into which shards are written.
+        shard_size: Images in a numbered shard, 10,000 by default.
+        report: A file of JSON lines with what became of every image; one that exists is replaced.
+    """
+
+    file: Path | None = None
+    standard_output: bool = False
+    format: str | None = None
+    sidecar: str | None = None
+    xmp: bool = False
+    embed: bool = False
+    output_dir: Path | None = None
+    shards: str | None = None
+    shard_size: int | None = None
+    report: Path | None = None
+
+    @classmethod
+    def to(cls, output: str | None, **more: Any) -> "Outputs":
+        """Return the outputs with ``output`` as a file, or as the folder of shards if it is a folder or ends in ``/``.
+
+        Args:
+            output: A path or a URL; ``None`` for the standard output, unless ``more`` names another output and no format.
+            more: Other fields.
+
+        Raises:
+            UsageError: It is a URL that does not end in ``/``, or it is not a folder and ``more`` is about shards.
+        """
+        if output is not None and (output.endswith("/") or (not is_url(output) and os.path.isdir(output))):  # noqa: PTH112
+            return cls(shards=output, **more)
+        if output is not None and is_url(output):
+            raise UsageError(f"lines cannot be added to {output}; end it in / to write shards into it, or name a file here")
+        if more.get("format") in set(SHARD_FORMATS) - set(FORMATS):
+            raise UsageError(f"{more['format']} is written in shards: give --output a folder, ending in /")
+        if more.get("shard_size") is not None:
+            raise UsageError("--shard-size is about shards: give --output a folder, ending in /")
+        made = cls(file=Path(output) if output is not None else None, **more)
+        prints = output is None and (made.format is not None or not made.is_per_image)
+        return replace(made, standard_output=prints)
+
+    @property
+    def is_per_image(self) -> bool:
+        """Whether a file is written for each image."""
+        return self.sidecar is not None or self.xmp or self.embed
+
+    def destinations(self) -> list[Destination]:
+        """Return what is written for each image.
+
+        Raises:
+            UsageError: The outputs do not fit together, or exiftool is missing.
+        """
+        if self.output_dir is not None and self.sidecar is None and not self.xmp:
+            raise UsageError("--output-dir says where sidecars go; add --sidecar .txt or --xmp")
+        found: list[Destination] = []
+        if self.sidecar is not None:
+            found.append(DESTINATIONS["sidecar"](self.sidecar, self.output_dir))
+        if self.xmp:
+            found.append(DESTINATIONS["xmp"](self.output_dir))
+        if self.embed:
+            found.append(DESTINATIONS["embedded"]())
+        return found
+
+    def stream_format(self, *, several: bool) -> Format | None:
+        """Return the format of the file or of the standard output; ``None`` if neither is written.
+
+        Args:
+            several: Whether more than one image is captioned.
+
+        Raises:
+            UnknownNameError: There is no such format.
+            UsageError: The name of the file does not tell its format, or tells another.
+        """
+        if self.file is not None:
+            return format_of(self.file, self.format)
+        return FORMATS[self.format or "text"](several=several) if self.standard_output else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutputPolicy:
+    """What becomes of a caption before it is written, and of one that exists.
+
+    Attributes:
+        existing: What is done where there is a caption already.
+        force: Treat captions that a person has changed like any other.
+        minimum_confidence: Captions below it are not written, 0 to 1.
+        prefix: Text before every caption.
+        suffix: Text after every caption.
+
+    Raises:
+        UnknownNameError: ``existing`` is not a policy.
+    """
+
+    existing: Existing = Existing.SKIP
+    force: bool = False
+    minimum_confidence: float = 0.0
+    prefix: str = ""
+    suffix: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "existing", Existing.named(self.existing))
+
+    def with_affixes(self, caption: Caption) -> Caption:
+        """Put prefix and suffix around a caption, with a space between words where there is none."""
+        before = " " if self.prefix and not self.prefix[-1].isspace() else ""
+        after = "" if not self.suffix or self.suffix[0].isspace() or self.suffix[0] in _CLOSING else " "
+        return replace(caption, text=f"{self.prefix}{before}{caption.text}{after}{self.suffix}")
+
+    def apply(self, result: Result) -> Result:
+        """Return a result with prefix and suffix, and as one of low confidence if it is below the threshold."""
+        return self.apply_threshold(replace(result, captions=tuple(map(self.with_affixes, result.captions))))
+
+    def apply_threshold(self, result: Result) -> Result:
+        """Return a captioned result as one of low confidence if its best caption is below the threshold."""
+        confidence = result.confidence
+        if result.status is not Status.CAPTIONED or confidence is None or confidence >= self.minimum_confidence:
+            return result
+        reason = f"the caption's confidence is {confidence:.2f}, less than {self.minimum_confidence:g}"
+        return replace(result, status=Status.LOW_CONFIDENCE, reason=reason)

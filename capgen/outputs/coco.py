@@ -1,0 +1,217 @@
+"""``coco``: COCO's result format, one JSON list of ``{"image_id", "caption"}``, which ``capgen evaluate`` reads.
+
+An image is called by its file name, or by the number that its file name is. The file is written whole when it is closed,
+since a list cannot be added to line by line; what it holds is merged with what was found. It has no room for a failed image.
+"""
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from capgen.captioner.results import Result, SkipReason
+from capgen.errors import DataError, Status, StorageError
+from capgen.inputs.selection import Found
+from capgen.outputs import policy
+from capgen.outputs.manifest import key
+from capgen.outputs.policy import OverwriteGuard
+from capgen.storage import files
+from capgen.storage.files import json_text
+from capgen.storage.hashing import caption_hash
+from capgen.storage.locations import Location
+
+ImageId = int | str
+
+
+def image_id(path: Location) -> ImageId:
+    """Return what the format calls an image: 42 for ``42.jpg``, and the file name for any other, such as ``007.jpg``."""
+    stem = PurePosixPath(path.name).stem
+    return int(stem) if stem.isascii() and stem.isdecimal() and str(int(stem)) == stem else path.name
+
+
+def row(path: Location, caption: str) -> dict[str, Any]:
+    """Return the entry of an image in the list."""
+    return {"image_id": image_id(path), "caption": caption}
+
+
+class CocoFormat:
+    """COCO's result format.
+
+    Args:
+        several: It makes no difference: every entry names its image.
+    """
+
+    name_of = staticmethod(image_id)
+
+    def __init__(self, *, several: bool) -> None: ...
+
+    def open(self, path: Path, guard: OverwriteGuard, *, header: bool = True, read_only: bool = False) -> "CocoFile":
+        """Return the sink that writes to a file; see ``Format``. A list has no header."""
+        return CocoFile(path, guard, read_only=read_only)
+
+    def standard_output(self, *, header: bool = True) -> "CocoStandardOutput":
+        """Return the sink that prints one list."""
+        return CocoStandardOutput()
+
+    def merge(self, sources: Sequence[Path], target: Path) -> int:
+        """Write the entries of several files to one; of an image that is in several, the last caption counts."""
+        merged: dict[ImageId, dict[str, Any]] = {}
+        for source in sources:
+            try:
+                rows = _read(source)
+            except OSError as error:
+                raise DataError(f"{source} cannot be read: {error.strerror}") from error
+            except ValueError as error:
+                raise DataError(f"{source} {error}; name its format with --format") from error
+            for entry in rows:
+                merged.pop(entry["image_id"], None)
+                merged[entry["image_id"]] = entry
+        _write(target, merged.values())
+        return len(merged)
+
+
+class CocoFile:
+    """A file in COCO's result format. It is read when it is opened, and written whole when it is closed.
+
+    Args:
+        path: The file; it may be missing.
+        guard: Knows which of its captions may be replaced.
+        read_only: Never write it.
+
+    Raises:
+        StorageError: It cannot be read, or holds something else.
+    """
+
+    def __init__(self, path: Path, guard: OverwriteGuard, *, read_only: bool = False) -> None:
+        self._path, self._guard, self._read_only = path, guard, read_only
+        self._owners: dict[ImageId, Location] = {}
+        self._found: dict[ImageId, tuple[Location, str]] = {}
+        self._rows = {entry["image_id"]: entry for entry in self._held()}
+        if not read_only:
+            files.make_folder(path.absolute().parent)
+
+    def target(self, item: Found) -> Path:
+        """Return the file."""
+        return self._path
+
+    def skip_reason(self, item: Found) -> SkipReason | None:
+        """Tell why an image needs no entry; ``None`` if it needs one.
+
+        Raises:
+            StorageError: Another image of this run has the same name, so only one of them can be in the list.
+        """
+        name = image_id(item.path)
+        owner = self._owners.setdefault(name, item.path)
+        if owner != item.path:
+            raise StorageError(f"{owner} is called {name!r} in {self._path}, too; use a .jsonl file")
+        if name in self._found:
+            return SkipReason.OURS_ALREADY if self._guard.existing.adds else SkipReason.HAS_CAPTION
+        return self._reason(self._rows, item.path)
+
+    def write(self, item: Found, result: Result) -> SkipReason | None:
+        """Keep the caption of a captioned image until the file is closed; there is no room for others.
+
+        Raises:
+            StorageError: Another image of this run has the same name.
+        """
+        reason = self.skip_reason(item)
+        if reason is None and result.status is Status.CAPTIONED and not self._read_only:
+            self._found[image_id(item.path)] = (item.path, result.caption or "")
+        return reason
+
+    def close(self) -> None:
+        """Write the file: what it holds by now, and what was found.
+
+        Raises:
+            StorageError: It cannot be written; it is as it was before.
+        """
+        if not self._found and (self._read_only or self._path.exists()):
+            return
+        with self._guard.manifest.locked():
+            rows = {entry["image_id"]: entry for entry in self._held()}
+            written = []
+            for name, (path, caption) in self._found.items():
+                if self._reason(rows, path) is not None:  # another run has captioned it in the meantime
+                    continue
+                current = rows[name]["caption"] if name in rows else None
+                text = policy.combined(current, caption, self._guard.existing)
+                image_key = key(self._path, path)
+                self._guard.before_writing(image_key, caption_hash(current) if current else None, text)
+                rows[name] = row(path, text)
+                written.append((image_key, text))
+            _write(self._path.resolve(), rows.values())  # a link to the file stays one
+            for image_key, text in written:
+                self._guard.after_writing(image_key, text)
+        self._found.clear()
+
+    def _reason(self, rows: dict[ImageId, dict[str, Any]], path: Location) -> SkipReason | None:
+        entry = rows.get(image_id(path))
+        current = caption_hash(entry["caption"]) if entry and entry["caption"].strip() else None
+        return self._guard.skip_reason(key(self._path, path), current)
+
+    def _held(self) -> list[dict[str, Any]]:
+        try:
+            if self._path.exists() and not self._path.is_file():  # a device may have no end
+                raise StorageError(f"{self._path} is not a file; leave --output out to print captions")
+            return _read(self._path) if self._path.exists() else []
+        except OSError as error:
+            raise files.storage_error(self._path, error) from error
+        except ValueError as error:
+            raise StorageError(f"{self._path} {error}; left as it is, so move it away or choose another file") from error
+
+
+class CocoStandardOutput:
+    """The sink that prints one list, an entry a line."""
+
+    def __init__(self) -> None:
+        self._out, self._count, self._is_closed = sys.stdout.buffer, 0, False
+
+    def target(self, item: Found) -> None:
+        """Return ``None``, since no file is written."""
+
+    def skip_reason(self, item: Found) -> SkipReason | None:
+        """Return ``None``, since what earlier runs have printed is not known."""
+        return None
+
+    def write(self, item: Found, result: Result) -> SkipReason | None:
+        """Print the entry of a captioned image; there is no room for others."""
+        if result.status is Status.CAPTIONED:
+            self._print(f"{',' if self._count else '['}\n{json_text(row(item.path, result.caption or ''))}")
+            self._count += 1
+        return None
+
+    def close(self) -> None:
+        """Print the end of the list; a second call does nothing."""
+        if not self._is_closed:
+            self._print("\n]\n" if self._count else "[]\n")
+            self._is_closed = True
+
+    def _print(self, text: str) -> None:
+        self._out.write(text.encode("utf-8", "surrogateescape"))
+        self._out.flush()
+
+
+def _read(path: Path) -> list[dict[str, Any]]:
+    """Return the entries of a file; none if it is empty.
+
+    Raises:
+        OSError: It cannot be read.
+        ValueError: It holds something else than a list of entries. The message says so.
+    """
+    data = path.read_bytes()
+    try:
+        rows = json.loads(data) if data.strip() else []
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"is not JSON ({error})") from error
+    if not isinstance(rows, list) or not all(map(_is_entry, rows)):
+        raise ValueError('is not a list of {"image_id", "caption"}')
+    return rows
+
+
+def _is_entry(value: object) -> bool:
+    return isinstance(value, dict) and type(value.get("image_id")) in (int, str) and isinstance(value.get("caption"), str)
+
+
+def _write(path: Path, rows: Iterable[dict[str, Any]]) -> None:
+    files.write_text(path, "[" + ",".join(f"\n{json_text(entry)}" for entry in rows) + "\n]\n")

@@ -1,0 +1,100 @@
+"""``LineFormat``: what the formats have in common that write a file, or the standard output, line by line."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from capgen.captioner.results import Result
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from capgen.outputs.policy import OverwriteGuard
+    from capgen.outputs.sink import Sink
+    from capgen.storage.locations import Location
+
+
+class Format(Protocol):
+    """A format of files that hold the captions of many images.
+
+    Its class is called with ``several``: whether there is more than one image, so that records need their paths.
+    """
+
+    name_of: "Callable[[Location], object] | None"
+    """What the format calls an image; ``None`` if that is its whole path."""
+
+    def open(self, path: Path, guard: "OverwriteGuard", *, header: bool = True, read_only: bool = False) -> "Sink":
+        """Return the sink that writes to a file and goes on with what the file holds.
+
+        Args:
+            path: The file; it is made if it is missing.
+            guard: Knows which of its captions may be replaced.
+            header: Whether a new file begins with the format's header.
+            read_only: Only read what the file holds, for a plan of what would be written.
+
+        Raises:
+            StorageError: The file cannot be read or written.
+        """
+        ...
+
+    def standard_output(self, *, header: bool = True) -> "Sink":
+        """Return the sink that writes to the standard output."""
+        ...
+
+    def merge(self, sources: "Sequence[Path]", target: Path) -> int:
+        """Write the records of several files to one, and return of how many images there are captions in it.
+
+        Raises:
+            DataError: A source cannot be read, or holds something else than this format's records.
+            StorageError: The target cannot be written.
+        """
+        ...
+
+
+class LineFormat:
+    """A format with a record of one or more lines for each image.
+
+    Args:
+        several: Whether there is more than one image, so that records need their paths.
+    """
+
+    name_of = None
+
+    header = ""
+    """The line before all others; empty for none."""
+
+    def __init__(self, *, several: bool) -> None:
+        self.several = several
+
+    def lines(self, result: Result) -> list[str]:
+        """Return the records of a result; none if the format has no room for its status."""
+        raise NotImplementedError
+
+    def is_whole(self, record: bytes) -> bool:
+        """Tell whether the lines read so far, with their ends, are a whole record."""
+        return record.endswith(b"\n")
+
+    def parse(self, record: bytes) -> tuple[str, str | None] | None:
+        """Return the path and the caption in a record, or ``None`` if it is not a record of this format."""
+        raise NotImplementedError
+
+    def encoded(self, result: Result) -> bytes:
+        """Return the records of a result as they are written to a file."""
+        return b"".join(line.encode("utf-8", "surrogateescape") + b"\n" for line in self.lines(result))
+
+    def open(self, path: Path, guard: "OverwriteGuard", *, header: bool = True, read_only: bool = False) -> "Sink":
+        """Return the sink that writes to a file; see ``Format``."""
+        from capgen.outputs.stream import CaptionFile, CaptionFileReader
+
+        return (CaptionFileReader if read_only else CaptionFile)(path, self, guard, header=header)
+
+    def standard_output(self, *, header: bool = True) -> "Sink":
+        """Return the sink that writes to the standard output."""
+        from capgen.outputs.stream import StandardOutput
+
+        return StandardOutput(self, header=header)
+
+    def merge(self, sources: "Sequence[Path]", target: Path) -> int:
+        """Write the records of several files to one; see ``Format``."""
+        from capgen.outputs.merging import merge_lines
+
+        return merge_lines(sources, target, self)
