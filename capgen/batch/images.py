@@ -12,7 +12,7 @@ from capgen.batch.work import CaptionWork
 from capgen.captioner.captioner import Item
 from capgen.captioner.results import Result, SkipReason
 from capgen.errors import Status, StorageError
-from capgen.inputs.archives import Picture, pictures
+from capgen.inputs.archives import LazyImage, expand_archives
 from capgen.inputs.selection import Found
 from capgen.outputs.per_image import PerImageSink
 from capgen.outputs.sink import Sink
@@ -68,13 +68,13 @@ class ImageCaptioning:
         waiting: deque[tuple[Found, Item]] = deque()
 
         def items() -> Iterator[Item]:
-            for one, item in pictures(found):
+            for one, item in expand_archives(found):
                 waiting.append((one, item))
                 yield self._skip_result(one) or item
 
         for result in self._engine.map(self._work, items()):
             one, item = waiting.popleft()
-            if isinstance(item, Picture):
+            if isinstance(item, LazyImage):
                 item.release()
             yield self._write_result(one, self._policy.apply(replace(result, path=one.path)))
 

@@ -21,7 +21,7 @@ from capgen.captioner.results import Result
 from capgen.errors import UsageError
 from capgen.inputs.archives import is_archive
 from capgen.inputs.listing import Listing
-from capgen.inputs.selection import has_wildcard
+from capgen.inputs.patterns import has_wildcard
 from capgen.inputs.watch import Arrivals
 from capgen.outputs.destination import Destination
 from capgen.outputs.manifest import Manifest

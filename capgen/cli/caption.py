@@ -204,7 +204,7 @@ def _all_paths(
     Raises:
         UsageError: There is nothing to look at, or the list cannot be read.
     """
-    from capgen.inputs.selection import read_list
+    from capgen.inputs.lists import read_list
 
     if not paths and from_file is None:
         raise UsageError("nothing to caption: name photographs, folders with --recursive, or - for paths on stdin")

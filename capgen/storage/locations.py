@@ -124,38 +124,37 @@ def reading(location: str) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def writing(place: str) -> Iterator[BinaryIO]:
-    """Open a file, local or elsewhere, for writing. It appears whole at the end of the block, or not at all.
+def writing(location: str) -> Iterator[BinaryIO]:
+    """Open a file, given as a path or as a URL, for writing. It appears whole at the end of the block, or not at all.
 
     Raises:
         StorageError: It cannot be written.
     """
-    if not is_url(place):
-        with files.writing(Path(place)) as file:
+    if not is_url(location):
+        with files.writing(Path(location)) as file:
             yield file
         return
-    system, path = _system(place)
-    with tempfile.NamedTemporaryFile(prefix="capgen.", suffix=".part") as temporary:
+    with tempfile.TemporaryDirectory(prefix="capgen.") as folder:
+        temporary = Path(folder) / "part"
         try:
-            yield cast(BinaryIO, temporary.file)
-            temporary.file.flush()
+            with temporary.open("wb") as file:
+                yield file
         except OSError as error:
-            raise files.storage_error(temporary.name, error) from error
+            raise files.storage_error(temporary, error) from error
         try:
-            with _told():
-                system.put_file(temporary.name, path)
+            remote.upload(temporary, location)
         except ImageError as error:
             raise StorageError(f"cannot write {location}: {error}") from error
 
 
-def write_with(place: str, write: Callable[[BinaryIO], object]) -> None:
-    """Let ``write`` fill a file, local or elsewhere, that appears whole or not at all; errors as in ``writing``."""
-    with writing(place) as file:
+def write_with(location: str, write: Callable[[BinaryIO], object]) -> None:
+    """Let ``write`` fill a file, given as a path or as a URL, that appears whole or not at all; errors as in ``writing``."""
+    with writing(location) as file:
         write(file)
 
 
-def remove(place: str) -> None:
-    """Remove a file, local or elsewhere, if it is there.
+def remove(location: str) -> None:
+    """Remove a file, given as a path or as a URL, if it is there.
 
     Raises:
         StorageError: It cannot be removed.

@@ -24,7 +24,7 @@ from capgen.batch.shards.run import caption_shard
 from capgen.captioner.captioner import Captioner
 from capgen.captioner.request import CaptionRequest
 from capgen.errors import Status, UsageError
-from capgen.inputs.archives import Picture, Task, pictures_in
+from capgen.inputs.archives import LazyImage, Task, images_in
 from capgen.inputs.selection import Found
 from capgen.inputs.spool import Spool
 

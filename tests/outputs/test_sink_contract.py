@@ -11,7 +11,7 @@ from support.tools import require_tool
 
 from capgen.captioner.results import Caption, Result, SkipReason
 from capgen.errors import Status, StorageError
-from capgen.inputs.archives import Picture
+from capgen.inputs.archives import LazyImage
 from capgen.inputs.selection import Found
 from capgen.outputs import DESTINATIONS, FORMATS, SHARD_FORMATS
 from capgen.outputs.manifest import Manifest
@@ -243,7 +243,7 @@ def images(folder):
     for name in ("a.jpg", "b.jpg"):
         Image.new("RGB", (8, 8), (200, 10, 10)).save(folder / name)
         path = folder / name
-        yield Found(path, folder), Picture(path, name, path.read_bytes)
+        yield Found(path, folder), LazyImage(path, name, path.read_bytes)
 
 
 def test_a_shard_names_all_its_images_failed_ones_included(shard_format, tmp_path):

@@ -10,7 +10,7 @@ from capgen.batch.shards.folder import FAILURES, ShardFolder, ShardStatistics, a
 from capgen.captioner.captioner import Captioner, Item
 from capgen.captioner.results import Result
 from capgen.errors import Status
-from capgen.inputs.archives import Picture, Task
+from capgen.inputs.archives import LazyImage, Task
 from capgen.inputs.selection import Found
 from capgen.outputs import SHARD_FORMATS
 from capgen.storage import files, locations
@@ -89,9 +89,9 @@ class _Summary:
         )
 
 
-def _results(captioner: Captioner, task: Task, folder: ShardFolder) -> Iterator[tuple[Picture | None, Result]]:
+def _results(captioner: Captioner, task: Task, folder: ShardFolder) -> Iterator[tuple[LazyImage | None, Result]]:
     """Caption the images, which are read only a little ahead."""
-    waiting: deque[Picture | Result] = deque()
+    waiting: deque[LazyImage | Result] = deque()
 
     def sources() -> Iterator[Item]:
         for item in task.items():
@@ -100,7 +100,7 @@ def _results(captioner: Captioner, task: Task, folder: ShardFolder) -> Iterator[
 
     for result in captioner.caption_many(sources(), folder.request):
         item = waiting.popleft()
-        yield item if isinstance(item, Picture) else None, folder.policy.apply(replace(result, path=item.path))
+        yield item if isinstance(item, LazyImage) else None, folder.policy.apply(replace(result, path=item.path))
 
 
 def _is_fault(task: Task, result: Result) -> bool:

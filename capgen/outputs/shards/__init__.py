@@ -3,7 +3,7 @@
 from typing import BinaryIO
 
 from capgen.captioner.results import Result, SkipReason
-from capgen.inputs.archives import Picture
+from capgen.inputs.archives import LazyImage
 from capgen.inputs.selection import Found
 
 
@@ -28,7 +28,7 @@ class Shard:
         """Return ``None``, since a shard is written anew as a whole or not at all."""
         return None
 
-    def write(self, item: Found, result: Result, image: Picture | None = None) -> SkipReason | None:
+    def write(self, item: Found, result: Result, image: LazyImage | None = None) -> SkipReason | None:
         """Add what became of an image.
 
         Args:

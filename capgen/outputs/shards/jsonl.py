@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from capgen.captioner.results import Result, SkipReason
-from capgen.inputs.archives import Picture
+from capgen.inputs.archives import LazyImage
 from capgen.inputs.selection import Found
 from capgen.outputs.jsonl import JsonLinesFormat
 from capgen.outputs.shards import Shard
@@ -19,7 +19,7 @@ class JsonLinesShard(Shard):
         super().__init__(file)
         self._form = JsonLinesFormat(several=True)
 
-    def write(self, item: Found, result: Result, image: Picture | None = None) -> SkipReason | None:
+    def write(self, item: Found, result: Result, image: LazyImage | None = None) -> SkipReason | None:
         """Add the line of an image; see ``Shard``."""
         self._file.write(self._form.encoded(result))
         return None

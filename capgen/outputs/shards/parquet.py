@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 from capgen.captioner.results import Result, SkipReason
-from capgen.inputs.archives import Picture
+from capgen.inputs.archives import LazyImage
 from capgen.inputs.archives.parquet import load_pyarrow
 from capgen.inputs.selection import Found
 from capgen.outputs.shards import Shard
@@ -33,7 +33,7 @@ class ParquetShard(Shard):
         self._writer = arrow.parquet.ParquetWriter(file, self._schema, compression="zstd")
         self._arrow, self._rows = arrow, list[dict[str, Any]]()
 
-    def write(self, item: Found, result: Result, image: Picture | None = None) -> SkipReason | None:
+    def write(self, item: Found, result: Result, image: LazyImage | None = None) -> SkipReason | None:
         """Add the row of an image; see ``Shard``."""
         names = ("caption", "confidence", "log_probability")
         captions = [(utf8(c.text), c.confidence, c.log_probability) for c in result.captions]

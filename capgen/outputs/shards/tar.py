@@ -11,8 +11,8 @@ from typing import BinaryIO
 from capgen.captioner.results import Result, SkipReason
 from capgen.errors import ImageError, Status
 from capgen.images.formats import SUFFIXES, suffix_for
-from capgen.inputs.archives import Picture
-from capgen.inputs.archives.tar import LARGEST_HEADER, Stream, files
+from capgen.inputs.archives import LazyImage
+from capgen.inputs.archives.tar import LARGEST_HEADER, Stream, members
 from capgen.inputs.selection import Found
 from capgen.outputs.jsonl import JsonLinesFormat
 from capgen.outputs.shards import Shard
@@ -31,7 +31,7 @@ class TarShard(Shard):
         self._tar = tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT)  # noqa: SIM115 - closed by ``close``
         self._form, self._keys, self._others = JsonLinesFormat(several=True), set[str](), list[str]()
 
-    def write(self, item: Found, result: Result, image: Picture | None = None) -> SkipReason | None:
+    def write(self, item: Found, result: Result, image: LazyImage | None = None) -> SkipReason | None:
         """Add an image; only a record is added of one that has vanished since it was captioned. See ``Shard``."""
         [line] = self._form.lines(result)
         data = _contents(image) if result.status is Status.CAPTIONED else None
@@ -82,7 +82,7 @@ class TarShard(Shard):
 _OTHERS = "__others__"
 
 
-def _contents(image: Picture | None) -> bytes | None:
+def _contents(image: LazyImage | None) -> bytes | None:
     """Read an image again; ``None`` if it has vanished."""
     try:
         return image.read() if image else None
