@@ -31,7 +31,8 @@ waits for no captioner that the other worker trains."""
 def pytest_collection_modifyitems(items):
     """Put the longest files first, since files go to workers in this order, and mark what is slow by what it starts."""
     for item in items:
-        if any(item.get_closest_marker(name) for name in ("ray", "jax", "java", "browser")):
+        starts = any(item.get_closest_marker(name) for name in ("ray", "jax", "java", "browser"))
+        if starts or "first_studio" in item.fixturenames:  # which loads TensorFlow to prepare a data set
             item.add_marker("slow")
     items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
 

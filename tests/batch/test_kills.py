@@ -24,6 +24,8 @@ from support.tools import missing
 
 from capgen.outputs.xmp import XmpSidecar
 
+pytestmark = pytest.mark.slow
+
 PICTURES = 500
 KILLS = 25
 """How often runs of each of the four kinds are killed."""

@@ -19,6 +19,8 @@ import pytest
 from support.commands import capgen, here
 from support.drawing import COLOURS, draw
 
+pytestmark = pytest.mark.ray
+
 PICTURES = 80
 MANY = 900
 """Enough to be in the middle of them when something is killed, while a worker that takes its place is still starting."""

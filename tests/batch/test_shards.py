@@ -16,6 +16,7 @@ from pathlib import Path
 import pyarrow
 import pyarrow.parquet
 import pytest
+from support.captioners import install_fake
 from support.drawing import draw_each
 
 from capgen.batch.shards.folder import ShardFolder
@@ -28,7 +29,7 @@ from capgen.inputs.archives import LazyImage, Task, images_in
 from capgen.inputs.selection import Found
 from capgen.inputs.spool import Spool
 
-pytestmark = pytest.mark.usefixtures("small")
+pytestmark = pytest.mark.usefixtures("fake")
 
 FORMS = ("jsonl", "parquet", "tar")
 
@@ -41,8 +42,10 @@ def photos(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def captioner(first_captioner):
-    return Captioner.load(first_captioner.folder / "user/models/shapes")
+def captioner(tmp_path_factory):
+    data = tmp_path_factory.mktemp("data")
+    install_fake(data)
+    return Captioner.load(data / "models/fake")
 
 
 @pytest.fixture
@@ -147,7 +150,7 @@ def test_statistics_say_what_became_of_a_shard_and_who_made_it(caption, photos, 
     assert (found["shard"], found["pictures"], found["captioned"]) == ("00000.jsonl", 2, 1)
     assert found["counts"] == {"captioned": 1, "unreadable": 1}
     assert [(row["path"], row["status"]) for row in found["failed"]] == [(str(broken), "unreadable")]
-    assert found["captioner"]["name"] == "shapes"
+    assert found["captioner"]["name"] == "fake"
     assert len(found["captioner"]["sha256"]) == 64
     assert found["options"]["prefix"] == "drawn:"
     assert found["seconds"] > 0

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.examples import examples
 
 from capgen.captioner.calibration import Calibration
 from capgen.training.calibration import FOLDS, calibrate, close, measure
 
 scores_and_truths = st.lists(st.tuples(st.floats(-20, 0), st.booleans()), min_size=1, max_size=40)
-sets = settings(max_examples=60, deadline=None)
+sets = settings(max_examples=examples(60), deadline=None)
 
 
 def logistic(x):

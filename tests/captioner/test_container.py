@@ -304,6 +304,7 @@ def mutated(originals, seed):
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")
+@pytest.mark.slow
 def test_every_damaged_archive_is_refused_or_gives_what_was_packed(places, monkeypatch):
     monkeypatch.setattr(os, "fsync", lambda _: None)
     originals = [packed(WHOLE), packed(WHOLE, kind=zipfile.ZIP_DEFLATED)]

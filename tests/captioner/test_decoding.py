@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.examples import examples
 from support.random_decoder import FIRST_WORD, RandomDecoder, V, features_of
 
 from capgen.captioner.decoding import DecodingOptions, Guidance, search
@@ -64,7 +65,7 @@ def found_ids(decoder, options, *images):
 seeds = st.integers(0, 10_000)
 lengths = st.integers(1, 4)
 powers = st.sampled_from([0.0, 0.7, 1.0, 2.0])
-searches = settings(max_examples=25, deadline=None)
+searches = settings(max_examples=examples(25), deadline=None)
 
 
 @searches

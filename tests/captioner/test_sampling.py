@@ -10,6 +10,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from support.chi_square import DRAWS, assert_as_likely
+from support.examples import examples
 from support.random_decoder import FIRST_WORD, RandomDecoder, V, features_of
 
 from capgen.captioner.decoding import DecodingOptions, search
@@ -19,7 +20,7 @@ from capgen.errors import UsageError
 WORDS = range(FIRST_WORD, V)
 
 seeds = st.integers(0, 10_000)
-searches = settings(max_examples=25, deadline=None)
+searches = settings(max_examples=examples(25), deadline=None)
 ways = pytest.mark.parametrize(
     "way",
     [{"num_beams": 1}, {"num_beams": 4, "num_captions": 4}, {"num_beams": 1, "num_captions": 6, "temperature": 1.0}],

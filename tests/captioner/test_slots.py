@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.examples import examples
 
 from capgen.captioner.slots import CLASSES, MIN_CLASS_PROBABILITY, TABLE, VisualWord, VisualWords, slot, with_class_token
 from capgen.captioner.vocabulary import words
@@ -116,7 +117,7 @@ def plain_class_scores(names, probabilities):
     return found
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(st.integers(0, 2**32 - 1), st.sampled_from([0.001, 0.02, 1.0]), st.booleans())
 def test_class_scores_have_the_likeliest_name_of_each_group(seed, evenness, rare_only):
     names = VisualWords(IMAGENET.names[::7]) if rare_only else IMAGENET
@@ -264,7 +265,7 @@ def mentions(names, said):
             position += 1
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(captions())
 def test_what_is_delexicalised_and_relexicalised_is_as_before(made):
     said, shown = made

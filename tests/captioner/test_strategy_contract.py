@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.examples import examples
 from support.random_decoder import FIRST_WORD, RandomDecoder, V, features_of
 
 from capgen.captioner.constraints import RepeatPenalty, SlotBonus
@@ -29,7 +30,7 @@ OPTIONS = {
 IMAGES = 3
 
 every_strategy = pytest.mark.parametrize("name", STRATEGIES)
-few = settings(max_examples=20, deadline=None)
+few = settings(max_examples=examples(20), deadline=None)
 
 
 def random_scores(seed, images, rows):

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from pycocoevalcap.bleu.bleu import Bleu
 from pycocoevalcap.cider.cider import Cider
 from pycocoevalcap.rouge.rouge import Rouge
+from support.examples import examples
 from support.tools import require_tool
 
 from capgen.evaluation import metrics, predictions
@@ -81,14 +82,14 @@ def realistic_tokens():
     return candidates, [[metrics.tokenize(truth) for truth in truths] for _, truths in REALISTIC]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(corpora())
 def test_bleu_is_coco_captions_on_any_corpus(corpus):
     expected, _ = coco(Bleu(4), *corpus, verbose=0)
     assert metrics.bleu(*corpus) == exactly(expected)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(corpora())
 def test_rouge_l_is_coco_captions_on_any_corpus(corpus):
     expected, each_expected = coco(Rouge(), *corpus)
@@ -97,7 +98,7 @@ def test_rouge_l_is_coco_captions_on_any_corpus(corpus):
     assert each == exactly(list(each_expected))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(corpora())
 def test_cider_d_is_coco_captions_on_any_corpus(corpus):
     expected, each_expected = coco(Cider(), *corpus)

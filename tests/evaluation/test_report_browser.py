@@ -18,6 +18,8 @@ from capgen.evaluation.predictions import Predictions
 from capgen.evaluation.references import Reference, Split
 from capgen.evaluation.report import evaluation_page
 
+pytestmark = pytest.mark.browser
+
 HOSTILE = "<img src=x onerror=alert(1)>"
 COUNT = 64  # more than the page puts up at first
 

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pycocoevalcap.tokenizer.ptbtokenizer import PUNCTUATIONS
+from support.examples import examples
 
 from capgen.evaluation.metrics import tokenize
 
@@ -196,7 +197,7 @@ WORDS = st.lists(
 CONTRACTED = {"cannot", "gimme", "gonna", "gotta", "lemme", "wanna"}
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(TEXTS)
 def test_any_text_becomes_lower_case_tokens_without_the_listed_punctuation(text):
     tokens = tokenize(text)
@@ -206,13 +207,13 @@ def test_any_text_becomes_lower_case_tokens_without_the_listed_punctuation(text)
         assert re.fullmatch(r"[\S\xa0]+", token)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(TEXTS)
 def test_space_around_a_caption_changes_nothing(text):
     assert tokenize(f" \n{text} \t ") == tokenize(text)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(TEXTS)
 def test_letters_and_digits_are_neither_lost_nor_made(text):
     def characters(written):
@@ -222,14 +223,14 @@ def test_letters_and_digits_are_neither_lost_nor_made(text):
     assert characters("".join(tokenize(plain))) == characters(plain)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(WORDS)
 def test_words_and_hyphenated_words_are_tokens(words):
     assert tokenize(" ".join(words)) == words
     assert tokenize(" , ".join(words).capitalize() + " .") == words
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(WORDS, WORDS, st.sampled_from(["!", "?", ";", '"', "!!", "(", "don't", "5", "dog's", "and/or"]))
 def test_words_are_the_same_tokens_beside_what_is_none(before, after, between):
     assert tokenize(" ".join([*before, between, *after])) == [*before, *tokenize(between), *after]

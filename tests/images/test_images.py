@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from pillow_heif import register_heif_opener
 from support.commands import capgen
+from support.examples import examples
 from support.tools import bound_by_modes
 
 from capgen import images
@@ -663,7 +664,7 @@ SIGNATURES = (
 )  # fmt: skip
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=examples(150))
 @given(st.sampled_from(SIGNATURES), st.binary(max_size=300))
 def test_random_bytes_never_give_anything_but_an_error_with_a_status_or_an_image(signature, data):
     assert is_read_or_refused(signature + data)
@@ -672,7 +673,7 @@ def test_random_bytes_never_give_anything_but_an_error_with_a_status_or_an_image
 WHOLE = {name: encoded(noise(24, 16), name) for name in FORMATS}
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=examples(150))
 @given(st.sampled_from(list(WHOLE)), st.lists(st.tuples(st.floats(0, 1), st.integers(0, 255)), min_size=1, max_size=8))
 def test_an_image_with_changed_bytes_is_read_or_refused(image_format, changes):
     data = bytearray(WHOLE[image_format])

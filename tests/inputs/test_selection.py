@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.examples import examples
 from support.tools import bound_by_modes
 
 from capgen import images
@@ -390,7 +391,7 @@ def test_every_path_is_relative_to_its_root(tree, monkeypatch):
 # Shards
 
 
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=examples(50))
 @given(st.lists(st.integers(0, 10**6), max_size=60, unique=True), st.integers(1, 9), st.randoms())
 def test_shards_are_disjoint_and_complete_and_keep_the_order(numbers, count, lot):
     names = [f"none-{number}.jpg" for number in numbers]

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from support.examples import examples
 from support.tools import require_tool
 
 from capgen.errors import StorageError, UsageError
@@ -616,7 +617,7 @@ def test_captions_that_look_like_something_else_come_back(tmp_path, embedding, c
 
 
 @given(caption=TEXTS.filter(lambda text: text.lower() not in {"true", "false"}))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=30)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=examples(30))
 def test_any_caption_comes_back_from_a_picture_but_for_what_xml_forbids(tmp_path, embedding, caption):
     place = tmp_path / "a.jpg"
     if not place.exists():

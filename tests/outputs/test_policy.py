@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.examples import examples
 
 from capgen.batch.engines.local import LocalEngine
 from capgen.batch.images import ImageCaptioning
@@ -169,7 +170,7 @@ def known(tmp_path):
         )
     )
 )
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 def test_it_knows_of_each_place_what_was_put_last(rows):
     with tempfile.TemporaryDirectory() as folder:
         known = Manifest(Path(folder))
@@ -513,7 +514,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(STEPS)
 def test_whatever_happens_an_edited_caption_is_kept_and_nothing_is_added_to_capgens_own(steps):
     with tempfile.TemporaryDirectory() as folder:

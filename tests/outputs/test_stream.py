@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
+from support.examples import examples
 
 from capgen.captioner.results import Caption, Result, SkipReason
 from capgen.errors import DataError, StorageError, UsageError
@@ -357,7 +358,7 @@ def expected(captions, existing, force, path, text):
 
 
 @formats
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(names=st.lists(paths, min_size=4, max_size=4, unique=True), runs=RUNS, count=st.integers(1, 3))
 def test_after_any_runs_every_path_has_one_record_with_the_caption_that_is_due(name, names, runs, count):
     with tempfile.TemporaryDirectory() as folder:
@@ -510,7 +511,7 @@ def test_a_last_line_that_an_editor_left_without_its_end_is_kept(desk):
     ],
 )
 def test_opening_a_file_never_takes_away_a_line_that_has_its_end(name):
-    @settings(max_examples=100, deadline=None, database=None)
+    @settings(max_examples=examples(100), deadline=None, database=None)
     @given(st.lists(st.one_of(st.binary(), texts.map(os.fsencode), st.just(b'a.jpg,a 5" pipe,0.5')), max_size=5))
     @example([b'a.jpg,a 5" pipe,0.5', b"b.jpg,a cat,0.5", b""])
     def check(lines):
@@ -750,7 +751,7 @@ def test_shards_merge_to_what_one_run_gives(shards, headers):
 
 
 @formats
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(names=st.lists(paths, unique=True, max_size=8), number=st.integers(1, 4), count=st.integers(1, 3), data=st.data())
 def test_any_shards_of_any_paths_merge_to_what_one_run_gives(name, names, number, count, data):
     with tempfile.TemporaryDirectory() as folder:

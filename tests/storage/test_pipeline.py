@@ -6,11 +6,12 @@ import time
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.examples import examples
 
 from capgen.storage.pipeline import AHEAD, map_ahead
 
 
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=examples(25))
 @given(st.lists(st.integers()), st.integers(1, 4))
 def test_results_come_in_order_each_with_its_item(items, workers):
     assert list(map_ahead(lambda item: item * 2, items, workers)) == [(item, item * 2) for item in items]

@@ -30,8 +30,10 @@ QUICK = {"XLA_FLAGS": "--xla_backend_optimization_level=0 --xla_llvm_disable_exp
 DRIVER = """
 import json, os, sys
 from pathlib import Path
-from capgen.training import run
+from capgen.training import process_group, run
 from capgen.training.process_group import Group, joined
+
+process_group.HEARTBEAT = 2
 
 class Recorder:
     def __init__(self, last): self.last, self.means = last, []
@@ -109,6 +111,7 @@ def recorded(folder, last, *members):
     return [json.loads(said) for said, _ in ended]
 
 
+@pytest.mark.jax
 def test_the_loss_of_every_step_is_that_of_one_process_with_the_same_batches(begin, tmp_path):
     folder = begin(
         "batch_size=8", "epochs=1", "beam=1"
@@ -128,6 +131,7 @@ def test_the_loss_of_every_step_is_that_of_one_process_with_the_same_batches(beg
     assert (tmp_path / "processes/history.csv").exists()
 
 
+@pytest.mark.jax
 def test_a_run_begun_with_tensorflow_goes_on_with_jax_as_it_would_have_gone_on(begin, tmp_path):
     folder = begin("dropout=0", "batch_size=8", "epochs=2", "beam=1")
     recorded(folder, 1, None)
@@ -137,6 +141,7 @@ def test_a_run_begun_with_tensorflow_goes_on_with_jax_as_it_would_have_gone_on(b
     assert by_jax["dev"] == pytest.approx(by_tensorflow["dev"], abs=1e-4)
 
 
+@pytest.mark.jax
 def test_a_killed_process_ends_the_run_with_a_line_and_one_process_goes_on(together, tmp_path):
     out, address = tmp_path / "out", f"127.0.0.1:{port()}"
     settings = [part for setting in (*SETTINGS, "epochs=3") for part in ("--set", setting)]
@@ -234,6 +239,7 @@ def test_nothing_that_is_told_is_unpickled():
         groups._unpacked(buffer.getvalue())
 
 
+@pytest.mark.jax
 def test_a_port_that_is_taken_is_one_line(together):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"

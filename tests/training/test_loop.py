@@ -15,6 +15,8 @@ from capgen.training.encoders import ENCODERS
 from capgen.training.features import FeatureStore, feature_key
 from capgen.training.loop import BEST, CHECKPOINT, Trainer
 
+pytestmark = pytest.mark.slow
+
 SETTINGS = (
     "lstm_size=16", "embedding_size=16", "heads=2", "batch_size=4", "min_count=1", "captions_per_image=2", "epochs=4",
     "warmup_steps=1", "num_beams=2", "patience=10",

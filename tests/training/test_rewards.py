@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.chi_square import assert_as_likely
+from support.examples import examples
 from support.random_decoder import FIRST_WORD, RandomDecoder, V, features_of
 
 from capgen.captioner.constraints import Constraints
@@ -26,7 +27,7 @@ tokens = st.lists(st.sampled_from(["a", "dog", "runs", "fast", CLOSING]), max_si
 # The scorer
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(st.lists(st.tuples(tokens, tokens, st.lists(tokens, min_size=1, max_size=3)), min_size=1, max_size=4))
 def test_one_scorer_of_many_captions_gives_what_cider_d_gives(pictures):
     first, second, references = zip(*pictures, strict=True)
