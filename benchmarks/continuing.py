@@ -46,4 +46,4 @@ def main(folder: Path, model: str) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2] if len(sys.argv) > 2 else "everyday")
+    main(Path(sys.argv[1]), sys.argv[2] if len(sys.argv) > 2 else "photo-en-v1")

@@ -38,16 +38,16 @@ With the data sets in `$D`, on two processors in about two hours (10 minutes and
 capgen prepare $D/flickr8k $D/coco_photographs $D/named_objects $D/rooms $D/web_captions --name everyday --views flip \\
   --use all --use all --use train --use train --use train --style '' --style '' --style label --style room --style web \\
   --weight 1 --weight 1 --weight 1 --weight 0.5 --weight 0.5 --leave-out benchmarks/reading.txt
-capgen train everyday --config everyday
+capgen train everyday --config photo-en-v1
 ```
 
 All but Flickr8k are selections, in whose place any captioned photographs can be taken.
 
 The run was stopped after the encoder's twelve epochs, by plan, and went on by `--resume` with code in which the encoder
-describes a picture and its mirror image, and with variety (the rounds at a length power of 0.9; what was chosen then was put
-into the run's `config.json`, and is in the recipe); of the three self-critical rounds the second was best ("4 epochs" above
-are a look at where they began and the three). How much a search is guided, how much it favours names and variety, and
-the length power were chosen on dev with what came of it: Flickr8k's dev split and 130 images of that of coco_photographs, so
+sees an image and its mirror image, and with a common-caption penalty (the rounds at a length penalty of 0.9; what was chosen
+then was put into the run's `config.json`, and is in the recipe); of the three self-critical rounds the second was best ("4
+epochs" above are a look at where they began and the three). The guidance, the slot bonus, the common-caption penalty and the
+length penalty were chosen on dev with what came of it: Flickr8k's dev split and 130 images of that of coco_photographs, so
 that their rows below are a little flattering, too.
 """
 
@@ -83,9 +83,9 @@ All photographs judged are of Flickr8k's test split, which it was not trained on
 """
 
 
-def main(place: Path, named: list[str]) -> None:
-    """Copy the bundle at ``place`` into the package, with scores, each given as ``SPLIT=FILE``."""
-    opened = Bundle(place)
+def main(path: Path, named: list[str]) -> None:
+    """Copy the bundle at ``path`` into the package, with scores, each given as ``SPLIT=FILE``."""
+    opened = Bundle(path)
     opened.verify()
     pairs = (pair.split("=", 1) for pair in named)
     found = {split: json.loads(Path(file).read_text()) for split, file in pairs}

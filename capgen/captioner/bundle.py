@@ -1,6 +1,7 @@
-"""A trained captioner on disk: a folder, or a ``.capgen`` zip of it. Data only; nothing in it is ever executed.
+"""A trained captioner on disk: a folder, or a ``.capgen`` zip of it. It holds data only; nothing in it is ever executed.
 
-``bundle.json`` describes it and carries the SHA-256 of every other file; what is read is checked against that first.
+``bundle.json`` describes the captioner and carries the SHA-256 of every other file, by which a file is
+checked before it is used.
 """
 
 import hashlib
@@ -15,9 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from capgen.captioner import container
-from capgen.captioner.backends import DEFAULT_BACKEND
+from capgen.captioner import bundle_schema1, container
+from capgen.captioner.backends import BACKENDS, DEFAULT_BACKEND
 from capgen.captioner.calibration import Calibration
+from capgen.captioner.constraints import ConstraintConfig
 from capgen.captioner.decoding import DecodingOptions
 from capgen.captioner.slots import VisualWords
 from capgen.captioner.vocabulary import Vocabulary
@@ -25,7 +27,7 @@ from capgen.errors import BundleError, UnknownNameError, UsageError
 from capgen.images import Preprocessing
 from capgen.storage import files, paths
 
-SCHEMA = 1
+SCHEMA = 2
 DESCRIPTION = "bundle.json"
 VOCABULARY = "vocabulary.json"
 ENCODER = "encoder.tflite"
@@ -41,8 +43,11 @@ SUFFIX = ".capgen"
 SHIPPED = Path(__file__).parents[1] / "models"
 """Where the captioners inside the package lie."""
 
-DEFAULT = "everyday"
+DEFAULT = "photo-en-v1"
 """The captioner used when none is named and the user chose no other."""
+
+ALIASES = {"everyday": "photo-en-v1"}
+"""Earlier names of the captioners inside the package; a captioner of the user's own that has such a name goes before."""
 
 
 @dataclass(frozen=True)
@@ -50,14 +55,16 @@ class Description:
     """What ``bundle.json`` says, apart from the hashes.
 
     Attributes:
-        name: What the captioner is called.
-        encoder: Name, output and key of the encoder.
+        name: The captioner's name for itself.
+        encoder: Name, output, fingerprint and origin of the encoder.
         decoder: Family and sizes of the decoder.
-        preprocessing: How a picture becomes the encoder's input.
-        decoding: How captions are searched unless asked otherwise.
-        calibration: How sure a caption of a score is.
-        training: Data set, its fingerprint, and the config.
-        scores: Split name to scores.
+        preprocessing: How an image becomes the model's input.
+        decoding: How captions are decoded where a request leaves it open.
+        calibration: What confidence a score is worth.
+        training: The data set, its fingerprint, and the settings.
+        scores: The scores on each split, by its name.
+        backend: What runs the model: a name in ``backends.BACKENDS``.
+        constraints: The constants of what it may say, chosen on dev.
     """
 
     name: str
@@ -69,62 +76,58 @@ class Description:
     training: dict[str, Any] = field(default_factory=dict)
     scores: dict[str, Any] = field(default_factory=dict)
     backend: str = DEFAULT_BACKEND
+    constraints: ConstraintConfig = field(default_factory=ConstraintConfig.default)
 
 
 class Bundle:
     """An opened captioner.
 
     Args:
-        place: The folder or the zip.
+        path: The folder or the zip.
 
     Raises:
         BundleError: It is missing, incomplete, changed or of another version.
     """
 
-    def __init__(self, place: Path) -> None:
-        """Read and check the description and the vocabulary."""
-        self.place = place
-        self._source = container.opened(place)
-        self.written = self._source.read(DESCRIPTION)
-        values = self._json(DESCRIPTION, self.written)
-        if not isinstance(values, dict) or values.get("schema") != SCHEMA:
-            raise BundleError(f"{place} was written by another version of capgen (schema {_schema(values)}, not {SCHEMA})")
-        if values.pop("seal", None) != _seal(values):
-            raise BundleError(f"{place} is damaged: {DESCRIPTION} is not as it was written; get the captioner anew")
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._files = container.open_files(path)
+        self.description_bytes = self._files.read(DESCRIPTION)
+        values = self._verified(self._json(DESCRIPTION, self.description_bytes))
         try:
+            if values["schema"] == 1:
+                values = bundle_schema1.as_schema2(values)
             self._hashes = _checked_hashes(values["files"])
-            self.description = Description(
-                name=values["name"],
-                encoder=values["encoder"],
-                decoder=values["decoder"],
-                preprocessing=Preprocessing(**values["preprocessing"]),
-                decoding=DecodingOptions.from_plain(values["decoding"]),
-                calibration=Calibration(**values["calibration"]),
-                training=values["training"],
-                scores=values["scores"],
-                backend=values.get("backend", DEFAULT_BACKEND),
-            )
+            self.description = _description(values)
             _check_kinds(self.description, self._hashes)
-            self.vocabulary = Vocabulary.from_plain(self._json(VOCABULARY, self.read(VOCABULARY)))
-            self.visual_words = (
-                VisualWords.from_plain(self._json(NAMES, self.read(NAMES))) if NAMES in self._hashes else None
-            )
+            self.visual_words = self._visual_words()
+            if VOCABULARY in self._hashes:
+                _ = self.vocabulary  # a damaged one is found now, and not with the first image
         except KeyError as error:
-            raise BundleError(f"{place}: {DESCRIPTION} lacks {error}; get the captioner anew") from error
+            raise BundleError(f"{path}: {DESCRIPTION} lacks {error}; get the captioner anew") from error
         except (TypeError, ValueError, UsageError) as error:
             raise BundleError(
-                f"{place}: {DESCRIPTION} is not as capgen writes it ({error}); get the captioner anew"
+                f"{path}: {DESCRIPTION} is not as capgen writes it ({error}); get the captioner anew"
             ) from error
+
+    @cached_property
+    def vocabulary(self) -> Vocabulary:
+        """The words that the captioner knows, which only some backends need.
+
+        Raises:
+            BundleError: There is no vocabulary.
+        """
+        return Vocabulary.from_plain(self._json(VOCABULARY, self.read(VOCABULARY)))
 
     def read(self, name: str) -> bytes:
         """Return the checked bytes of one of its files."""
-        data = self._source.read(name)
+        data = self._files.read(name)
         self._check(name, hashlib.sha256(data).hexdigest())
         return data
 
     @cached_property
     def average(self) -> np.ndarray:
-        """The features of an average picture, (C, D) float32, which guidance needs.
+        """The features of an average image, (C, D) float32, which guidance needs.
 
         Raises:
             BundleError: There are none.
@@ -132,30 +135,32 @@ class Bundle:
         try:
             return _table(self.read(AVERAGE))
         except (ValueError, TypeError, EOFError) as error:
-            raise BundleError(f"{self.place} is damaged: {AVERAGE} holds no features; get the captioner anew") from error
+            raise BundleError(f"{self.path} is damaged: {AVERAGE} holds no features; get the captioner anew") from error
 
     @cached_property
     def common(self) -> dict[tuple[int, ...], int]:
-        """Ids of the captions that it says of several of its training images, and of how many, which variety needs.
+        """How many training images each caption is said of, by its ids, for the common-caption penalty.
+
+        Captions that are said of one image alone are not in it.
 
         Raises:
             BundleError: There are none.
         """
         rows = self._json(COMMON, self.read(COMMON))
         if not (isinstance(rows, list) and all(_is_caption(row, len(self.vocabulary)) for row in rows)):
-            raise BundleError(f"{self.place} is damaged: {COMMON} holds no captions; get the captioner anew")
+            raise BundleError(f"{self.path} is damaged: {COMMON} holds no captions; get the captioner anew")
         return {tuple(ids): times for times, *ids in rows}
 
     def graph(self, name: str) -> Path | bytes:
         """Return a checked graph as LiteRT takes it: a file that it can map, or the bytes of one inside a zip."""
-        if not isinstance(self._source, container.Folder):
+        if not isinstance(self._files, container.Folder):
             return self.read(name)
-        path = self.place / name
-        self._source.size(name)  # so that it is a plain file
+        path = self.path / name
+        self._files.size(name)  # so that it is a plain file
         try:
             self._check(name, files.sha256(path))
         except OSError as error:
-            raise BundleError(f"{self.place} is incomplete: {name} cannot be read ({error.strerror})") from error
+            raise BundleError(f"{self.path} is incomplete: {name} cannot be read ({error.strerror})") from error
         return path
 
     def verify(self) -> None:
@@ -169,21 +174,42 @@ class Bundle:
 
     def contents(self) -> dict[str, bytes]:
         """Return the checked bytes of all its files by name, the description as it was written."""
-        return {DESCRIPTION: self.written, **{name: self.read(name) for name in self._hashes}}
+        return {DESCRIPTION: self.description_bytes, **{name: self.read(name) for name in self._hashes}}
+
+    def _verified(self, values: Any) -> dict[str, Any]:
+        """Return a description without its checksum.
+
+        Raises:
+            BundleError: It is of a schema that is not known, or is not as it was written.
+        """
+        schema = values.get("schema") if isinstance(values, dict) else None
+        if type(schema) is not int or schema not in _CHECKSUM_KEYS:
+            raise BundleError(
+                f"{self.path} was written by another version of capgen (schema {str(schema)[:40]}, not {SCHEMA})"
+            )
+        said = {name: value for name, value in values.items() if name != _CHECKSUM_KEYS[schema]}
+        if values.get(_CHECKSUM_KEYS[schema]) != checksum(said):
+            raise BundleError(f"{self.path} is damaged: {DESCRIPTION} is not as it was written; get the captioner anew")
+        return said
+
+    def _visual_words(self) -> VisualWords | None:
+        if NAMES not in self._hashes:
+            return None
+        return VisualWords.from_plain(self._json(NAMES, self.read(NAMES)))
 
     def _check(self, name: str, found: str) -> None:
         if found != self._hashes.get(name):
-            raise BundleError(f"{self.place} is damaged: {name} is not the file it was written with; get the captioner anew")
+            raise BundleError(f"{self.path} is damaged: {name} is not the file it was written with; get the captioner anew")
 
     def _json(self, name: str, data: bytes) -> Any:
         try:
             return json.loads(data)
         except (ValueError, RecursionError) as error:
-            raise BundleError(f"{self.place} is damaged: {name} is no JSON; get the captioner anew") from error
+            raise BundleError(f"{self.path} is damaged: {name} is not JSON; get the captioner anew") from error
 
 
 def find(model: str | Path | None) -> Path:
-    """Return the place of a captioner.
+    """Return the folder or the file of a captioner.
 
     Args:
         model: A path, the name of one in the data folder or of one that ships, or ``None`` for the default.
@@ -200,22 +226,28 @@ def find(model: str | Path | None) -> Path:
         if not _exists(given):
             raise BundleError(f"there is no captioner at {given}")
         return given
-    if place := _named(name):
-        return place
+    if folder := _named(name):
+        return folder
     raise UnknownNameError("captioner", name, names())
 
 
+def shipped(name: str) -> Path | None:
+    """Return the folder of a captioner inside the package by its name or an earlier one; ``None`` if there is none."""
+    folder = SHIPPED / ALIASES.get(name, name)
+    return folder if _exists(folder / DESCRIPTION) else None
+
+
 def _named(name: str) -> Path | None:
-    places = (folder / name for folder in (paths.models_dir(), SHIPPED))
-    return next((place for place in places if _exists(place / DESCRIPTION)), None)
+    own = paths.models_dir() / name
+    return own if _exists(own / DESCRIPTION) else shipped(name)
 
 
 def _default() -> Path:
     name = chosen()
     if name is None:
         return SHIPPED / DEFAULT
-    if place := _named(name):
-        return place
+    if folder := _named(name):
+        return folder
     raise BundleError(
         f"{name!r}, the captioner chosen as the default, is not there any more;"
         " go back to the one that ships with: capgen models default --reset"
@@ -226,7 +258,7 @@ def chosen() -> str | None:
     """Return the name of the captioner that this user chose as the default, ``None`` if there is no choice.
 
     Raises:
-        BundleError: What was written down cannot be read, or is no name.
+        BundleError: What was written down cannot be read, or is not a name.
     """
     file = paths.default_file()
     try:
@@ -242,30 +274,64 @@ def chosen() -> str | None:
 
 def names() -> list[str]:
     """Return the names of all captioners at hand."""
-    places = (place for folder in (paths.models_dir(), SHIPPED) for place in folder.glob(f"*/{DESCRIPTION}"))
-    return sorted({place.parent.name for place in places})
+    descriptions = (file for folder in (paths.models_dir(), SHIPPED) for file in folder.glob(f"*/{DESCRIPTION}"))
+    return sorted({file.parent.name for file in descriptions})
 
 
-def write(place: Path, description: Description, contents: dict[str, bytes]) -> None:
-    """Write a captioner, as a zip if ``place`` ends in ``.capgen``, else as a folder; an older one there is replaced.
+def write(path: Path, description: Description, contents: dict[str, bytes]) -> None:
+    """Write a captioner, as a zip if ``path`` ends in ``.capgen``, else as a folder; an older one there is replaced.
 
     Args:
-        place: Where to.
-        description: What it is.
+        path: Where the captioner will be.
+        description: What ``bundle.json`` says.
         contents: The other files, by name.
 
     Raises:
+        BundleError: Something that is not a captioner is there.
         StorageError: It cannot be written; what was there before is as it was.
     """
-    check_place(place)
+    check_target(path)
     hashes = {name: hashlib.sha256(data).hexdigest() for name, data in sorted(contents.items())}
-    values = {"schema": SCHEMA, **asdict(description), "decoding": description.decoding.plain(), "files": hashes}
-    text = files.json_text({**values, "seal": _seal(values)}, indent=1) + "\n"
+    said = asdict(description)
+    values = {
+        "schema": SCHEMA,
+        "name": said.pop("name"),
+        "backend": said.pop("backend"),
+        **said,
+        "decoding": description.decoding.plain(),
+        "constraints": description.constraints.plain(),
+        "files": hashes,
+    }
+    text = files.json_text({**values, _CHECKSUM_KEYS[SCHEMA]: checksum(values)}, indent=1) + "\n"
     everything = {**contents, DESCRIPTION: text.encode()}
-    if place.suffix == SUFFIX:
-        files.write_with(place, lambda file: container.pack(file, everything))
+    if path.suffix == SUFFIX:
+        files.write_with(path, lambda file: container.pack(file, everything))
         return
-    files.write_folder(place, everything)
+    files.write_folder(path, everything)
+
+
+def checksum(values: dict[str, Any]) -> str:
+    """Return the SHA-256 of what a description says, however it is laid out."""
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+
+
+_CHECKSUM_KEYS = {1: bundle_schema1.CHECKSUM, SCHEMA: "checksum"}
+"""The schemas that are read, and what each calls the checksum of the description."""
+
+
+def _description(values: dict[str, Any]) -> Description:
+    return Description(
+        name=values["name"],
+        encoder=values["encoder"],
+        decoder=values["decoder"],
+        preprocessing=Preprocessing(**values["preprocessing"]),
+        decoding=DecodingOptions.from_plain(values["decoding"]),
+        calibration=Calibration(**values["calibration"]),
+        training=values["training"],
+        scores=values["scores"],
+        backend=values["backend"],
+        constraints=ConstraintConfig.from_plain(values["constraints"]),
+    )
 
 
 def _exists(path: Path) -> bool:
@@ -275,25 +341,25 @@ def _exists(path: Path) -> bool:
         return False
 
 
-def check_place(place: Path) -> None:
-    """Make sure that writing a captioner to ``place`` would replace nothing but an older captioner.
+def check_target(path: Path) -> None:
+    """Make sure that writing a captioner to ``path`` would replace nothing but an older captioner.
 
     Raises:
         BundleError: Something else is there.
     """
-    if place.suffix == SUFFIX:
-        free = place.is_file() or not place.exists()
+    if path.suffix == SUFFIX:
+        free = path.is_file() or not path.exists()
     else:
-        free = not place.exists() or (place.is_dir() and (_exists(place / DESCRIPTION) or not any(place.iterdir())))
+        free = not path.exists() or (path.is_dir() and (_exists(path / DESCRIPTION) or not any(path.iterdir())))
     if not free:
-        raise BundleError(f"{place} exists and is no captioner; it would be lost: choose another place with --out")
+        raise BundleError(f"{path} exists and is not a captioner; it would be lost: choose another place with --out")
 
 
 def _table(data: bytes) -> np.ndarray:
     """Read an ``.npy`` file of finite numbers in rows and columns."""
     found = np.load(io.BytesIO(data), allow_pickle=False)
     if not (isinstance(found, np.ndarray) and found.shape[1:] and np.isfinite(found).all()):
-        raise ValueError("no table of numbers")
+        raise ValueError("it is not a table of numbers")
     return found.astype(np.float32)
 
 
@@ -303,43 +369,53 @@ def _is_caption(row: Any, entries: int) -> bool:
     return numbers and row[0] > 0 and all(0 <= index < entries for index in row[1:])
 
 
-def _seal(values: dict[str, Any]) -> str:
-    """Hash what a description says, however it is laid out."""
-    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
-
-
 def _checked_hashes(values: Any) -> dict[str, str]:
-    """Return the hashes of a description by file name, if they name nothing but other files right beside it."""
+    """Return the hashes of a description by file name, if the names are those of other files right beside it.
+
+    Raises:
+        TypeError, ValueError: They are not, or there are too many of them.
+    """
     hashes = dict(values)
     plain = len(hashes) < container.MAX_FILES and all(map(container.is_plain, hashes))
     if not plain or len({name.lower() for name in (DESCRIPTION, *hashes)}) <= len(hashes):  # some systems ignore case
-        raise ValueError("its list of files is none")
+        raise ValueError("its list of files is not one")
     return hashes
 
 
 def _check_kinds(description: Description, hashes: dict[str, str]) -> None:
-    """Make sure that what is shown and computed with is what it should be; the seal only says that nobody touched it."""
+    """Check the kinds of what is shown and computed with; the checksum only says that nobody has touched it.
+
+    Raises:
+        TypeError, ValueError: A value is not what it should be.
+        UnknownNameError: There is no such backend.
+    """
+    if description.backend not in BACKENDS:
+        raise UnknownNameError("captioner backend", str(description.backend), BACKENDS)
     calibration = description.calibration
-    objects = (description.encoder, description.decoder, description.training, description.scores, calibration.reliability)
+    objects = (
+        description.encoder, description.decoder, description.training, description.scores, calibration.reliability,
+    )  # fmt: skip
     numbers = all(abs(value) < math.inf for value in (calibration.slope, calibration.offset))
     if not (numbers and isinstance(description.name, str) and all(isinstance(value, dict) for value in objects)):
         raise TypeError("a value is of another kind")
     if not _is_shallow(objects, _LEVELS):
         raise ValueError("it goes too deep")
+    for name in _REQUIRED.get(description.backend, ()):
+        if name not in hashes:
+            raise ValueError(f"it has no hash of {name}")
     if description.decoding.guidance > 1 and AVERAGE not in hashes:
         raise ValueError(f"there is guidance without {AVERAGE}")
     if description.decoding.common_caption_penalty and COMMON not in hashes:
         raise ValueError(f"there is a common-caption penalty without {COMMON}")
 
 
+_REQUIRED = {DEFAULT_BACKEND: (VOCABULARY, ENCODER, DECODER)}
+"""The files that a backend cannot do without."""
+
 _LEVELS = 10
-"""Of lists and objects in each other in a description; far more would be too many for Python."""
+"""How deep lists and objects may lie in each other in a description; far deeper would be too deep for Python."""
 
 
 def _is_shallow(values: Any, levels: int) -> bool:
     inner = values.values() if isinstance(values, dict) else values if isinstance(values, (list, tuple)) else ()
     return levels > 0 and all(_is_shallow(value, levels - 1) for value in inner)
-
-
-def _schema(values: Any) -> str:
-    return str(values.get("schema") if isinstance(values, dict) else None)[:40]

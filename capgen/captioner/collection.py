@@ -23,7 +23,7 @@ class Entry:
 
     Attributes:
         name: What it is called.
-        place: Its folder.
+        path: Its folder.
         ships: Whether it is one of those inside the package.
         hidden: Whether it cannot be named, because one of this user has the same name.
         default: Whether it is used when none is named.
@@ -33,7 +33,7 @@ class Entry:
     """
 
     name: str
-    place: Path
+    path: Path
     ships: bool
     hidden: bool
     default: bool
@@ -46,7 +46,7 @@ class Entry:
         described = self.description
         return {
             "name": self.name,
-            "place": str(self.place),
+            "path": str(self.path),
             "ships": self.ships,
             "hidden": self.hidden,
             "default": self.default,
@@ -66,18 +66,18 @@ def entries() -> list[Entry]:
     except BundleError:
         default = None
     own = yours()
-    shipped = sorted(place.parent for place in bundle.SHIPPED.glob(f"*/{bundle.DESCRIPTION}"))
-    ships = [_entry(place, True, place.name in own, place == default) for place in shipped]
-    return ships + [_entry(place, False, False, place == default) for place in own.values()]
+    shipped = sorted(file.parent for file in bundle.SHIPPED.glob(f"*/{bundle.DESCRIPTION}"))
+    ships = [_entry(folder, ships=True, hidden=folder.name in own, default=folder == default) for folder in shipped]
+    return ships + [_entry(folder, ships=False, hidden=False, default=folder == default) for folder in own.values()]
 
 
 def yours() -> dict[str, Path]:
     """Return the folders of this user's captioners by name, damaged ones among them; nothing in them is read."""
     try:
-        places = sorted(paths.models_dir().iterdir())
+        folders = sorted(paths.models_dir().iterdir())
     except OSError:
         return {}
-    return {place.name: place for place in places if not place.name.startswith(".") and _is_captioner(place)}
+    return {folder.name: folder for folder in folders if not folder.name.startswith(".") and _is_captioner(folder)}
 
 
 def export(model: str | Path, file: Path, *, overwrite: bool = False) -> Path:
@@ -85,28 +85,28 @@ def export(model: str | Path, file: Path, *, overwrite: bool = False) -> Path:
 
     Args:
         model: A name or a path.
-        file: Where to; it ends in ``.capgen``.
+        file: The file to write; it ends in ``.capgen``.
         overwrite: Replace a file that is there.
 
     Returns:
-        Where the captioner lies.
+        The folder or the file that the captioner is in.
 
     Raises:
-        UsageError: There is no such captioner, the file ends otherwise, or is there already.
+        UsageError: The captioner does not exist, or the file ends otherwise or exists.
         BundleError: The captioner is damaged.
         StorageError: The file cannot be written.
     """
     if file.suffix != bundle.SUFFIX:
         raise UsageError(f"{file} does not end in {bundle.SUFFIX}, by which a packed captioner is known; add it")
-    place = bundle.find(model)
+    path = bundle.find(model)
     if os.path.lexists(file) and not overwrite:
         raise UsageError(f"{file} exists; choose another name, or replace it with --overwrite")
-    contents = Bundle(place).contents()
+    contents = Bundle(path).contents()
     files.write_with(file, lambda out: container.pack(out, contents))
-    return place
+    return path
 
 
-def take(source: Path, name: str | None = None, *, overwrite: bool = False) -> Path:
+def install(source: Path, name: str | None = None, *, overwrite: bool = False) -> Path:
     """Check a captioner, packed or in a folder, and put it into the data folder.
 
     Args:
@@ -115,11 +115,11 @@ def take(source: Path, name: str | None = None, *, overwrite: bool = False) -> P
         overwrite: Replace one of that name.
 
     Returns:
-        Where it lies now.
+        The folder that it is in now.
 
     Raises:
-        BundleError: It is missing, incomplete, changed, of another version, or nothing that capgen would have written.
-        UsageError: It cannot be called so, or one is called so already.
+        BundleError: It is missing, incomplete, changed, of another version, or not as capgen would have written it.
+        UsageError: The name cannot be one, or is taken.
         StorageError: It cannot be written.
     """
     if not os.path.lexists(source):
@@ -128,21 +128,21 @@ def take(source: Path, name: str | None = None, *, overwrite: bool = False) -> P
     called = opened.description.name if name is None else name
     if not paths.NAME.fullmatch(called):
         raise UsageError(f"{called[:60]!r} cannot be a name; give one with --name, of letters, digits, '.', '_' and '-'")
-    place = paths.models_dir() / called
-    if _occupied(place):
-        raise BundleError(f"{place} exists and is no captioner; it would be lost: choose another name with --name")
+    folder = paths.models_dir() / called
+    if _occupied(folder):
+        raise BundleError(f"{folder} exists and is not a captioner; it would be lost: choose another name with --name")
     if not overwrite:
-        if os.path.lexists(place):
+        if os.path.lexists(folder):
             raise UsageError(
                 f"there is a captioner {called!r} already; choose another --name, or replace it with --overwrite"
             )
-        if called in _shipped():
+        if bundle.shipped(called):
             raise UsageError(f"{called!r} ships with capgen; choose another --name, or hide that one with --overwrite")
     contents = opened.contents()
-    if place.is_symlink():  # what it leads to is not replaced
-        place.unlink()
-    files.write_folder(place, contents)
-    return place
+    if folder.is_symlink():  # what it leads to is not replaced
+        folder.unlink()
+    files.write_folder(folder, contents)
+    return folder
 
 
 def own(name: str) -> Path:
@@ -151,16 +151,16 @@ def own(name: str) -> Path:
     Raises:
         UsageError: There is none of that name, or it is one that ships.
     """
-    places = yours()
-    if name in places:
-        return places[name]
-    if name in _shipped():
+    folders = yours()
+    if name in folders:
+        return folders[name]
+    if bundle.shipped(name):
         raise UsageError(f"{name!r} ships with capgen and stays; only captioners in {paths.models_dir()} are removed")
-    raise UnknownNameError("captioner of yours", name, places)
+    raise UnknownNameError("captioner of yours", name, folders)
 
 
 def remove(name: str) -> bool:
-    """Remove a captioner of this user; if it was the default, there is no choice any more.
+    """Remove a captioner of this user; if it was the default, the one that ships is the default again.
 
     Only its own files go. Of a link, the link goes and what it leads to stays.
 
@@ -171,27 +171,27 @@ def remove(name: str) -> bool:
         UsageError: There is none of that name, or it is one that ships.
         StorageError: It cannot be removed.
     """
-    place = own(name)
+    folder = own(name)
     try:
         if is_default(name):
             paths.default_file().unlink(missing_ok=True)
-        if place.is_symlink():
-            place.unlink()
+        if folder.is_symlink():
+            folder.unlink()
             return False
-        for file in _files(place):
+        for file in _files(folder):
             file.unlink(missing_ok=True)
-        if any(place.iterdir()):
+        if any(folder.iterdir()):
             return True
-        place.rmdir()
+        folder.rmdir()
     except OSError as error:
         raise StorageError(f"cannot remove {error.filename}: {error.strerror}; change its permissions") from error
     return False
 
 
-def size(place: Path) -> int:
+def size(folder: Path) -> int:
     """Return the bytes of the files of a captioner, which may be damaged."""
     total = 0
-    for file in _files(place):
+    for file in _files(folder):
         with suppress(OSError):
             total += file.stat().st_size
     return total
@@ -209,7 +209,7 @@ def choose(name: str) -> Path:
     """Use a captioner whenever none is named, after checking it.
 
     Returns:
-        Where it lies.
+        Its folder.
 
     Raises:
         UsageError: There is none of that name in the data folder or among those that ship.
@@ -217,19 +217,19 @@ def choose(name: str) -> Path:
         StorageError: The choice cannot be written down.
     """
     known = bundle.names()
-    if name not in known:
+    if name not in known and not bundle.shipped(name):
         if os.sep in name or name.endswith(bundle.SUFFIX):
-            raise UsageError(f"a default has a name: take {name} in with capgen models import, then choose it by its name")
+            raise UsageError(f"a default has a name: import {name} with capgen models import, then choose it by its name")
         raise UnknownNameError("captioner", name, known)
     if not paths.NAME.fullmatch(name):
         raise UsageError(f"{name!r} cannot be the default; rename its folder, with letters, digits, '.', '_' and '-' only")
-    place = yours().get(name, bundle.SHIPPED / name)
-    Bundle(place).verify()
-    if place == bundle.SHIPPED / bundle.DEFAULT:
+    folder = yours().get(name) or bundle.find(name)
+    Bundle(folder).verify()
+    if folder == bundle.SHIPPED / bundle.DEFAULT:
         reset()
     else:
         files.write_text(paths.default_file(), f"{name}\n")
-    return place
+    return folder
 
 
 def reset() -> None:
@@ -246,38 +246,34 @@ def reset() -> None:
         raise StorageError(f"cannot remove {error.filename}: {error.strerror}; change its permissions") from error
 
 
-def _entry(place: Path, ships: bool, hidden: bool, default: bool) -> Entry:
+def _entry(folder: Path, *, ships: bool, hidden: bool, default: bool) -> Entry:
     description, fault = None, ""
     try:
-        opened = Bundle(place)
+        opened = Bundle(folder)
         opened.verify()
         description = opened.description
     except BundleError as error:
         fault = str(error)
-    return Entry(place.name, place, ships, hidden, default, size(place), description, fault)
+    return Entry(folder.name, folder, ships, hidden, default, size(folder), description, fault)
 
 
-def _shipped() -> set[str]:
-    return {place.parent.name for place in bundle.SHIPPED.glob(f"*/{bundle.DESCRIPTION}")}
+def _is_captioner(folder: Path) -> bool:
+    """Return whether a folder has any file of a captioner, or is a link that leads nowhere."""
+    return any(os.path.lexists(folder / name) for name in bundle.FILES) or (folder.is_symlink() and not folder.exists())
 
 
-def _is_captioner(place: Path) -> bool:
-    """Tell whether a folder has any file of a captioner, or is a link that leads nowhere."""
-    return any(os.path.lexists(place / name) for name in bundle.FILES) or (place.is_symlink() and not place.exists())
-
-
-def _occupied(place: Path) -> bool:
-    """Tell whether something is there that is no captioner."""
-    if not os.path.lexists(place) or _is_captioner(place):
+def _occupied(folder: Path) -> bool:
+    """Return whether something is there that is not a captioner."""
+    if not os.path.lexists(folder) or _is_captioner(folder):
         return False
-    return not place.is_dir() or any(place.iterdir())
+    return not folder.is_dir() or any(folder.iterdir())
 
 
-def _files(place: Path) -> list[Path]:
+def _files(folder: Path) -> list[Path]:
     """List the files of a captioner, the description last, so that an interrupted removal can go on."""
     names = set(bundle.FILES)
     with suppress(BundleError, ValueError, RecursionError, TypeError, AttributeError):  # then the usual ones are all it has
-        names.update(json.loads(container.Folder(place).read(bundle.DESCRIPTION)).get("files", ()))
+        names.update(json.loads(container.Folder(folder).read(bundle.DESCRIPTION)).get("files", ()))
     plain = sorted(filter(container.is_plain, names), key=lambda name: (name == bundle.DESCRIPTION, name))
-    there = (place / name for name in plain)
+    there = (folder / name for name in plain)
     return [path for path in there if path.is_symlink() or (path.exists() and not path.is_dir())]

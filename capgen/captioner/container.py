@@ -1,9 +1,9 @@
-"""Where a captioner's files are read from: a folder, or a ``.capgen`` file, the zip of one. A stranger may have sent either.
+"""Where a captioner's files are read from: a folder, or a ``.capgen`` file, which is the zip of one.
 
-So nothing is believed. Only plain file names are read, from plain files of bounded sizes. All of a zip's directory is
-checked before an entry is opened, entries are unpacked a chunk at a time and never beyond the size that is declared, and
-nothing is ever extracted: files are written by the names that the captioner's description lists. Whether the bytes are the
-right ones is for the hashes in it to say.
+A stranger may have sent either, so nothing in them is trusted. Only plain file names are read, from plain files of bounded
+sizes. All of a zip's directory is checked before an entry is opened, entries are unpacked a chunk at a time and never beyond
+the size that is declared, and nothing is ever extracted: files are written by the names that the captioner's description
+lists. Whether the bytes are the right ones is decided by the hashes in it.
 """
 
 import io
@@ -58,12 +58,11 @@ class Folder:
     """The files in a folder.
 
     Args:
-        place: The folder.
+        path: The folder.
     """
 
-    def __init__(self, place: Path) -> None:
-        """Nothing is read yet."""
-        self.place = place
+    def __init__(self, path: Path) -> None:
+        self.path = path
 
     def size(self, name: str) -> int:
         """Return the bytes of a file.
@@ -72,13 +71,13 @@ class Folder:
             BundleError: There is no such file, or it is not one to read.
         """
         try:
-            found = (self.place / name).stat()
+            found = (self.path / name).stat()
         except (OSError, ValueError) as error:
-            raise _unreadable(self.place, name) from error
+            raise _unreadable(self.path, name) from error
         if not stat.S_ISREG(found.st_mode):
-            raise BundleError(f"{self.place} is no captioner: {name} is no plain file")
+            raise BundleError(f"{self.path} is not a captioner: {name} is not a plain file")
         if found.st_size > _limit(name):
-            raise BundleError(f"{self.place} is refused: {name} is too large for a captioner's file")
+            raise BundleError(f"{self.path} is refused: {name} is too large for a captioner's file")
         return found.st_size
 
     def read(self, name: str) -> bytes:
@@ -89,36 +88,35 @@ class Folder:
         """
         self.size(name)
         try:
-            return (self.place / name).read_bytes()
+            return (self.path / name).read_bytes()
         except OSError as error:
-            raise _unreadable(self.place, name) from error
+            raise _unreadable(self.path, name) from error
 
 
 class Archive:
     """The files in a ``.capgen`` file. Safe to read from several threads.
 
     Args:
-        place: The file.
+        path: The file.
 
     Raises:
-        BundleError: It is no zip, or one that capgen would not have written.
+        BundleError: It is not a zip, or one that capgen would not have written.
     """
 
-    def __init__(self, place: Path) -> None:
-        """Read the zip's directory and check all of it."""
-        self.place = place
+    def __init__(self, path: Path) -> None:
+        self.path = path
         try:
-            file = _Sipped(place)
+            file = _BoundedReader(path)
             weakref.finalize(self, file.close)
             self._zip = zipfile.ZipFile(file)
             self._entries = self._checked()
         except _BROKEN as error:
-            raise BundleError(f"{place} is no captioner: it is neither a folder nor a .capgen file") from error
+            raise BundleError(f"{path} is not a captioner: it is neither a folder nor a .capgen file") from error
 
     def size(self, name: str) -> int:
         """Return the bytes of a file, unpacked, as the directory declares them."""
         if name not in self._entries:
-            raise _unreadable(self.place, name)
+            raise _unreadable(self.path, name)
         return self._entries[name].file_size
 
     def read(self, name: str) -> bytes:
@@ -133,9 +131,9 @@ class Archive:
                 while piece := file.read(CHUNK):  # not all at once: that unpacks to the end, whatever is declared
                     content.write(piece)
         except _BROKEN as error:
-            raise _unreadable(self.place, name) from error
+            raise _unreadable(self.path, name) from error
         if content.tell() != size:
-            raise _unreadable(self.place, name)
+            raise _unreadable(self.path, name)
         return content.getvalue()
 
     def _checked(self) -> dict[str, zipfile.ZipInfo]:
@@ -143,40 +141,41 @@ class Archive:
         entries = self._zip.infolist()
         if len(entries) > MAX_FILES:
             raise BundleError(
-                f"{self.place} is refused: it has {len(entries):,} entries, and a captioner at most {MAX_FILES}"
+                f"{self.path} is refused: it has {len(entries):,} entries, and a captioner at most {MAX_FILES}"
             )
         if sum(entry.file_size for entry in entries) > MAX_BYTES:
-            raise BundleError(f"{self.place} is refused: unpacked it would be too large for a captioner")
+            raise BundleError(f"{self.path} is refused: unpacked it would be too large for a captioner")
         seen: set[str] = set()
         for entry in entries:
             for fault in _faults(entry):
                 name = ascii(entry.orig_filename[:60])
-                raise BundleError(f"{self.place} is refused: its entry {name} {fault}; get the captioner anew")
+                raise BundleError(f"{self.path} is refused: its entry {name} {fault}; get the captioner anew")
             if entry.filename.lower() in seen:  # some file systems do not tell them apart
                 raise BundleError(
-                    f"{self.place} is refused: it has two entries named {entry.filename}; get the captioner anew"
+                    f"{self.path} is refused: it has two entries named {entry.filename}; get the captioner anew"
                 )
             seen.add(entry.filename.lower())
         end = 0
         for entry in sorted(entries, key=lambda entry: entry.header_offset):
             if entry.header_offset < end:
-                raise BundleError(f"{self.place} is refused: its entries overlap; get the captioner anew")
+                raise BundleError(f"{self.path} is refused: its entries overlap; get the captioner anew")
             end = entry.header_offset + _LOCAL_HEADER + len(entry.filename) + entry.compress_size
-        if end > self.place.stat().st_size:
-            raise BundleError(f"{self.place} is damaged: its end is missing; get the captioner anew")
+        if end > self.path.stat().st_size:
+            raise BundleError(f"{self.path} is damaged: its end is missing; get the captioner anew")
         return {entry.filename: entry for entry in entries}
 
 
-Source: TypeAlias = "Folder | Archive"
+Files: TypeAlias = "Folder | Archive"
+"""Where the files of a captioner are read from."""
 
 
-def opened(place: Path) -> Source:
+def open_files(path: Path) -> Files:
     """Open a folder or a ``.capgen`` file, by what it is and not by its name.
 
     Raises:
-        BundleError: It is a file that is no zip, or one that capgen would not have written.
+        BundleError: It is a file that is not a zip, or one that capgen would not have written.
     """
-    return Archive(place) if place.is_file() else Folder(place)
+    return Archive(path) if path.is_file() else Folder(path)
 
 
 def pack(file: BinaryIO, contents: Mapping[str, bytes]) -> None:
@@ -191,9 +190,9 @@ def pack(file: BinaryIO, contents: Mapping[str, bytes]) -> None:
 def _faults(entry: zipfile.ZipInfo) -> Iterator[str]:
     """Yield what is wrong with an entry of a zip's directory."""
     if not is_plain(entry.orig_filename):  # filename is what zipfile made of it
-        yield "has no plain file name"
+        yield "does not have a plain file name"
     if stat.S_IFMT(entry.external_attr >> 16) not in {0, stat.S_IFREG}:
-        yield "is no plain file"
+        yield "is not a plain file"
     if entry.flag_bits & _ENCRYPTED:
         yield "is encrypted"
     if entry.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:  # others take memory as they please
@@ -204,11 +203,11 @@ def _faults(entry: zipfile.ZipInfo) -> Iterator[str]:
         yield "would become too large when it is unpacked"
 
 
-class _Sipped(io.BufferedReader):
-    """A file that is read at most a chunk at a time, even by who wants all of a zip's directory of any size."""
+class _BoundedReader(io.BufferedReader):
+    """A file of which at most a chunk is read at a time, even where ``zipfile`` asks for a directory of any size at once."""
 
-    def __init__(self, place: Path) -> None:
-        super().__init__(io.FileIO(place))
+    def __init__(self, path: Path) -> None:
+        super().__init__(io.FileIO(path))
 
     def read(self, size: int | None = -1, /) -> bytes:
         """Read up to ``size`` bytes, or up to a chunk if it is negative."""
@@ -221,5 +220,5 @@ def _limit(name: str) -> int:
     return MAX_JSON_BYTES if name.lower().endswith(".json") else MAX_BYTES
 
 
-def _unreadable(place: Path, name: str) -> BundleError:
-    return BundleError(f"{place} is no captioner, or an incomplete one: {name} cannot be read")
+def _unreadable(path: Path, name: str) -> BundleError:
+    return BundleError(f"{path} is not a captioner, or an incomplete one: {name} cannot be read")

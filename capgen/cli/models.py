@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 models_app = typer.Typer(
     help="Show, pack, unpack, remove and choose captioners.\n\n"
-    "A captioner can be handed on as one file, which is checked byte by byte before it is taken in.",
+    "A captioner can be handed on as one file, which is checked byte by byte before it is imported.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -117,11 +117,11 @@ def export_command(
 
     collection.export(model, file, overwrite=overwrite)
     if not quiet:
-        say(f"{file} ({files.size_text(file.stat().st_size)}) is written; take it in elsewhere with: capgen models import")
+        say(f"{file} ({files.size_text(file.stat().st_size)}) is written; import it elsewhere with: capgen models import")
 
 
 @models_app.command("import")
-@command("nothing was taken in; run it again")
+@command("nothing was imported; run it again")
 def import_command(
     source: Annotated[Path, typer.Argument(metavar="SOURCE", help="A .capgen file, or a folder that holds a captioner.")],
     name: Annotated[str | None, typer.Option(help="What it will be called; what it calls itself by default.")] = None,
@@ -132,9 +132,9 @@ def import_command(
     """Check a captioner and put it into the data folder, whole or not at all."""
     from capgen.captioner import collection
 
-    taken = collection.take(source, name, overwrite=overwrite).name
+    imported = collection.install(source, name, overwrite=overwrite).name
     if not quiet:
-        say(f"{taken!r} is taken in; caption with it: capgen caption --model {taken} photo.jpg")
+        say(f"{imported!r} is imported; caption with it: capgen caption --model {imported} photo.jpg")
 
 
 @models_app.command("remove")
@@ -235,13 +235,18 @@ def _described(opened: "Bundle", sizes: dict[str, int]) -> list[tuple[str, str]]
     from capgen.captioner import bundle
     from capgen.storage import files
 
-    description, path = opened.description, opened.place.absolute()
-    training, decoder, reliability = description.training, description.decoder, description.calibration.reliability
+    description, path = opened.description, opened.path.absolute()
+    encoder, decoder = description.encoder, description.decoder
+    training, reliability = description.training, description.calibration.reliability
     packed, own, preprocessing = path.is_file(), description.name, description.preprocessing
     lines = [
         ("name", own if packed or path.name == own else f"{path.name}, which calls itself {own}"),
         ("path", str(path)),
-        ("encoder", _values({"": description.encoder.get("name", ""), **description.encoder}, leave=("name", "key"))),
+        ("backend", description.backend),
+        (
+            "encoder",
+            _values({"": encoder.get("name", ""), **encoder}, leave=("name", "fingerprint")),
+        ),
         (
             "image",
             f"squeezed to {preprocessing.size} x {preprocessing.size} pixels, {preprocessing.resample}",

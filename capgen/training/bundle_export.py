@@ -92,7 +92,7 @@ def export_captioner(trainer: Trainer, prepared: EncoderGraph, run: str, reporte
         encoder={
             "name": prepared.encoder.name,
             "output": trainer.output,
-            "key": prepared.fingerprint,
+            "fingerprint": prepared.fingerprint,
             "origin": prepared.encoder.origin
             + ("; its last blocks trained further" if trainer.config.encoder_epochs else ""),
         },

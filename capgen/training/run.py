@@ -74,7 +74,7 @@ def begin(
     for split in ("train", "dev"):
         dataset.split(split)
     target = (out or paths.models_dir() / data).resolve()
-    bundle.check_place(target)
+    bundle.check_target(target)
     if is_taken(target) and not overwrite:
         raise UsageError(
             f"there is a captioner at {target} already; replace it with --overwrite, or name another with --out"
@@ -105,7 +105,7 @@ def begin(
     values = {
         "data": data,
         "seen": _seen(dataset, ready, origin),
-        "from": str(origin.place) if origin else "",
+        "from": str(origin.path) if origin else "",
         "out": str(target),
         "overwrite": overwrite,
         "config": configs.to_mapping(config),
@@ -261,7 +261,7 @@ def _trained(
     ready = encoder_graph(*_encoder(data)) if begun else held.enter_context(use_encoder(*_encoder(data)))
     if _seen(data, ready, begun) != values["seen"]:
         raise UsageError(
-            f"data set {data.name!r}{f' or the captioner {begun.place}' if begun else ''} is not what it was when this"
+            f"data set {data.name!r}{f' or the captioner {begun.path}' if begun else ''} is not what it was when this"
             " run began; leave --resume out to begin anew"
         )
     if not begun:
@@ -358,7 +358,7 @@ def _shaped_like(captioner: Bundle, config: TrainingConfig) -> TrainingConfig:
     try:
         return dataclasses.replace(config, **{name: trained[name] for name in SHAPE_FIELDS})
     except (KeyError, TypeError) as error:
-        raise ConfigError(f"{captioner.place} does not say how its decoder is shaped; it cannot be gone on from") from error
+        raise ConfigError(f"{captioner.path} does not say how its decoder is shaped; it cannot be gone on from") from error
 
 
 def _arrays(data: bytes) -> dict[str, np.ndarray]:
@@ -374,7 +374,7 @@ def _encoder(data: PreparedDataset) -> tuple[Encoder, Path | None]:
 def _seen(data: PreparedDataset, ready: EncoderGraph, begun: Bundle | None) -> str:
     """Identify all that a run sees: pictures and captions in their order, encoder, views and what it goes on from."""
     rows = [dataclasses.astuple(dataclasses.replace(picture, path="")) for picture in data.images]
-    origin = [begun.written.decode()] if begun else []  # which holds the hashes of its files
+    origin = [begun.description_bytes.decode()] if begun else []  # which holds the hashes of its files
     return hashlib.sha256(json.dumps([ready.fingerprint, data.augmentations, rows, *origin]).encode()).hexdigest()[:16]
 
 

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import re
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -118,17 +119,18 @@ def test_a_file_that_the_description_does_not_list_is_not_trusted(place):
         Bundle(place).read("extra.py")
 
 
-@pytest.mark.parametrize("schema", [bundle.SCHEMA + 1, 0, "1", None])
+@pytest.mark.parametrize("schema", [bundle.SCHEMA + 1, 0, "1", None, True, [1]])
 def test_one_of_another_schema_says_so(place, schema):
     describe(place, schema=schema)
-    with pytest.raises(BundleError, match=f"written by another version of capgen .schema {schema}, not {bundle.SCHEMA}"):
+    said = re.escape(f"written by another version of capgen (schema {schema}, not {bundle.SCHEMA})")
+    with pytest.raises(BundleError, match=said):
         Bundle(place)
 
 
 @pytest.mark.parametrize("data", [b"", b"{", b"\xff\xfe\x00", b"{'schema': 1}"])
 def test_a_description_that_is_no_json_says_so(place, data):
     change(place, bundle.DESCRIPTION, data)
-    with pytest.raises(BundleError, match=r"bundle\.json is no JSON"):
+    with pytest.raises(BundleError, match=r"bundle\.json is not JSON"):
         Bundle(place)
 
 
@@ -146,7 +148,7 @@ def test_a_description_that_somebody_changed_is_refused(place):
         Bundle(place)
 
 
-def test_a_place_that_holds_something_else_is_never_replaced(tmp_path):
+def test_a_folder_that_holds_something_else_is_never_replaced(tmp_path):
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos/a.jpg").write_bytes(b"precious")
     with pytest.raises(BundleError, match="choose another place"):
@@ -154,7 +156,12 @@ def test_a_place_that_holds_something_else_is_never_replaced(tmp_path):
     assert (tmp_path / "photos/a.jpg").read_bytes() == b"precious"
 
 
-@pytest.mark.parametrize("key", ["files", "name", "encoder", "decoder", "preprocessing", "decoding", "training", "scores"])
+@pytest.mark.parametrize(
+    "key",
+    [
+        "files", "name", "backend", "encoder", "decoder", "preprocessing", "decoding", "constraints", "training", "scores",
+    ],
+)  # fmt: skip
 def test_a_description_without_a_key_names_it(place, key):
     describe(place, **{key: None})
     with pytest.raises(BundleError, match=f"bundle.json lacks '{key}'"):
@@ -166,12 +173,16 @@ def test_a_description_without_a_key_names_it(place, key):
     [
         {"files": []},
         {"files": "none"},
+        {"files": {bundle.VOCABULARY: "0"}},
         {"decoding": {"beam": 0}},
         {"decoding": {"beam": "five"}},
         {"decoding": {"unheard_of": 1}},
         {"decoding": [1]},
         {"preprocessing": {"unheard_of": 1}},
         {"preprocessing": 3},
+        {"backend": "litert-lstn"},
+        {"backend": ["fake"]},
+        {"constraints": 1},
     ],
 )
 def test_a_description_with_values_that_do_not_fit_is_refused(folder, values):
@@ -190,7 +201,7 @@ def test_a_vocabulary_that_is_none_is_refused(tmp_path, vocabulary):
 @pytest.mark.parametrize("data", [b"", b"garbage", b"PK\x03\x04 garbage" * 100, b"\x00" * 5000])
 def test_a_file_that_is_no_zip_is_refused(tmp_path, data):
     (tmp_path / "tiny.capgen").write_bytes(data)
-    with pytest.raises(BundleError, match=r"is no captioner: it is neither a folder nor a \.capgen file"):
+    with pytest.raises(BundleError, match=r"is not a captioner: it is neither a folder nor a \.capgen file"):
         Bundle(tmp_path / "tiny.capgen")
 
 
@@ -357,3 +368,80 @@ def test_an_average_picture_that_would_have_to_be_unpickled_is_not_read(tmp_path
     bundle.write(tmp_path / "tiny", GUIDED, {**CONTENTS, bundle.AVERAGE: buffer.getvalue()})
     with pytest.raises(BundleError, match="holds no features"):
         _ = Bundle(tmp_path / "tiny").average
+
+
+# Schema 1, which captioners of earlier versions have
+
+
+def as_schema1(path):
+    """Write the description of a captioner as capgen wrote it before schema 2."""
+    written = json.loads(contents_of(path)[bundle.DESCRIPTION])
+    for name in ("backend", "constraints", "checksum"):
+        del written[name]
+    earlier = {"num_beams": "beam", "num_captions": "count", "length_penalty": "length_power", "max_words": "maximum_words"}
+    written["schema"] = 1
+    written["encoder"]["key"] = written["encoder"].pop("fingerprint")
+    written["decoding"] = {earlier[name]: value for name, value in written["decoding"].items()}
+    written["seal"] = bundle.checksum(written)
+    change(path, bundle.DESCRIPTION, json.dumps(written).encode())
+
+
+def test_one_of_schema_1_says_the_same_as_one_of_today(place):
+    as_schema1(place)
+    assert b"num_beams" not in contents_of(place)[bundle.DESCRIPTION]
+    found = Bundle(place)
+    found.verify()
+    assert found.description == DESCRIPTION
+
+
+def test_one_of_schema_1_is_handed_on_as_it_was_written(place):
+    as_schema1(place)
+    assert Bundle(place).contents() == contents_of(place)
+
+
+def test_one_of_schema_1_that_somebody_changed_is_refused(place):
+    as_schema1(place)
+    text = contents_of(place)[bundle.DESCRIPTION]
+    change(place, bundle.DESCRIPTION, text.replace(b'"output": "cells"', b'"output": "other"'))
+    with pytest.raises(BundleError, match=r"bundle\.json is not as it was written"):
+        Bundle(place)
+
+
+@pytest.mark.parametrize("key", ["encoder", "decoding", "files", "scores"])
+def test_one_of_schema_1_without_a_key_names_it(place, key):
+    as_schema1(place)
+    written = json.loads(contents_of(place)[bundle.DESCRIPTION])
+    kept = {name: value for name, value in written.items() if name not in (key, "seal")}
+    change(place, bundle.DESCRIPTION, json.dumps({**kept, "seal": bundle.checksum(kept)}).encode())
+    with pytest.raises(BundleError, match=f"bundle.json lacks '{key}'"):
+        Bundle(place)
+
+
+@pytest.mark.parametrize("key", ["encoder", "decoding"])
+@pytest.mark.parametrize("value", [[1], "none", 3, None])
+def test_one_of_schema_1_with_values_of_another_kind_is_refused(place, key, value):
+    as_schema1(place)
+    written = {**json.loads(contents_of(place)[bundle.DESCRIPTION]), key: value}
+    del written["seal"]
+    change(place, bundle.DESCRIPTION, json.dumps({**written, "seal": bundle.checksum(written)}).encode())
+    with pytest.raises(BundleError, match="not as capgen writes it"):
+        Bundle(place)
+
+
+# Names
+
+
+def test_the_captioner_inside_the_package_is_found_by_its_earlier_name(places):
+    assert bundle.find("everyday") == bundle.find("photo-en-v1") == bundle.SHIPPED / "photo-en-v1"
+    assert bundle.names() == ["photo-en-v1"]
+
+
+def test_a_captioner_of_yours_goes_before_an_earlier_name_of_one_that_ships(places):
+    bundle.write(places / "data/models/everyday", DESCRIPTION, CONTENTS)
+    assert bundle.find("everyday") == places / "data/models/everyday"
+
+
+def test_a_default_that_was_chosen_under_an_earlier_name_is_still_the_default(places):
+    (places / "data").mkdir(exist_ok=True)
+    (places / "data/default-captioner").write_text("everyday\n")
+    assert bundle.find(None) == bundle.SHIPPED / "photo-en-v1"

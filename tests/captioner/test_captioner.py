@@ -94,7 +94,7 @@ def test_the_package_offers_the_captioner_and_nothing_that_is_not_there():
 
 
 def test_a_captioner_that_does_not_exist_is_named(places):
-    with pytest.raises(UnknownNameError, match="everyday"):
+    with pytest.raises(UnknownNameError, match="photo-en-v1"):
         Captioner.load("everyda")
 
 

@@ -28,7 +28,7 @@ EVIL = (
     "../evil", "../../evil", "/tmp/evil", "evil/", "a/../../evil", "..", ".", "", ".hidden", "C:evil", "C:\\evil", "..\\e",
     "evil\0.txt", "ev\nil", "~", "-rf", "CON ", "\N{DIVISION SLASH}evil", "\N{TWO DOT LEADER}", "e" * 5000 + "/",
 )  # fmt: skip
-"""Names of entries that are no plain file names."""
+"""Names of entries that are not plain file names."""
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def opens_not(place, data, match):
     """Make sure that an archive is refused wherever it is used, and that nothing is written."""
     place.write_bytes(data)
     before = everything(place.parent)
-    for use in (lambda: Bundle(place).contents(), lambda: collection.take(place, "evil")):
+    for use in (lambda: Bundle(place).contents(), lambda: collection.install(place, "evil")):
         with pytest.raises(BundleError, match=match):
             use()
     assert everything(place.parent) == before
@@ -57,7 +57,7 @@ def opens_not(place, data, match):
 
 @pytest.mark.parametrize("name", EVIL)
 def test_an_entry_that_is_no_plain_file_name_is_refused(tiny, name):
-    opens_not(tiny, packed(WHOLE, (entry(name), b"evil")), "no plain file name")
+    opens_not(tiny, packed(WHOLE, (entry(name), b"evil")), "does not have a plain file name")
 
 
 @pytest.mark.parametrize("name", EVIL)
@@ -68,7 +68,7 @@ def test_a_description_that_lists_no_plain_file_name_is_refused(tiny, name):
 
 @pytest.mark.parametrize("kind", [stat.S_IFLNK, stat.S_IFDIR, stat.S_IFIFO, stat.S_IFCHR])
 def test_an_entry_that_is_no_file_is_refused(tiny, kind):
-    opens_not(tiny, packed(WHOLE, (entry("link", kind | 0o777), b"/etc/passwd")), "is no plain file")
+    opens_not(tiny, packed(WHOLE, (entry("link", kind | 0o777), b"/etc/passwd")), "is not a plain file")
 
 
 @pytest.mark.parametrize("kind", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
@@ -120,7 +120,7 @@ def test_a_directory_of_any_size_is_not_read(tiny):
     header = struct.pack("<4s6H3L5H2L", b"PK\1\2", 20, 20, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0) + b"x"
     count = 65_000
     end = struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, count, count, count * len(header), 0, 0)
-    opens_not(tiny, header * count + end, "is no captioner")
+    opens_not(tiny, header * count + end, "is not a captioner")
 
 
 def peak_of(use):
@@ -166,7 +166,7 @@ def test_sizes_beyond_the_file_are_refused_at_once(tiny):
 def test_a_pipe_in_a_folder_is_refused_and_not_waited_for(folder, name):
     (folder / name).unlink()
     os.mkfifo(folder / name)
-    with pytest.raises(BundleError, match=f"{name} is no plain file"):
+    with pytest.raises(BundleError, match=f"{name} is not a plain file"):
         Bundle(folder).graph(name)
 
 
@@ -179,7 +179,7 @@ def test_a_file_in_a_folder_that_is_too_large_is_not_read(folder):
 
 def test_an_archive_is_checked_when_it_captions_too(tiny):
     tiny.write_bytes(packed(WHOLE, (entry("../evil"), b"evil")))
-    refused(capgen("caption", "--model", tiny, ROOT / "examples/cat.jpg"), "'../evil' has no plain file name")
+    refused(capgen("caption", "--model", tiny, ROOT / "examples/cat.jpg"), "'../evil' does not have a plain file name")
 
 
 def flipped(data, lot):
@@ -312,7 +312,7 @@ def test_every_damaged_archive_is_refused_or_gives_what_was_packed(places, monke
     for seed in range(COUNT):
         place.write_bytes(mutated(originals, seed))
         try:
-            collection.take(place, "it")
+            collection.install(place, "it")
         except CapgenError as error:
             assert isinstance(error, BundleError), (seed, error)
             assert len(str(error)) < 600, seed

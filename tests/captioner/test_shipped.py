@@ -22,11 +22,11 @@ def test_it_is_whole(shipped):
 
 
 def test_what_captioning_loads_is_at_most_40_mb(shipped):
-    assert sum((shipped.place / name).stat().st_size for name in bundle.FILES if name not in NOT_LOADED) <= 40e6
+    assert sum((shipped.path / name).stat().st_size for name in bundle.FILES if name not in NOT_LOADED) <= 40e6
 
 
 def test_all_that_the_wheel_holds_is_at_most_95_mb(shipped):
-    package = shipped.place.parents[1]
+    package = shipped.path.parents[1]
     assert sum(path.stat().st_size for path in package.rglob("*") if path.is_file()) <= 95e6
 
 

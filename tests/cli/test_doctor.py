@@ -45,7 +45,18 @@ def test_all_is_well_here(places):
     assert done.returncode == 0, done.stdout
     assert done.stderr == ""
     assert done.stdout.splitlines()[-1] == "all is well"
-    for what in ("capgen", "Python", "tensorflow", "processors", "memory", "cache", "data", "vgg16", "everyday", "exiftool"):
+    for what in (
+        "capgen",
+        "Python",
+        "tensorflow",
+        "processors",
+        "memory",
+        "cache",
+        "data",
+        "vgg16",
+        "photo-en-v1",
+        "exiftool",
+    ):
         assert re.search(rf"^  {what} +\S", done.stdout, re.MULTILINE), what
 
 

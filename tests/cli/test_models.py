@@ -1,4 +1,4 @@
-"""``capgen models``: captioners listed, shown, packed, taken in, removed and chosen."""
+"""``capgen models``: captioners listed, shown, packed, imported, removed and chosen."""
 
 import json
 import os
@@ -60,16 +60,16 @@ def test_list_names_those_that_ship_and_yours_with_size_data_and_score(mine):
     assert (done.returncode, done.stderr) == (0, "")
     header, shipped, yours = done.stdout.splitlines()
     assert header.split() == ["name", "from", "size", "trained", "on", "CIDEr-D"]
-    assert shipped.startswith("everyday (default)  ships")
+    assert shipped.startswith("photo-en-v1 (default)  ships")
     assert yours.split()[:2] == ["mine", "yours"]
     assert yours.endswith("café        0.5 on dev")
 
 
 def test_list_as_json_has_all_of_it(mine):
     shipped, yours = json.loads(models("list", "--json").stdout)
-    assert (shipped["name"], shipped["ships"], shipped["default"]) == ("everyday", True, True)
+    assert (shipped["name"], shipped["ships"], shipped["default"]) == ("photo-en-v1", True, True)
     assert (yours["name"], yours["ships"], yours["default"]) == ("mine", False, False)
-    assert yours["place"] == str(mine)
+    assert yours["path"] == str(mine)
     assert yours["size"] == sum(map(len, contents_of(mine).values()))
     assert yours["scores"] == DESCRIPTION.scores
     assert yours["fault"] is None
@@ -78,7 +78,7 @@ def test_list_as_json_has_all_of_it(mine):
 def test_list_is_a_table_on_a_terminal(mine):
     shown = on_a_terminal("", "list").stdout
     assert "│ mine" in shown
-    assert "everyday (default)" in shown
+    assert "photo-en-v1 (default)" in shown
 
 
 def test_a_damaged_one_is_listed_as_damaged_and_why_is_said(damaged):
@@ -102,11 +102,11 @@ def test_what_is_no_captioner_is_not_listed(places):
     (places / "data/models/photos/a.jpg").write_bytes(b"precious")
     (places / "data/models/.new.part").mkdir()
     (places / "data/models/notes.txt").write_text("mine")
-    assert [found.name for found in collection.entries()] == ["everyday"]
+    assert [found.name for found in collection.entries()] == ["photo-en-v1"]
 
 
 def test_one_that_has_the_name_of_one_that_ships_hides_it(places):
-    bundle.write(places / "data/models/everyday", DESCRIPTION, CONTENTS)
+    bundle.write(places / "data/models/photo-en-v1", DESCRIPTION, CONTENTS)
     shipped, yours = collection.entries()
     assert (shipped.hidden, shipped.default) == (True, True)
     assert (yours.hidden, yours.default) == (False, False)
@@ -169,7 +169,7 @@ def test_an_unknown_name_offers_the_nearest(mine, arguments):
     refused(models(arguments[0], "mime", *arguments[1:], cwd=mine), "no captioner", "did you mean mine", code=2)
 
 
-def test_what_is_exported_and_taken_in_elsewhere_is_the_same(mine, tmp_path):
+def test_what_is_exported_and_imported_elsewhere_is_the_same(mine, tmp_path):
     done = models("export", "mine", tmp_path / "a b/out.capgen")
     assert (done.returncode, done.stdout) == (0, "")
     elsewhere = tmp_path / "elsewhere"
@@ -178,7 +178,7 @@ def test_what_is_exported_and_taken_in_elsewhere_is_the_same(mine, tmp_path):
 
 
 def test_a_packed_one_captions_as_the_folder_does(places):
-    assert models("export", "everyday", places / "packed.capgen").returncode == 0
+    assert models("export", "photo-en-v1", places / "packed.capgen").returncode == 0
     photograph = ROOT / "examples/cat.jpg"
     done = capgen("caption", "--model", places / "packed.capgen", photograph)
     assert (done.returncode, done.stdout) == (0, capgen("caption", photograph).stdout)
@@ -216,14 +216,14 @@ def test_where_nothing_can_be_written_one_line_says_so(mine, tmp_path):
     refused(models("export", "mine", tmp_path / "out.capgen", "--overwrite"), "it is a folder")
 
 
-def test_a_packed_one_is_taken_in_under_its_own_name(tiny, places):
+def test_a_packed_one_is_imported_under_its_own_name(tiny, places):
     done = models("import", tiny)
     assert (done.returncode, done.stdout) == (0, "")
     assert "capgen caption --model tiny" in done.stderr
     assert contents_of(places / "data/models/tiny") == WHOLE
 
 
-def test_a_folder_is_taken_in_under_another_name_without_what_else_is_in_it(mine):
+def test_a_folder_is_imported_under_another_name_without_what_else_is_in_it(mine):
     (mine / "notes.txt").write_text("not a part of it")
     assert models("import", mine, "--name", "copy").returncode == 0
     assert contents_of(mine.parent / "copy").keys() == {*CONTENTS, bundle.DESCRIPTION}
@@ -240,7 +240,7 @@ def test_one_that_exists_is_replaced_only_if_asked_for(tiny, mine):
 
 
 def test_the_name_of_one_that_ships_is_not_taken_by_accident(tiny, places):
-    refused(models("import", tiny, "--name", "everyday"), "ships", "--name", code=2)
+    refused(models("import", tiny, "--name", "photo-en-v1"), "ships", "--name", code=2)
     assert not (places / "data").exists()
 
 
@@ -255,7 +255,7 @@ def test_a_link_is_replaced_and_not_what_it_leads_to(tiny, mine, tmp_path):
     mine.rename(tmp_path / "kept")
     mine.symlink_to(tmp_path / "kept")
     before = contents_of(tmp_path / "kept")
-    collection.take(tiny, "mine", overwrite=True)
+    collection.install(tiny, "mine", overwrite=True)
     assert contents_of(tmp_path / "kept") == before
     assert not mine.is_symlink()
     assert contents_of(mine) == WHOLE
@@ -265,10 +265,10 @@ def test_a_link_is_replaced_and_not_what_it_leads_to(tiny, mine, tmp_path):
 def test_a_name_that_is_no_plain_name_is_refused(tiny, places, name):
     before = everything(places)
     with pytest.raises(UsageError, match="give one with --name"):
-        collection.take(tiny, name, overwrite=True)
+        collection.install(tiny, name, overwrite=True)
     (places / "odd.capgen").write_bytes(sealed(name=name))
     with pytest.raises(UsageError, match="give one with --name"):
-        collection.take(places / "odd.capgen")
+        collection.install(places / "odd.capgen")
     (places / "odd.capgen").unlink()
     assert everything(places) == before
 
@@ -288,12 +288,12 @@ def test_an_import_that_cannot_be_written_leaves_nothing(tiny, places, monkeypat
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(CapgenError, match="the disk is full"):
-        collection.take(tiny)
+        collection.install(tiny)
     assert list((places / "data/models").iterdir()) == []
 
 
 def test_remove_takes_the_captioner_and_nothing_else(mine, tiny):
-    collection.take(tiny)
+    collection.install(tiny)
     done = models("remove", "mine", "--yes")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "'mine' is removed\n")
     assert [path.name for path in mine.parent.iterdir()] == ["tiny"]
@@ -314,8 +314,8 @@ def test_without_a_terminal_it_wants_to_be_told(mine):
 
 
 def test_one_that_ships_is_never_removed(places):
-    refused(models("remove", "everyday", "--yes"), "ships with capgen", code=2)
-    Bundle(bundle.find("everyday")).verify()
+    refused(models("remove", "photo-en-v1", "--yes"), "ships with capgen", code=2)
+    Bundle(bundle.find("photo-en-v1")).verify()
 
 
 def test_other_files_in_its_folder_stay(mine):
@@ -324,7 +324,7 @@ def test_other_files_in_its_folder_stay(mine):
     assert done.returncode == 0
     assert "other files" in done.stderr
     assert contents_of(mine) == {"notes.txt": b"precious"}
-    assert [found.name for found in collection.entries()] == ["everyday"]
+    assert [found.name for found in collection.entries()] == ["photo-en-v1"]
 
 
 def test_a_damaged_one_can_be_removed(damaged):
@@ -364,7 +364,7 @@ def test_only_names_are_removed(mine, name):
 
 def test_the_default_is_used_wherever_none_is_named(places):
     shutil.copytree(bundle.SHIPPED / bundle.DEFAULT, places / "data/models/mine")
-    assert models("default").stdout == "everyday\n"
+    assert models("default").stdout == "photo-en-v1\n"
     assert models("default", "mine").stderr == "the default is mine\n"
     assert (models("default").stdout, bundle.find(None)) == ("mine\n", places / "data/models/mine")
     assert [found.default for found in collection.entries()] == [False, True]
@@ -377,8 +377,8 @@ def test_the_default_is_used_wherever_none_is_named(places):
 def test_removing_the_default_goes_back_to_the_one_that_ships_and_says_so(mine):
     collection.choose("mine")
     done = models("remove", "mine", "--yes", "--quiet")
-    assert "captioner that ships again, everyday" in done.stderr
-    assert bundle.find(None) == bundle.SHIPPED / "everyday"
+    assert "captioner that ships again, photo-en-v1" in done.stderr
+    assert bundle.find(None) == bundle.SHIPPED / "photo-en-v1"
 
 
 def test_a_default_that_has_vanished_says_how_to_go_back(mine):
@@ -390,7 +390,7 @@ def test_a_default_that_has_vanished_says_how_to_go_back(mine):
     assert done.returncode == 0
     assert "capgen models default --reset" in done.stderr
     assert models("default", "--reset").returncode == 0
-    assert models("default").stdout == "everyday\n"
+    assert models("default").stdout == "photo-en-v1\n"
 
 
 @pytest.mark.parametrize("data", [b"", b"../evil\n", b"\xff\xfe", b"a\nb\n", b"x" * 1000 + b"/"])
@@ -401,7 +401,7 @@ def test_a_choice_that_is_no_name_says_how_to_go_back(places, data):
         bundle.find(None)
     assert [found.default for found in collection.entries()] == [False]
     collection.reset()
-    assert bundle.find(None) == bundle.SHIPPED / "everyday"
+    assert bundle.find(None) == bundle.SHIPPED / "photo-en-v1"
 
 
 def test_doctor_names_the_default_and_misses_one_that_has_vanished(mine):
@@ -414,7 +414,7 @@ def test_doctor_names_the_default_and_misses_one_that_has_vanished(mine):
 
 def test_a_damaged_one_is_not_made_the_default(damaged):
     refused(models("default", "mine"), "is damaged")
-    assert bundle.find(None) == bundle.SHIPPED / "everyday"
+    assert bundle.find(None) == bundle.SHIPPED / "photo-en-v1"
 
 
 def test_a_path_is_not_made_the_default(tiny):
@@ -422,12 +422,12 @@ def test_a_path_is_not_made_the_default(tiny):
 
 
 def test_the_one_that_ships_and_yours_of_the_same_name_are_told_apart(places):
-    bundle.write(places / "data/models/everyday", DESCRIPTION, CONTENTS)
+    bundle.write(places / "data/models/photo-en-v1", DESCRIPTION, CONTENTS)
     assert "not yours of that name" in models("default").stderr
-    collection.choose("everyday")
-    assert bundle.find(None) == places / "data/models/everyday"
-    collection.remove("everyday")
-    assert bundle.find(None) == bundle.SHIPPED / "everyday"
+    collection.choose("photo-en-v1")
+    assert bundle.find(None) == places / "data/models/photo-en-v1"
+    collection.remove("photo-en-v1")
+    assert bundle.find(None) == bundle.SHIPPED / "photo-en-v1"
 
 
 def test_reset_with_a_name_is_wrong_usage(mine):
@@ -441,4 +441,4 @@ def test_the_commands_of_the_tutorial_run_as_they_are_typed(places):
             capture_output=True, text=True, check=False,
         )  # fmt: skip
         assert done.returncode == 0, (command, done.stderr)
-    assert models("default").stdout == "everyday\n"
+    assert models("default").stdout == "photo-en-v1\n"

@@ -16,7 +16,7 @@ from capgen.images import Preprocessing
 
 DESCRIPTION = Description(
     name="tiny",
-    encoder={"name": "efficientnet-lite0", "output": "cells", "key": "abc"},
+    encoder={"name": "efficientnet-lite0", "output": "cells", "fingerprint": "abc"},
     decoder={"family": "attention", "lstm_size": 4},
     preprocessing=Preprocessing(size=32, resample="BILINEAR"),
     decoding=DecodingOptions(num_beams=3, max_words=7),
@@ -32,33 +32,33 @@ CONTENTS = {
 }
 
 
-def contents_of(place):
+def contents_of(path):
     """Return the bytes of the files in a folder or an archive, by name."""
-    if place.is_dir():
-        return {path.name: path.read_bytes() for path in place.iterdir()}
-    with zipfile.ZipFile(place) as archive:
+    if path.is_dir():
+        return {file.name: file.read_bytes() for file in path.iterdir()}
+    with zipfile.ZipFile(path) as archive:
         return {name: archive.read(name) for name in archive.namelist()}
 
 
-def change(place, name, data):
+def change(path, name, data):
     """Give a file other bytes, or take it away, and leave the rest as it is."""
-    contents = {key: value for key, value in {**contents_of(place), name: data}.items() if value is not None}
-    if place.is_dir():
-        (place / name).unlink(missing_ok=True)
+    contents = {key: value for key, value in {**contents_of(path), name: data}.items() if value is not None}
+    if path.is_dir():
+        (path / name).unlink(missing_ok=True)
         for key, value in contents.items():
-            (place / key).write_bytes(value)
+            (path / key).write_bytes(value)
         return
-    with zipfile.ZipFile(place, "w") as archive:
+    with zipfile.ZipFile(path, "w") as archive:
         for key, value in contents.items():
             archive.writestr(key, value)
 
 
-def describe(place, **values):
-    """Change entries of ``bundle.json`` and seal it again; one set to ``None`` is taken away."""
-    written = {**json.loads(contents_of(place)[bundle.DESCRIPTION]), **values}
-    kept = {key: value for key, value in written.items() if value is not None and key != "seal"}
-    kept["seal"] = bundle._seal(kept)
-    change(place, bundle.DESCRIPTION, json.dumps(kept).encode())
+def describe(path, **values):
+    """Change entries of ``bundle.json`` with its checksum; one set to ``None`` is taken away."""
+    written = {**json.loads(contents_of(path)[bundle.DESCRIPTION]), **values}
+    kept = {key: value for key, value in written.items() if value is not None and key != "checksum"}
+    kept["checksum"] = bundle.checksum(kept)
+    change(path, bundle.DESCRIPTION, json.dumps(kept).encode())
 
 
 def everything(folder):
@@ -82,10 +82,10 @@ def packed(contents, *more, kind=zipfile.ZIP_STORED):
 
 
 def sealed(**values):
-    """Return the bytes of a zip of a captioner whose description says something else, and is sealed all the same."""
+    """Return the bytes of a zip of a captioner whose description says something else, with the checksum of that."""
     written = {**json.loads(WHOLE[bundle.DESCRIPTION]), **values}
-    written.pop("seal")
-    return packed({**WHOLE, bundle.DESCRIPTION: json.dumps({**written, "seal": bundle._seal(written)}).encode()})
+    written.pop("checksum")
+    return packed({**WHOLE, bundle.DESCRIPTION: json.dumps({**written, "checksum": bundle.checksum(written)}).encode()})
 
 
 def whole():

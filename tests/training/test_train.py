@@ -123,7 +123,7 @@ def test_bad_requests_are_one_line_each_and_say_what_to_do(studio, tmp_path):
         (["shapes", "--decoder", "attenion"], "did you mean attention"),
         (["shapes", "--config", tmp_path / "none.toml"], "the recipes that ship are"),
         (["shapes", "--config", tmp_path / "broken.toml"], "cannot be read as TOML"),
-        (["shapes", "--out", tmp_path / "broken.toml"], "is no captioner"),
+        (["shapes", "--out", tmp_path / "broken.toml"], "is not a captioner"),
     ):
         done = studio.run("train", *arguments)
         assert done.returncode in {1, 2}, arguments
@@ -233,14 +233,17 @@ def rewritten(source, place, **changes):
 
 
 def test_a_run_that_cannot_reach_its_end_is_one_line_and_leaves_nothing(studio, tmp_path):
-    old = rewritten(SHIPPED / "everyday", tmp_path / "old", training={"data": "flickr8k"})
+    old = rewritten(SHIPPED / "photo-en-v1", tmp_path / "old", training={"data": "flickr8k"})
     before = list((studio.folder / "user/runs").rglob("*"))
     for arguments, words in (
-        (["--from", "everydoy"], "did you mean everyday"),
+        (["--from", "photo-en-v2"], "did you mean photo-en-v1"),
         (["--from", tmp_path / "none"], "there is no captioner at"),
-        (["--from", tmp_path], "is no captioner"),
+        (["--from", tmp_path], "is not a captioner"),
         (["--from", old], "does not say how its decoder is shaped; it cannot be gone on from"),
-        (["--from", "everyday", "--set", "encoder.epochs=1"], "of everyday cannot be trained along; set encoder_epochs=0"),
+        (
+            ["--from", "everyday", "--set", "encoder.epochs=1"],
+            "of photo-en-v1 cannot be trained along; set encoder_epochs=0",
+        ),
         (
             ["--set", "epochs=0", "--set", "scst.epochs=1"],
             "no trained decoder to sample captions with; continue a captioner",

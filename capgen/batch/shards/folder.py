@@ -95,7 +95,7 @@ class ShardFolder:
         SHARD_FORMATS[form]  # raises for a name that is not known
         locations.check_writable(location)
         description = captioner.bundle
-        about = {"name": description.description.name, "sha256": hashlib.sha256(description.written).hexdigest()}
+        about = {"name": description.description.name, "sha256": hashlib.sha256(description.description_bytes).hexdigest()}
         affixes = {"prefix": policy.prefix, "suffix": policy.suffix, "minimum_confidence": policy.minimum_confidence}
         options = {
             "format": form,

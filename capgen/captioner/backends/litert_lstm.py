@@ -11,7 +11,7 @@ import numpy as np
 from capgen.captioner import bundle, decoding
 from capgen.captioner.backends.litert import LiteRTSession
 from capgen.captioner.backends.model import Capability, decoding_options
-from capgen.captioner.constraints import ConstraintConfig, Constraints
+from capgen.captioner.constraints import Constraints
 from capgen.captioner.decoding import (
     ATTENTION,
     Arrays,
@@ -78,7 +78,7 @@ class LSTMCaptionModel:
         self.preprocessing = opened.description.preprocessing
         self.options = opened.description.decoding
         self._calibration = opened.description.calibration
-        config = ConstraintConfig.default()
+        config = opened.description.constraints
         self.text = CaptionText(opened.vocabulary, opened.visual_words, config.min_class_probability)
         self._constraints = Constraints(opened.vocabulary, opened.visual_words, config)
         self._output = opened.description.encoder["output"]
