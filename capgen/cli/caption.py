@@ -204,22 +204,28 @@ def _all_paths(
     Raises:
         UsageError: There is nothing to look at, or the list cannot be read.
     """
-    from capgen.inputs.lists import read_list
-
     if not paths and from_file is None:
         raise UsageError("nothing to caption: name photographs, folders with --recursive, or - for paths on stdin")
     if watch and "-" in paths:
         raise UsageError("--watch looks again and again, and stdin can be read only once; name folders or --from-file LIST")
     if nul and from_file is None and "-" not in paths:
         raise UsageError("-0 is about paths from --from-file or stdin; add - or --from-file LIST")
-    listed = list(read_list(sys.stdin.buffer, nul=nul)) if "-" in paths else []
+    listed = _listed(from_file, stdin="-" in paths, nul=nul)
+    return tuple(path for path in paths if path != "-"), tuple(listed)
+
+
+def _listed(from_file: Path | None, *, stdin: bool, nul: bool) -> list[str]:
+    """Return the paths on stdin, if it is to be read, and those in a list."""
+    from capgen.inputs.lists import read_list
+
+    listed = list(read_list(sys.stdin.buffer, nul=nul)) if stdin else []
     if from_file is not None:
         try:
             with from_file.open("rb") as file:
                 listed += read_list(file, nul=nul)
         except OSError as error:
             raise UsageError(f"the list {from_file} cannot be read: {error.strerror}") from error
-    return tuple(path for path in paths if path != "-"), tuple(listed)
+    return listed
 
 
 def _caption(job: "CaptionJob", *, quiet: bool) -> None:

@@ -186,8 +186,14 @@ class CaptionFile(CaptionFileReader):
         if result.captions and held and held.caption:
             result = _joined(result, held.caption, self._guard.existing)
         records = self._form.lines(result)
-        if not records or (held and held.caption_hash and result.status is not Status.CAPTIONED):
-            return None  # a failure never replaces a caption
+        is_failure_over_caption = held is not None and held.caption_hash and result.status is not Status.CAPTIONED
+        if records and not is_failure_over_caption:
+            self._write_records(item, result, held)
+            text = result.caption
+            self._held[hash64(item.path)] = _Held(caption_hash(text) if text else "", self._kept(text), len(records))
+        return None
+
+    def _write_records(self, item: Found, result: Result, held: _Held | None) -> None:
         image_key, text = key(self._path, item.path), result.caption
         if text is not None:
             self._guard.before_writing(image_key, held.caption_hash if held else None, text)
@@ -199,8 +205,6 @@ class CaptionFile(CaptionFileReader):
             self._guard.after_writing(image_key, text)
         if held:
             self._replace(hash64(item.path), held)
-        self._held[hash64(item.path)] = _Held(caption_hash(text) if text else "", self._kept(text), len(records))
-        return None
 
     def close(self) -> None:
         """Remove what has been replaced, and close the file.

@@ -761,21 +761,6 @@ def test_an_interrupted_run_says_so_leaves_whole_captions_and_can_go_on(shelf, k
 
 
 @pytest.mark.slow
-def test_a_folder_that_goes_away_is_not_made_again_and_the_next_run_goes_on(shelf):
-    shelf.fill([f"{number:03}.png" for number in range(300)])
-    away = shelf.place / "away"
-    run = shelf.start("-r", shelf.folder, "--sidecar", ".txt", "--format", "jsonl", stdout=subprocess.PIPE)
-    if hasattr(fcntl, "F_SETPIPE_SZ"):
-        fcntl.fcntl(run.stdout, fcntl.F_SETPIPE_SZ, 4096)
-    run.stdout.readline()
-    shelf.folder.rename(away)  # the run cannot be far ahead, as nobody reads what it says
-    run.communicate(timeout=PATIENCE)
-    assert run.returncode == 3
-    assert not shelf.folder.exists()
-    away.rename(shelf.folder)
-    assert shelf.run("--sidecar", ".txt").returncode == 0
-    assert len(shelf.texts()) == 300
-
 
 # Watching
 

@@ -21,6 +21,7 @@ from capgen.outputs import embedded
 from capgen.outputs.embedded import Embedded
 from capgen.outputs.sidecar import Sidecar
 from capgen.outputs.xmp import XmpSidecar, xml_text
+from capgen.storage import files
 
 RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 DC = "http://purl.org/dc/elements/1.1/"
@@ -234,6 +235,35 @@ def test_folders_are_made_in_an_output_folder_and_never_beside_pictures(tmp_path
     with pytest.raises(StorageError, match="its folder is gone"):
         kind(*arguments, None).write(tmp_path / "gone/c", "a dog")
     assert not (tmp_path / "gone").exists()
+
+
+@pytest.mark.parametrize("kind", [Sidecar, XmpSidecar])
+def test_a_folder_that_goes_away_in_the_middle_of_a_write_is_not_made_again(tmp_path, monkeypatch, kind):
+    folder, real = tmp_path / "library", files._temporary
+
+    def moved_first(path):
+        folder.rename(tmp_path / "away")
+        return real(path)
+
+    folder.mkdir()
+    monkeypatch.setattr(files, "_temporary", moved_first)
+    with pytest.raises(StorageError, match="its folder is gone"):
+        kind(*(("txt",) if kind is Sidecar else ())).write(folder / "a", "a dog")
+    assert names(tmp_path) == ["away"]
+    assert names(tmp_path / "away") == []
+
+
+@pytest.mark.parametrize("kind", [Sidecar, XmpSidecar])
+def test_an_output_folder_is_made_once_and_not_again_when_it_has_gone(tmp_path, kind):
+    output = tmp_path / "new/out"
+    destination = kind(*(("txt", output) if kind is Sidecar else (output,)))
+    destination.write(output / "deep/a", "a dog")
+    output.rename(tmp_path / "away")
+    for name in ("deep/b", "c"):
+        with pytest.raises(StorageError, match="its folder is gone"):
+            destination.write(output / name, "a dog")
+    assert not output.exists()
+    assert names(tmp_path / "away/deep") == ["a"]
 
 
 @pytest.mark.parametrize("kind", ["sidecar", "xmp", "embedded"])

@@ -1,0 +1,149 @@
+"""``CaptionJob``, as a program uses it: what it yields, plans, refuses and writes."""
+
+import json
+from contextlib import closing
+from itertools import count
+
+import pytest
+from support.commands import here
+from support.drawing import draw_each
+
+from capgen import CaptionJob, CaptionRequest, Inputs, OutputPolicy, Outputs
+from capgen.batch.engines.local import LocalEngine
+from capgen.captioner.captioner import Captioner
+from capgen.captioner.results import Caption, Result, SkipReason
+from capgen.errors import Status, UnknownNameError, UsageError
+from capgen.inputs.selection import Selection
+
+NAMES = ("a.png", "b.png", "c.png", "deep/d.png")
+
+
+class Numbering(LocalEngine):
+    """Captions each image with a number, without a captioner; something may happen before one of them."""
+
+    def __init__(self, before=None, happens=lambda: None):
+        super().__init__()
+        self._before, self._happens = before, happens
+
+    def map(self, work, items, block=64):
+        numbers = count()
+        for item in items:
+            if isinstance(item, Result):
+                yield item
+                continue
+            number = next(numbers)
+            if number == self._before:
+                self._happens()
+            yield Result(item, Status.CAPTIONED, (Caption(f"number {number}", 0.5, -1.0),))
+
+
+@pytest.fixture(scope="module")
+def captioner():
+    return Captioner.load()
+
+
+@pytest.fixture
+def library(places):
+    return draw_each(places / "library", *NAMES)
+
+
+@pytest.fixture
+def job(captioner, library):
+    """Makes a job over the library."""
+
+    def make(engine=None, *, outputs=None, **more):
+        inputs = Inputs(paths=(str(library),), selection=Selection(recursive=True))
+        return CaptionJob(inputs, captioner, outputs=outputs, engine=engine or Numbering(), **more)
+
+    return make
+
+
+def statuses(results):
+    return [result.status for result in results]
+
+
+def test_it_yields_a_result_for_each_image_and_writes_nothing_by_default(job, library):
+    before = sorted(library.rglob("*"))
+    made = job()
+    assert [result.caption for result in made.run()] == ["number 0", "number 1", "number 2", "number 3"]
+    assert (made.progress.done, made.progress.total) == (4, 4)
+    assert sorted(library.rglob("*")) == before
+
+
+def test_it_takes_paths_alone_and_the_request_of_a_captioner(captioner, library):
+    [result] = CaptionJob([library / "a.png"], captioner, CaptionRequest(prompt="two dogs", num_beams=1)).run()
+    assert result.caption.startswith("two dogs")
+
+
+def test_it_writes_several_outputs_at_once_and_a_second_run_skips_them(job, library, places):
+    outputs = Outputs(file=places / "o.json", sidecar="txt", xmp=True, report=places / "report.jsonl")
+    results = list(job(outputs=outputs).run())
+    assert [len(result.written) for result in results] == [2] * 4
+    assert (library / "a.txt").read_text() == "number 0\n"
+    assert json.loads((places / "o.json").read_text())[3] == {"image_id": "d.png", "caption": "number 3"}
+    again = list(job(outputs=outputs).run())
+    assert {(result.status, result.skip_reason) for result in again} == {(Status.SKIPPED, SkipReason.HAS_CAPTION)}
+    assert (places / "report.jsonl").read_text().count('"status": "skipped"') == 4
+
+
+def test_a_plan_names_what_would_be_written_and_writes_nothing(job, library, places):
+    (library / "a.txt").write_text("by hand\n")
+    planned = list(job(outputs=Outputs(sidecar="txt", file=places / "o.csv")).plan())
+    assert planned[0].targets == (places / "o.csv",)
+    assert planned[0].kept == (f"{library / 'a.txt'}: it has a caption",)
+    assert planned[1].targets == (library / "b.txt", places / "o.csv")
+    assert not (places / "o.csv").exists()
+
+
+def test_what_cannot_be_done_is_refused_when_it_is_run_and_not_when_its_results_are_read(job, places):
+    with pytest.raises(UsageError, match="no format is known by the ending"):
+        job(outputs=Outputs(file=places / "o.xlsx")).run()
+    with pytest.raises(UnknownNameError, match="did you mean append"):
+        OutputPolicy(existing="apend")
+
+
+def test_a_run_that_is_given_up_finishes_its_files(job, places):
+    with closing(job(outputs=Outputs(file=places / "o.json")).run()) as results:
+        next(results)
+    assert len(json.loads((places / "o.json").read_text())) == 1
+    assert statuses(job(outputs=Outputs(file=places / "o.json")).run()).count(Status.SKIPPED) == 1
+
+
+def test_fail_fast_ends_after_the_first_image_that_fails(job, library):
+    (library / "b.txt").mkdir()
+    assert statuses(job(outputs=Outputs(sidecar="txt"), fail_fast=True).run()) == [Status.CAPTIONED, Status.WRITE_FAILED]
+
+
+def test_a_folder_that_goes_away_is_not_made_again_and_the_next_run_goes_on(job, library, places):
+    away = places / "away"
+    run = job(Numbering(before=2, happens=lambda: library.rename(away)), outputs=Outputs(sidecar="txt")).run()
+    assert statuses(run) == [Status.CAPTIONED] * 2 + [Status.WRITE_FAILED] * 2
+    assert not library.exists()
+    away.rename(library)
+    assert statuses(job(outputs=Outputs(sidecar="txt")).run()) == [Status.SKIPPED] * 2 + [Status.CAPTIONED] * 2
+
+
+def test_images_that_coco_would_call_the_same_are_named_before_anything_is_written(job, library, places):
+    draw_each(library, "deep/a.png")
+    with pytest.raises(UsageError, match=r"a\.png and .*deep/a\.png would both be called a\.png"):
+        job(outputs=Outputs(file=places / "o.json")).run()
+
+
+@pytest.mark.parametrize("name", ["o.parquet", "o.tar"])
+def test_the_command_refuses_a_file_of_shards_in_one_line_and_writes_nothing(library, places, name):
+    done = here("caption", library / "a.png", "-o", places / name)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert (
+        done.stderr
+        == f"capgen: {places / name}: {name[1:]} files are written as shards: give --output a folder, ending in /\n"
+    )
+    assert not (places / name).exists()
+
+
+def test_the_command_writes_cocos_format_by_the_ending_and_merges_it(library, places):
+    for name in ("a", "b"):
+        done = here("caption", "--beam", "1", library / f"{name}.png", "-o", places / f"{name}.json")
+        assert done.returncode == 0, done.stderr
+    done = here("merge", places / "a.json", places / "b.json", "-o", places / "all.json")
+    assert done.returncode == 0, done.stderr
+    assert [row["image_id"] for row in json.loads((places / "all.json").read_text())] == ["a.png", "b.png"]
