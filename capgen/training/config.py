@@ -279,7 +279,7 @@ def _parsed(key: str, text: str) -> Any:
         raise ConfigError(f"{key} = {text}: it takes {_named(kinds[key])}") from error
 
 
-def _check(item: dataclasses.Field, value: Any) -> None:
+def _check(item: dataclasses.Field[Any], value: Any) -> None:
     if type(value) is not item.type:
         raise ConfigError(f"{item.name} = {value!r}: it takes {_named(item.type)}")
     if item.type is float and not math.isfinite(value):
