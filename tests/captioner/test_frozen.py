@@ -11,6 +11,7 @@ import pytest
 from support.paths import ROOT
 
 from capgen import Captioner, CaptionRequest
+from capgen.captioner import bundle
 from capgen.captioner.backends.litert_lstm import EncodedImage, LSTMCaptionModel
 
 FROZEN = ROOT / "tests/data/frozen"
@@ -72,3 +73,18 @@ def test_captions_are_as_likely_as_yesterday(shipped):
     for row, image in zip(ROWS, IMAGES, strict=True):
         found = shipped.score(image, [row["captions"]["default"][0][0], *OTHER_CAPTIONS])
         assert [one.total for one in found] == pytest.approx(row["score"], abs=LOG_PROBABILITY)
+
+
+def test_the_description_of_schema_1_beside_the_same_files_says_what_it_said(shipped, tmp_path):
+    for file in shipped.bundle.path.iterdir():
+        if file.name != bundle.DESCRIPTION:
+            (tmp_path / file.name).symlink_to(file)
+    (tmp_path / bundle.DESCRIPTION).write_bytes((FROZEN / "bundle.schema1.json").read_bytes())
+    earlier = Captioner.load(tmp_path, threads=1)
+    found, today = earlier.bundle.description, shipped.bundle.description
+    assert (found.name, found.backend) == ("everyday", today.backend)
+    assert found.constraints == today.constraints
+    assert found.decoding == today.decoding
+    assert (found.encoder, found.decoder, found.preprocessing) == (today.encoder, today.decoder, today.preprocessing)
+    captions = [result.caption for result in earlier.caption_many(IMAGES[:3])]
+    assert captions == [row["captions"]["default"][0][0] for row in ROWS[:3]]

@@ -126,6 +126,8 @@ class LSTMCaptionModel:
         self, images: Sequence[np.ndarray], request: CaptionRequest, *, output_attention: bool = False
     ) -> list[list[Caption]]:
         """Encode and caption a batch of images; see ``CaptionModel.generate``."""
+        if not images:
+            return []
         options = self.resolve(request)
         encoded = [self.encode(image) for image in images]
         seeds = [zlib.crc32(image.tobytes()) for image in images]  # what is in an image decides what is sampled for it
