@@ -62,7 +62,7 @@ def started(*arguments):
 
 
 def wait_until(condition, process):
-    deadline = time.monotonic() + 100
+    deadline = time.monotonic() + 600
     while not condition():
         assert process.poll() is None, process.stderr.read()
         assert time.monotonic() < deadline

@@ -106,7 +106,7 @@ def recorded(folder, last, *members):
         )
         for member in members
     ]
-    ended = [process.communicate(timeout=200) for process in started]
+    ended = [process.communicate(timeout=600) for process in started]
     assert [process.returncode for process in started] == [0] * len(members), ended
     return [json.loads(said) for said, _ in ended]
 
@@ -158,7 +158,7 @@ def test_a_killed_process_ends_the_run_with_a_line_and_one_process_goes_on(toget
             break
     second.kill()
     killed = time.monotonic()
-    _, said = first.communicate(timeout=60)
+    _, said = first.communicate(timeout=600)
     assert time.monotonic() - killed < 30
     assert first.returncode == 1
     assert said.splitlines()[-1] == f"capgen: {groups.LOST}"
