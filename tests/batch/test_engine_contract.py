@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 from dataclasses import dataclass
 from itertools import count, islice
 from pathlib import Path
@@ -50,8 +51,12 @@ class Squares:
 @pytest.fixture(scope="module")
 def engines():
     """The engines by name, each entered when it is first wanted."""
-    entered = {}
+    from ray import cloudpickle
+
+    entered, module = {}, sys.modules[__name__]
+    cloudpickle.register_pickle_by_value(module)  # workers elsewhere cannot import the tests
     yield entered
+    cloudpickle.unregister_pickle_by_value(module)
     for engine in entered.values():
         engine.__exit__(None, None, None)
 

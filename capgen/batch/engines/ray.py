@@ -12,6 +12,7 @@ import signal
 import socket
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, redirect_stdout
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
@@ -123,10 +124,20 @@ class RayEngine:
         )
         try:
             for batch in found.iter_batches(batch_size=None, batch_format="numpy"):
-                yield from batch["item"]
+                for result in batch["item"]:
+                    if isinstance(result, _Raised):
+                        raise result.error
+                    yield result
         except ray.exceptions.RayError as error:
             cause = _capgen_error(error)
             raise cause or EngineError(f"Ray could not go on ({_last_line(error)}); run it again, it goes on") from error
+
+
+@dataclass(frozen=True)
+class _Raised:
+    """An error that the work raised, in the place of its result."""
+
+    error: CapgenError
 
 
 class _RayWorker:
@@ -141,7 +152,12 @@ class _RayWorker:
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
         import numpy as np
 
-        results = list(self._worker([pickle.loads(item) for item in batch["item"]]))  # noqa: S301 - pickled by ``map``
+        items = [pickle.loads(item) for item in batch["item"]]  # noqa: S301 - pickled by ``map``
+        results: list[Any] = []
+        try:
+            results.extend(self._worker(items))
+        except CapgenError as error:  # as a value: of an exception, Ray would bring back the text alone
+            results.append(_Raised(error))
         column = np.empty(len(results), object)
         column[:] = results
         return {"item": column}
