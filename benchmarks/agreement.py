@@ -27,7 +27,7 @@ _CROWD = re.compile(r"^(\S+\.jpg)\t(\S+\.jpg#\d)\t([01](?:\.\d+)?)\t\d+\t\d+$", 
 
 
 def judgements(folder: Path) -> dict[str, tuple[list[tuple[Pair, float]], str]]:
-    """Read both files: pairs with what people said, and the kind of tau that is usual for them."""
+    """Read both files: pairs with the judgements of people, and the kind of tau that is usual for them."""
     expert, crowd = [], []
     for line in (folder / "ExpertAnnotations.txt").read_text().splitlines():
         image, caption, *marks = line.split("\t")
@@ -71,9 +71,9 @@ def main(folder: Path, model: str | None) -> None:
     print("; ".join(f"{name}: {len(rows):,} judgements" for name, (rows, _) in judged.items()))
     print("| score | " + " | ".join(f"{name}, tau-{kind}" for name, (_, kind) in judged.items()) + " |")
     for name, compute in scores.items():
-        of = dict(zip(pairs, compute(), strict=True))
+        by_pair = dict(zip(pairs, compute(), strict=True))
         taus = [
-            kendalltau([of[pair] for pair, _ in rows], [said for _, said in rows], variant=kind).statistic
+            kendalltau([by_pair[pair] for pair, _ in rows], [mark for _, mark in rows], variant=kind).statistic
             for rows, kind in judged.values()
         ]
         print(f"| {name} | " + " | ".join(f"{100 * tau:.1f}" for tau in taus) + " |")

@@ -33,14 +33,14 @@ SHARPNESS = (0.8, 0.9, 1.0, 1.1, 1.2, 1.3, 1.4, 1.5, 1.6, 1.8, 2.0)
 
 
 def sized(name: str, size: int) -> Encoder:
-    """Return an encoder that takes pictures of another size, its logits as they are."""
+    """Return an encoder that takes images of another size, with its logits as they are."""
     return dataclasses.replace(ENCODERS[name], preprocessing=images.Preprocessing(size), logit_scale=1.0)
 
 
-def described(seen: Encoder, graph: LiteRTSession, paths: Sequence[Path]) -> tuple[np.ndarray, np.ndarray]:
+def extracted(encoder: Encoder, graph: LiteRTSession, paths: Sequence[Path]) -> tuple[np.ndarray, np.ndarray]:
     """Return mean and maximum of the cells (N, 2 D) and the logarithms of the probabilities (N, 1000)."""
     pooled, classes = [], []
-    for _, pixels in map_ahead(lambda path: images.read(path, seen.preprocessing), paths, 2):
+    for _, pixels in map_ahead(lambda path: images.read(path, encoder.preprocessing), paths, 2):
         outputs = graph.run("encode", {"image": pixels[None].astype(np.float32)})
         grid = outputs["grid"][0]
         pooled.append(np.concatenate([grid.mean(0), grid.max(0)]))
@@ -48,17 +48,17 @@ def described(seen: Encoder, graph: LiteRTSession, paths: Sequence[Path]) -> tup
     return np.array(pooled), np.array(classes)
 
 
-def words_seen(graph: LiteRTSession, seen: Encoder, folder: Path) -> tuple[float, float]:
+def predicted_words(graph: LiteRTSession, encoder: Encoder, folder: Path) -> tuple[float, float]:
     """Return R² and mean average precision of the words on dev."""
     split = {name: from_source(folder, name).references for name in ("train", "dev")}
-    said = {name: [[set(tokenize(text)) for text in row.captions] for row in rows] for name, rows in split.items()}
-    counts = Counter(word for texts in said["train"] for text in texts for word in text)
+    words_of = {name: [[set(tokenize(text)) for text in row.captions] for row in rows] for name, rows in split.items()}
+    counts = Counter(word for texts in words_of["train"] for text in texts for word in text)
     words = [word for word, _ in counts.most_common(MOST_FREQUENT + WORDS)[MOST_FREQUENT:]]
     shares = {
         name: np.array([[np.mean([word in text for text in texts]) for word in words] for texts in captions])
-        for name, captions in said.items()
+        for name, captions in words_of.items()
     }
-    features = {name: described(seen, graph, [row.path for row in rows])[0] for name, rows in split.items()}
+    features = {name: extracted(encoder, graph, [row.path for row in rows])[0] for name, rows in split.items()}
     mean, deviation = features["train"].mean(0), features["train"].std(0) + 1e-3
     train, dev = ((features[name] - mean) / deviation for name in ("train", "dev"))
     usual = shares["train"].mean(0)
@@ -78,7 +78,7 @@ def precision(scores: np.ndarray, relevant: np.ndarray) -> float:
     return float((np.cumsum(ranked) / np.arange(1, len(ranked) + 1))[ranked].mean()) if ranked.any() else float("nan")
 
 
-def classes_seen(graph: LiteRTSession, seen: Encoder, folder: Path) -> tuple[float, float, float, float]:
+def predicted_classes(graph: LiteRTSession, encoder: Encoder, folder: Path) -> tuple[float, float, float, float]:
     """Return the share that is named, the loss as it is, the best sharpness and the loss with it."""
     accepted = accepted_names()
     indices = {
@@ -87,7 +87,7 @@ def classes_seen(graph: LiteRTSession, seen: Encoder, folder: Path) -> tuple[flo
     }
     rows = [json.loads(line) for line in (folder / "labels.jsonl").read_text().splitlines()]
     rows = [row for row in rows if row["split"] == "train" and indices.get(row["label"])]
-    logs = described(seen, graph, [folder / row["image"] for row in rows])[1]
+    logs = extracted(encoder, graph, [folder / row["image"] for row in rows])[1]
     named = float(np.mean([log.argmax() in indices[row["label"]] for log, row in zip(logs, rows, strict=True)]))
     losses = {}
     for sharpness in SHARPNESS:
@@ -103,12 +103,12 @@ def main(flickr8k: Path, named_objects: Path, name: str, sizes: Sequence[int]) -
     """Print a row a size."""
     print("size  words R²  words mAP  named  loss  best sharpness  loss")
     for size in sizes:
-        seen = sized(name, size)
+        encoder = sized(name, size)
         with tempfile.TemporaryDirectory() as folder:
-            to_litert({"encode": seen.build()}, Path(folder) / "encoder.tflite")
+            to_litert({"encode": encoder.build()}, Path(folder) / "encoder.tflite")
             graph = LiteRTSession(Path(folder) / "encoder.tflite", threads=2)
-            explained, ranked = words_seen(graph, seen, flickr8k)
-            named, loss, sharpness, sharpened = classes_seen(graph, seen, named_objects)
+            explained, ranked = predicted_words(graph, encoder, flickr8k)
+            named, loss, sharpness, sharpened = predicted_classes(graph, encoder, named_objects)
         print(f"{size}  {explained:.4f}  {ranked:.4f}  {named:.3f}  {loss:.3f}  {sharpness}  {sharpened:.3f}", flush=True)
 
 

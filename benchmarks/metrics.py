@@ -1,8 +1,9 @@
 """Captions scored a second, by capgen and by coco-caption's tools: python benchmarks/metrics.py FLICKR8K.
 
 FLICKR8K holds ``Flickr8k.token.txt``. Each human caption is scored against the four others of its image, by BLEU-1 to 4,
-ROUGE-L and CIDEr-D, tokenizing included; so every caption occurs five times, and capgen counts it once. At last only the
-first caption of each image is, and none occurs twice. The peer is pycocoevalcap 1.2, whose tokenizer runs in Java.
+ROUGE-L and CIDEr-D, tokenizing included; so every caption occurs five times, and capgen counts it once. In the last
+case only the first caption of each image is scored, and none occurs twice. The peer is pycocoevalcap 1.2, whose tokenizer
+runs in Java.
 """
 
 import contextlib
@@ -39,10 +40,10 @@ def pairs(folder: Path) -> tuple[list[str], list[list[str]]]:
 def theirs(captions: list[str], truths: list[list[str]]) -> list[float]:
     """Score as COCOEvalCap does."""
     tokenizer = PTBTokenizer()
-    said = tokenizer.tokenize({number: [{"caption": text}] for number, text in enumerate(captions)})
+    candidates = tokenizer.tokenize({number: [{"caption": text}] for number, text in enumerate(captions)})
     human = tokenizer.tokenize({number: [{"caption": text} for text in texts] for number, texts in enumerate(truths)})
     with contextlib.redirect_stdout(io.StringIO()):
-        bleu, rouge, cider = (scorer.compute_score(human, said)[0] for scorer in (Bleu(4), Rouge(), Cider()))
+        bleu, rouge, cider = (scorer.compute_score(human, candidates)[0] for scorer in (Bleu(4), Rouge(), Cider()))
     return [*bleu, rouge, cider]
 
 
@@ -67,10 +68,10 @@ def main(folder: Path) -> None:
     captions, truths = pairs(folder)
     cases = [(captions[:count], truths[:count]) for count in COUNTS]
     cases.append((captions[::5], truths[::5]))
-    for said, human in cases:
-        count = len(said)
-        fast, found = seconds(lambda said=said, human=human: ours(said, human))
-        slow, expected = seconds(lambda said=said, human=human: theirs(said, human))
+    for candidates, human in cases:
+        count = len(candidates)
+        fast, found = seconds(lambda candidates=candidates, human=human: ours(candidates, human))
+        slow, expected = seconds(lambda candidates=candidates, human=human: theirs(candidates, human))
         apart = max(abs(a - b) for a, b in zip(found, expected, strict=True))
         print(
             f"{count:,} captions: capgen {fast:.2f} s, pycocoevalcap {slow:.1f} s, {slow / fast:.0f} times; "

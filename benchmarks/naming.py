@@ -1,4 +1,4 @@
-"""How often captions name the thing in the picture: python benchmarks/naming.py FOLDER [MODEL] [SPLIT].
+"""How often captions name the thing in the image: python benchmarks/naming.py FOLDER [MODEL] [SPLIT].
 
 FOLDER holds ``labels.jsonl`` (image, label, split). A caption names the thing if it has one of the names that ``naming.tsv``
 accepts for the label, a list written before any caption was looked at. Names are read as whole phrases, the longest first,

@@ -1,8 +1,8 @@
-"""How long the report of 1,000 pictures takes to open in Chromium, and its size; the bar is 3 s.
+"""How long the report of 1,000 images takes to open in Chromium, and its size; the bar is 3 s.
 
 python benchmarks/report.py FOLDER
 
-The pictures are those of a data set in any layout that prepare reads, captioned by one of their references, with made-up
+The images are those of a data set in any layout that prepare reads, captioned by one of their references, with made-up
 attention. It needs the ``test`` extra and Debian's ``chromium`` and ``chromium-driver``.
 """
 
@@ -30,15 +30,15 @@ COUNT, RUNS = 1000, 5
 
 
 def write(source: Path, page: Path) -> int:
-    """Write a page of up to ``COUNT`` pictures, and return how many."""
+    """Write a page of up to ``COUNT`` images, and return how many."""
     references = from_source(source, "test").references[:COUNT]
     captions = {reference.id: " ".join(words(reference.captions[0])) for reference in references}
-    lot = np.random.default_rng(0)
+    random = np.random.default_rng(0)
     attention = {
-        key: Attention(tuple(text.split()), lot.random((len(text.split()), 7, 7), np.float32))
+        key: Attention(tuple(text.split()), random.random((len(text.split()), 7, 7), np.float32))
         for key, text in captions.items()
     }
-    system = Predictions("1,000 pictures", captions, attention=attention)
+    system = Predictions("1,000 images", captions, attention=attention)
     (evaluated,) = evaluate([system], Split("test", references, []))
     cards = evaluation_page.cards(system, references, evaluated)
     report.write(page, evaluation_page.describe(source.name, evaluated, cards))
@@ -69,7 +69,7 @@ if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder:
         page = Path(folder) / "report.html"
         count = write(Path(sys.argv[1]), page)
-        print(f"{count:,} pictures: {files.size_text(page.stat().st_size)}")
+        print(f"{count:,} images: {files.size_text(page.stat().st_size)}")
         browser = opened()
         try:
             times = [load(browser, page) for _ in range(RUNS)]

@@ -3,7 +3,7 @@
 python benchmarks/throughput.py FOLDER [COUNT]
 
 FOLDER holds photographs of about 500x375, as Flickr8k's; 200 of them are also enlarged to 12 megapixels. The bare encoder is
-the captioner's encoder graph under LiteRT at its best batch, fed with pictures decoded before. The scheme of the tutorials
+the captioner's encoder graph under LiteRT at its best batch, fed with images decoded before. The scheme of the tutorials
 is VGG16 features by ``predict``, image by image, then a Keras ``predict`` of a merge decoder for every word (J. Brownlee's
 "How to Develop a Deep Learning Photo Caption Generator", 2017), with random weights and captions of ten words.
 """
@@ -34,7 +34,7 @@ CLASSIC_WORDS, CLASSIC_LONGEST = 10, 34
 
 
 def bare_encoder(graph: LiteRTSession, pixels: np.ndarray, batch: int) -> None:
-    """Run the encoder alone, on pictures decoded before: (N, S, S, 3) float32."""
+    """Run the encoder alone, on images decoded before: (N, S, S, 3) float32."""
     for first in range(0, len(pixels), batch):
         graph.run("encode", {"image": pixels[first : first + batch]})
 
@@ -52,19 +52,19 @@ def classic() -> Callable[[list[Path]], None]:
     vgg = keras.applications.VGG16(weights=None)
     features = keras.Model(vgg.inputs, vgg.layers[-2].output)
     image, words = keras.Input((4096,)), keras.Input((CLASSIC_LONGEST,))
-    seen = layers.Dense(256, activation="relu")(image)
+    projected = layers.Dense(256, activation="relu")(image)
     read = layers.LSTM(256)(layers.Embedding(2540, 256)(words))
-    written = layers.Dense(256, activation="relu")(layers.add([seen, read]))
+    written = layers.Dense(256, activation="relu")(layers.add([projected, read]))
     decoder = keras.Model([image, words], layers.Dense(2540, activation="softmax")(written))
 
     def run(paths: list[Path]) -> None:
         for path in paths:
             pixels = keras.utils.img_to_array(keras.utils.load_img(path, target_size=(224, 224)))
             vector = features.predict(keras.applications.vgg16.preprocess_input(pixels[None]), verbose=0)
-            said = [1]
+            caption = [1]
             for _ in range(CLASSIC_WORDS):
-                padded = np.array([[0] * (CLASSIC_LONGEST - len(said)) + said])
-                said.append(int(decoder.predict([vector, padded], verbose=0).argmax()))
+                padded = np.array([[0] * (CLASSIC_LONGEST - len(caption)) + caption])
+                caption.append(int(decoder.predict([vector, padded], verbose=0).argmax()))
 
     return run
 

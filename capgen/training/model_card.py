@@ -2,8 +2,9 @@
 
 from capgen.captioner.bundle import Description
 from capgen.captioner.slots import MIN_CLASS_PROBABILITY
+from capgen.evaluation.metrics import every_metric
 
-METRICS = ("BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "ROUGE-L", "CIDEr-D")
+METRICS = tuple(metric.name for metric in every_metric() if metric.in_model_card)
 
 
 _NAMES = f"""Names that its captions hardly mention are said through slots, filled with what ImageNet's classes are called in
