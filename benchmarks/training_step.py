@@ -20,7 +20,7 @@ from capgen.training.batches import teacher_forced
 from capgen.training.config import TrainingConfig
 from capgen.training.decoders import DECODERS
 from capgen.training.decoders.attention import AttentionDecoder
-from capgen.training.decoders.decoder import Decoder, Shape
+from capgen.training.decoders.decoder import Decoder, DecoderConfig
 from capgen.training.decoders.merge import MergeDecoder, image_vector
 from capgen.training.losses import CaptionLoss
 
@@ -28,16 +28,16 @@ IMAGES, CAPTIONS = 64, 5
 MEAN_WORDS, SPREAD = 10.8, 3.7
 LONGEST = 34
 VOCABULARY = 2540
-SHAPES = {
-    "attention": Shape(cells=49, channels=1280, vocabulary=VOCABULARY),
-    "merge": Shape(cells=1, channels=4096, vocabulary=VOCABULARY, embedding=256, state=256),
+CONFIGS = {
+    "attention": DecoderConfig(cells=49, channels=1280, vocabulary=VOCABULARY),
+    "merge": DecoderConfig(cells=1, channels=4096, vocabulary=VOCABULARY, embedding=256, state=256),
 }
 RUNS = 9
 
 
-def draw(shape: Shape, random: np.random.Generator) -> tuple[np.ndarray, list[list[list[int]]]]:
+def draw(config: DecoderConfig, random: np.random.Generator) -> tuple[np.ndarray, list[list[list[int]]]]:
     """Draw features (N, C, D) and the word ids of each image's captions."""
-    features = random.random((IMAGES, shape.cells, shape.channels), dtype=np.float32)
+    features = random.random((IMAGES, config.cells, config.channels), dtype=np.float32)
     lengths = random.normal(MEAN_WORDS, SPREAD, (IMAGES, CAPTIONS)).round().clip(3, LONGEST - 2).astype(int)
     return features, [[random.integers(4, VOCABULARY, n).tolist() for n in row] for row in lengths]
 
@@ -90,11 +90,13 @@ def merge_last_scores(decoder: MergeDecoder, image, prefix, length):
 
 def attention_last_scores(decoder: AttentionDecoder, image, prefix, length):
     """Score the word after each prefix: (rows, V)."""
-    keys, values = decoder._cells(decoder.dropouts["grid"](image))
-    read = decoder.dropouts["read"](decoder.reader(decoder.dropouts["word"](decoder.embedding(prefix))))  # (rows, T, H)
-    seen, _ = decoder.attention(ops.reshape(read, (-1, decoder.shape.state)), keys, values)
-    seen = ops.reshape(seen, (-1, LONGEST, decoder.shape.state))  # (rows, T, H)
-    written = decoder.writer(ops.concatenate([read, seen], axis=-1))
+    keys, values = decoder.project_cells(decoder.dropouts["grid"](image))
+    read = decoder.dropouts["read"](
+        decoder.attention_lstm(decoder.dropouts["word"](decoder.embedding(prefix)))
+    )  # (rows, T, H)
+    seen, _ = decoder.attention(ops.reshape(read, (-1, decoder.config.state)), keys, values)
+    seen = ops.reshape(seen, (-1, LONGEST, decoder.config.state))  # (rows, T, H)
+    written = decoder.language_lstm(ops.concatenate([read, seen], axis=-1))
     return decoder.logits(ops.concatenate([last_of(written, length), last_of(seen, length)], axis=-1))
 
 
@@ -118,9 +120,9 @@ def rates(steps: Sequence[Step]) -> list[float]:
 
 
 if __name__ == "__main__":
-    for name, shape in SHAPES.items():
-        drawn = draw(shape, np.random.default_rng(0))
-        ours, theirs = rates([make(DECODERS[name](shape), *drawn) for make in (whole_captions, prefix_rows)])
+    for name, config in CONFIGS.items():
+        drawn = draw(config, np.random.default_rng(0))
+        ours, theirs = rates([make(DECODERS[name](config), *drawn) for make in (whole_captions, prefix_rows)])
         print(
             f"{name}: whole captions {ours:,.0f} tokens/s; a row a prefix {theirs:,.0f} tokens/s; ratio {ours / theirs:.1f}"
         )

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from capgen.training.config import TrainingConfig
     from capgen.training.history import TrainingReporter
-    from capgen.training.process_group import Group
+    from capgen.training.process_group import JaxProcessGroup
 
 
 @app.command("train")
@@ -97,12 +97,12 @@ class _Start:
 
     def folder(self) -> Path:
         """Make or find the folder of the run."""
-        from capgen.training import run
+        from capgen.training import run_folder
 
         if self.resume:
-            folder = run.unfinished(self.data)
+            folder = run_folder.unfinished(self.data)
         else:
-            folder = run.begin(self.data, self.config, self.out, self.source, overwrite=self.overwrite)
+            folder = run_folder.begin(self.data, self.config, self.out, self.source, overwrite=self.overwrite)
         if not self.quiet:
             say(f"run folder: {folder}")
         return folder
@@ -117,27 +117,27 @@ def _train(folder: Path, *, quiet: bool) -> None:
     _report(folder, target, quiet=quiet)
 
 
-def _train_together(find_folder: "Callable[[], Path]", group: "Group", *, quiet: bool) -> None:
+def _train_together(find_folder: "Callable[[], Path]", group: "JaxProcessGroup", *, quiet: bool) -> None:
     """Train a run on several devices; process 0 then writes the captioner and reports where it is."""
     from capgen.training import run
     from capgen.training.process_group import joined
 
     if group.processes > 1 and not quiet:
         say(f"process {group.process} of {group.processes}: waiting for the others at {group.coordinator}")
-    with joined(group), _reporter(quiet=quiet or not group.first) as reporter:
-        folder = Path(group.shared(lambda: str(find_folder())))
+    with joined(group), _reporter(quiet=quiet or not group.is_first) as reporter:
+        folder = Path(group.broadcast(lambda: str(find_folder())))
         run.go_together(folder, reporter, group)
-    if group.first:
+    if group.is_first:
         _report(folder, run.finish(folder), quiet=quiet)
 
 
 def _report(folder: Path, target: Path, *, quiet: bool) -> None:
     """Say where the captioner is and how to use it; with ``quiet`` only if it is elsewhere than asked for."""
     from capgen.storage.paths import models_dir
-    from capgen.training import run
     from capgen.training.report import REPORT
+    from capgen.training.run_folder import RunSettings
 
-    requested = run.requested_target(folder)
+    requested = RunSettings.read(folder).target
     if target != requested:
         say(f"another captioner has appeared at {requested} during the training; it was kept, and this one is at {target}")
     if quiet:
@@ -147,17 +147,19 @@ def _report(folder: Path, target: Path, *, quiet: bool) -> None:
     say(f"the captioner is at {target}; caption with it: capgen caption --model {model} photo.jpg")
 
 
-def _group(devices: int | None, coordinator: str | None, processes: int | None, process_id: int | None) -> "Group | None":
+def _group(
+    devices: int | None, coordinator: str | None, processes: int | None, process_id: int | None
+) -> "JaxProcessGroup | None":
     """Return the process group that the options ask for, or ``None`` without any of them.
 
     Raises:
         BadParameter: The options do not fit together.
     """
-    from capgen.training.process_group import Group
+    from capgen.training.process_group import JaxProcessGroup
 
     several = (coordinator, processes, process_id)
     if all(value is None for value in several):
-        return Group(devices) if devices else None
+        return JaxProcessGroup(devices) if devices else None
     if coordinator is None or processes is None or process_id is None:
         raise typer.BadParameter("several processes need all of --coordinator, --processes and --process-id")
     host, _, port = coordinator.rpartition(":")
@@ -165,7 +167,7 @@ def _group(devices: int | None, coordinator: str | None, processes: int | None, 
         raise typer.BadParameter(f"{coordinator} is not of the form HOST:PORT", param_hint="--coordinator")
     if process_id >= processes:
         raise typer.BadParameter(f"{processes} processes are numbered 0 to {processes - 1}", param_hint="--process-id")
-    return Group(devices or 1, coordinator, processes, process_id)
+    return JaxProcessGroup(devices or 1, coordinator, processes, process_id)
 
 
 def _reporter(*, quiet: bool) -> "AbstractContextManager[TrainingReporter]":

@@ -1,8 +1,8 @@
 """From a trained decoder to a bundle, after checking that LiteRT writes the captions that Keras writes.
 
-The check has two halves. The graph with float16 weights must say what Keras says, picture by picture: that is the proof
-that the conversion is right. The same graph with int8 weights is three to four times as fast and rounds enough to choose
-another word now and then, so it is held to the score of its captions on the whole dev split, and shipped if it keeps it.
+The check has two halves. The graph with float16 weights must caption each image like Keras, which shows that the conversion
+is right. The same graph with int8 weights is three to four times as fast, and rounds enough to choose another word now and
+then. It is compared by the score of its captions on the whole dev split, and exported if it loses little.
 """
 
 import dataclasses
@@ -11,10 +11,10 @@ import math
 import os
 import tempfile
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import keras
 import numpy as np
 
 import capgen
@@ -28,24 +28,27 @@ from capgen.errors import ImageError, TrainingError
 from capgen.evaluation import metrics
 from capgen.storage import files
 from capgen.training import config as configs
-from capgen.training.calibration import calibrate, close
+from capgen.training.calibration import calibrate, is_close
 from capgen.training.encoder_graph import EncoderGraph
 from capgen.training.history import TrainingReporter
-from capgen.training.litert_export import Weights, to_litert
-from capgen.training.loop import DEV_BATCH, Trainer
+from capgen.training.litert_export import WeightType, to_litert
 from capgen.training.model_card import model_card
+from capgen.training.trained_captioner import TrainedCaptioner
+
+BATCH = 50
+"""Images captioned at once."""
 
 PARITY_IMAGES = 50
-"""Dev pictures captioned both ways before a bundle is accepted."""
+"""Dev images captioned by Keras and by LiteRT before a bundle is accepted."""
 
 TIE = 1e-3
-"""Difference in score below which two captions are equally good, so that rounding may choose either."""
+"""Two captions whose scores differ by less than this are equally good, so that rounding may choose either."""
 
-MAXIMUM_COMMON = 10_000
-"""Captions at most that a captioner knows to be common."""
+MAX_COMMON_CAPTIONS = 10_000
+"""The greatest number of common captions that a bundle keeps."""
 
-MAXIMUM_LOSS = 0.005
-"""CIDEr-D on dev that int8 weights may cost; a graph that loses more is kept with float16 weights."""
+MAX_INT8_LOSS = 0.005
+"""The CIDEr-D on dev that int8 weights may cost; a graph that loses more is exported with float16 weights."""
 
 
 @dataclass(frozen=True)
@@ -72,154 +75,178 @@ def write_captioner(target: Path, exported: ExportedCaptioner) -> None:
     bundle.write(target, description, {**exported.contents, bundle.MODEL_CARD: model_card(description).encode()})
 
 
-def export_captioner(trainer: Trainer, prepared: EncoderGraph, run: str, reporter: TrainingReporter) -> ExportedCaptioner:
-    """Make the captioner that a run ends with.
+def export_captioner(
+    captioner: TrainedCaptioner, encoder: EncoderGraph, run: str, reporter: TrainingReporter
+) -> ExportedCaptioner:
+    """Export the captioner that a run ends with.
 
-    The weights are rounded to float16 first, so that what is scored here is exactly what is written.
+    The weights are rounded to float16 first, so that the scores are those of exactly what is written.
 
     Args:
-        trainer: Holds the best weights.
-        prepared: The encoder.
-        run: Name of the run's folder.
-        reporter: Who is told.
+        captioner: The captioner with its best weights.
+        encoder: Its encoder.
+        run: The name of the run's folder.
+        reporter: Receives the progress.
 
     Raises:
         TrainingError: LiteRT does not write the same captions as Keras, or a number is not finite.
     """
-    weights = _rounded_weights(trainer)
-    description = Description(
-        name=run,
-        encoder={
-            "name": prepared.encoder.name,
-            "output": trainer.output,
-            "fingerprint": prepared.fingerprint,
-            "origin": prepared.encoder.origin
-            + ("; its last blocks trained further" if trainer.config.encoder_epochs else ""),
-        },
-        decoder={
-            "family": trainer.config.decoder,
-            **vars(trainer.decoder.shape),
-            "names": len(trainer.visual_words.names) if trainer.visual_words else 0,
-        },
-        preprocessing=prepared.encoder.preprocessing,
-        decoding=trainer.options,
-        calibration=Calibration(0.0, 0.0, {}),  # fitted below, on what this very graph writes
-        training={
-            "capgen": capgen.__version__,
-            "data": trainer.data.name,
-            "run": run,
-            "sources": [Path(source).name for source in trainer.data.sources],  # not where somebody keeps them
-            "fingerprint": trainer.data.fingerprint,
-            "images": len(trainer.train_pictures),
-            "captions": sum(len(picture.captions) for picture in trainer.train_pictures),
-            "epochs": len(trainer.epochs),
-            "config": configs.to_mapping(trainer.config),
-        },
-    )
     contents = {
-        bundle.VOCABULARY: files.json_text(trainer.vocabulary.plain()).encode(),
-        bundle.ENCODER: prepared.path.read_bytes(),
-        bundle.WEIGHTS: weights,
+        bundle.WEIGHTS: _round_weights(captioner),
+        bundle.VOCABULARY: files.json_text(captioner.vocabulary.plain()).encode(),
+        bundle.ENCODER: encoder.path.read_bytes(),
     }
-    if trainer.visual_words:
-        contents[bundle.NAMES] = files.json_text(trainer.visual_words.plain()).encode()
-    if trainer.options.guidance > 1:
-        contents[bundle.AVERAGE] = _npy(trainer.average)
-    with tempfile.TemporaryDirectory() as folder:
-        exact, small = (_trial(Path(folder) / kind, description, contents, trainer, kind) for kind in ("float16", "int8"))
-        _check_parity(trainer, exact)
-        chosen = max(
-            (_DevCaptions(trainer, exact), _DevCaptions(trainer, small, head_start=MAXIMUM_LOSS)), key=_DevCaptions.rank
-        )
-        if trainer.config.common_caption_penalty:
-            contents[bundle.COMMON] = _common(trainer, chosen.model, reporter)
-            chosen = _DevCaptions(trainer, _varied(Path(folder) / "varied", trainer, chosen.model.bundle, contents))
-        description = dataclasses.replace(
-            chosen.model.bundle.description, calibration=chosen.calibration(), scores={"dev": chosen.scores}
-        )
+    if captioner.visual_words:
+        contents[bundle.NAMES] = files.json_text(captioner.visual_words.plain()).encode()
+    if captioner.generator.options.guidance > 1:
+        contents[bundle.AVERAGE] = _npy(captioner.generator.average_features)
+    description = _describe(captioner, encoder, run)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        float16 = _convert(folder / "float16", description, contents, captioner, "float16")
+        _check_parity(captioner, float16)
+        int8 = _convert(folder / "int8", description, contents, captioner, "int8")
+        chosen = _better(_DevResult.of(captioner, float16), _DevResult.of(captioner, int8))
+        if captioner.data.config.common_caption_penalty:
+            contents[bundle.COMMON] = _common_captions(captioner, chosen.model, reporter)
+            penalised = _with_penalty(folder / "penalised", captioner, chosen.model.bundle, contents)
+            chosen = _DevResult.of(captioner, penalised)
         contents[bundle.DECODER] = chosen.model.bundle.read(bundle.DECODER)
+    description = dataclasses.replace(
+        chosen.model.bundle.description, calibration=chosen.calibration(), scores={"dev": chosen.scores}
+    )
     return ExportedCaptioner(description, contents)
 
 
-def _trial(
-    folder: Path, description: Description, contents: dict[str, bytes], trainer: Trainer, kind: Weights
+def _describe(captioner: TrainedCaptioner, encoder: EncoderGraph, run: str) -> Description:
+    """Describe a captioner, but for its calibration and scores, which are measured on what the exported graph writes."""
+    data, decoder = captioner.data, captioner.network.decoder
+    config, dataset, train_images = data.config, data.dataset, data.train_images
+    fine_tuned = "; its last blocks trained further" if config.encoder_epochs else ""
+    return Description(
+        name=run,
+        encoder={
+            "name": encoder.encoder.name,
+            "output": encoder.encoder.output_for(decoder.preferred_output),
+            "fingerprint": encoder.fingerprint,
+            "origin": encoder.encoder.origin + fine_tuned,
+        },
+        decoder={
+            "family": config.decoder,
+            **vars(decoder.config),
+            "names": len(data.visual_words.names) if data.visual_words else 0,
+        },
+        preprocessing=encoder.encoder.preprocessing,
+        decoding=captioner.generator.options,
+        calibration=Calibration(0.0, 0.0, {}),
+        training={
+            "capgen": capgen.__version__,
+            "data": dataset.name,
+            "run": run,
+            "sources": [Path(source).name for source in dataset.sources],  # the folders are nobody's business
+            "fingerprint": dataset.fingerprint,
+            "images": len(train_images),
+            "captions": sum(len(image.captions) for image in train_images),
+            "epochs": len(captioner.epochs),
+            "config": configs.to_mapping(config),
+        },
+    )
+
+
+def _convert(
+    folder: Path, description: Description, contents: dict[str, bytes], captioner: TrainedCaptioner, weights: WeightType
 ) -> LSTMCaptionModel:
-    """Make the captioner whose decoder graph has weights of a kind."""
+    """Convert the decoder to a graph with weights of a type, and open a captioner with it."""
     graph = folder.with_suffix(".tflite")
-    to_litert({"begin": trainer.steps.begin_model, "step": trainer.steps.step_model}, graph, kind)
-    described = dataclasses.replace(description, decoder={**description.decoder, "weights": kind})
-    return _model(folder, described, {**contents, bundle.DECODER: graph.read_bytes()})
+    steps = captioner.network.steps
+    to_litert({"begin": steps.init_model, "step": steps.step_model}, graph, weights)
+    description = dataclasses.replace(description, decoder={**description.decoder, "weights": weights})
+    return _opened(folder, description, {**contents, bundle.DECODER: graph.read_bytes()})
 
 
-def _model(folder: Path, description: Description, contents: dict[str, bytes]) -> LSTMCaptionModel:
+def _with_penalty(folder: Path, captioner: TrainedCaptioner, plain: Bundle, contents: dict[str, bytes]) -> LSTMCaptionModel:
+    """Open the captioner with the penalty of common captions."""
+    penalty = captioner.data.config.common_caption_penalty
+    options = dataclasses.replace(plain.description.decoding, common_caption_penalty=penalty)
+    description = dataclasses.replace(plain.description, decoding=options)
+    return _opened(folder, description, {**contents, bundle.DECODER: plain.read(bundle.DECODER)})
+
+
+def _opened(folder: Path, description: Description, contents: dict[str, bytes]) -> LSTMCaptionModel:
     bundle.write(folder, description, contents)
     return LSTMCaptionModel(Bundle(folder), os.cpu_count() or 1)
 
 
-def _common(trainer: Trainer, model: LSTMCaptionModel, reporter: TrainingReporter) -> bytes:
-    """List the captions that a graph says of several training pictures, as how many and the ids, the commonest first.
+def _common_captions(captioner: TrainedCaptioner, model: LSTMCaptionModel, reporter: TrainingReporter) -> bytes:
+    """List the captions that a model gives to several training images, each as its count and its ids, the commonest first.
 
-    Those with slots are left out: what fills them makes them different captions.
+    Captions with slots are left out, because they become different captions when the slots are filled.
     """
-    pictures = in_target_domain(trainer.train_pictures)
-    said: Counter[tuple[int, ...]] = Counter()
-    for start in range(0, len(pictures), DEV_BATCH):
-        reporter.on_caption(start, len(pictures))
-        cached = [_cached(trainer, picture) for picture in pictures[start : start + DEV_BATCH]]
-        said.update(hypotheses[0].ids for hypotheses in model.search(cached) if hypotheses)
-    common = Counter({ids: times for ids, times in said.items() if times > 1 and not model.text.has_slots(ids)})
-    return files.json_text([[times, *ids] for ids, times in common.most_common(MAXIMUM_COMMON)]).encode()
+    train = in_target_domain(captioner.data.train_images)
+    counts: Counter[tuple[int, ...]] = Counter()
+    done = 0
+    for batch in _encoded_batches(captioner, train):
+        reporter.on_caption(done, len(train))
+        counts.update(hypotheses[0].ids for hypotheses in model.search(batch) if hypotheses)
+        done += len(batch)
+    common = Counter({ids: count for ids, count in counts.items() if count > 1 and not model.text.has_slots(ids)})
+    return files.json_text([[count, *ids] for ids, count in common.most_common(MAX_COMMON_CAPTIONS)]).encode()
 
 
-def _varied(folder: Path, trainer: Trainer, plain: Bundle, contents: dict[str, bytes]) -> LSTMCaptionModel:
-    """Make the captioner that says less often what is common."""
-    options = dataclasses.replace(plain.description.decoding, common_caption_penalty=trainer.config.common_caption_penalty)
-    description = dataclasses.replace(plain.description, decoding=options)
-    return _model(folder, description, {**contents, bundle.DECODER: plain.read(bundle.DECODER)})
+@dataclass(frozen=True)
+class _DevResult:
+    """What a model writes for the dev split, from cached features.
 
-
-class _DevCaptions:
-    """What a graph writes for the dev split, from its cached features.
-
-    Args:
-        trainer: The dev split.
-        model: The graph.
-        head_start: CIDEr-D that it may have less than another and still be preferred.
+    Attributes:
+        model: The model.
+        likelihoods: The score of each caption, by which hypotheses are ranked, (N,).
+        close: Whether each caption is close to a human one, (N,) bool.
+        scores: The metrics by name.
     """
 
-    def __init__(self, trainer: Trainer, model: LSTMCaptionModel, head_start: float = 0.0) -> None:
-        self.model, self._head_start = model, head_start
-        self._references = [picture.captions for picture in trainer.dev_pictures]
-        self._captions, scores = [], []
-        for start in range(0, len(trainer.dev_pictures), DEV_BATCH):
-            cached = [_cached(trainer, picture) for picture in trainer.dev_pictures[start : start + DEV_BATCH]]
-            for picture, hypotheses in zip(cached, model.search(cached), strict=True):
-                best = hypotheses[0] if hypotheses else decoding.Hypothesis((), -math.inf)  # numbers that are not finite
-                self._captions.append(model.text.decode(best.ids, picture.class_scores))
-                scores.append(best.score(trainer.options.length_penalty))
-        self._ranks = np.array(scores)
-        self.scores = metrics.score(self._captions, self._references)
+    model: LSTMCaptionModel
+    likelihoods: np.ndarray
+    close: np.ndarray
+    scores: dict[str, float]
 
-    def rank(self) -> float:
-        return self.scores["CIDEr-D"] + self._head_start
+    @classmethod
+    def of(cls, captioner: TrainedCaptioner, model: LSTMCaptionModel) -> "_DevResult":
+        """Caption the dev split."""
+        dev = captioner.data.dev_images
+        captions, likelihoods = [], []
+        for batch in _encoded_batches(captioner, dev):
+            for image, hypotheses in zip(batch, model.search(batch), strict=True):
+                # there is no hypothesis where a number is not finite
+                best = hypotheses[0] if hypotheses else decoding.Hypothesis((), -math.inf)
+                captions.append(model.text.decode(best.ids, image.class_scores))
+                likelihoods.append(best.score(captioner.generator.options.length_penalty))
+        references = [image.captions for image in dev]
+        scores = metrics.score(captions, references)
+        return cls(model, np.array(likelihoods), is_close(captions, references), scores)
 
     def calibration(self) -> Calibration:
-        return calibrate(self._ranks, close(self._captions, self._references))
+        """Fit the calibration of the model."""
+        return calibrate(self.likelihoods, self.close)
 
 
-def _rounded_weights(trainer: Trainer) -> bytes:
-    """Round the decoder's weights to float16 in place, and return them as an ``.npz`` by variable path."""
-    arrays = {}
-    for variable in trainer.model.weights:
-        if "seed_generator" in variable.path:
-            continue
-        rounded = keras.ops.convert_to_numpy(variable).astype(np.float16)
-        if not np.isfinite(rounded).all():
-            raise TrainingError(f"weight {variable.path} is not finite; train anew with a smaller learning_rate")
-        variable.assign(rounded.astype(np.float32))
-        arrays[variable.path] = rounded
+def _better(float16: _DevResult, int8: _DevResult) -> _DevResult:
+    """Choose the int8 weights unless they cost more CIDEr-D than they may."""
+    return float16 if float16.scores["CIDEr-D"] >= int8.scores["CIDEr-D"] + MAX_INT8_LOSS else int8
+
+
+def _round_weights(captioner: TrainedCaptioner) -> bytes:
+    """Round the decoder's weights to float16 in place, and return them as an ``.npz`` by variable path.
+
+    Raises:
+        TrainingError: A weight is not finite as a float16 number.
+    """
+    weights = {path: array.astype(np.float16) for path, array in captioner.network.weights().items()}
+    for path, array in weights.items():
+        if not np.isfinite(array).all():
+            raise TrainingError(f"weight {path} is not finite; train anew with a smaller learning_rate")
+    captioner.network.set_weights({path: array.astype(np.float32) for path, array in weights.items()})
     buffer = io.BytesIO()
-    np.savez(buffer, **arrays)
+    np.savez(buffer, allow_pickle=False, **weights)
     return buffer.getvalue()
 
 
@@ -229,34 +256,45 @@ def _npy(array: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
-def _check_parity(trainer: Trainer, captioner: LSTMCaptionModel) -> None:
-    """Caption dev pictures from their files with LiteRT, and from their cached features with Keras."""
-    for picture in trainer.dev_pictures[:PARITY_IMAGES]:
-        cached = _cached(trainer, picture)
-        fresh = captioner.encode(_read(picture, captioner.preprocessing))
-        if not np.isfinite(fresh.features).all():
-            raise TrainingError(f"the exported encoder gives numbers that are not finite for {picture.path}")
-        found = (
-            trainer.search(cached.features[None], [cached.class_scores], trainer.options)[0],
-            captioner.search([fresh])[0],
+def _check_parity(captioner: TrainedCaptioner, model: LSTMCaptionModel) -> None:
+    """Caption dev images from their files with LiteRT, and from their cached features with Keras.
+
+    Raises:
+        TrainingError: The captions differ, or a number is not finite.
+    """
+    generator = captioner.generator
+    for image in captioner.data.dev_images[:PARITY_IMAGES]:
+        cached = _encoded(captioner, image)
+        encoded = model.encode(_read(image, model.preprocessing))
+        if not np.isfinite(encoded.features).all():
+            raise TrainingError(f"the exported encoder gives numbers that are not finite for {image.path}")
+        hypotheses = (
+            generator.search(cached.features[None], [cached.class_scores])[0],
+            model.search([encoded])[0],
         )
-        if not all(found):
-            raise TrainingError(f"the decoder gives numbers that are not finite for {picture.path}")
-        by_keras, by_litert = (hypotheses[0] for hypotheses in found)
-        scores = [one.score(trainer.options.length_penalty) for one in (by_keras, by_litert)]
+        if not all(hypotheses):
+            raise TrainingError(f"the decoder gives numbers that are not finite for {image.path}")
+        by_keras, by_litert = (found[0] for found in hypotheses)
+        scores = [found.score(generator.options.length_penalty) for found in (by_keras, by_litert)]
         if by_keras.ids != by_litert.ids and abs(scores[0] - scores[1]) > TIE:
-            said = [trainer.text.decode(one.ids, cached.class_scores) for one in (by_keras, by_litert)]
-            raise TrainingError(f"the export does not caption {picture.path} like the model: {said[1]!r}, not {said[0]!r}")
+            texts = [generator.text.decode(found.ids, cached.class_scores) for found in (by_keras, by_litert)]
+            raise TrainingError(f"the export does not caption {image.path} like the model: {texts[1]!r}, not {texts[0]!r}")
 
 
-def _cached(trainer: Trainer, picture: PreparedImage) -> EncodedImage:
-    """Describe a picture from the cache."""
-    features = trainer.features.rows([picture.image_hash])[0].astype(np.float32)
-    return EncodedImage(features, trainer.features.class_scores(picture.image_hash))
+def _encoded_batches(captioner: TrainedCaptioner, images: Sequence[PreparedImage]) -> Iterator[list[EncodedImage]]:
+    """Yield cached images in batches."""
+    for start in range(0, len(images), BATCH):
+        yield [_encoded(captioner, image) for image in images[start : start + BATCH]]
 
 
-def _read(picture: PreparedImage, preprocessing: images.Preprocessing) -> np.ndarray:
+def _encoded(captioner: TrainedCaptioner, image: PreparedImage) -> EncodedImage:
+    """Return an image as the encoder has encoded it, from the cache."""
+    features = captioner.data.features.rows([image.image_hash])[0].astype(np.float32)
+    return EncodedImage(features, captioner.data.features.class_scores(image.image_hash))
+
+
+def _read(image: PreparedImage, preprocessing: images.Preprocessing) -> np.ndarray:
     try:
-        return images.read(Path(picture.path), preprocessing)
+        return images.read(Path(image.path), preprocessing)
     except ImageError as error:
-        raise TrainingError(f"{picture.path}: {error}; put it back, then go on with --resume") from error
+        raise TrainingError(f"{image.path}: {error}; put it back, then go on with --resume") from error

@@ -1,7 +1,8 @@
-"""Complete states of a training run, in one file that appears whole or not at all.
+"""Checkpoints: the complete state of a training loop in one file, which appears whole or not at all.
 
-Keras's own ways of saving lose the seeds of dropout, so that a resumed run is another run. Here a state is every
-variable of the model, the seeds among them, every variable of the optimizer, and what the loop itself remembers.
+Keras's own ways of saving lose the seeds of dropout, so that a resumed run would differ from one that was not stopped. Here a
+checkpoint has every variable of the model, the seeds among them, every variable of the optimizer, and the progress of the
+loop.
 """
 
 import json
@@ -19,7 +20,16 @@ from capgen.storage import files
 
 
 def save(path: Path, model: keras.Model, progress: dict[str, Any]) -> None:
-    """Write the state of ``model`` and its optimizer, with ``progress`` (plain JSON) beside it."""
+    """Write the state of a model and of its optimizer.
+
+    Args:
+        path: The file.
+        model: A compiled model.
+        progress: What the loop needs besides, as plain JSON values.
+
+    Raises:
+        StorageError: It cannot be written; what was there before is as it was.
+    """
     arrays = {f"model/{i}": np.asarray(variable) for i, variable in enumerate(_variables(model))}
     arrays |= {f"optimizer/{i}": np.asarray(variable) for i, variable in enumerate(model.optimizer.variables)}
     arrays["progress"] = np.frombuffer(json.dumps(progress).encode(), np.uint8)
@@ -27,7 +37,12 @@ def save(path: Path, model: keras.Model, progress: dict[str, Any]) -> None:
 
 
 def load(path: Path, model: keras.Model, *, optimizer: bool = True) -> None:
-    """Put a state back, with ``optimizer=False`` without the optimizer's part.
+    """Restore the state of a model.
+
+    Args:
+        path: The file.
+        model: The model; with ``optimizer`` it is compiled.
+        optimizer: Whether the state of the optimizer is restored, too.
 
     Raises:
         TrainingError: The file is damaged or of another model.
@@ -40,7 +55,7 @@ def load(path: Path, model: keras.Model, *, optimizer: bool = True) -> None:
 
 
 def progress(path: Path) -> dict[str, Any]:
-    """Return what was saved beside a state.
+    """Return the progress that was saved with a state.
 
     Raises:
         TrainingError: The file is damaged.
@@ -59,7 +74,7 @@ def _opened(path: Path) -> Iterator[Any]:
 
 
 def _variables(model: keras.Model) -> list[keras.Variable]:
-    """Return the model's variables in a fixed order, the seeds of dropout that ``model.variables`` may lack included."""
+    """Return the variables of a model in a fixed order, with the seeds of dropout, which ``model.variables`` may lack."""
     seeds = [
         layer.seed_generator.state
         for layer in model._flatten_layers()  # noqa: SLF001 - the public list of layers is not recursive

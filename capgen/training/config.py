@@ -156,6 +156,10 @@ class TrainingConfig:
         """
         return [image for image in in_target_domain(images) if len(image.captions) >= self.captions_per_image]
 
+    def for_encoder_fine_tuning(self) -> "TrainingConfig":
+        """Return the config of the loop that fine-tunes the encoder, whose cross-entropy epochs are ``encoder_epochs``."""
+        return dataclasses.replace(self, epochs=self.encoder_epochs, encoder_epochs=0, scst_epochs=0)
+
     def check(self, encoder: Encoder, images: Iterable["PreparedImage"], *, warm_start: bool) -> None:
         """Make sure that a run can reach its end.
 

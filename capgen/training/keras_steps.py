@@ -1,4 +1,4 @@
-"""A Keras decoder as the step function that a search takes: the reference that the exported graph must equal."""
+"""``KerasSteps``: a Keras decoder as the step function that a search takes. The exported graph must equal it."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,25 +11,24 @@ from capgen.training.decoders.decoder import Decoder
 
 
 class KerasSteps:
-    """Runs a decoder's two step models.
+    """Runs the two models of a decoder with its present weights, also while they are trained.
 
     Args:
-        decoder: Its layers may go on training; what is run is always their present weights.
+        decoder: The decoder.
     """
 
     def __init__(self, decoder: Decoder) -> None:
-        """Trace both models."""
-        self.begin_model, self.step_model = decoder.begin_model(), decoder.step_model()
-        self._begin, self._step = runner(self.begin_model), runner(self.step_model)
+        self.init_model, self.step_model = decoder.init_model(), decoder.step_model()
+        self._init, self._step = runner(self.init_model), runner(self.step_model)
         if keras.backend.backend() == "jax":
-            self._begin, self._step = _rounded(self._begin), _rounded(self._step)
+            self._init, self._step = _with_few_shapes(self._init), _with_few_shapes(self._step)
 
     def init_state(self, features: np.ndarray) -> tuple[Arrays, Arrays]:
-        """Return encoder memory and decoder state of images (N, C, D); see ``StepFunction``."""
-        return graph_memory_and_state(_arrays(self._begin({"features": np.asarray(features, np.float32)})))
+        """Return the encoder memory and the first decoder state of images, (N, C, D)."""
+        return graph_memory_and_state(_arrays(self._init({"features": np.asarray(features, np.float32)})))
 
     def step(self, words: np.ndarray, memory: Arrays, state: Arrays) -> DecoderOutput:
-        """Score what may follow the words (R,); see ``StepFunction``."""
+        """Score what may follow the words, (R,)."""
         return DecoderOutput.from_graph(_arrays(self._step({"words": words, **memory, **state})))
 
 
@@ -38,7 +37,10 @@ def _arrays(outputs) -> Arrays:
 
 
 def runner(model: keras.Model) -> Callable[[Any], Any]:
-    """Compile a model for batches of any size, without dropout, with its present weights, in this process alone."""
+    """Return a compiled function that runs a model with its present weights, for batches of any size, without dropout.
+
+    It runs in this process alone, also where several train the model.
+    """
     if keras.backend.backend() == "jax":
         return _jax_runner(model)
     import tensorflow as tf
@@ -54,7 +56,7 @@ def _jax_runner(model: keras.Model) -> Callable[[Any], Any]:
         return model.stateless_call(trained, others, inputs, training=False)[0]
 
     def call(inputs):
-        # every device has a copy of the weights; that of this process's first is used, lest the others be waited for
+        # Every device has a copy of the weights. Only that of this process's first device is used, without waiting for others.
         trained, others = (
             [variable.value.addressable_data(0) for variable in group]
             for group in (model.trainable_variables, model.non_trainable_variables)
@@ -64,22 +66,25 @@ def _jax_runner(model: keras.Model) -> Callable[[Any], Any]:
     return call
 
 
-def _rounded(run: Callable[[Any], Any]) -> Callable[[Arrays], Arrays]:
-    """Let a model see few sizes of batches: JAX compiles it anew for each, and a search has fewer rows from word to word."""
+def _with_few_shapes(run: Callable[[Any], Any]) -> Callable[[Arrays], Arrays]:
+    """Round the sizes of batches up to powers of two.
+
+    JAX compiles a function anew for each size, and a search has fewer rows from word to word.
+    """
 
     def call(inputs: Arrays) -> Arrays:
         lengths = [len(array) for array in inputs.values()]
         images, rows = min(lengths), max(lengths)
-        each = rows // images
-        sizes = {rows: _power(images) * (each if images > 1 else _power(each)), images: _power(images)}
+        beams = rows // images
+        sizes = {rows: _next_power(images) * (beams if images > 1 else _next_power(beams)), images: _next_power(images)}
         if images == rows:
-            sizes[rows] = _power(images)
-        wide = {name: np.resize(array, (sizes[len(array)], *array.shape[1:])) for name, array in inputs.items()}
-        return {name: np.asarray(output)[:rows] for name, output in run(wide).items()}
+            sizes[rows] = _next_power(images)
+        padded = {name: np.resize(array, (sizes[len(array)], *array.shape[1:])) for name, array in inputs.items()}
+        return {name: np.asarray(output)[:rows] for name, output in run(padded).items()}
 
     return call
 
 
-def _power(count: int) -> int:
-    """The least power of two that is not less."""
+def _next_power(count: int) -> int:
+    """Return the least power of two that is not less than ``count``."""
     return 1 << (count - 1).bit_length()

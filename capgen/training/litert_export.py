@@ -1,4 +1,4 @@
-"""Keras models to LiteRT graphs."""
+"""``to_litert``: Keras models to one LiteRT graph."""
 
 import tempfile
 from collections.abc import Mapping
@@ -12,17 +12,18 @@ from capgen.errors import TrainingError
 from capgen.storage import files
 from capgen.storage.stderr import suppress_lines
 
-Weights = Literal["float16", "int8"]
+WeightType = Literal["float16", "int8"]
+"""The type of the numbers that a graph keeps large matrices as."""
 
 
-def to_litert(models: Mapping[str, keras.Model], path: Path, weights: Weights = "float16") -> None:
-    """Write one ``.tflite`` file with a signature for each model and every batch dimension free.
+def to_litert(models: Mapping[str, keras.Model], path: Path, weights: WeightType = "float16") -> None:
+    """Write one ``.tflite`` file with a signature for each model; every batch dimension is free.
 
     Args:
         models: Signature name to a functional model whose inputs and outputs are dictionaries or a single tensor.
         path: The file to write, whole or not at all.
-        weights: How large matrices are kept: as ``float16``, computed with as float32; or as ``int8`` with a scale a
-            column, multiplied with rows that are rounded to int8 as they come (LiteRT's dynamic-range quantisation).
+        weights: The type of large matrices: ``float16``, which are computed with as float32, or ``int8`` with a scale for
+            each column, which are multiplied with rows that are rounded to int8 on the fly (dynamic-range quantisation).
 
     Raises:
         TrainingError: The converter left weights out, or Keras does not run on TensorFlow.
@@ -48,8 +49,8 @@ def to_litert(models: Mapping[str, keras.Model], path: Path, weights: Weights = 
     files.write_bytes(path, graph)
 
 
-_BYTES: dict[Weights, int] = {"float16": 2, "int8": 1}
-"""Of one number."""
+_BYTES: dict[WeightType, int] = {"float16": 2, "int8": 1}
+"""The bytes of one number."""
 
 
 def _function(model: keras.Model):

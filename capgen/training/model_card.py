@@ -1,4 +1,4 @@
-"""The model card of a captioner (Mitchell et al. 2019): what it is, what it saw, what it scores, where it fails."""
+"""The model card of a captioner (Mitchell et al. 2019): what it is, its training data, its scores, where it fails."""
 
 from capgen.captioner.bundle import Description
 from capgen.captioner.slots import MIN_CLASS_PROBABILITY

@@ -1,8 +1,10 @@
-"""Devices and processes that train one run together: JAX, with a copy of the model on each device.
+"""``ProcessGroup``: the processes and devices that train a run.
 
-Every process runs the same program on the same batches and gives its own devices their rows of them; what only one may do,
-or what must not differ, process 0 does, and the others are told. Keras has no such way with TensorFlow
-(github.com/keras-team/keras/issues/20585), so that a captioner is exported afterwards, by a process with TensorFlow.
+By default that is this process alone, with TensorFlow and what devices it finds. Several devices or processes train with JAX,
+each device with a copy of the model: every process runs the same program on the same batches and gives its own devices their
+rows of them; what must be done once or must not differ is done by process 0, which broadcasts the result. Keras has no such
+way with TensorFlow (github.com/keras-team/keras/issues/20585), so a captioner is exported afterwards, by a process with
+TensorFlow.
 """
 
 import atexit
@@ -19,7 +21,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -29,13 +31,14 @@ from capgen.training.backend import load_tensorflow
 if TYPE_CHECKING:
     import keras
 
+    from capgen.training.batches import CaptionBatches
     from capgen.training.config import TrainingConfig
 
-HEARTBEAT = 10
-"""Seconds after which a process that is not heard of has ended."""
+HEARTBEAT_TIMEOUT = 10
+"""Seconds after which a process that sends no heartbeat counts as lost."""
 
-MEETING = 300
-"""Seconds in which all processes are to start."""
+INITIALISATION_TIMEOUT = 300
+"""Seconds within which all processes must have started."""
 
 LOST = "another process of the run has ended; go on with any number of processes, all of them with --resume"
 
@@ -44,16 +47,92 @@ _BROKEN = b"JAX distributed service detected fatal errors"
 
 T = TypeVar("T")
 
+Batch: TypeAlias = dict[str, np.ndarray]
+
+
+class ProcessGroup:
+    """The processes that train a run. This class is the group of one process with TensorFlow."""
+
+    jit_compile: ClassVar[bool] = False
+    """Whether Keras compiles training steps with XLA."""
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this process is the one that validates, writes and reports."""
+        return True
+
+    @classmethod
+    def single(cls) -> "ProcessGroup":
+        """Return the group of this process alone."""
+        return ProcessGroup()
+
+    def check(self, config: "TrainingConfig") -> None:
+        """Check that this group can train a run.
+
+        Raises:
+            ConfigError: It cannot.
+        """
+
+    def broadcast(self, make: Callable[[], T]) -> T:
+        """Let the first process make a value and return it in every process; all of them must call this.
+
+        The value consists of what JSON knows and of arrays; a tuple may arrive as a list.
+        """
+        return make()
+
+    def train_epoch(
+        self, model: "keras.Model", batches: "CaptionBatches", batch_size: int, on_step: Callable[[int, float], None]
+    ) -> float:
+        """Train on all batches.
+
+        Args:
+            model: A compiled training model.
+            batches: The batches of the epoch.
+            batch_size: The number of images of a full batch.
+            on_step: Called after each step with its number, counted from 1, and the mean loss so far.
+
+        Returns:
+            The mean loss.
+        """
+        import keras
+
+        report = keras.callbacks.LambdaCallback(
+            on_train_batch_end=lambda batch, logs: on_step(batch + 1, float((logs or {}).get("loss", float("nan"))))
+        )
+        history = model.fit(batches, epochs=1, shuffle=False, verbose=0, callbacks=[report])
+        return float(history.history["loss"][-1])
+
+    def train_step(
+        self, model: "keras.Model", inputs: Batch, targets: np.ndarray, batch_size: int, weights: np.ndarray | None = None
+    ) -> float:
+        """Take one step of training.
+
+        Args:
+            model: A compiled training model.
+            inputs: The inputs of a batch.
+            targets: The next word at each position, (P,).
+            batch_size: The number of images of a full batch.
+            weights: The sample weights of the targets, (P,); 1 by default.
+
+        Returns:
+            The loss.
+        """
+        return model.train_on_batch(inputs, targets, sample_weight=weights)
+
+    def predictor(self, model: "keras.Model", batch_size: int) -> Callable[[Batch], Any]:
+        """Return a function from the inputs of a batch to what a model predicts for them, in this process alone."""
+        return model.predict_on_batch
+
 
 @dataclass(frozen=True)
-class Group:
-    """Who trains a run.
+class JaxProcessGroup(ProcessGroup):
+    """Several devices, of one or several processes, that train a run with JAX.
 
     Attributes:
-        devices: Devices of each process; of a machine without accelerators, so many parts of its processor.
+        devices: The number of devices of each process; on a machine without accelerators, of parts of its processor.
         coordinator: ``HOST:PORT`` where process 0 can be reached; empty for a single process.
-        processes: Their number.
-        process: The number of this one, from 0.
+        processes: The number of processes.
+        process: The number of this process, from 0.
     """
 
     devices: int = 1
@@ -61,13 +140,15 @@ class Group:
     processes: int = 1
     process: int = 0
 
+    jit_compile: ClassVar[bool] = True
+
     @property
-    def first(self) -> bool:
-        """Whether this process is the one that writes."""
+    def is_first(self) -> bool:
+        """Whether this process is the one that validates, writes and reports."""
         return self.process == 0
 
     def check(self, config: "TrainingConfig") -> None:
-        """Check that a run can be trained so.
+        """Check that this group can train a run.
 
         Raises:
             ConfigError: It cannot.
@@ -76,42 +157,64 @@ class Group:
         if config.batch_size % count:
             raise ConfigError(f"batch_size = {config.batch_size} cannot be divided among {count} devices; set a multiple")
         if config.encoder_epochs:
-            raise ConfigError("an encoder is trained along on one device only; set encoder_epochs=0, or leave --devices out")
+            raise ConfigError("an encoder is fine-tuned on one device only; set encoder_epochs=0, or leave --devices out")
 
-    def shared(self, make: Callable[[], T]) -> T:
-        """Let process 0 make something, and return it in every process; all of them must call this.
-
-        It is made of what JSON knows and of arrays; a tuple may come as a list.
-        """
+    def broadcast(self, make: Callable[[], T]) -> T:
+        """Let process 0 make a value and return it in every process; all of them must call this."""
         if self.processes == 1:
             return make()
         from jax.experimental.multihost_utils import broadcast_one_to_all
 
-        data = np.frombuffer(_packed(make() if self.first else None), np.uint8)
+        data = np.frombuffer(_packed(make() if self.is_first else None), np.uint8)
         size = int(broadcast_one_to_all(np.int32(len(data))))
-        told = broadcast_one_to_all(data if self.first else np.zeros(size, np.uint8))
-        return _unpacked(told.tobytes())
+        received = broadcast_one_to_all(data if self.is_first else np.zeros(size, np.uint8))
+        return _unpacked(received.tobytes())
 
-    def train(self, model: "keras.Model", inputs: dict[str, np.ndarray], targets: np.ndarray, weights: np.ndarray) -> float:
-        """Take one step of training, and return its loss.
+    def train_epoch(
+        self, model: "keras.Model", batches: "CaptionBatches", batch_size: int, on_step: Callable[[int, float], None]
+    ) -> float:
+        """Train on all batches, each of them divided among the devices."""
+        total, images = 0.0, 0
+        for index in range(len(batches)):
+            inputs, targets = batches[index]
+            count = len(inputs["words"])
+            total += self.train_step(model, inputs, targets, batch_size) * count
+            images += count
+            on_step(index + 1, total / images)
+        return total / images
 
-        Args:
-            model: Compiled under this group.
-            inputs: Of the whole batch; the length of each is a multiple of the number of devices.
-            targets: Likewise.
-            weights: Of the targets.
-        """
-        own = {name: self._own(array) for name, array in inputs.items()}
-        return float(model.train_on_batch(own, self._own(targets), sample_weight=self._own(weights)))
+    def train_step(
+        self, model: "keras.Model", inputs: Batch, targets: np.ndarray, batch_size: int, weights: np.ndarray | None = None
+    ) -> float:
+        """Take one step of training on a batch that is divided among the devices."""
+        from capgen.training.batches import padded_batch
 
-    def _own(self, array: np.ndarray) -> np.ndarray:
+        inputs, targets, weights = padded_batch(inputs, targets, batch_size, weights)
+        own = {name: self._own_rows(array) for name, array in inputs.items()}
+        return float(model.train_on_batch(own, self._own_rows(targets), sample_weight=self._own_rows(weights)))
+
+    def predictor(self, model: "keras.Model", batch_size: int) -> Callable[[Batch], Any]:
+        """Return a function from the inputs of a batch to what a model predicts for them, in this process alone."""
+        from capgen.training.batches import padded_batch
+        from capgen.training.keras_steps import runner
+
+        run = runner(model)
+
+        def predict(inputs: Batch) -> np.ndarray:
+            count = len(inputs["positions"])
+            padded, *_ = padded_batch(inputs, inputs["positions"], batch_size)
+            return np.asarray(run(padded))[:count]
+
+        return predict
+
+    def _own_rows(self, array: np.ndarray) -> np.ndarray:
         """Return the rows of this process's devices."""
         size = len(array) // self.processes
         return array[self.process * size : (self.process + 1) * size]
 
 
 def _packed(value: Any) -> bytes:
-    """Write a value as an ``.npz``: its JSON, in which an array is only a number, and the arrays."""
+    """Write a value as an ``.npz`` of its JSON, in which an array is replaced by its number, and of the arrays."""
     arrays: list[np.ndarray] = []
 
     def numbered(array: np.ndarray) -> dict[str, int]:
@@ -132,13 +235,14 @@ def _unpacked(data: bytes) -> Any:
 
 
 _ARRAY = "<array>"
+"""The key under which the JSON of a packed value has the number of an array."""
 
 
 @contextmanager
-def joined(group: Group) -> Iterator[Group]:
+def joined(group: JaxProcessGroup) -> Iterator[JaxProcessGroup]:
     """Load Keras on JAX, wait for the other processes, and train together until the block ends.
 
-    A process whose group is broken ends here and now, with a line that says so.
+    A process whose group is broken ends at once, with one line that says so.
 
     Raises:
         UsageError: JAX is not installed, Keras is loaded already, or there are fewer devices.
@@ -152,9 +256,9 @@ def joined(group: Group) -> Iterator[Group]:
     import jax
 
     jax.config.update("jax_num_cpu_devices", group.devices)
-    with ExitStack() as held:
+    with ExitStack() as stack:
         if group.processes > 1:
-            held.enter_context(_connected(group))
+            stack.enter_context(_connected(group))
         import keras
 
         own = [jax.local_devices(process)[: group.devices] for process in range(group.processes)]
@@ -167,41 +271,41 @@ def joined(group: Group) -> Iterator[Group]:
 
 
 @contextmanager
-def _connected(group: Group) -> Iterator[None]:
-    """Connect the processes; they part together, or not at all."""
+def _connected(group: JaxProcessGroup) -> Iterator[None]:
+    """Connect the processes. At the end they disconnect together; after an error this one ends on its own."""
     import jax
 
-    jax.config.update("jax_enable_preemption_service", False)  # it would keep SIGTERM from ending the process
-    with _ending_cleanly() as meanings:
+    jax.config.update("jax_enable_preemption_service", False)  # else SIGTERM would not end the process
+    with _abort_messages() as messages:
         try:
-            if group.first:
+            if group.is_first:
                 _check_port(group.coordinator)
-            meanings.append(
-                f"not all of {group.processes} processes met at {group.coordinator}; start them within {MEETING} s"
+            messages.append(
+                f"not all of {group.processes} processes met at {group.coordinator}; start them within {INITIALISATION_TIMEOUT} s"
             )
             try:
                 jax.distributed.initialize(
                     group.coordinator,
                     group.processes,
                     group.process,
-                    initialization_timeout=MEETING,
-                    heartbeat_timeout_seconds=HEARTBEAT,
+                    initialization_timeout=INITIALISATION_TIMEOUT,
+                    heartbeat_timeout_seconds=HEARTBEAT_TIMEOUT,
                 )
             except RuntimeError as error:
                 raise UsageError(f"the processes cannot meet at {group.coordinator}: {error}") from error
-            meanings.append(LOST)
+            messages.append(LOST)
             yield
             jax.distributed.shutdown()
         except BaseException as error:
-            # else JAX, at the end of Python, waits for the others to end as well
+            # Otherwise JAX would wait at the end of Python for the other processes to end as well.
             atexit.register(os._exit, 130 if isinstance(error, KeyboardInterrupt) else getattr(error, "exit_code", 1))
             if not isinstance(error, CapgenError | KeyboardInterrupt):
-                time.sleep(2 * HEARTBEAT)  # what breaks a step is a process that has ended, as JAX finds out by then
+                time.sleep(2 * HEARTBEAT_TIMEOUT)  # by then JAX knows whether another process has ended, and aborts
             raise
 
 
 def _check_port(coordinator: str) -> None:
-    """Check that process 0 can listen: where something else does, JAX ends with a segmentation fault.
+    """Check that process 0 can listen: where another program listens, JAX ends with a segmentation fault.
 
     Raises:
         UsageError: It cannot.
@@ -215,38 +319,38 @@ def _check_port(coordinator: str) -> None:
 
 
 @contextmanager
-def _ending_cleanly() -> Iterator[list[str]]:
-    """Keep what JAX's C++ says off standard output and error, and turn its abort of a broken group into a line.
+def _abort_messages() -> Iterator[list[str]]:
+    """Keep what JAX's C++ writes off standard output and error, and replace its abort of a broken group by one line.
 
-    That abort is JAX's only way: its callback for Python cannot be called (jaxlib 0.10 ends with ``std::bad_cast``). After
-    an error all stays so until the process ends, for the abort may come late.
+    The abort is JAX's only way to report a broken group: its callback for Python cannot be called (jaxlib 0.10 ends with
+    ``std::bad_cast``). After an error everything stays as it is until the process ends, because the abort may come late.
 
     Yields:
-        A list that the caller puts in what an abort means from then on.
+        A list of messages, of which the last is written if JAX aborts; the caller appends the one that holds from then on.
     """
-    meanings: list[str] = []
+    messages: list[str] = []
     before, originals = (sys.stdout, sys.stderr), [os.dup(number) for number in (1, 2)]
     noise = tempfile.TemporaryFile()  # noqa: SIM115 - open until the end
     sys.stdout, sys.stderr = (
-        os.fdopen(number, "w", buffering=1, encoding=shown.encoding, errors=shown.errors, closefd=False)
-        for number, shown in zip(originals, before, strict=True)
+        os.fdopen(number, "w", buffering=1, encoding=stream.encoding, errors=stream.errors, closefd=False)
+        for number, stream in zip(originals, before, strict=True)
     )
     for number in (1, 2):
         os.dup2(noise.fileno(), number)
 
     def aborted(_: int) -> None:
         noise.seek(0)
-        said = noise.read()
-        if _BROKEN in said:
-            os.write(originals[1], f"capgen: {meanings[-1]}\n".encode())
+        written = noise.read()
+        if _BROKEN in written:
+            os.write(originals[1], f"capgen: {messages[-1]}\n".encode())
             os._exit(1)
-        os.write(originals[1], said)  # and the abort goes on
+        os.write(originals[1], written)  # and the abort goes on
 
     handler = ctypes.CFUNCTYPE(None, ctypes.c_int)(aborted)
-    _kept.append(handler)
-    set_handler: Any = ctypes.CDLL(None).signal  # Python's own would be called when C++ returns, which it does not
+    _handlers.append(handler)
+    set_handler: Any = ctypes.CDLL(None).signal  # Python's own handlers run when C++ returns, which an abort does not
     set_handler(signal.SIGABRT, handler)
-    yield meanings
+    yield messages
     set_handler(signal.SIGABRT, None)
     for number, original in zip((1, 2), originals, strict=True):
         os.dup2(original, number)
@@ -254,5 +358,5 @@ def _ending_cleanly() -> Iterator[list[str]]:
     sys.stdout, sys.stderr = before
 
 
-_kept: list[Any] = []
-"""What C++ may call."""
+_handlers: list[Any] = []
+"""The handlers that C++ may call, which must not be collected as garbage."""

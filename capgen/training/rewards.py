@@ -1,16 +1,19 @@
-"""Self-critical training: captions that the decoder draws are made likelier the better they score among their siblings.
+"""``SelfCriticalSampler``: captions that a decoder samples, and their advantages, for self-critical training.
 
 Source: S. Rennie et al., "Self-critical Sequence Training for Image Captioning", CVPR 2017, with CIDEr-D as the reward and
-the mean of the other samples as the baseline (R. Luo, "A Better Variant of Self-Critical Sequence Training", 2020). What
-would be as true of similar pictures can count for less (J. Wang et al., "Compare and Reweight: Distinctive Image Captioning
-Using Similar Images Sets", ECCV 2020). The policy is softened, in drawing and in the loss alike: at a temperature of 1 the
-samples are so far from what a search would say that beam search gets worse while greedy search gets better.
+the mean reward of the other samples as the baseline (R. Luo, "A Better Variant of Self-Critical Sequence Training", 2020). A
+caption that would be as true of similar images can have a smaller reward (J. Wang et al., "Compare and Reweight: Distinctive
+Image Captioning Using Similar Images Sets", ECCV 2020). The policy has a temperature below 1, in sampling and in the loss
+alike: at a temperature of 1 the samples are so far from the captions of a search that beam search gets worse while greedy
+search gets better.
+
+Letters: N images, K samples an image, T words, P words that are not padding, B similar images.
 """
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cached_property
-from typing import TypeAlias
+from typing import NamedTuple
 
 import numpy as np
 
@@ -23,135 +26,130 @@ from capgen.evaluation import metrics
 from capgen.training.batches import teacher_forced
 from capgen.training.features import CachedFeatures
 
-SIMILAR = 5
-"""Pictures that a distinct caption is told from."""
+SIMILAR_IMAGES = 5
+"""B, the number of similar images that a distinctive caption is compared with."""
 
 _ROWS = 64
-"""Pictures whose features are in memory at once."""
+"""Images whose features are in memory at once."""
 
-CLOSING = "<end>"
-"""Counts as a word at the end of every caption that is not cut, so that captions which break off score less."""
-
-Drawn: TypeAlias = tuple[dict[str, np.ndarray], np.ndarray, np.ndarray, float]
-"""A batch of drawn captions: inputs, targets, the advantage of each target and the mean reward."""
+END_TOKEN = "<end>"
+"""A word at the end of every caption that is not cut, in the reward, so that captions which break off have a smaller one."""
 
 
-class SelfCritical:
-    """Draws captions, judges them and trains on them, a batch at a time.
+class SampledBatch(NamedTuple):
+    """Sampled captions as a batch of training.
+
+    Attributes:
+        inputs: The inputs of the training model.
+        targets: The next word at each position, (P,).
+        advantages: The advantage of the caption of each position, (P,) float32.
+        reward: The mean reward of a caption.
+    """
+
+    inputs: dict[str, np.ndarray]
+    targets: np.ndarray
+    advantages: np.ndarray
+    reward: float
+
+
+class SelfCriticalSampler:
+    """Samples captions and computes their rewards and advantages, a batch at a time.
 
     Args:
-        pictures: What may be drawn for; the document frequencies of the reward come from all of them.
+        images: The images that captions are sampled for; the reward's document frequencies come from all of them.
         features: Their cached features.
-        text: Ids to captions.
-        constraints: What the captioner may say; their slot bonus is left out.
+        text: Maps ids to the text of captions.
+        constraints: Constrains what is sampled; their slot bonus is left out.
         steps: The decoder that is trained, with its present weights.
-        options: Temperature, captions a picture, longest caption.
-        distinct: How much of its mean CIDEr-D with the human captions of similar pictures a caption loses.
+        options: The temperature, the number of samples an image, and the greatest length.
+        distinctiveness: The reward is lowered by this times the mean CIDEr-D with the human captions of similar images.
     """
 
     def __init__(
         self,
-        pictures: Sequence[PreparedImage],
+        images: Sequence[PreparedImage],
         features: CachedFeatures,
         text: CaptionText,
         constraints: Constraints,
         steps: StepFunction,
         options: DecodingOptions,
-        distinct: float = 0.0,
+        distinctiveness: float = 0.0,
     ) -> None:
-        """Count the n-grams of the human captions."""
-        self.pictures, self._distinct = pictures, distinct
+        self.images, self._distinctiveness = images, distinctiveness
         self._features, self._text, self._steps, self._options = features, text, steps, options
-        # slots are as likely as the policy has them, or it would be taught to make up for the bonus they get in a search
+        # A slot has no bonus here, because the policy would learn to make up for it.
         config = dataclasses.replace(constraints.config, slot_bonus=0.0)
         self._constraints = Constraints(constraints.vocabulary, constraints.visual_words, config)
-        self._human = metrics.References([[[*metrics.tokenize(c), CLOSING] for c in p.captions] for p in pictures])
-        self._scorer = metrics.Cider(self._human)
+        self._references = metrics.References(
+            [[[*metrics.tokenize(caption), END_TOKEN] for caption in image.captions] for image in images]
+        )
+        self._scorer = metrics.Cider(self._references)
 
-    def batch(self, chosen: Sequence[int], seed: Sequence[int]) -> Drawn:
-        """Draw captions of some pictures and judge them.
+    def batch(self, chosen: Sequence[int], seed: Sequence[int]) -> SampledBatch:
+        """Sample captions of some images and compute their advantages.
 
         Args:
-            chosen: Indices of the pictures.
-            seed: Decides what is drawn.
-
-        Returns:
-            Inputs and targets of a training step, the advantage of each target (P,), and the mean reward.
+            chosen: The indices of the N images.
+            seed: Decides what is sampled.
         """
-        keys = [self.pictures[index].image_hash for index in chosen]
-        features = self._features.rows(keys)
-        class_scores_list = [self._features.class_scores(key) for key in keys]
-        lots = np.random.default_rng(seed).integers(2**63, size=len(chosen)).tolist()
-        processors = self._constraints.processors(class_scores_list)
-        captions = sample(self._steps, features.astype(np.float32), self._options, processors, lots)
+        keys = [self.images[index].image_hash for index in chosen]
+        features = self._features.rows(keys)  # (N, C, D)
+        class_scores = [self._features.class_scores(key) for key in keys]
+        captions = self._sample(features, class_scores, seed)
         count, longest = self._options.num_captions, self._options.max_words
-        said = [
-            self._tokens(each, class_scores, closed=len(each) < longest)
-            for texts, class_scores in zip(captions, class_scores_list, strict=True)
-            for each in texts
+        tokens = [
+            self._tokens(caption, scores, ended=len(caption) < longest)
+            for texts, scores in zip(captions, class_scores, strict=True)
+            for caption in texts
         ]
-        rewards = self._judged(said, chosen)  # (N, K)
-        if self._distinct and len(self.pictures) > 1:
-            similar = self._similar[np.asarray(chosen)]  # (N, B)
-            rewards -= self._distinct * np.mean([self._judged(said, each) for each in similar.T], axis=0)
-        advantages = (rewards - rewards.mean(axis=1, keepdims=True)) * count / (count - 1)
+        rewards = self._rewards(tokens, chosen)  # (N, K)
+        advantages = (rewards - rewards.mean(axis=1, keepdims=True)) * count / (count - 1)  # (N, K)
         inputs, targets = teacher_forced(captions, count, longest + 1)
-        rows, places = np.divmod(inputs["places"], longest + 1)
-        weights = advantages.reshape(-1)[rows]
-        weights[places == longest] = 0.0  # that a caption of the greatest length ends is no choice
-        return {"features": features, **inputs}, targets, weights.astype(np.float32), float(rewards.mean())
+        rows, steps = np.divmod(inputs["positions"], longest + 1)
+        weights = advantages.reshape(-1)[rows]  # (P,)
+        weights[steps == longest] = 0.0  # that a caption of the greatest length ends is not a choice of the policy
+        return SampledBatch({"features": features, **inputs}, targets, weights.astype(np.float32), float(rewards.mean()))
 
-    def _judged(self, said: list[list[str]], pictures: Sequence[int] | np.ndarray) -> np.ndarray:
-        """Score captions, equally many a picture, (N * K), by the human captions of pictures (N,): (N, K)."""
-        matches = self._human.matches(said, np.repeat(pictures, len(said) // len(pictures)))
-        return self._scorer.scores(matches).reshape(len(pictures), -1)
+    def _sample(
+        self, features: np.ndarray, class_scores: Sequence[ClassScores | None], seed: Sequence[int]
+    ) -> Sequence[Sequence[Sequence[int]]]:
+        """Return the word ids of K sampled captions of each image."""
+        seeds = np.random.default_rng(seed).integers(2**63, size=len(features)).tolist()
+        processors = self._constraints.processors(list(class_scores))
+        return sample(self._steps, features.astype(np.float32), self._options, processors, seeds)
+
+    def _rewards(self, tokens: list[list[str]], chosen: Sequence[int]) -> np.ndarray:
+        """Return the rewards of sampled captions, (N, K)."""
+        rewards = self._cider(tokens, chosen)
+        if self._distinctiveness and len(self.images) > 1:
+            similar = self._similar[np.asarray(chosen)]  # (N, B)
+            rewards -= self._distinctiveness * np.mean([self._cider(tokens, each) for each in similar.T], axis=0)
+        return rewards
+
+    def _cider(self, tokens: list[list[str]], images: Sequence[int] | np.ndarray) -> np.ndarray:
+        """Return the CIDEr-D of N * K captions with the human captions of images (N,), as (N, K)."""
+        matches = self._references.matches(tokens, np.repeat(images, len(tokens) // len(images)))
+        return self._scorer.scores(matches).reshape(len(images), -1)
 
     @cached_property
     def _similar(self) -> np.ndarray:
-        """The most similar other pictures of each, by the cosine of their mean features: (N, B)."""
-        keys = [picture.image_hash for picture in self.pictures]
+        """The indices of the most similar other images of each image, by the cosine of their mean features: (images, B)."""
+        keys = [image.image_hash for image in self.images]
+        starts = range(0, len(keys), _ROWS)
         means = np.concatenate(
-            [self._features.rows(keys[at : at + _ROWS]).mean(axis=1, dtype=np.float32) for at in range(0, len(keys), _ROWS)]
-        )
+            [self._features.rows(keys[start : start + _ROWS]).mean(axis=1, dtype=np.float32) for start in starts]
+        )  # (images, D)
         means -= means.mean(axis=0)
         means /= np.linalg.norm(means, axis=1, keepdims=True) + np.finfo(np.float32).tiny
-        count = min(SIMILAR, len(means) - 1)
+        count = min(SIMILAR_IMAGES, len(means) - 1)
         found = []
-        for at in range(0, len(means), _ROWS):
-            alike = means[at : at + _ROWS] @ means.T
-            alike[np.arange(len(alike)), at + np.arange(len(alike))] = -np.inf  # itself
-            found.append(np.argpartition(-alike, count, axis=1)[:, :count])
+        for start in starts:
+            cosines = means[start : start + _ROWS] @ means.T  # (rows, images)
+            cosines[np.arange(len(cosines)), start + np.arange(len(cosines))] = -np.inf  # an image is not its own neighbour
+            found.append(np.argpartition(-cosines, count, axis=1)[:, :count])
         return np.concatenate(found)
 
-    def _tokens(self, ids: Sequence[int], class_scores: ClassScores | None, *, closed: bool) -> list[str]:
-        said = metrics.tokenize(self._text.decode(ids, class_scores))
-        return [*said, CLOSING] if closed else said
-
-    def round(
-        self,
-        train: Callable[[dict[str, np.ndarray], np.ndarray, np.ndarray], object],
-        chosen: Sequence[int],
-        batch_size: int,
-        seed: Sequence[int],
-        on_step: Callable[[int, int, float], None],
-        shared: Callable[[Callable[[], Drawn]], Drawn] = lambda make: make(),
-    ) -> float:
-        """Train on some pictures once, and return the mean reward.
-
-        Args:
-            train: Takes one step with ``PolicyLoss``: inputs, targets and their weights.
-            chosen: Indices of the pictures.
-            batch_size: Pictures a step.
-            seed: Decides what is drawn.
-            on_step: Called with the step from 1, the number of steps and the mean reward so far.
-            shared: Draws a batch once for all processes that train.
-        """
-        total = 0.0
-        starts = range(0, len(chosen), batch_size)
-        for step, start in enumerate(starts, 1):
-            part = chosen[start : start + batch_size]
-            inputs, targets, weights, reward = shared(lambda: self.batch(part, [*seed, step]))  # noqa: B023 - at once
-            train(inputs, targets, weights)
-            total += reward * len(part)
-            on_step(step, len(starts), total / (start + len(part)))
-        return total / len(chosen)
+    def _tokens(self, ids: Sequence[int], class_scores: ClassScores | None, *, ended: bool) -> list[str]:
+        """Return the words of a caption as the reward has them."""
+        tokens = metrics.tokenize(self._text.decode(ids, class_scores))
+        return [*tokens, END_TOKEN] if ended else tokens

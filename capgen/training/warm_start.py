@@ -1,11 +1,13 @@
-"""What a run goes on from: a captioner that was trained before."""
+"""``WarmStart``: the trained weights that a training begins with, of a captioner or of an earlier loop of the same run."""
 
+import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from capgen.captioner import bundle
 from capgen.captioner.slots import VisualWords
 from capgen.captioner.vocabulary import Vocabulary
 from capgen.errors import TrainingError
@@ -13,43 +15,55 @@ from capgen.errors import TrainingError
 if TYPE_CHECKING:
     import keras
 
+    from capgen.captioner.bundle import Bundle
+
 
 @dataclass(frozen=True)
-class Begun:
-    """A captioner that training goes on from.
+class WarmStart:
+    """What a training begins with.
 
     Attributes:
-        vocabulary: Its words, which keep their ids.
-        visual_words: What fills its slots.
-        weights: Arrays of its decoder by the path of the variable.
+        vocabulary: The vocabulary, whose entries keep their ids.
+        visual_words: The visual words that fill slots.
+        weights: The weights of the decoder by the path of the Keras variable.
     """
 
     vocabulary: Vocabulary
     visual_words: VisualWords | None
     weights: Mapping[str, np.ndarray]
 
+    @classmethod
+    def from_bundle(cls, captioner: "Bundle") -> "WarmStart":
+        """Read the trained weights of a captioner.
 
-def take(model: "keras.Model", weights: Mapping[str, np.ndarray], grown: tuple[int, int]) -> None:
-    """Set the variables of a model; where the vocabulary has grown, what is new stays as it was drawn.
+        Raises:
+            BundleError: The captioner is damaged.
+        """
+        with np.load(io.BytesIO(captioner.read(bundle.WEIGHTS)), allow_pickle=False) as arrays:
+            return cls(captioner.vocabulary, captioner.visual_words, dict(arrays))
 
-    Args:
-        model: Whose variables are set.
-        weights: By the path of the variable.
-        grown: Entries of the vocabulary, before and now.
+    def load_into(self, model: "keras.Model", vocabulary: Vocabulary) -> None:
+        """Set the weights of a model; where the vocabulary has grown, what is new keeps its random initial values.
 
-    Raises:
-        TrainingError: They are of another model.
-    """
-    for variable in model.weights:
-        if "seed_generator" in variable.path:
-            continue
-        given = weights.get(variable.path)
-        if given is None or not _fits(given.shape, tuple(variable.shape), grown):
-            raise TrainingError(f"the captioner to go on from has no {variable.path} that fits")
-        value = np.array(variable)
-        value[tuple(slice(0, size) for size in given.shape)] = given
-        variable.assign(value)
+        Args:
+            model: A decoder's training model.
+            vocabulary: The vocabulary of the model, which extends that of the warm start.
+
+        Raises:
+            TrainingError: The weights are those of another decoder.
+        """
+        grown = (len(self.vocabulary), len(vocabulary))
+        for variable in model.weights:
+            if "seed_generator" in variable.path:
+                continue
+            given = self.weights.get(variable.path)
+            if given is None or not _fits(given.shape, tuple(variable.shape), grown):
+                raise TrainingError(f"the captioner to go on from has no {variable.path} that fits")
+            value = np.array(variable)
+            value[tuple(slice(0, size) for size in given.shape)] = given
+            variable.assign(value)
 
 
 def _fits(before: tuple[int, ...], now: tuple[int, ...], grown: tuple[int, int]) -> bool:
+    """Tell whether two shapes differ only where one has the old and the other the new size of the vocabulary."""
     return len(before) == len(now) and all(a == b or (a, b) == grown for a, b in zip(before, now, strict=True))

@@ -20,9 +20,9 @@ from capgen.captioner.bundle import Bundle
 from capgen.errors import ConfigError, UsageError
 from capgen.training import config as configs
 from capgen.training import process_group as groups
-from capgen.training import run
-from capgen.training.batches import filled, teacher_forced
-from capgen.training.process_group import Group
+from capgen.training import run_folder
+from capgen.training.batches import padded_batch, teacher_forced
+from capgen.training.process_group import JaxProcessGroup
 
 QUICK = {"XLA_FLAGS": "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"}
 """Half of the time would be spent on compiling programs that run a few times."""
@@ -31,9 +31,9 @@ DRIVER = """
 import json, os, sys
 from pathlib import Path
 from capgen.training import process_group, run
-from capgen.training.process_group import Group, joined
+from capgen.training.process_group import JaxProcessGroup, joined
 
-process_group.HEARTBEAT = 2
+process_group.HEARTBEAT_TIMEOUT = 2
 
 class Recorder:
     def __init__(self, last): self.last, self.means = last, []
@@ -43,14 +43,14 @@ class Recorder:
             print(json.dumps({"means": self.means, "losses": losses, "dev": epoch.dev_loss}), flush=True)
             if not group: os._exit(0)
 
-losses, train = [], Group.train
+losses, train_step = [], JaxProcessGroup.train_step
 def recorded(*arguments):
-    losses.append(train(*arguments))
+    losses.append(train_step(*arguments))
     return losses[-1]
-Group.train = recorded
+JaxProcessGroup.train_step = recorded
 folder, last, group = Path(sys.argv[1]), int(sys.argv[2]), json.loads(sys.argv[3])
 if group:
-    with joined(Group(**group)) as joint:
+    with joined(JaxProcessGroup(**group)) as joint:
         run.go_together(folder, Recorder(last), joint)
 else:
     run.go(folder, Recorder(last))
@@ -74,7 +74,7 @@ def begin(together, monkeypatch, tmp_path):
     made = []
 
     def begin(*settings):
-        made.append(run.begin("together", configs.load(settings=[*SETTINGS, *settings]), tmp_path / "out"))
+        made.append(run_folder.begin("together", configs.load(settings=[*SETTINGS, *settings]), tmp_path / "out"))
         return made[-1]
 
     yield begin
@@ -191,26 +191,26 @@ def test_options_that_do_not_fit_together_are_one_line(together):
 
 def test_without_jax_it_says_how_to_get_it(monkeypatch):
     monkeypatch.setattr(groups.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(UsageError, match=r"pip install 'capgen\[jax\]'"), groups.joined(Group(2)):
+    with pytest.raises(UsageError, match=r"pip install 'capgen\[jax\]'"), groups.joined(JaxProcessGroup(2)):
         pass
 
 
 def test_a_run_with_a_batch_that_cannot_be_divided_is_refused_when_it_goes_on():
     with pytest.raises(ConfigError, match="cannot be divided among 6 devices"):
-        Group(devices=3, coordinator="here:1", processes=2).check(configs.load(settings=["batch_size=4"]))
+        JaxProcessGroup(devices=3, coordinator="here:1", processes=2).check(configs.load(settings=["batch_size=4"]))
 
 
 def test_a_filled_batch_has_the_means_that_it_had():
     inputs, targets = teacher_forced([[[7, 8]], [[5]], [[6, 9, 7]]], count=1, steps=4)
     inputs["features"] = np.arange(3.0).reshape(3, 1, 1)
-    whole, labels, weights = filled(inputs, targets, images=4)
+    whole, labels, weights = padded_batch(inputs, targets, images=4)
     assert whole["features"].reshape(-1).tolist() == [0, 1, 2, 2]
     assert whole["words"].shape == (4, 1, 4)
-    assert len(whole["places"]) == len(labels) == len(weights) == 12  # a multiple of four rows that holds nine words
+    assert len(whole["positions"]) == len(labels) == len(weights) == 12  # a multiple of four rows that holds nine words
     values = np.random.default_rng(0).random(12)
     assert (values * weights).mean() == pytest.approx(values[:9].mean())
     asked = np.arange(9, dtype=np.float32)
-    *_, weights = filled(inputs, targets, 4, asked)
+    *_, weights = padded_batch(inputs, targets, 4, asked)
     assert (values * weights).mean() == pytest.approx((values[:9] * asked).mean())
 
 

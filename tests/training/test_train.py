@@ -259,12 +259,12 @@ def test_a_run_that_cannot_reach_its_end_is_one_line_and_leaves_nothing(studio, 
 
 def test_a_run_does_not_go_on_from_a_captioner_that_has_changed(captioner, tmp_path, monkeypatch):
     from capgen.cli.training_display import Silence
-    from capgen.training import config, run
+    from capgen.training import config, run, run_folder
 
     for name, value in captioner.env.items():
         monkeypatch.setenv(name, value)
     source = rewritten(captioner.folder / "user/models/shapes", tmp_path / "source")
-    folder = run.begin("shapes", config.load(), tmp_path / "out", str(source))
+    folder = run_folder.begin("shapes", config.load(), tmp_path / "out", str(source))
     try:
         rewritten(captioner.folder / "user/models/shapes", source, name="other")
         with pytest.raises(UsageError, match=r"the captioner .*source is not what it was"):

@@ -12,7 +12,7 @@ from capgen import images
 from capgen.captioner.slots import with_class_token
 from capgen.training.encoders import ENCODERS, MIDDLE, PROBABILITIES
 from capgen.training.encoders.efficientnet_lite import TUNED, build_last_blocks, fine_tuned_weights
-from capgen.training.fine_tuning import SharedRate, seeing
+from capgen.training.fine_tuning import DiscriminativeAdamW, encoder_tail
 
 LITE0 = ENCODERS["efficientnet-lite0"]
 GRADIENTS = [np.array([0.3, -2.0], np.float32), np.array([[1e-3, 5.0]], np.float32)]
@@ -35,7 +35,7 @@ def moved(make, steps):
 
 def test_slow_variables_take_a_share_of_the_others_step():
     plain = moved(lambda _: keras.optimizers.AdamW(0.01, weight_decay=0.0), 3)
-    shared = moved(lambda slow: SharedRate(0.01, [slow], 0.1, 0, weight_decay=0.0), 3)
+    shared = moved(lambda slow: DiscriminativeAdamW(0.01, [slow], 0.1, 0, weight_decay=0.0), 3)
     for (fast, slow), (its_fast, its_slow) in zip(plain, shared, strict=True):
         assert np.abs(slow).min() > 0.009
         np.testing.assert_allclose(its_fast, fast, rtol=1e-6)
@@ -44,7 +44,7 @@ def test_slow_variables_take_a_share_of_the_others_step():
 
 def test_the_share_rises_over_its_warm_up_and_then_stays():
     plain = moved(lambda _: keras.optimizers.AdamW(0.01, weight_decay=0.0), 6)
-    shared = moved(lambda slow: SharedRate(0.01, [slow], 0.5, 4, weight_decay=0.0), 6)
+    shared = moved(lambda slow: DiscriminativeAdamW(0.01, [slow], 0.5, 4, weight_decay=0.0), 6)
     shares = [(its[1] / full[1]).mean() for its, full in zip(shared, plain, strict=True)]
     np.testing.assert_allclose(shares, [0.125, 0.25, 0.375, 0.5, 0.5, 0.5], rtol=1e-3)
 
@@ -52,7 +52,7 @@ def test_the_share_rises_over_its_warm_up_and_then_stays():
 def test_a_schedule_is_shared_like_a_number():
     schedule = keras.optimizers.schedules.PolynomialDecay(0.02, 4)
     plain = moved(lambda _: keras.optimizers.AdamW(schedule, weight_decay=0.0), 3)
-    shared = moved(lambda slow: SharedRate(schedule, [slow], 0.1, 0, weight_decay=0.0), 3)
+    shared = moved(lambda slow: DiscriminativeAdamW(schedule, [slow], 0.1, 0, weight_decay=0.0), 3)
     for (_, slow), (_, its_slow) in zip(plain, shared, strict=True):
         np.testing.assert_allclose(its_slow, 0.1 * slow, rtol=2e-3)
 
@@ -69,7 +69,7 @@ def test_training_a_model_moves_its_slow_layer_by_its_share():
         return [np.array(layer.kernel) - old for layer, old in zip((first, second), before, strict=True)]
 
     plain = trained(lambda _: keras.optimizers.AdamW(0.01, weight_decay=0.0))
-    shared = trained(lambda slow: SharedRate(0.01, slow, 0.1, 0, weight_decay=0.0))
+    shared = trained(lambda slow: DiscriminativeAdamW(0.01, slow, 0.1, 0, weight_decay=0.0))
     np.testing.assert_allclose(shared[1], plain[1], rtol=1e-5)
     np.testing.assert_allclose(shared[0], 0.1 * plain[0], rtol=1e-3, atol=1e-7)
 
@@ -82,7 +82,7 @@ def test_the_last_blocks_see_the_grid_and_the_cell_goes_past_them():
     random = np.random.default_rng(0)
     grids, cells = random.normal(size=(2, 4, 3)).astype(np.float32), random.normal(size=(2, 7)).astype(np.float32)
     cached = np.stack([with_class_token(grid, cell) for grid, cell in zip(grids, cells, strict=True)])
-    found = seeing(last_blocks, (4, 5), 7).predict(cached, verbose=0)
+    found = encoder_tail(last_blocks, (4, 5), 7).predict(cached, verbose=0)
     described = last_blocks.predict(grids, verbose=0)
     expected = np.stack([with_class_token(grid, cell) for grid, cell in zip(described, cells, strict=True)])
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
@@ -90,7 +90,7 @@ def test_the_last_blocks_see_the_grid_and_the_cell_goes_past_them():
 
 def test_without_a_cell_the_last_blocks_are_all_there_is():
     last_blocks = keras.Sequential([keras.Input((4, 3)), keras.layers.Dense(5)])
-    assert seeing(last_blocks, (4, 5), 0) is last_blocks
+    assert encoder_tail(last_blocks, (4, 5), 0) is last_blocks
 
 
 # The last blocks of a real encoder

@@ -1,4 +1,4 @@
-"""The registry of decoders. Importing it loads no TensorFlow."""
+"""The registry of decoders, each a class in a module of its own. Importing the registry loads neither Keras nor TensorFlow."""
 
 from typing import TYPE_CHECKING
 

@@ -1,7 +1,7 @@
-"""What the decoders share: three models over the same layers, one to train and two to run, and the layers they need.
+"""``Decoder``: what all decoders share: three models over the same layers, one to train and two to run, and shared layers.
 
-Letters: N images, K captions or beams an image, R = N*K rows, T words, P words that are no padding, V vocabulary, C cells,
-D channels, E embedding, H state.
+Letters: N images, K captions or beams an image, R = N*K rows, T words, P words that are not padding, V vocabulary, C cells,
+D channels, E embedding, H state, X what a decoder's logits are computed from.
 """
 
 from abc import ABC, abstractmethod
@@ -13,17 +13,17 @@ from keras import layers, ops
 
 
 @dataclass(frozen=True)
-class Shape:
-    """The sizes of a decoder.
+class DecoderConfig:
+    """The sizes of a decoder. Their names are those that a bundle describes its decoder with.
 
     Attributes:
-        cells: C, cells of the features.
-        channels: D, channels of the features.
-        vocabulary: V, entries of the vocabulary.
-        embedding: E, width of the word embedding.
-        state: H, width of the LSTM and of everything after it.
-        heads: Attention heads; only ``attention`` has them.
-        dropout: Share of activations dropped in training.
+        cells: C, the cells of the features.
+        channels: D, the channels of the features.
+        vocabulary: V, the entries of the vocabulary.
+        embedding: E, the width of the word embedding.
+        state: H, the width of the LSTM states and of all layers after them.
+        heads: The number of attention heads; only ``attention`` has them.
+        dropout: The fraction of activations that dropout sets to 0 in training.
     """
 
     cells: int
@@ -36,91 +36,116 @@ class Shape:
 
 
 class Decoder(ABC):
-    """One family of decoders.
+    """An architecture that predicts the next word of a caption from an image and the words before.
 
-    A subclass makes its layers in ``__init__`` and says how they act on whole captions (``states``) and on one word
-    (``begin``, ``step``), and how a state scores the next word (``logits``). Both ways must compute the same; a test holds
-    them to it.
+    A subclass makes its layers in ``__init__``. It defines what they compute for whole captions (``states``), for one word at
+    a time (``init_state``, ``step``), and how a state scores the next word (``logits``). Both ways must compute the same; the
+    contract test of decoders checks that.
 
     Args:
-        shape: Its sizes.
+        config: The sizes.
     """
 
-    wants: ClassVar[str]
-    """The encoder output it is made for, ``grid`` or ``vector``."""
+    preferred_output: ClassVar[str]
+    """The encoder output that it is made for, ``grid`` or ``vector``."""
 
     dropouts: dict[str, layers.Dropout]
-    """Its layers of dropout, by what they drop."""
+    """The dropout layers, by the activations that they drop."""
 
-    def __init__(self, shape: Shape) -> None:
-        """Keep the sizes."""
-        self.shape = shape
+    def __init__(self, config: DecoderConfig) -> None:
+        self.config = config
 
     @abstractmethod
     def states(self, features: keras.KerasTensor, words: keras.KerasTensor) -> keras.KerasTensor:
-        """Read whole captions: (N, C, D), (N, K, T) to what scores each next word, (R, T, X)."""
+        """Compute the states of whole captions.
+
+        Args:
+            features: (N, C, D).
+            words: (N, K, T); they begin with the start and are right-padded.
+
+        Returns:
+            What the logits of each next word are computed from, (R, T, X).
+        """
 
     @abstractmethod
     def logits(self, states: keras.KerasTensor) -> keras.KerasTensor:
-        """Score next words: (..., X) to (..., V)."""
+        """Score the next words: (..., X) to (..., V)."""
 
     @abstractmethod
-    def begin(self, features: keras.KerasTensor) -> dict[str, keras.KerasTensor]:
-        """Prepare a search: (N, C, D) to tensors that stay (``context_*``) and first states (``state_*``, (N, ...))."""
+    def init_state(self, features: keras.KerasTensor) -> dict[str, keras.KerasTensor]:
+        """Prepare a search.
+
+        Args:
+            features: (N, C, D).
+
+        Returns:
+            The encoder memory, which stays (``context_*``, (N, ...)), and the first decoder states (``state_*``, (N, ...)).
+        """
 
     @abstractmethod
     def step(
         self, words: keras.KerasTensor, memory: dict[str, keras.KerasTensor]
     ) -> tuple[keras.KerasTensor, dict[str, keras.KerasTensor]]:
-        """Take one word a beam: words (R,), contexts (N, ...), states (R, ...) to logits (R, V) and the next states.
+        """Take one word a row. The R = N*K rows lie image by image: with two dimensions LiteRT's graph is a third as long.
 
-        Beside the states may be ``attention`` (R, C), the share of each cell in what was looked at.
-        The R = N*K rows lie image by image. Two dimensions make LiteRT's graph a third as long as three do.
+        Args:
+            words: (R,).
+            memory: The encoder memory (N, ...) and the decoder states (R, ...).
+
+        Returns:
+            Logits (R, V), and the next decoder states. Beside them may be ``attention``, the attention weights (R, C).
         """
 
-    def training_model(self, steps: int, seeing: keras.Model | None = None) -> keras.Model:
-        """Build features (N, C, D), words (N, K, steps) and places (P,) to logits (P, V).
+    def training_model(self, steps: int, tail: keras.Model | None = None) -> keras.Model:
+        """Build the model that is trained.
 
-        With ``seeing``, a model that makes the features, build from what that takes.
+        Args:
+            steps: T.
+            tail: A model that makes the decoder's features from those that are cached; by default they are the same.
 
-        Places count through the flattened words and leave out padding, on which a third of the work would be spent.
+        Returns:
+            A model of ``features`` (N, C, D), ``words`` (N, K, T) and ``positions`` (P,) to logits (P, V). The positions
+            count through the flattened words and leave out padding, which would be a third of the work.
         """
-        taken = seeing.input_shape[1:] if seeing else (self.shape.cells, self.shape.channels)
-        features = keras.Input(taken, name="features")
+        shape = tail.input_shape[1:] if tail else (self.config.cells, self.config.channels)
+        features = keras.Input(shape, name="features")
         words = keras.Input((None, steps), dtype="int32", name="words")
-        places = keras.Input((), dtype="int32", name="places")
-        states = self.states(seeing(features) if seeing else features, words)
-        chosen = ops.take(ops.reshape(states, (-1, states.shape[-1])), places, axis=0)  # (P, X)
-        logits = layers.Activation("linear", dtype="float32", name="logits")(self.logits(chosen))
-        return keras.Model({"features": features, "words": words, "places": places}, logits)
+        positions = keras.Input((), dtype="int32", name="positions")
+        states = self.states(tail(features) if tail else features, words)  # (R, T, X)
+        chosen = ops.take(ops.reshape(states, (-1, states.shape[-1])), positions, axis=0)  # (P, X)
+        logits = layers.Activation("linear", dtype="float32", name="logits")(self.logits(chosen))  # (P, V)
+        return keras.Model({"features": features, "words": words, "positions": positions}, logits)
 
-    def begin_model(self) -> keras.Model:
-        """Build the first of the two graphs that run: features to contexts and states."""
-        features = keras.Input((self.shape.cells, self.shape.channels), name="features")
-        return keras.Model({"features": features}, self.begin(features))
+    def init_model(self) -> keras.Model:
+        """Build the first of the two graphs that run: ``features`` to encoder memory and first decoder states."""
+        features = keras.Input((self.config.cells, self.config.channels), name="features")
+        return keras.Model({"features": features}, self.init_state(features))
 
     def step_model(self) -> keras.Model:
-        """Build the second: words, contexts and states to ``log_probabilities`` (R, V) and the next states."""
+        """Build the second: ``words``, memory and states to ``log_probabilities`` (R, V) and the next states."""
         words = keras.Input((), dtype="int32", name="words")
-        memory = {name: keras.Input(tensor.shape[1:], name=name) for name, tensor in self.begin_model().output.items()}
+        memory = {name: keras.Input(tensor.shape[1:], name=name) for name, tensor in self.init_model().output.items()}
         logits, states = self.step(words, memory)
         return keras.Model({"words": words, **memory}, {"log_probabilities": ops.log_softmax(logits, axis=-1), **states})
 
 
 class TiedEmbedding(layers.Layer):
-    """Words to vectors, and with ``reverse=True`` vectors to scores of words, with one table for both.
+    """Maps words to vectors, and with ``reverse=True`` vectors to logits of words, with one table for both.
 
     The vectors are scaled by the square root of their width (Vaswani et al. 2017, section 3.4), without which a tied
     table learns much worse.
+
+    Args:
+        vocabulary: V, the number of words.
+        width: E, the width of the vectors.
     """
 
     def __init__(self, vocabulary: int, width: int, **kwargs) -> None:
-        """Keep the sizes."""
         super().__init__(**kwargs)
         self.vocabulary, self.width = vocabulary, width
 
     def build(self, input_shape=None) -> None:
-        """Make the table (V, E) and the bias (V,) of the scores."""
+        """Make the table (V, E) and the bias (V,) of the logits."""
         initializer = keras.initializers.RandomNormal(stddev=self.width**-0.5)
         self.table = self.add_weight((self.vocabulary, self.width), initializer, name="table")
         self.bias = self.add_weight((self.vocabulary,), "zeros", name="bias")
@@ -134,7 +159,7 @@ class TiedEmbedding(layers.Layer):
         return ops.take(table, inputs, axis=0) * self.width**0.5
 
     def compute_output_spec(self, inputs, reverse=False):
-        """Say the shape of the output without computing it."""
+        """Return the shape and the type of the output."""
         shape = (*inputs.shape[:-1], self.vocabulary) if reverse else (*inputs.shape, self.width)
         return keras.KerasTensor(shape, dtype=self.compute_dtype)
 
@@ -147,31 +172,30 @@ class LSTMStep(layers.Layer):
     """
 
     def __init__(self, lstm: layers.LSTM, **kwargs) -> None:
-        """Share the layer."""
         super().__init__(**kwargs)
         self.lstm = lstm
 
     def build(self, x_shape, hidden_shape, cell_shape) -> None:
-        """Build the shared layer, if training has not."""
+        """Build the shared layer unless the training model has built it."""
         if not self.lstm.built:
             self.lstm.build((None, None, x_shape[-1]))
         self.built = True
 
     def call(self, x, hidden, cell):
-        """Map (R, X), (R, H), (R, H) to the next hidden and cell state (Hochreiter and Schmidhuber 1997)."""
+        """Map (R, X), (R, H), (R, H) to the next hidden and cell state, (R, H) each (Hochreiter and Schmidhuber 1997)."""
         weights = self.lstm.cell
         gates = ops.matmul(x, weights.kernel) + ops.matmul(hidden, weights.recurrent_kernel) + weights.bias  # (R, 4H)
-        enter, forget, candidate, leave = ops.split(gates, 4, axis=-1)
-        cell = ops.sigmoid(forget) * cell + ops.sigmoid(enter) * ops.tanh(candidate)
-        return ops.sigmoid(leave) * ops.tanh(cell), cell
+        input_gate, forget_gate, candidate, output_gate = ops.split(gates, 4, axis=-1)  # (R, H) each
+        cell = ops.sigmoid(forget_gate) * cell + ops.sigmoid(input_gate) * ops.tanh(candidate)
+        return ops.sigmoid(output_gate) * ops.tanh(cell), cell
 
 
-def flattened(sequences: keras.KerasTensor) -> keras.KerasTensor:
-    """Lay the captions of all images in one row: (N, K, T, X) to (N*K, T, X)."""
+def flatten_captions(sequences: keras.KerasTensor) -> keras.KerasTensor:
+    """Put the captions of all images in one dimension: (N, K, T, X) to (N*K, T, X)."""
     return ops.reshape(sequences, (-1, *sequences.shape[2:]))
 
 
-def for_each_caption(images: keras.KerasTensor, words: keras.KerasTensor) -> keras.KerasTensor:
-    """Repeat what is said of an image for each of its captions: (N, X), (N, K, T) to (N*K, X)."""
-    nothing = ops.zeros_like(words[:, :, :1], dtype=images.dtype)  # (N, K, 1)
-    return ops.reshape(images[:, None, :] + nothing, (-1, images.shape[-1]))
+def repeat_for_captions(images: keras.KerasTensor, words: keras.KerasTensor) -> keras.KerasTensor:
+    """Repeat the vector of an image for each of its captions: (N, X), (N, K, T) to (N*K, X)."""
+    zeros = ops.zeros_like(words[:, :, :1], dtype=images.dtype)  # (N, K, 1)
+    return ops.reshape(images[:, None, :] + zeros, (-1, images.shape[-1]))

@@ -1,45 +1,44 @@
-"""``inject``: the image is the first state of the LSTM that writes the caption (Vinyals et al. 2015; "init-inject")."""
+"""``inject``: the image is the first state of the LSTM ("init-inject" in Tanti et al. 2018; after Vinyals et al. 2015)."""
 
 from typing import ClassVar
 
 from keras import layers
 
-from capgen.training.decoders.decoder import Decoder, LSTMStep, Shape, flattened, for_each_caption
+from capgen.training.decoders.decoder import Decoder, DecoderConfig, LSTMStep, flatten_captions, repeat_for_captions
 from capgen.training.decoders.merge import image_vector
 
 
 class InjectDecoder(Decoder):
-    """The image speaks once, before the first word."""
+    """The LSTM sees the image once, as its first state."""
 
-    wants: ClassVar[str] = "vector"
+    preferred_output: ClassVar[str] = "vector"
 
-    def __init__(self, shape: Shape) -> None:
-        """Make the layers."""
-        super().__init__(shape)
-        self.embedding = layers.Embedding(shape.vocabulary, shape.embedding, name="embedding")
-        self.hidden = layers.Dense(shape.state, activation="tanh", name="hidden")
-        self.cell = layers.Dense(shape.state, name="cell")
-        self.lstm = layers.LSTM(shape.state, return_sequences=True, name="lstm")
-        self.scores = layers.Dense(shape.vocabulary, name="scores")
-        self.dropouts = {name: layers.Dropout(shape.dropout, name=f"drop_{name}") for name in ("image", "word", "state")}
+    def __init__(self, config: DecoderConfig) -> None:
+        super().__init__(config)
+        self.embedding = layers.Embedding(config.vocabulary, config.embedding, name="embedding")
+        self.hidden = layers.Dense(config.state, activation="tanh", name="hidden")
+        self.cell = layers.Dense(config.state, name="cell")
+        self.lstm = layers.LSTM(config.state, return_sequences=True, name="lstm")
+        self.scores = layers.Dense(config.vocabulary, name="scores")
+        self.dropouts = {name: layers.Dropout(config.dropout, name=f"drop_{name}") for name in ("image", "word", "state")}
 
     def states(self, features, words):
-        """Read whole captions, which begin with their image."""
+        """Compute the states of whole captions: (N, C, D), (N, K, T) to (N*K, T, H)."""
         image = self.dropouts["image"](image_vector(features))
-        first = [for_each_caption(layer(image), words) for layer in (self.hidden, self.cell)]  # (N*K, H)
-        x = self.dropouts["word"](flattened(self.embedding(words)))  # (N*K, T, E)
+        first = [repeat_for_captions(layer(image), words) for layer in (self.hidden, self.cell)]  # (N*K, H)
+        x = self.dropouts["word"](flatten_captions(self.embedding(words)))  # (N*K, T, E)
         return self.dropouts["state"](self.lstm(x, initial_state=first))  # (N*K, T, H)
 
     def logits(self, states):
-        """Score words from a state: (..., H) to (..., V)."""
+        """Score the next words from a state: (..., H) to (..., V)."""
         return self.scores(states)
 
-    def begin(self, features):
-        """Make the first states of the image."""
+    def init_state(self, features):
+        """Compute the first states from the image: (N, C, D) to (N, H) each."""
         image = image_vector(features)
         return {"state_hidden": self.hidden(image), "state_cell": self.cell(image)}
 
     def step(self, words, memory):
-        """Take one word a beam."""
+        """Take one word a row: (R,) to logits (R, V) and the next states (R, H)."""
         hidden, cell = LSTMStep(self.lstm)(self.embedding(words), memory["state_hidden"], memory["state_cell"])
         return self.logits(hidden), {"state_hidden": hidden, "state_cell": cell}

@@ -1,0 +1,141 @@
+"""``TrainingData``: images, cached features and captions as word ids, which a training loop learns from."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from capgen.captioner.slots import VisualWords
+from capgen.captioner.vocabulary import SPECIAL, START, Vocabulary, words
+from capgen.datasets.prepared import PreparedDataset, PreparedImage, in_target_domain
+from capgen.errors import TrainingError
+from capgen.training.batches import CaptionBatches, Sample
+from capgen.training.config import TrainingConfig
+from capgen.training.features import CachedFeatures
+from capgen.training.warm_start import WarmStart
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """What a training loop learns from.
+
+    Attributes:
+        config: The hyper-parameters.
+        dataset: The prepared data set.
+        features: The cached features of its images.
+        visual_words: The visual words that fill slots; ``None`` without slots.
+        vocabulary: The vocabulary of the captioner.
+        samples: The training images with their captions as ids; empty without cross-entropy epochs.
+        dev_samples: The dev images likewise.
+    """
+
+    config: TrainingConfig
+    dataset: PreparedDataset
+    features: CachedFeatures
+    visual_words: VisualWords | None
+    vocabulary: Vocabulary
+    samples: Sequence[Sample]
+    dev_samples: Sequence[Sample]
+
+    @property
+    def train_images(self) -> list[PreparedImage]:
+        """The images of the train split."""
+        return self.dataset.split("train")
+
+    @cached_property
+    def dev_images(self) -> list[PreparedImage]:
+        """The images of the dev split."""
+        return self.dataset.split("dev")
+
+    @cached_property
+    def self_critical_images(self) -> list[PreparedImage]:
+        """The images that self-critical training samples captions for."""
+        return self.config.self_critical_images(self.train_images)
+
+    def train_batches(self, epoch: int) -> CaptionBatches:
+        """Return the batches of a cross-entropy epoch, in an order that only the seed and the epoch's number decide."""
+        return self._batches(self.samples, augmentations=self.dataset.augmentations, seed=self.config.seed, epoch=epoch)
+
+    def steps_per_epoch(self) -> int:
+        """Return the number of training steps in the first epoch."""
+        return len(self._batches(self.samples, seed=self.config.seed, epoch=1))
+
+    def dev_batches(self) -> CaptionBatches:
+        """Return the batches of the dev split, in its own order."""
+        return self._batches(self.dev_samples)
+
+    def _batches(self, samples: Sequence[Sample], **order) -> CaptionBatches:
+        return CaptionBatches(
+            samples,
+            self.features,
+            captions_per_image=self.config.captions_per_image,
+            max_words=self.config.max_words,
+            batch_size=self.config.batch_size,
+            **order,
+        )
+
+
+def choose_visual_words(config: TrainingConfig, images: Sequence[PreparedImage]) -> VisualWords | None:
+    """Choose the visual words of a new captioner: ImageNet's classes whose names are rare in the target domain's captions."""
+    if not config.slots_below:
+        return None
+    captions = (caption for image in in_target_domain(images) for caption in image.captions)
+    return VisualWords.imagenet().rarer_than(config.slots_below, captions)
+
+
+def build_training_data(
+    config: TrainingConfig, dataset: PreparedDataset, features: CachedFeatures, warm_start: WarmStart | None = None
+) -> TrainingData:
+    """Build the vocabulary of a data set's training captions and encode its captions with it.
+
+    Args:
+        config: The hyper-parameters.
+        dataset: The prepared data set.
+        features: The cached features; they have the visual words.
+        warm_start: The captioner that is continued; new words are added after those of its vocabulary.
+
+    Raises:
+        TrainingError: The vocabulary would be empty.
+        DataError: The train or the dev split is empty.
+    """
+    images = dataset.split("train") if config.epochs else []
+    domains = sorted({image.domain for image in images} - {""})
+    slots = features.visual_words.slots if features.visual_words else ()
+    extra = (*slots, *map(domain_token, domains))
+    texts = [caption_words(image, features) for image in images]
+    vocabulary = Vocabulary.build((caption for captions in texts for caption in captions), config.min_count, extra)
+    if images and len(vocabulary) <= len(SPECIAL) + len(extra):
+        raise TrainingError(f"no word occurs {config.min_count} times in the training captions; lower min_count")
+    if warm_start:
+        vocabulary = warm_start.vocabulary.extended(vocabulary)
+    return TrainingData(
+        config=config,
+        dataset=dataset,
+        features=features,
+        visual_words=features.visual_words,
+        vocabulary=vocabulary,
+        samples=[_sample(image, captions, vocabulary) for image, captions in zip(images, texts, strict=True)],
+        dev_samples=[_sample(image, caption_words(image, features), vocabulary) for image in dataset.split("dev")],
+    )
+
+
+def domain_token(domain: str) -> str:
+    """Return the vocabulary entry that captions of another domain start with in place of the usual start."""
+    return f"<style {domain}>"
+
+
+def caption_words(image: PreparedImage, features: CachedFeatures) -> list[list[str]]:
+    """Return the words of an image's captions, delexicalised where the class scores agree with a visual word."""
+    captions = [words(caption) for caption in image.captions]
+    class_scores = features.class_scores(image.image_hash)
+    if features.visual_words is None or class_scores is None:
+        return captions
+    return [features.visual_words.delexicalise(caption, class_scores) for caption in captions]
+
+
+def _sample(image: PreparedImage, captions: Sequence[Sequence[str]], vocabulary: Vocabulary) -> Sample:
+    return Sample(
+        image_hash=image.image_hash,
+        captions=[vocabulary.ids(caption) for caption in captions],
+        weight=image.weight,
+        start=vocabulary.ids([domain_token(image.domain)])[0] if image.domain else START,
+    )
