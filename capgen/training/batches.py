@@ -144,7 +144,7 @@ def teacher_forced(
     Returns:
         ``words`` (N, K, T), which begin with the start and are right-padded; ``positions`` (P,) of the words that are not
         padding, counted through the flattened words; and the next word at each position (P,), of which the last of a caption
-        is the end. All are int32. A caption that is cut has no end, so that the decoder does not learn to stop in the middle.
+        is the end. All are int32. A caption that is cut has no end, so that the decoder does not learn to stop within one.
     """
     words = np.full((len(captions), count, steps), PAD, np.int32)  # (N, K, T)
     targets = np.full_like(words, PAD)  # (N, K, T)

@@ -1,7 +1,7 @@
 """Fitting a captioner's calibration on the dev split, and measuring it.
 
-The confidence is a logistic function of a caption's score (Platt, "Probabilistic Outputs for Support Vector Machines", 1999, with his
-targets). It is fitted by Newton's method as in Lin, Lin and Weng 2007.
+The confidence is a logistic function of a caption's score (Platt, "Probabilistic Outputs for Support Vector Machines", 1999,
+with his targets). It is fitted by Newton's method as in Lin, Lin and Weng 2007.
 """
 
 import math

@@ -1,7 +1,7 @@
 """Checkpoints: the complete state of a training loop in one file, which appears whole or not at all.
 
-Keras's own ways of saving lose the seeds of dropout, so that a resumed run would differ from one that was not stopped. Here a
-checkpoint has every variable of the model, the seeds among them, every variable of the optimizer, and the progress of the
+Keras's own ways of saving lose the seeds of dropout, so that a resumed run would differ from one that was not stopped. Here
+a checkpoint has every variable of the model, the seeds among them, every variable of the optimizer, and the progress of the
 loop.
 """
 

@@ -1,4 +1,4 @@
-"""What fine-tuning an encoder's last blocks needs: discriminative learning rates, and the blocks as a part of the network."""
+"""Fine-tuning an encoder's last blocks: discriminative learning rates, and the blocks as a part of the network."""
 
 import keras
 from keras import ops

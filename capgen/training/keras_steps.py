@@ -56,7 +56,7 @@ def _jax_runner(model: keras.Model) -> Callable[[Any], Any]:
         return model.stateless_call(trained, others, inputs, training=False)[0]
 
     def call(inputs):
-        # Every device has a copy of the weights. Only that of this process's first device is used, without waiting for others.
+        # Every device has a copy of the weights. That of this process's first device is used, without waiting for others.
         trained, others = (
             [variable.value.addressable_data(0) for variable in group]
             for group in (model.trainable_variables, model.non_trainable_variables)

@@ -1,4 +1,4 @@
-"""``CaptionNetwork``: a decoder that is trained, the Keras models over its layers, and captions generated with its weights."""
+"""``CaptionNetwork``: a decoder that is trained, with its Keras models; ``CaptionGenerator``: captions with its weights."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

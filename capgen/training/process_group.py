@@ -1,9 +1,9 @@
 """``ProcessGroup``: the processes and devices that train a run.
 
-By default that is this process alone, with TensorFlow and what devices it finds. Several devices or processes train with JAX,
-each device with a copy of the model: every process runs the same program on the same batches and gives its own devices their
-rows of them; what must be done once or must not differ is done by process 0, which broadcasts the result. Keras has no such
-way with TensorFlow (github.com/keras-team/keras/issues/20585), so a captioner is exported afterwards, by a process with
+By default that is this process alone, with TensorFlow and what devices it finds. Several devices or processes train with
+JAX, each device with a copy of the model: every process runs the same program on the same batches and gives its own devices
+their rows of them; what must be done once or must not differ is done by process 0, which broadcasts the result. Keras has no
+such way with TensorFlow (github.com/keras-team/keras/issues/20585), so a captioner is exported afterwards, by a process with
 TensorFlow.
 """
 
@@ -281,7 +281,8 @@ def _connected(group: JaxProcessGroup) -> Iterator[None]:
             if group.is_first:
                 _check_port(group.coordinator)
             messages.append(
-                f"not all of {group.processes} processes met at {group.coordinator}; start them within {INITIALISATION_TIMEOUT} s"
+                f"not all of {group.processes} processes met at {group.coordinator}; "
+                f"start them within {INITIALISATION_TIMEOUT} s"
             )
             try:
                 jax.distributed.initialize(

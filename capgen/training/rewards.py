@@ -32,7 +32,7 @@ SIMILAR_IMAGES = 5
 _ROWS = 64
 """Images whose features are in memory at once."""
 
-END_TOKEN = "<end>"
+END_TOKEN = "<end>"  # noqa: S105 - a token of text
 """A word at the end of every caption that is not cut, in the reward, so that captions which break off have a smaller one."""
 
 

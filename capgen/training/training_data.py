@@ -75,7 +75,7 @@ class TrainingData:
 
 
 def choose_visual_words(config: TrainingConfig, images: Sequence[PreparedImage]) -> VisualWords | None:
-    """Choose the visual words of a new captioner: ImageNet's classes whose names are rare in the target domain's captions."""
+    """Choose the visual words of a new captioner: the classes of ImageNet that captions of the target domain rarely name."""
     if not config.slots_below:
         return None
     captions = (caption for image in in_target_domain(images) for caption in image.captions)

@@ -9,11 +9,11 @@ from capgen.captioner.backends.litert import LiteRTSession
 from capgen.captioner.backends.litert_lstm import LiteRTDecoder
 from capgen.captioner.decoding.decoder import repeated
 from capgen.training.decoders import DECODERS
-from capgen.training.decoders.decoder import Shape
+from capgen.training.decoders.decoder import DecoderConfig
 from capgen.training.keras_steps import KerasSteps
 from capgen.training.litert_export import to_litert
 
-SHAPE = Shape(cells=6, channels=10, vocabulary=23, embedding=16, state=16, heads=4, dropout=0.3)
+SHAPE = DecoderConfig(cells=6, channels=10, vocabulary=23, embedding=16, state=16, heads=4, dropout=0.3)
 
 
 @pytest.fixture(params=list(DECODERS))
@@ -31,7 +31,7 @@ def inputs(images=3, captions=2, steps=5):
 def logits(model, features, words, places=None):
     """Score every next word, (N, K, T, V), or those of some places."""
     every = np.arange(words.size, dtype=np.int32)
-    found = np.asarray(model({"features": features, "words": words, "places": every if places is None else places}))
+    found = np.asarray(model({"features": features, "words": words, "positions": every if places is None else places}))
     return found.reshape(*words.shape, -1) if places is None else found
 
 
@@ -78,7 +78,7 @@ def test_litert_captions_like_keras_for_every_batch_and_beam(decoder, tmp_path):
             variable.assign(np.asarray(variable).astype(np.float16).astype(np.float32))
     by_keras = KerasSteps(decoder)
     path = tmp_path / "decoder.tflite"
-    to_litert({"begin": by_keras.begin_model, "step": by_keras.step_model}, path)
+    to_litert({"begin": by_keras.init_model, "step": by_keras.step_model}, path)
     by_litert = LiteRTDecoder(LiteRTSession(path, threads=1))
     for images, beam in ((1, 1), (3, 2), (2, 5)):
         features, _ = inputs(images)
@@ -90,7 +90,7 @@ def test_litert_captions_like_keras_for_every_batch_and_beam(decoder, tmp_path):
 
 def test_a_picture_of_zeros_is_captioned(decoder, tmp_path):
     steps = KerasSteps(decoder)
-    to_litert({"begin": steps.begin_model, "step": steps.step_model}, tmp_path / "decoder.tflite")
+    to_litert({"begin": steps.init_model, "step": steps.step_model}, tmp_path / "decoder.tflite")
     zeros = np.zeros((1, SHAPE.cells, SHAPE.channels), np.float32)
     found = decoding.search(
         LiteRTDecoder(LiteRTSession(tmp_path / "decoder.tflite", 1)), zeros, decoding.DecodingOptions(num_beams=2)
@@ -101,7 +101,7 @@ def test_a_picture_of_zeros_is_captioned(decoder, tmp_path):
 def test_the_attention_decoder_says_where_it_looked(tmp_path):
     keras.utils.set_random_seed(3)
     steps = KerasSteps(DECODERS["attention"](SHAPE))
-    to_litert({"begin": steps.begin_model, "step": steps.step_model}, tmp_path / "decoder.tflite")
+    to_litert({"begin": steps.init_model, "step": steps.step_model}, tmp_path / "decoder.tflite")
     by_litert = LiteRTDecoder(LiteRTSession(tmp_path / "decoder.tflite", threads=1))
     features, _ = inputs(images=2)
     memory, state = by_litert.init_state(features)

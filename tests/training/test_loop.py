@@ -13,7 +13,7 @@ from capgen.evaluation import metrics
 from capgen.training import config as configs
 from capgen.training.encoders import ENCODERS
 from capgen.training.features import FeatureStore, feature_key
-from capgen.training.loop import BEST, CHECKPOINT, Trainer
+from capgen.training.loop import BEST, CHECKPOINT, decoder_loop
 
 pytestmark = pytest.mark.slow
 
@@ -52,11 +52,11 @@ def data(tmp_path_factory):
     return PreparedDataset("noise", pictures, "efficientnet-lite0", "", views, ("here",)), store
 
 
-def trainer(data, folder, *settings, **more):
+def training_loop(data, folder, *settings, **more):
     folder.mkdir(exist_ok=True)
     dataset, store = data
     config = configs.load(settings=[*SETTINGS, *settings])
-    return Trainer(config, dataset, ENCODERS["efficientnet-lite0"], store, folder, **more)
+    return decoder_loop(config, dataset, ENCODERS["efficientnet-lite0"], store, folder, **more)
 
 
 def arrays(path):
@@ -75,7 +75,7 @@ def goes_on_bit_for_bit(start, folder, stops):
         first.close()
         again = start(folder / f"parts{stop}")
         keras.utils.set_random_seed(987)  # whatever the new process would draw must not matter
-        for variable in again.model.variables:
+        for variable in again.network.model.variables:
             if "seed" not in variable.path:
                 variable.assign(np.random.default_rng(1).random(variable.shape))
         parts += again.run(Silence())
@@ -89,7 +89,7 @@ def goes_on_bit_for_bit(start, folder, stops):
 
 @pytest.mark.parametrize("decoder", ["attention", "merge", "inject"])
 def test_a_run_that_goes_on_elsewhere_ends_at_the_same_state_bit_for_bit(data, tmp_path, decoder):
-    goes_on_bit_for_bit(lambda folder: trainer(data, folder, f"decoder={decoder}"), tmp_path, [2])
+    goes_on_bit_for_bit(lambda folder: training_loop(data, folder, f"decoder={decoder}"), tmp_path, [2])
 
 
 DRAWING = ("scst.images=8", "scst.samples=3", "scst.learning_rate=0.001")
@@ -97,26 +97,28 @@ DRAWING = ("scst.images=8", "scst.samples=3", "scst.learning_rate=0.001")
 
 def test_a_run_with_slots_goes_on_bit_for_bit_between_its_phases_and_in_the_second(data, tmp_path):
     settings = ("epochs=2", "scst.epochs=2", "slots_below=100", *DRAWING)
-    phases = goes_on_bit_for_bit(lambda folder: trainer(data, folder, *settings), tmp_path, [2, 3])
+    phases = goes_on_bit_for_bit(lambda folder: training_loop(data, folder, *settings), tmp_path, [2, 3])
     assert phases == ["cross-entropy", "cross-entropy", "self-critical", "self-critical"]
 
 
 @pytest.fixture(scope="module")
 def source(data, tmp_path_factory):
     """A short run on the data set that has ended."""
-    running = trainer(data, tmp_path_factory.mktemp("source"), "epochs=1")
+    running = training_loop(data, tmp_path_factory.mktemp("source"), "epochs=1")
     list(running.run(Silence()))
     return running
 
 
 def test_a_run_from_a_captioner_goes_on_bit_for_bit(data, tmp_path, source):
-    begun, settings = source.result(), ("epochs=1", "scst.epochs=1", *DRAWING)
-    phases = goes_on_bit_for_bit(lambda folder: trainer(data, folder, *settings, begun=begun), tmp_path, [1, 2])
+    warm_start, settings = source.trained().warm_start(), ("epochs=1", "scst.epochs=1", *DRAWING)
+    phases = goes_on_bit_for_bit(
+        lambda folder: training_loop(data, folder, *settings, warm_start=warm_start), tmp_path, [1, 2]
+    )
     assert phases == ["warm-start", "cross-entropy", "self-critical"]
 
 
 def test_the_seeds_of_dropout_are_part_of_a_checkpoint(data, tmp_path):
-    running = trainer(data, tmp_path / "run").run(Silence())
+    running = training_loop(data, tmp_path / "run").run(Silence())
     next(running)
     before = arrays(tmp_path / "run" / CHECKPOINT)
     next(running)
@@ -134,30 +136,30 @@ def scripted(monkeypatch, scores):
 
 def test_it_stops_when_patience_runs_out(data, tmp_path, monkeypatch):
     scripted(monkeypatch, [0.1, 0.3, 0.2, 0.2, 0.9])
-    epochs = list(trainer(data, tmp_path / "run", "epochs=5", "patience=2").run(Silence()))
+    epochs = list(training_loop(data, tmp_path / "run", "epochs=5", "patience=2").run(Silence()))
     assert [epoch.cider_d for epoch in epochs] == [0.1, 0.3, 0.2, 0.2]
 
 
 def test_it_ends_with_the_weights_of_the_epoch_that_captioned_best(data, tmp_path, monkeypatch):
     scripted(monkeypatch, [0.1, 0.3, 0.2])
-    running = trainer(data, tmp_path / "run", "epochs=3")
+    running = training_loop(data, tmp_path / "run", "epochs=3")
     list(running.run(Silence()))
     best = arrays(tmp_path / "run" / BEST)
     last = arrays(tmp_path / "run" / CHECKPOINT)
-    weights = [np.asarray(variable) for variable in running.model.variables]
+    weights = [np.asarray(variable) for variable in running.network.model.variables]
     np.testing.assert_array_equal(weights[0], best["model/0"])
     assert not np.array_equal(best["model/0"], last["model/0"])
 
 
 def test_a_loss_that_is_not_finite_says_what_to_do(data, tmp_path):
     with pytest.raises(TrainingError, match="smaller learning_rate"):
-        list(trainer(data, tmp_path / "run", "learning_rate=1e30", "clip_norm=1e30", "warmup_steps=0").run(Silence()))
+        list(training_loop(data, tmp_path / "run", "learning_rate=1e30", "clip_norm=1e30", "warmup_steps=0").run(Silence()))
 
 
 def test_a_checkpoint_of_another_model_is_refused(data, tmp_path):
-    next(trainer(data, tmp_path / "run").run(Silence()))
+    next(training_loop(data, tmp_path / "run").run(Silence()))
     with pytest.raises(TrainingError, match="does not fit this run"):
-        next(trainer(data, tmp_path / "run", "lstm_size=32").run(Silence()))
+        next(training_loop(data, tmp_path / "run", "lstm_size=32").run(Silence()))
 
 
 def test_weights_decide_how_often_a_picture_is_seen(data):
@@ -169,7 +171,7 @@ def test_weights_decide_how_often_a_picture_is_seen(data):
     seen = {sample.image_hash: 0 for sample in samples}
     for epoch in range(200):
         made = CaptionBatches(
-            samples, CachedFeatures(store, "grid"), captions=1, maximum_words=3, batch_size=2, seed=1, epoch=epoch
+            samples, CachedFeatures(store, "grid"), captions_per_image=1, max_words=3, batch_size=2, seed=1, epoch=epoch
         )
         for key, _, _ in (draw for batch in made.batches for draw in batch):
             seen[key] += 1
@@ -186,7 +188,7 @@ def test_the_first_two_batches_show_whether_the_number_of_captions_varies(data, 
     samples = [Sample(f"hash{index}", [[4 + index]] * (2 if index in many else 1)) for index in range(12)]
     for epoch in range(20):
         made = CaptionBatches(
-            samples, CachedFeatures(data[1], "grid"), captions=2, maximum_words=3, batch_size=2, seed=1, epoch=epoch
+            samples, CachedFeatures(data[1], "grid"), captions_per_image=2, max_words=3, batch_size=2, seed=1, epoch=epoch
         )
         counts = [made[index][0]["words"].shape[1] for index in range(len(made))]
         assert set(counts[:2]) == set(counts) == ({1, 2} if many else {1})
@@ -203,7 +205,7 @@ def test_padding_has_no_place_and_a_cut_caption_no_end():
         [[START, 7, 8, 0], [0, 0, 0, 0]],
         [[START, 5, 6, 7], [START, 9, 0, 0]],
     ]
-    assert inputs["places"].tolist() == [0, 1, 2, 8, 9, 10, 11, 12, 13]
+    assert inputs["positions"].tolist() == [0, 1, 2, 8, 9, 10, 11, 12, 13]
     assert targets.tolist() == [7, 8, END, 5, 6, 7, 8, 9, END]
 
 
@@ -211,15 +213,15 @@ def test_padding_has_no_place_and_a_cut_caption_no_end():
 
 
 def weights_of(running):
-    return {variable.path: np.array(variable) for variable in running.model.variables if "seed" not in variable.path}
+    return {variable.path: np.array(variable) for variable in running.network.model.variables if "seed" not in variable.path}
 
 
 def said_on_dev(running):
-    return running.write_captions(running.dev_pictures, running.options)
+    return running.generator.captions(running.data.dev_images)
 
 
 def test_a_run_from_a_captioner_begins_with_what_that_says(data, tmp_path, source):
-    epochs = trainer(data, tmp_path / "more", "epochs=1", begun=source.result()).run(Silence())
+    epochs = training_loop(data, tmp_path / "more", "epochs=1", warm_start=source.trained().warm_start()).run(Silence())
     first = next(epochs)
     assert (first.number, first.phase, first.loss) == (0, "warm-start", 0.0)
     assert [caption for _, caption in first.samples] == [said_on_dev(source)[index] for index in (0, 1, 3)]
@@ -230,10 +232,12 @@ def test_a_run_from_a_captioner_begins_with_what_that_says(data, tmp_path, sourc
 def test_new_words_come_after_those_of_the_captioner_which_keep_their_vectors(data, tmp_path, source):
     dataset, store = data
     more = tuple(replace(p, captions=("a purple circle", "one circle"), domain="web") for p in dataset.images)
-    running = trainer((replace(dataset, images=more), store), tmp_path / "more", begun=source.result())
-    known = len(source.vocabulary)
-    assert running.vocabulary.entries[:known] == source.vocabulary.entries
-    assert set(running.vocabulary.entries[known:]) == {"purple", "<style web>"}
+    running = training_loop(
+        (replace(dataset, images=more), store), tmp_path / "more", warm_start=source.trained().warm_start()
+    )
+    known = len(source.data.vocabulary)
+    assert running.data.vocabulary.entries[:known] == source.data.vocabulary.entries
+    assert set(running.data.vocabulary.entries[known:]) == {"purple", "<style web>"}
     found = weights_of(running)
     for path, array in weights_of(source).items():
         np.testing.assert_array_equal(found[path][tuple(map(slice, array.shape))], array, err_msg=path)
@@ -241,15 +245,17 @@ def test_new_words_come_after_those_of_the_captioner_which_keep_their_vectors(da
 
 
 def test_a_run_from_a_captioner_need_not_teach(data, tmp_path, source):
-    begun = source.result()
-    running = trainer(data, tmp_path / "more", "epochs=0", "encoder.epochs=1", "scst.epochs=1", *DRAWING, begun=begun)
+    warm_start = source.trained().warm_start()
+    running = training_loop(
+        data, tmp_path / "more", "epochs=0", "encoder.epochs=1", "scst.epochs=1", *DRAWING, warm_start=warm_start
+    )
     assert [(epoch.number, epoch.phase) for epoch in running.run(Silence())] == [(0, "warm-start"), (1, "self-critical")]
 
 
 def test_weights_of_another_decoder_are_refused(data, tmp_path, source):
     for settings in (["lstm_size=32"], ["lstm_size=8"], ["embedding_size=32"], ["decoder=merge"]):
         with pytest.raises(TrainingError, match=r"the captioner to go on from has no .* that fits"):
-            trainer(data, tmp_path / "more", *settings, begun=source.result())
+            training_loop(data, tmp_path / "more", *settings, warm_start=source.trained().warm_start())
 
 
 # Drawn captions
@@ -257,12 +263,12 @@ def test_weights_of_another_decoder_are_refused(data, tmp_path, source):
 
 def test_drawing_begins_from_the_best_weights_without_dropout_and_tells_rewards(data, tmp_path, monkeypatch):
     scripted(monkeypatch, [0.3, 0.1, 0.2])
-    running = trainer(data, tmp_path / "run", "epochs=2", "scst.epochs=1", *DRAWING, "scst.learning_rate=0")
+    running = training_loop(data, tmp_path / "run", "epochs=2", "scst.epochs=1", *DRAWING, "scst.learning_rate=0")
     told = []
     reporter = Silence()
     reporter.on_step = lambda *step: told.append(step)
     *_, last = running.run(reporter)
-    assert {dropout.rate for dropout in running.decoder.dropouts.values()} == {0.0}
+    assert {dropout.rate for dropout in running.network.decoder.dropouts.values()} == {0.0}
     best, end = arrays(tmp_path / "run" / BEST), arrays(tmp_path / "run" / CHECKPOINT)
     np.testing.assert_array_equal(best["model/0"], end["model/0"])  # a step of no size leaves them as they were
     assert [step[:3] for step in told[-2:]] == [(3, 1, 2), (3, 2, 2)]  # eight images, four a step
@@ -271,7 +277,7 @@ def test_drawing_begins_from_the_best_weights_without_dropout_and_tells_rewards(
 
 def test_drawn_captions_get_better(data, tmp_path):
     settings = ("epochs=1", "scst.epochs=4", "scst.images=12", "scst.samples=6", "scst.learning_rate=0.001")
-    _, first, *_, last = trainer(data, tmp_path / "run", *settings).run(Silence())
+    _, first, *_, last = training_loop(data, tmp_path / "run", *settings).run(Silence())
     assert last.loss < first.loss - 0.1  # the negative mean reward
 
 
@@ -281,10 +287,10 @@ def test_only_pictures_with_enough_captions_in_the_own_style_are_drawn_for(data,
     pictures = (replace(first, captions=first.captions[:1]), replace(second, domain="web"), *others)
     dev = tuple(p for p in dataset.images if p.split == "dev")
     chosen = replace(dataset, images=pictures + dev)
-    found = [judged.image_hash for judged in trainer((chosen, store), tmp_path / "run").judged]
+    found = [judged.image_hash for judged in training_loop((chosen, store), tmp_path / "run").data.self_critical_images]
     assert found == [picture.image_hash for picture in others]
     with pytest.raises(TrainingError, match="set scst_epochs=0"):
-        trainer((chosen, store), tmp_path / "run", "captions_per_image=3", "scst.epochs=1")
+        training_loop((chosen, store), tmp_path / "run", "captions_per_image=3", "scst.epochs=1")
 
 
 # Styles and slots
@@ -296,13 +302,13 @@ def test_a_style_has_a_start_of_its_own_which_is_never_said(data, tmp_path):
         replace(p, domain="web" if index in (1, 2) else "room" if index == 3 else "")
         for index, p in enumerate(dataset.images)
     )
-    running = trainer((replace(dataset, images=pictures), store), tmp_path / "run", "epochs=1")
-    room, web = running.vocabulary.ids(["<style room>", "<style web>"])
+    running = training_loop((replace(dataset, images=pictures), store), tmp_path / "run", "epochs=1")
+    room, web = running.data.vocabulary.ids(["<style room>", "<style web>"])
     assert [room, web] == [4, 5]
-    starts = {sample.image_hash: sample.start for sample in running.samples}
+    starts = {sample.image_hash: sample.start for sample in running.data.samples}
     assert {key: start for key, start in starts.items() if start != START} == {"hash1": web, "hash2": web, "hash3": room}
     seen = {}
-    batches = running._batches(running.samples, seed=0, epoch=1)
+    batches = running.data.train_batches(1)
     for index, batch in enumerate(batches.batches):
         for (key, *_), rows in zip(batch, batches[index][0]["words"], strict=True):
             seen[key] = set(rows[:, 0].tolist())
@@ -318,27 +324,28 @@ def test_rare_names_that_the_encoder_agrees_with_are_taught_and_said_through_slo
     )
     pictures = (*pictures[:-1], replace(pictures[-1], captions=("an elephant " * 9,), domain="web"))
     elephants = replace(dataset, images=pictures)
-    running = trainer((elephants, store), tmp_path / "run", "epochs=30", "slots_below=17", "learning_rate=0.01")
+    running = training_loop((elephants, store), tmp_path / "run", "epochs=30", "slots_below=17", "learning_rate=0.01")
     said = {
-        sample.image_hash: [running.vocabulary.entries[word] for word in sample.captions[0]] for sample in running.samples
+        sample.image_hash: [running.data.vocabulary.entries[word] for word in sample.captions[0]]
+        for sample in running.data.samples
     }
     assert said["hash1"] == ["a", "<animal>"]
     assert said["hash2"] == ["a", "blue", "triangle"]
-    assert "elephant" not in running.vocabulary
-    assert running.features.rows(["hash1"]).shape == (1, 50, 1280 + running.visual_words.token_width)
+    assert "elephant" not in running.data.vocabulary
+    assert running.data.features.rows(["hash1"]).shape == (1, 50, 1280 + running.data.visual_words.token_width)
     list(running.run(Silence()))
-    captions = running.write_captions(running.train_pictures, running.options)
-    shown = {p.image_hash: caption for p, caption in zip(running.train_pictures, captions, strict=True)}
+    captions = running.generator.captions(running.data.train_images)
+    shown = {p.image_hash: caption for p, caption in zip(running.data.train_images, captions, strict=True)}
     assert all(("elephant" in caption) == (int(key[4:]) % 2 == 1) for key, caption in shown.items()), shown
-    frequent = trainer((elephants, store), tmp_path / "run", "slots_below=14")  # 14 times in the own style, 23 in all
-    assert "elephant" in frequent.vocabulary
-    assert "<animal>" in frequent.vocabulary  # other animals are rare still
+    frequent = training_loop((elephants, store), tmp_path / "run", "slots_below=14")  # 14 times in the own style, 23 in all
+    assert "elephant" in frequent.data.vocabulary
+    assert "<animal>" in frequent.data.vocabulary  # other animals are rare still
 
 
 def test_an_encoder_that_knows_no_classes_has_no_slots(data, tmp_path):
     dataset, store = data
     with pytest.raises(TrainingError, match=r"resnet50 does not know ImageNet's classes.*set slots_below=0"):
-        Trainer(configs.load(settings=[*SETTINGS, "slots_below=1"]), dataset, ENCODERS["resnet50"], store, tmp_path)
+        decoder_loop(configs.load(settings=[*SETTINGS, "slots_below=1"]), dataset, ENCODERS["resnet50"], store, tmp_path)
 
 
 def test_images_of_a_batch_have_equally_many_captions_and_the_first_two_batches_differ(data):
@@ -349,7 +356,7 @@ def test_images_of_a_batch_have_equally_many_captions_and_the_first_two_batches_
     samples = [Sample(f"hash{i}", [[4]] * (1 if i < 3 else 2)) for i in range(16)]
     for epoch in range(30):
         made = CaptionBatches(
-            samples, CachedFeatures(store, "grid"), captions=2, maximum_words=3, batch_size=2, seed=1, epoch=epoch
+            samples, CachedFeatures(store, "grid"), captions_per_image=2, max_words=3, batch_size=2, seed=1, epoch=epoch
         )
         counts = [{len(captions) for _, _, captions in batch} for batch in made.batches]
         assert all(len(found) == 1 for found in counts)

@@ -19,9 +19,10 @@ from capgen.evaluation import metrics
 from capgen.training import rewards
 from capgen.training.features import CachedFeatures, FeatureStore
 from capgen.training.losses import PolicyLoss
-from capgen.training.rewards import CLOSING, SelfCritical
+from capgen.training.rewards import END_TOKEN, SelfCriticalSampler
+from capgen.training.stages.self_critical import train_on_samples
 
-tokens = st.lists(st.sampled_from(["a", "dog", "runs", "fast", CLOSING]), max_size=8)
+tokens = st.lists(st.sampled_from(["a", "dog", "runs", "fast", END_TOKEN]), max_size=8)
 
 
 # The scorer
@@ -42,10 +43,10 @@ def test_one_scorer_of_many_captions_gives_what_cider_d_gives(pictures):
 
 
 def test_a_caption_without_its_closing_scores_less():
-    references = [[["a", "dog", "runs", CLOSING]], [["two", "cats", "sit", CLOSING]], [["a", "boat", CLOSING]]]
+    references = [[["a", "dog", "runs", END_TOKEN]], [["two", "cats", "sit", END_TOKEN]], [["a", "boat", END_TOKEN]]]
     known = metrics.References(references)
     open_one, closed = metrics.Cider(known).scores(
-        known.matches([["a", "dog", "runs"], ["a", "dog", "runs", CLOSING]], [0, 0])
+        known.matches([["a", "dog", "runs"], ["a", "dog", "runs", END_TOKEN]], [0, 0])
     )
     assert open_one < closed == pytest.approx(10)
 
@@ -106,7 +107,7 @@ def made(tmp_path):
         options = DecodingOptions(num_beams=1, num_captions=COUNT, max_words=LONGEST, temperature=0.7)
         decoder = RandomDecoder(5, favoured={END: ending, **dict(favoured)}, vocabulary_size=len(vocabulary))
         text, constraints = CaptionText(vocabulary, names), Constraints(vocabulary, names)
-        return SelfCritical(pictures, features, text, constraints, decoder, options, distinct)
+        return SelfCriticalSampler(pictures, features, text, constraints, decoder, options, distinct)
 
     return make
 
@@ -115,7 +116,7 @@ def drawn_captions(inputs, targets):
     """Every row of a batch as its words and whether it is told to end, from what training would see."""
     words = inputs["words"].reshape(-1, LONGEST + 1)
     by_row = [[] for _ in words]
-    for place, target in zip(inputs["places"].tolist(), targets.tolist(), strict=True):
+    for place, target in zip(inputs["positions"].tolist(), targets.tolist(), strict=True):
         by_row[place // (LONGEST + 1)].append(target)
     for row, said in zip(words, by_row, strict=True):
         assert row.tolist() == [START, *said[:-1], *[PAD] * (LONGEST + 1 - len(said))]
@@ -125,19 +126,19 @@ def drawn_captions(inputs, targets):
 
 def advantages_of(inputs, weights):
     """The weights of each row's words."""
-    return [weights[inputs["places"] // (LONGEST + 1) == row] for row in range(inputs["words"].size // (LONGEST + 1))]
+    return [weights[inputs["positions"] // (LONGEST + 1) == row] for row in range(inputs["words"].size // (LONGEST + 1))]
 
 
 def test_an_advantage_is_how_much_better_a_caption_is_than_its_siblings(made):
     inputs, targets, weights, mean = made().batch([2, 0], [1])
     captions = drawn_captions(inputs, targets)
-    truths = [[[*text.split(), CLOSING] for text in texts] for texts in CAPTIONS]
+    truths = [[[*text.split(), END_TOKEN] for text in texts] for texts in CAPTIONS]
     assert len({tuple(caption) for caption in captions}) > COUNT
     rewards = []
     for index, ids in enumerate(captions):
         said = [VOCABULARY.entries[word] for word in ids]
         candidates = [[], [], []]
-        candidates[[2, 0][index // COUNT]] = said if len(said) == LONGEST else [*said, CLOSING]
+        candidates[[2, 0][index // COUNT]] = said if len(said) == LONGEST else [*said, END_TOKEN]
         rewards.append(max(metrics.cider_d(candidates, truths)[1]))
     assert mean == pytest.approx(np.mean(rewards))
     for index, found in enumerate(advantages_of(inputs, weights)):
@@ -172,7 +173,7 @@ def test_a_caption_that_is_cut_off_gets_no_closing_and_is_not_blamed_for_its_end
     captions = drawn_captions(inputs, targets)
     cut = [len(caption) == LONGEST for caption in captions]
     assert 0 < sum(cut) < len(cut)
-    assert [CLOSING not in said for _, said in judged] == cut
+    assert [END_TOKEN not in said for _, said in judged] == cut
     for rows, is_cut in zip(advantages_of(inputs, weights), cut, strict=True):
         assert len(rows) == LONGEST + 1 or not is_cut
         assert (rows[-1] == 0.0) == is_cut
@@ -204,19 +205,21 @@ def test_slots_are_judged_by_what_they_are_filled_with(made, monkeypatch):
     assert said[2] & {"dog", "dogs", "cat", "cats", "animal", "animals"} == set()
 
 
-def test_a_round_goes_through_the_pictures_and_tells_the_mean_reward(made):
-    critic, told, trained = made(), [], []
+def test_an_epoch_goes_through_the_images_and_reports_the_mean_reward(made):
+    critic, reported, trained = made(), [], []
 
-    def train(inputs, targets, weights):
-        trained.append((len(inputs["features"]), len(targets), len(weights)))
+    def train(batch):
+        trained.append((len(batch.inputs["features"]), len(batch.targets), len(batch.advantages)))
 
-    mean = critic.round(train, [2, 0, 1], 2, [1, 5], lambda *step: told.append(step))
+    mean = train_on_samples(
+        [[2, 0], [1]], lambda chosen, step: critic.batch(chosen, [1, 5, step]), train, lambda *step: reported.append(step)
+    )
     assert [count for count, *_ in trained] == [2, 1]
     assert all(targets == weights for _, targets, weights in trained)
-    rewards = [critic.batch([2, 0], [1, 5, 1])[3], critic.batch([1], [1, 5, 2])[3]]
-    assert [step[:2] for step in told] == [(1, 2), (2, 2)]
-    assert told[0][2] == pytest.approx(rewards[0])
-    assert told[1][2] == mean == pytest.approx((2 * rewards[0] + rewards[1]) / 3)
+    rewards = [critic.batch([2, 0], [1, 5, 1]).reward, critic.batch([1], [1, 5, 2]).reward]
+    assert [step for step, _ in reported] == [1, 2]
+    assert reported[0][1] == pytest.approx(rewards[0])
+    assert reported[1][1] == mean == pytest.approx((2 * rewards[0] + rewards[1]) / 3)
 
 
 # Drawing from all words, the way without sorting
@@ -267,12 +270,12 @@ def test_the_different_samples_are_the_hypotheses_of_a_search_with_their_own_log
 
 
 def test_a_caption_loses_a_share_of_what_it_is_worth_to_similar_pictures(made):
-    truths = [[[*text.split(), CLOSING] for text in texts] for texts in CAPTIONS]
+    truths = [[[*text.split(), END_TOKEN] for text in texts] for texts in CAPTIONS]
     inputs, targets, weights, mean = made(distinct=0.25).batch([1], [3])
     rewards = []
     for ids in drawn_captions(inputs, targets):
         said = [VOCABULARY.entries[word] for word in ids]
-        said = said if len(said) == LONGEST else [*said, CLOSING]
+        said = said if len(said) == LONGEST else [*said, END_TOKEN]
         known = [metrics.cider_d([said, said, said], truths)[1][picture] for picture in range(3)]
         rewards.append(known[1] - 0.25 * (known[0] + known[2]) / 2)
     assert mean == pytest.approx(np.mean(rewards))
@@ -283,12 +286,12 @@ def test_a_caption_loses_a_share_of_what_it_is_worth_to_similar_pictures(made):
 
 def test_a_picture_without_another_loses_nothing(made):
     critic = made(distinct=0.25)
-    critic.pictures = critic.pictures[:1]
+    critic.images = critic.images[:1]
     assert critic.batch([0], [3])[3] == made().batch([0], [3])[3]
 
 
 def test_similar_pictures_are_those_with_similar_features(tmp_path, monkeypatch):
-    monkeypatch.setattr(rewards, "SIMILAR", 2)
+    monkeypatch.setattr(rewards, "SIMILAR_IMAGES", 2)
     monkeypatch.setattr(rewards, "_ROWS", 4)
     random = np.random.default_rng(0)
     kinds = np.array([0, 1, 2, 0, 1, 2, 0, 1, 2])
@@ -297,7 +300,7 @@ def test_similar_pictures_are_those_with_similar_features(tmp_path, monkeypatch)
     store.write([f"p{index}" for index in range(9)], {"grid": grids})
     pictures = [PreparedImage(f"{index}.png", f"p{index}", "train", ("a dog",)) for index in range(9)]
     options = DecodingOptions(num_beams=1, num_captions=COUNT, temperature=0.7)
-    critic = SelfCritical(
+    critic = SelfCriticalSampler(
         pictures,
         CachedFeatures(store, "grid", None),
         CaptionText(VOCABULARY, None),

@@ -239,10 +239,10 @@ def test_a_run_that_cannot_reach_its_end_is_one_line_and_leaves_nothing(studio, 
         (["--from", "photo-en-v2"], "did you mean photo-en-v1"),
         (["--from", tmp_path / "none"], "there is no captioner at"),
         (["--from", tmp_path], "is not a captioner"),
-        (["--from", old], "does not say how its decoder is shaped; it cannot be gone on from"),
+        (["--from", old], "does not say the sizes of its decoder, so that it cannot be continued"),
         (
             ["--from", "everyday", "--set", "encoder.epochs=1"],
-            "of photo-en-v1 cannot be trained along; set encoder_epochs=0",
+            "of photo-en-v1 cannot be fine-tuned; set encoder_epochs=0",
         ),
         (
             ["--set", "epochs=0", "--set", "scst.epochs=1"],

@@ -1,4 +1,4 @@
-"""The registry of decoders, each a class in a module of its own. Importing the registry loads neither Keras nor TensorFlow."""
+"""The registry of decoders, each a class in a module of its own. Importing the registry loads no Keras or TensorFlow."""
 
 from typing import TYPE_CHECKING
 

@@ -38,9 +38,9 @@ class DecoderConfig:
 class Decoder(ABC):
     """An architecture that predicts the next word of a caption from an image and the words before.
 
-    A subclass makes its layers in ``__init__``. It defines what they compute for whole captions (``states``), for one word at
-    a time (``init_state``, ``step``), and how a state scores the next word (``logits``). Both ways must compute the same; the
-    contract test of decoders checks that.
+    A subclass makes its layers in ``__init__``. It defines what they compute for whole captions (``states``), for one word
+    at a time (``init_state``, ``step``), and how a state scores the next word (``logits``). Both ways must compute the same;
+    the contract test of decoders checks that.
 
     Args:
         config: The sizes.

@@ -12,6 +12,6 @@ class WarmStartStage(Stage):
         self.network.model.compile("sgd", CaptionLoss(0.0), jit_compile=self.group.jit_compile)
         self.network.model.optimizer.build(self.network.model.trainable_variables)
 
-    def train_epoch(self, number: int, on_step: OnStep) -> float:  # noqa: ARG002 - a stage that trains takes them
+    def train_epoch(self, number: int, on_step: OnStep) -> float:
         """Train nothing, with a loss of 0."""
         return 0.0
