@@ -1,4 +1,4 @@
-"""A picture of where a captioner looked: the photograph once for each word, bright where it looked more than for others."""
+"""A sheet of attention maps: the image once for each word of its caption, bright where the weights of that word are greatest."""
 
 import io
 import math
@@ -11,22 +11,22 @@ from capgen.captioner.results import Attention
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-ACROSS = 5
-"""Photographs in a row."""
+COLUMNS = 5
+"""Panels in a row."""
 
-INCHES, DOTS = 3.6, 100
-"""Width of each, and dots an inch: five of them make 1,800 pixels."""
+PANEL_INCHES, DOTS_PER_INCH = 3.6, 100
+"""The width of a panel, and the resolution: five panels are 1,800 pixels wide."""
 
-PHOTOGRAPH = 360
-"""The most pixels of the photograph's longer side."""
+LONGEST_SIDE = 360
+"""Pixels of the image's longer side on the sheet, at most."""
 
 
-def sheet(photograph: np.ndarray, attention: Attention) -> bytes:
-    """Draw a photograph and below it the same once for each word of its caption.
+def draw_attention(image: np.ndarray, attention: Attention) -> bytes:
+    """Draw an image, and after it the same image once for each word of its caption.
 
     Args:
-        photograph: (H, W, 3) uint8, upright.
-        attention: Where the captioner looked for each word.
+        image: (H, W, 3) uint8, upright.
+        attention: The attention weights of each word.
 
     Returns:
         A PNG file, at most 1,800 pixels wide.
@@ -34,21 +34,23 @@ def sheet(photograph: np.ndarray, attention: Attention) -> bytes:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    height, width = photograph.shape[:2]
+    height, width = image.shape[:2]
     panels = len(attention.words) + 1
-    columns = min(ACROSS, panels)
+    columns = min(COLUMNS, panels)
     rows = math.ceil(panels / columns)
-    tall = min(2.0, max(0.5, height / width)) * INCHES + 0.5  # the label's half inch
-    figure = Figure(figsize=(columns * INCHES, rows * tall), dpi=DOTS, layout="constrained", facecolor="white")
+    tall = min(2.0, max(0.5, height / width)) * PANEL_INCHES + 0.5  # half an inch for the label
+    figure = Figure(
+        figsize=(columns * PANEL_INCHES, rows * tall), dpi=DOTS_PER_INCH, layout="constrained", facecolor="white"
+    )
     FigureCanvasAgg(figure)
     axes = figure.subplots(rows, columns, squeeze=False).reshape(-1)
     for axis in axes:
         axis.axis("off")
-    axes[0].imshow(photograph)
+    axes[0].imshow(image)
     _label(axes[0], "the photograph")
     for axis, word, bright in zip(axes[1:], attention.words, attention.brightness(), strict=False):
-        axis.imshow(photograph)
-        # the cells, smoothed, over the whole photograph; what was not looked at is darkened
+        axis.imshow(image)
+        # the cells are smoothed over the whole image, and cells with little weight are darkened
         axis.imshow(
             bright,
             cmap="inferno",

@@ -1,4 +1,4 @@
-"""What becomes of a picture: its captions, or the reason why there are none."""
+"""What becomes of an image: its captions, or the reason why it has none."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -35,38 +35,39 @@ _SENTENCES = {
 
 @dataclass(frozen=True)
 class Attention:
-    """Where a captioner looked when it said each word of a caption.
+    """The attention weights of a caption, word by word.
 
     Attributes:
-        words: As people read them; T of them.
-        maps: (T, S, S) float32, by word the share of each cell of a grid laid over the upright picture; each sums to 1.
+        words: The T words of the caption, as people read them.
+        maps: (T, S, S) float32. For each word the weight of each cell of a grid that lies over the upright image; the weights
+            of a word sum to 1.
     """
 
     words: tuple[str, ...]
     maps: "np.ndarray"
 
     def brightness(self) -> "np.ndarray":
-        """Return what to show of it: (T, S, S), each map over the mean of the caption's, from 0 to 1 at its greatest.
+        """Return the maps as they are shown: (T, S, S), each relative to the mean of the caption's maps, 1 at its greatest.
 
-        Every word of a caption looks at much the same cells, often those with little in them; what tells of a word is where
-        it looks more than the others.
+        All words of a caption attend to much the same cells, often to those with little in them. What distinguishes a word
+        is where its weights are greater than those of the other words.
         """
         import numpy as np
 
-        usual = self.maps.mean(axis=0, keepdims=True) if len(self.words) > 1 else np.ones_like(self.maps)
-        relative = self.maps / np.maximum(usual, np.finfo(np.float32).tiny)
+        mean = self.maps.mean(axis=0, keepdims=True) if len(self.words) > 1 else np.ones_like(self.maps)
+        relative = self.maps / np.maximum(mean, np.finfo(np.float32).tiny)
         return relative / np.maximum(relative.max(axis=(1, 2), keepdims=True), np.finfo(np.float32).tiny)
 
 
 @dataclass(frozen=True)
 class Caption:
-    """A caption found for a picture.
+    """A caption of an image.
 
     Attributes:
-        text: Lower-case words.
-        confidence: How often a caption of this score is close to a human one (see ``capgen.captioner.calibration``), 0 to 1.
-        log_probability: What the captioner gives to the words and slots that these came from, as a natural logarithm.
-        attention: Where it looked for each word, if that was asked for.
+        text: Words in lower case, with spaces between them.
+        confidence: How often a caption with this score is close to a human one (see ``capgen.captioner.calibration``), 0 to 1.
+        log_probability: The natural logarithm of the probability that the captioner gives to the words and slots of the caption.
+        attention: The attention weights of each word, if they were asked for.
     """
 
     text: str
@@ -81,13 +82,13 @@ class Caption:
 
 @dataclass(frozen=True)
 class Likelihood:
-    """How likely a captioner finds a caption of a picture.
+    """How likely a given caption of an image is to a captioner.
 
     Attributes:
-        caption: As it was given.
-        words: What the captioner read, one entry a word, the unknown word and names' slots as such, at last the end. A slot
-            may stand for several words of the caption.
-        log_probabilities: Of each, as natural logarithms.
+        caption: The caption as it was given.
+        words: The entries of the vocabulary that the captioner read, the end of the caption last. A word that it does not
+            know is the entry for unknown words; a slot may stand for several words of the caption.
+        log_probabilities: The natural logarithm of the probability of each entry.
     """
 
     caption: str
@@ -101,7 +102,7 @@ class Likelihood:
 
     @property
     def per_word(self) -> float:
-        """The share of a word of the caption, its end included: what captions of different lengths are compared by."""
+        """``total`` over the number of words and the end: captions of different lengths are compared by it."""
         return self.total / (len(words(self.caption)) + 1)
 
 

@@ -283,8 +283,7 @@ def _explain(sheet: Path, paths: list[str], model: str | None, request: "Caption
     """
     from capgen import images
     from capgen.captioner.captioner import Captioner
-    from capgen.captioner.explain import PHOTOGRAPH
-    from capgen.captioner.explain import sheet as drawn
+    from capgen.captioner.explain import LONGEST_SIDE, draw_attention
     from capgen.errors import ImageError
     from capgen.inputs.archives import is_archive
     from capgen.storage import files
@@ -304,5 +303,5 @@ def _explain(sheet: Path, paths: list[str], model: str | None, request: "Caption
         raise ImageError(error.status, f"{paths[0]}: {error}") from error
     if caption.attention is None or not caption.attention.words:
         raise UsageError(f"{paths[0]}: its caption has no words to explain")
-    files.write_bytes(sheet, drawn(images.read_scaled(paths[0], PHOTOGRAPH), caption.attention))
+    files.write_bytes(sheet, draw_attention(images.read_scaled(paths[0], LONGEST_SIDE), caption.attention))
     typer.echo(caption.text)

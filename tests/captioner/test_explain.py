@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from capgen.captioner.explain import sheet
+from capgen.captioner.explain import draw_attention
 from capgen.captioner.results import Attention
 
 
@@ -14,7 +14,7 @@ def drawn(words, shape=(60, 90, 3), side=7):
     random = np.random.default_rng(0)
     maps = random.dirichlet(np.full(side * side, 0.1), len(words)).reshape(-1, side, side).astype(np.float32)
     photograph = np.full(shape, 128, np.uint8)
-    return Image.open(io.BytesIO(sheet(photograph, Attention(tuple(words), maps))))
+    return Image.open(io.BytesIO(draw_attention(photograph, Attention(tuple(words), maps))))
 
 
 @pytest.mark.parametrize("words", [["dog"], ["a", "dog", "runs"], ["a"] * 20])
@@ -34,7 +34,9 @@ def test_where_nothing_was_looked_at_is_darker():
     maps = np.zeros((1, 2, 2), np.float32)
     maps[0, 0, 0] = 1.0
     photograph = np.full((100, 100, 3), 200, np.uint8)
-    picture = np.asarray(Image.open(io.BytesIO(sheet(photograph, Attention(("x",), maps)))).convert("L")).astype(int)
+    picture = np.asarray(Image.open(io.BytesIO(draw_attention(photograph, Attention(("x",), maps)))).convert("L")).astype(
+        int
+    )
     right = picture[60:-10, picture.shape[1] // 2 + 20 : -20]  # the panel of the word, without its label
     height, width = right.shape
     assert right[: height // 4, : width // 4].mean() > right[-height // 4 :, -width // 4 :].mean() + 30
