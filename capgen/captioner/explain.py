@@ -1,4 +1,4 @@
-"""A sheet of attention maps: the image once for each word of its caption, bright where the weights of that word are greatest."""
+"""A sheet of attention maps: the image once for each word of its caption, bright where that word's weights are greatest."""
 
 import io
 import math

@@ -39,8 +39,8 @@ class Attention:
 
     Attributes:
         words: The T words of the caption, as people read them.
-        maps: (T, S, S) float32. For each word the weight of each cell of a grid that lies over the upright image; the weights
-            of a word sum to 1.
+        maps: (T, S, S) float32. For each word the weight of each cell of a grid that lies over the upright image; the
+            weights of a word sum to 1.
     """
 
     words: tuple[str, ...]
@@ -65,8 +65,8 @@ class Caption:
 
     Attributes:
         text: Words in lower case, with spaces between them.
-        confidence: How often a caption with this score is close to a human one (see ``capgen.captioner.calibration``), 0 to 1.
-        log_probability: The natural logarithm of the probability that the captioner gives to the words and slots of the caption.
+        confidence: How often a caption with this score is close to a human one, 0 to 1; see ``captioner.calibration``.
+        log_probability: The natural logarithm of the probability that the captioner gives to its words and slots.
         attention: The attention weights of each word, if they were asked for.
     """
 
