@@ -11,11 +11,11 @@ import json
 import sys
 from pathlib import Path
 
-from capgen.captioner import bundle
+from capgen.captioner import bundle, catalogue
 from capgen.captioner.bundle import Bundle
 from capgen.training.model_card import model_card
 
-SHIPPED = Path(__file__).resolve().parents[1] / "capgen/models" / bundle.DEFAULT
+SHIPPED = Path(__file__).resolve().parents[1] / "capgen/models" / catalogue.DEFAULT
 
 ABOUT = """- Flickr8k (M. Hodosh, P. Young, J. Hockenmaier, "Framing Image Description as a Ranking Task", JAIR 47, 2013):
   photographs of people and dogs doing things outdoors, mostly, with five human captions each; the official split. One of
@@ -91,7 +91,7 @@ def main(path: Path, named: list[str]) -> None:
     found = {split: json.loads(Path(file).read_text()) for split, file in pairs}
     computed = {split: {name: value for name, value in each.items() if value is not None} for split, each in found.items()}
     scores = {**opened.description.scores, **computed}
-    description = dataclasses.replace(opened.description, name=bundle.DEFAULT, scores=scores)
+    description = dataclasses.replace(opened.description, name=catalogue.DEFAULT, scores=scores)
     contents = opened.contents()
     del contents[bundle.DESCRIPTION]
     contents[bundle.MODEL_CARD] = model_card(description, ABOUT + RECIPE, EXAMPLES).encode()

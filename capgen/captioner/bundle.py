@@ -8,7 +8,6 @@ import hashlib
 import io
 import json
 import math
-import os
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -25,7 +24,7 @@ from capgen.captioner.slots import VisualWords
 from capgen.captioner.vocabulary import Vocabulary
 from capgen.errors import BundleError, UnknownNameError, UsageError
 from capgen.images import Preprocessing
-from capgen.storage import files, paths
+from capgen.storage import files
 
 SCHEMA = 2
 DESCRIPTION = "bundle.json"
@@ -39,15 +38,6 @@ COMMON = "common.json"
 MODEL_CARD = "MODEL_CARD.md"
 FILES = (DESCRIPTION, VOCABULARY, ENCODER, DECODER, WEIGHTS, NAMES, AVERAGE, COMMON, MODEL_CARD)
 SUFFIX = ".capgen"
-
-SHIPPED = Path(__file__).parents[1] / "models"
-"""Where the captioners inside the package lie."""
-
-DEFAULT = "photo-en-v1"
-"""The captioner used when none is named and the user chose no other."""
-
-ALIASES = {"everyday": "photo-en-v1"}
-"""Earlier names of the captioners inside the package; a captioner of the user's own that has such a name goes before."""
 
 
 @dataclass(frozen=True)
@@ -208,76 +198,6 @@ class Bundle:
             raise BundleError(f"{self.path} is damaged: {name} is not JSON; get the captioner anew") from error
 
 
-def find(model: str | Path | None) -> Path:
-    """Return the folder or the file of a captioner.
-
-    Args:
-        model: A path, the name of one in the data folder or of one that ships, or ``None`` for the default.
-
-    Raises:
-        UnknownNameError: There is none; the message offers the nearest.
-        BundleError: There is nothing at the path, or the captioner chosen as the default has gone.
-    """
-    if model is None:
-        return _default()
-    name = str(model)
-    given = Path(os.path.expanduser(name))  # noqa: PTH111 - Path.expanduser raises for unknown users
-    if os.sep in name or given.suffix == SUFFIX or _exists(given / DESCRIPTION):
-        if not _exists(given):
-            raise BundleError(f"there is no captioner at {given}")
-        return given
-    if folder := _named(name):
-        return folder
-    raise UnknownNameError("captioner", name, names())
-
-
-def shipped(name: str) -> Path | None:
-    """Return the folder of a captioner inside the package by its name or an earlier one; ``None`` if there is none."""
-    folder = SHIPPED / ALIASES.get(name, name)
-    return folder if _exists(folder / DESCRIPTION) else None
-
-
-def _named(name: str) -> Path | None:
-    own = paths.models_dir() / name
-    return own if _exists(own / DESCRIPTION) else shipped(name)
-
-
-def _default() -> Path:
-    name = chosen()
-    if name is None:
-        return SHIPPED / DEFAULT
-    if folder := _named(name):
-        return folder
-    raise BundleError(
-        f"{name!r}, the captioner chosen as the default, is not there any more;"
-        " go back to the one that ships with: capgen models default --reset"
-    )
-
-
-def chosen() -> str | None:
-    """Return the name of the captioner that this user chose as the default, ``None`` if there is no choice.
-
-    Raises:
-        BundleError: What was written down cannot be read, or is not a name.
-    """
-    file = paths.default_file()
-    try:
-        name = file.read_text().removesuffix("\n")
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except (OSError, ValueError):
-        name = ""
-    if not paths.NAME.fullmatch(name):
-        raise BundleError(f"{file} does not name a captioner; go back to the one that ships: capgen models default --reset")
-    return name
-
-
-def names() -> list[str]:
-    """Return the names of all captioners at hand."""
-    descriptions = (file for folder in (paths.models_dir(), SHIPPED) for file in folder.glob(f"*/{DESCRIPTION}"))
-    return sorted({file.parent.name for file in descriptions})
-
-
 def write(path: Path, description: Description, contents: dict[str, bytes]) -> None:
     """Write a captioner, as a zip if ``path`` ends in ``.capgen``, else as a folder; an older one there is replaced.
 
@@ -334,13 +254,6 @@ def _description(values: dict[str, Any]) -> Description:
     )
 
 
-def _exists(path: Path) -> bool:
-    try:
-        return path.exists()
-    except OSError:  # a name that no file can have
-        return False
-
-
 def check_target(path: Path) -> None:
     """Make sure that writing a captioner to ``path`` would replace nothing but an older captioner.
 
@@ -350,7 +263,7 @@ def check_target(path: Path) -> None:
     if path.suffix == SUFFIX:
         free = path.is_file() or not path.exists()
     else:
-        free = not path.exists() or (path.is_dir() and (_exists(path / DESCRIPTION) or not any(path.iterdir())))
+        free = not path.exists() or (path.is_dir() and ((path / DESCRIPTION).exists() or not any(path.iterdir())))
     if not free:
         raise BundleError(f"{path} exists and is not a captioner; it would be lost: choose another place with --out")
 

@@ -11,7 +11,7 @@ from typing import TypeAlias
 import numpy as np
 
 from capgen import images
-from capgen.captioner import bundle
+from capgen.captioner import bundle, catalogue
 from capgen.captioner.backends import BACKENDS
 from capgen.captioner.backends.model import Capability, CaptionModel, needed
 from capgen.captioner.decoding import DecodingOptions
@@ -57,7 +57,7 @@ class Captioner:
             UnknownNameError: There is none of that name.
             BundleError: It is missing, incomplete, changed or of another version.
         """
-        return cls(bundle.Bundle(bundle.find(model)), threads)
+        return cls(bundle.Bundle(catalogue.find(model)), threads)
 
     def caption(self, source: Source, request: CaptionRequest | None = None, *, output_attention: bool = False) -> Caption:
         """Caption one image with all processors.

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from capgen.captioner import bundle, container
+from capgen.captioner import bundle, catalogue, container
 from capgen.captioner.bundle import Bundle, Description
 from capgen.errors import BundleError, StorageError, UnknownNameError, UsageError
 from capgen.storage import files, paths
@@ -62,11 +62,11 @@ class Entry:
 def entries() -> list[Entry]:
     """List the captioners at hand by name, those that ship first, each after checking every file of it."""
     try:
-        default = bundle.find(None)
+        default = catalogue.find(None)
     except BundleError:
         default = None
     own = yours()
-    shipped = sorted(file.parent for file in bundle.SHIPPED.glob(f"*/{bundle.DESCRIPTION}"))
+    shipped = sorted(file.parent for file in catalogue.SHIPPED.glob(f"*/{bundle.DESCRIPTION}"))
     ships = [_entry(folder, ships=True, hidden=folder.name in own, default=folder == default) for folder in shipped]
     return ships + [_entry(folder, ships=False, hidden=False, default=folder == default) for folder in own.values()]
 
@@ -98,7 +98,7 @@ def export(model: str | Path, file: Path, *, overwrite: bool = False) -> Path:
     """
     if file.suffix != bundle.SUFFIX:
         raise UsageError(f"{file} does not end in {bundle.SUFFIX}, by which a packed captioner is known; add it")
-    path = bundle.find(model)
+    path = catalogue.find(model)
     if os.path.lexists(file) and not overwrite:
         raise UsageError(f"{file} exists; choose another name, or replace it with --overwrite")
     contents = Bundle(path).contents()
@@ -136,7 +136,7 @@ def install(source: Path, name: str | None = None, *, overwrite: bool = False) -
             raise UsageError(
                 f"there is a captioner {called!r} already; choose another --name, or replace it with --overwrite"
             )
-        if bundle.shipped(called):
+        if catalogue.shipped(called):
             raise UsageError(f"{called!r} ships with capgen; choose another --name, or hide that one with --overwrite")
     contents = opened.contents()
     if folder.is_symlink():  # what it leads to is not replaced
@@ -154,7 +154,7 @@ def own(name: str) -> Path:
     folders = yours()
     if name in folders:
         return folders[name]
-    if bundle.shipped(name):
+    if catalogue.shipped(name):
         raise UsageError(f"{name!r} ships with capgen and stays; only captioners in {paths.models_dir()} are removed")
     raise UnknownNameError("captioner of yours", name, folders)
 
@@ -200,7 +200,7 @@ def size(folder: Path) -> int:
 def is_default(name: str) -> bool:
     """Tell whether this user chose the captioner of that name as the default."""
     try:
-        return bundle.chosen() == name
+        return catalogue.chosen() == name
     except BundleError:
         return False
 
@@ -216,16 +216,16 @@ def choose(name: str) -> Path:
         BundleError: It is damaged.
         StorageError: The choice cannot be written down.
     """
-    known = bundle.names()
-    if name not in known and not bundle.shipped(name):
+    known = catalogue.names()
+    if name not in known and not catalogue.shipped(name):
         if os.sep in name or name.endswith(bundle.SUFFIX):
             raise UsageError(f"a default has a name: import {name} with capgen models import, then choose it by its name")
         raise UnknownNameError("captioner", name, known)
     if not paths.NAME.fullmatch(name):
         raise UsageError(f"{name!r} cannot be the default; rename its folder, with letters, digits, '.', '_' and '-' only")
-    folder = yours().get(name) or bundle.find(name)
+    folder = yours().get(name) or catalogue.find(name)
     Bundle(folder).verify()
-    if folder == bundle.SHIPPED / bundle.DEFAULT:
+    if folder == catalogue.SHIPPED / catalogue.DEFAULT:
         reset()
     else:
         files.write_text(paths.default_file(), f"{name}\n")

@@ -176,15 +176,15 @@ def _weights(encoder: str, shipped: Path | None) -> str:
 
 
 def _captioners() -> Iterator[Check]:
-    from capgen.captioner import bundle
+    from capgen.captioner import bundle, catalogue
 
-    default = bundle.SHIPPED / bundle.DEFAULT
+    default = catalogue.SHIPPED / catalogue.DEFAULT
     found = {
-        path.parent for folder in (paths.models_dir(), bundle.SHIPPED) for path in folder.glob(f"*/{bundle.DESCRIPTION}")
+        path.parent for folder in (paths.models_dir(), catalogue.SHIPPED) for path in folder.glob(f"*/{bundle.DESCRIPTION}")
     }
     for folder in sorted(found | {default}):
-        yield folder.name, partial(_captioner, folder, shipped=folder.parent == bundle.SHIPPED)
-    yield "default", lambda: str(bundle.find(None))
+        yield folder.name, partial(_captioner, folder, shipped=folder.parent == catalogue.SHIPPED)
+    yield "default", lambda: str(catalogue.find(None))
 
 
 def _captioner(folder: Path, *, shipped: bool) -> str:
@@ -221,9 +221,9 @@ print(Captioner.load(sys.argv[3]).caption(sys.argv[2]))
 
 def _caption() -> str:
     """Caption an image in another process, because a native library that does not fit the machine can end the process."""
-    from capgen.captioner import bundle
+    from capgen.captioner import catalogue
 
-    captioner = bundle.SHIPPED / bundle.DEFAULT
+    captioner = catalogue.SHIPPED / catalogue.DEFAULT
     arguments = [str(path) for path in (Path(__file__).parents[2], CHECK_IMAGE, captioner)]
     command = [sys.executable, "-P", "-X", "utf8", "-c", _PROGRAM, *arguments]
     started = time.monotonic()

@@ -22,9 +22,9 @@ app.add_typer(models_app, name="models")
 
 
 def _known() -> list[str]:
-    from capgen.captioner import bundle
+    from capgen.captioner import catalogue
 
-    return bundle.names()
+    return catalogue.names()
 
 
 def _own() -> list[str]:
@@ -44,7 +44,7 @@ def list_command(
     verbose: Verbose = False,
 ) -> None:
     """List the captioners, after checking every file of them."""
-    from capgen.captioner import bundle, collection
+    from capgen.captioner import catalogue, collection
     from capgen.errors import BundleError
     from capgen.storage import files
 
@@ -58,7 +58,7 @@ def list_command(
             remedy = "install capgen again" if entry.ships else f"or remove it: capgen models remove {entry.name}"
             say(f"capgen: {printable(entry.fault)}; {remedy}")
     try:
-        bundle.find(None)
+        catalogue.find(None)
     except BundleError as error:
         say(f"capgen: {error}")
 
@@ -74,12 +74,12 @@ def show_command(
     """Describe a captioner: how it was made and trained, its scores and its files."""
     import json
 
-    from capgen.captioner import bundle
+    from capgen.captioner import bundle, catalogue
     from capgen.storage import files
 
     if card and as_json:
         raise typer.BadParameter("choose one: the card is Markdown, the description JSON", param_hint="--card or --json")
-    opened = bundle.Bundle(bundle.find(model))
+    opened = bundle.Bundle(catalogue.find(model))
     contents = opened.contents()
     if card:
         for line in contents.get(bundle.MODEL_CARD, b"").decode(errors="replace").splitlines():
@@ -97,9 +97,9 @@ def path_command(model: Model, verbose: Verbose = False) -> None:
     """Print the path of a captioner."""
     import os
 
-    from capgen.captioner import bundle
+    from capgen.captioner import catalogue
 
-    typer.echo(os.fsencode(bundle.find(model).absolute()))
+    typer.echo(os.fsencode(catalogue.find(model).absolute()))
 
 
 @models_app.command("export")
@@ -146,7 +146,7 @@ def remove_command(
     verbose: Verbose = False,
 ) -> None:
     """Remove a captioner from the data folder; those that ship stay."""
-    from capgen.captioner import bundle, collection
+    from capgen.captioner import catalogue, collection
     from capgen.storage import files
 
     path = collection.own(name)
@@ -158,7 +158,7 @@ def remove_command(
     if not quiet:
         say(f"{name!r} is removed")
     if was_default:
-        say(f"it was the default, which is the captioner that ships again, {bundle.DEFAULT}")
+        say(f"it was the default, which is the captioner that ships again, {catalogue.DEFAULT}")
     if others_left:
         say(f"{path} had other files too, which are left there")
 
@@ -175,14 +175,14 @@ def default_command(
     verbose: Verbose = False,
 ) -> None:
     """Print or choose the captioner that is used when none is named."""
-    from capgen.captioner import bundle, collection
+    from capgen.captioner import catalogue, collection
 
     if name is not None and reset:
         raise typer.BadParameter("it needs no NAME; leave one of them out", param_hint="--reset")
     if name is None and not reset:
-        path = bundle.find(None)
+        path = catalogue.find(None)
         typer.echo(path.name)
-        if not quiet and path.parent == bundle.SHIPPED and path.name in collection.yours():
+        if not quiet and path.parent == catalogue.SHIPPED and path.name in collection.yours():
             say(f"the one that ships, not yours of that name; use yours with: capgen models default {path.name}")
         return
     if name is None:
@@ -190,8 +190,8 @@ def default_command(
     else:
         collection.choose(name)
     if not quiet:
-        path = bundle.find(None)
-        which = "the captioner that ships, " if path.parent == bundle.SHIPPED else ""
+        path = catalogue.find(None)
+        which = "the captioner that ships, " if path.parent == catalogue.SHIPPED else ""
         say(f"the default is {which}{path.name}")
 
 

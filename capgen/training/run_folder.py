@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from capgen.captioner import bundle
+from capgen.captioner import bundle, catalogue
 from capgen.captioner.bundle import Bundle
 from capgen.datasets import prepared
 from capgen.datasets.prepared import PreparedDataset
@@ -118,7 +118,7 @@ def begin(
     encoder, weights = dataset_encoder(dataset)
     graph, captioner = encoder_graph(encoder, weights), None
     if source is not None:  # the captioner has an encoder of its own, whose features are extracted later
-        captioner = Bundle(bundle.find(source).resolve())
+        captioner = Bundle(catalogue.find(source).resolve())
         config = with_decoder_of(captioner, config)
     else:
         check_features(dataset, FeatureStore(graph.store_folder))

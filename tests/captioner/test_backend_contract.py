@@ -8,7 +8,7 @@ from support.bundles import DESCRIPTION
 from support.paths import ROOT
 
 from capgen import Captioner, CaptionRequest, images
-from capgen.captioner import bundle
+from capgen.captioner import bundle, catalogue
 from capgen.captioner.backends import BACKENDS
 from capgen.captioner.backends.model import Capability
 from capgen.captioner.bundle import Bundle
@@ -29,7 +29,7 @@ EXAMPLES = [ROOT / "examples" / name for name in ("cat.jpg", "coffee.jpg", "astr
 def opened(request, tmp_path_factory):
     """A captioner of each backend; the one that ships is of the first."""
     if request.param == "litert-lstm":
-        return Bundle(bundle.find("photo-en-v1"))
+        return Bundle(catalogue.find("photo-en-v1"))
     path = tmp_path_factory.mktemp("backend") / request.param
     bundle.write(path, replace(DESCRIPTION, name=request.param, backend=request.param), {})
     return Bundle(path)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from support.bundles import CONTENTS, DESCRIPTION, change, contents_of, describe
 
-from capgen.captioner import bundle
+from capgen.captioner import bundle, catalogue
 from capgen.captioner.bundle import Bundle
 from capgen.captioner.vocabulary import SPECIAL
 from capgen.errors import BundleError, UnknownNameError
@@ -236,30 +236,30 @@ def test_a_zip_cut_short_anywhere_is_a_bundle_error(tmp_path):
 
 def test_a_captioner_is_found_by_its_name_in_the_data_folder(places):
     bundle.write(places / "data/models/tiny", DESCRIPTION, CONTENTS)
-    assert bundle.find("tiny") == places / "data/models/tiny"
-    assert "tiny" in bundle.names()
+    assert catalogue.find("tiny") == places / "data/models/tiny"
+    assert "tiny" in catalogue.names()
 
 
 def test_a_captioner_is_found_by_its_path(place, monkeypatch):
-    assert bundle.find(place) == place
-    assert bundle.find(str(place)) == place
+    assert catalogue.find(place) == place
+    assert catalogue.find(str(place)) == place
     monkeypatch.chdir(place.parent)
-    assert bundle.find(place.name) == Path(place.name)
+    assert catalogue.find(place.name) == Path(place.name)
 
 
 def test_an_unknown_name_offers_the_nearest(places):
     for name in ("beach-photos", "mountains"):
         bundle.write(places / "data/models" / name, DESCRIPTION, CONTENTS)
     with pytest.raises(UnknownNameError, match="no captioner named 'beach-photo'; did you mean beach-photos") as caught:
-        bundle.find("beach-photo")
+        catalogue.find("beach-photo")
     assert caught.value.nearest == ["beach-photos"]
 
 
 def test_a_folder_without_a_description_is_no_captioner(places):
     (places / "data/models/empty").mkdir(parents=True)
-    assert "empty" not in bundle.names()
+    assert "empty" not in catalogue.names()
     with pytest.raises(UnknownNameError):
-        bundle.find("empty")
+        catalogue.find("empty")
 
 
 @pytest.mark.parametrize("path", ["nowhere/tiny", "nowhere.capgen", "./tiny", "~/nowhere.capgen"])
@@ -267,13 +267,13 @@ def test_a_path_that_does_not_exist_says_so(places, monkeypatch, path):
     monkeypatch.chdir(places)
     monkeypatch.setenv("HOME", str(places))
     with pytest.raises(BundleError, match="there is no captioner at"):
-        bundle.find(path)
+        catalogue.find(path)
 
 
 @pytest.mark.parametrize("name", ["~nobody-of-that-name/tiny", "x" * 300, "x" * 300 + ".capgen"])
 def test_a_name_that_can_be_no_file_is_refused_like_any_other(places, name):
     with pytest.raises((BundleError, UnknownNameError)):
-        bundle.find(name)
+        catalogue.find(name)
 
 
 @pytest.mark.parametrize("word", ["\x1b[31mred", "two\nlines", 5, None])
@@ -432,16 +432,16 @@ def test_one_of_schema_1_with_values_of_another_kind_is_refused(place, key, valu
 
 
 def test_the_captioner_inside_the_package_is_found_by_its_earlier_name(places):
-    assert bundle.find("everyday") == bundle.find("photo-en-v1") == bundle.SHIPPED / "photo-en-v1"
-    assert bundle.names() == ["photo-en-v1"]
+    assert catalogue.find("everyday") == catalogue.find("photo-en-v1") == catalogue.SHIPPED / "photo-en-v1"
+    assert catalogue.names() == ["photo-en-v1"]
 
 
 def test_a_captioner_of_yours_goes_before_an_earlier_name_of_one_that_ships(places):
     bundle.write(places / "data/models/everyday", DESCRIPTION, CONTENTS)
-    assert bundle.find("everyday") == places / "data/models/everyday"
+    assert catalogue.find("everyday") == places / "data/models/everyday"
 
 
 def test_a_default_that_was_chosen_under_an_earlier_name_is_still_the_default(places):
     (places / "data").mkdir(exist_ok=True)
     (places / "data/default-captioner").write_text("everyday\n")
-    assert bundle.find(None) == bundle.SHIPPED / "photo-en-v1"
+    assert catalogue.find(None) == catalogue.SHIPPED / "photo-en-v1"

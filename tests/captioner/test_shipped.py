@@ -6,7 +6,7 @@ import pytest
 from support.commands import capgen
 from support.paths import ROOT
 
-from capgen.captioner import bundle
+from capgen.captioner import bundle, catalogue
 from capgen.captioner.bundle import Bundle
 
 NOT_LOADED = (bundle.WEIGHTS, bundle.MODEL_CARD)
@@ -14,7 +14,7 @@ NOT_LOADED = (bundle.WEIGHTS, bundle.MODEL_CARD)
 
 @pytest.fixture
 def shipped(places):
-    return Bundle(bundle.find(None))
+    return Bundle(catalogue.find(None))
 
 
 def test_it_is_whole(shipped):

@@ -8,7 +8,7 @@ import sys
 import pytest
 from support.commands import capgen
 
-from capgen.captioner import bundle
+from capgen.captioner import bundle, catalogue
 from capgen.cli import diagnostics
 
 
@@ -16,7 +16,7 @@ from capgen.cli import diagnostics
 def broken_captioner(places):
     """A copy of the captioner that ships, named ``mine``, with one byte of its decoder changed."""
     mine = places / "data/models/mine"
-    shutil.copytree(bundle.SHIPPED / bundle.DEFAULT, mine)
+    shutil.copytree(catalogue.SHIPPED / catalogue.DEFAULT, mine)
     with (mine / bundle.DECODER).open("r+b") as file:
         file.seek(1000)
         byte = file.read(1)

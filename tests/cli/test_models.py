@@ -16,7 +16,7 @@ from support.documents import commands
 from support.paths import ROOT
 from support.tools import require_tool
 
-from capgen.captioner import bundle, collection
+from capgen.captioner import bundle, catalogue, collection
 from capgen.captioner.bundle import Bundle
 from capgen.cli import diagnostics
 from capgen.errors import BundleError, CapgenError, UsageError
@@ -315,7 +315,7 @@ def test_without_a_terminal_it_wants_to_be_told(mine):
 
 def test_one_that_ships_is_never_removed(places):
     refused(models("remove", "photo-en-v1", "--yes"), "ships with capgen", code=2)
-    Bundle(bundle.find("photo-en-v1")).verify()
+    Bundle(catalogue.find("photo-en-v1")).verify()
 
 
 def test_other_files_in_its_folder_stay(mine):
@@ -363,10 +363,10 @@ def test_only_names_are_removed(mine, name):
 
 
 def test_the_default_is_used_wherever_none_is_named(places):
-    shutil.copytree(bundle.SHIPPED / bundle.DEFAULT, places / "data/models/mine")
+    shutil.copytree(catalogue.SHIPPED / catalogue.DEFAULT, places / "data/models/mine")
     assert models("default").stdout == "photo-en-v1\n"
     assert models("default", "mine").stderr == "the default is mine\n"
-    assert (models("default").stdout, bundle.find(None)) == ("mine\n", places / "data/models/mine")
+    assert (models("default").stdout, catalogue.find(None)) == ("mine\n", places / "data/models/mine")
     assert [found.default for found in collection.entries()] == [False, True]
     (places / "data/models/mine" / bundle.ENCODER).unlink()
     assert "data/models/mine is" in capgen("caption", ROOT / "examples/cat.jpg").stderr
@@ -378,7 +378,7 @@ def test_removing_the_default_goes_back_to_the_one_that_ships_and_says_so(mine):
     collection.choose("mine")
     done = models("remove", "mine", "--yes", "--quiet")
     assert "captioner that ships again, photo-en-v1" in done.stderr
-    assert bundle.find(None) == bundle.SHIPPED / "photo-en-v1"
+    assert catalogue.find(None) == catalogue.SHIPPED / "photo-en-v1"
 
 
 def test_a_default_that_has_vanished_says_how_to_go_back(mine):
@@ -398,10 +398,10 @@ def test_a_choice_that_is_no_name_says_how_to_go_back(places, data):
     (places / "data").mkdir()
     (places / "data/default-captioner").write_bytes(data)
     with pytest.raises(BundleError, match="capgen models default --reset"):
-        bundle.find(None)
+        catalogue.find(None)
     assert [found.default for found in collection.entries()] == [False]
     collection.reset()
-    assert bundle.find(None) == bundle.SHIPPED / "photo-en-v1"
+    assert catalogue.find(None) == catalogue.SHIPPED / "photo-en-v1"
 
 
 def test_doctor_names_the_default_and_misses_one_that_has_vanished(mine):
@@ -414,7 +414,7 @@ def test_doctor_names_the_default_and_misses_one_that_has_vanished(mine):
 
 def test_a_damaged_one_is_not_made_the_default(damaged):
     refused(models("default", "mine"), "is damaged")
-    assert bundle.find(None) == bundle.SHIPPED / "photo-en-v1"
+    assert catalogue.find(None) == catalogue.SHIPPED / "photo-en-v1"
 
 
 def test_a_path_is_not_made_the_default(tiny):
@@ -425,9 +425,9 @@ def test_the_one_that_ships_and_yours_of_the_same_name_are_told_apart(places):
     bundle.write(places / "data/models/photo-en-v1", DESCRIPTION, CONTENTS)
     assert "not yours of that name" in models("default").stderr
     collection.choose("photo-en-v1")
-    assert bundle.find(None) == places / "data/models/photo-en-v1"
+    assert catalogue.find(None) == places / "data/models/photo-en-v1"
     collection.remove("photo-en-v1")
-    assert bundle.find(None) == bundle.SHIPPED / "photo-en-v1"
+    assert catalogue.find(None) == catalogue.SHIPPED / "photo-en-v1"
 
 
 def test_reset_with_a_name_is_wrong_usage(mine):

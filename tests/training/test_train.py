@@ -18,7 +18,8 @@ from support.drawing import draw
 from support.studio import SETTINGS
 
 from capgen.captioner import bundle
-from capgen.captioner.bundle import SHIPPED, Bundle
+from capgen.captioner.bundle import Bundle
+from capgen.captioner.catalogue import SHIPPED
 from capgen.errors import UsageError
 
 FLAGS = [part for setting in SETTINGS for part in ("--set", setting)]
