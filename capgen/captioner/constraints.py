@@ -74,16 +74,16 @@ class SlotBonus:
     that must not be said has a bonus of -inf, and does not count in z.
 
     Args:
-        tokens: (M,), ids of the slots and domain tokens.
+        is_token: (V,) bool, which entries are slots or domain tokens.
         bonuses: (N, M) float32, the bonus of each of them for each image of the batch.
     """
 
-    def __init__(self, tokens: np.ndarray, bonuses: np.ndarray) -> None:
-        self._tokens, self._bonuses = tokens, bonuses
+    def __init__(self, is_token: np.ndarray, bonuses: np.ndarray) -> None:
+        self._is_token, self._tokens, self._bonuses = is_token, np.flatnonzero(is_token), bonuses
 
     def process(self, scores: np.ndarray, prefixes: Prefixes) -> np.ndarray:
         """Return the changed scores; see ``LogitsProcessor``."""
-        said = np.isin(prefixes.ids, self._tokens).any(axis=2)  # (A, K)
+        said = self._is_token[prefixes.ids].any(axis=2)  # (A, K)
         bonuses = np.repeat(self._bonuses[prefixes.images][:, None], said.shape[1], axis=1)  # (A, K, M)
         bonuses[said] = np.minimum(bonuses[said], 0.0)
         gained = np.exp(scores[..., self._tokens]) * np.expm1(np.maximum(bonuses, 0.0))  # (A, K, M)
@@ -133,7 +133,7 @@ class Constraints:
     ) -> None:
         self.vocabulary, self.visual_words = vocabulary, visual_words
         self.config = config or ConstraintConfig.default()
-        self._tokens = np.flatnonzero(vocabulary.is_token)  # (M,)
+        self._is_token = np.array(vocabulary.is_token)  # (V,)
         self._once = ~np.array(vocabulary.is_repeatable)  # (V,)
         self._nouns = np.arange(len(vocabulary))  # (V,), the singular for each plural
         for singular, plural in map(vocabulary.ids, self.config.plurals if self._once.any() else ()):
@@ -165,8 +165,8 @@ class Constraints:
                 bonuses[image, slots] = self._bonus(scores.best_probabilities[group])
                 nouns[image, slots] = self._noun(name, otherwise=slots[0])
         found: list[LogitsProcessor] = []
-        if len(self._tokens):
-            found.append(SlotBonus(self._tokens, bonuses[:, self._tokens]))
+        if self._is_token.any():
+            found.append(SlotBonus(self._is_token, bonuses[:, self._is_token]))
         if self._once.any() and not allow_repeats:
             found.append(RepeatPenalty(self._once, nouns, self.config.repeat_penalty))
         return found

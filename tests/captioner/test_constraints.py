@@ -230,7 +230,7 @@ def test_the_slot_bonus_is_that_of_its_formula(seed, bonuses):
     tokens, rows = [4, 5, 7], [(6, 8), (6, 5), (8, 9)]
     scores = np.log(np.random.default_rng(seed).dirichlet(np.ones(10), size=(1, 3)))
     expected = [plain_slot_bonus(each, row, tokens, bonuses) for each, row in zip(scores[0], rows, strict=True)]
-    processor = SlotBonus(np.array(tokens), np.array([bonuses], np.float32))
+    processor = SlotBonus(np.isin(np.arange(10), tokens), np.array([bonuses], np.float32))
     found = np.exp(processor.process(scores.copy(), prefixes_of(*rows)))[0]
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-9)
     assert (found.sum(axis=1) <= 1 + 1e-6).all()

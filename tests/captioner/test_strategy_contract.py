@@ -139,7 +139,9 @@ PROCESSORS = {
     "min words": lambda: MinWords(3),
     "max words": lambda: MaxWords(2),
     "prompt": lambda: ForcedPrompt([5, 3, 4]),
-    "slot bonus": lambda: SlotBonus(np.array([4, 5]), np.array([[1.0, -np.inf], [0.5, 2.0], [0.0, 0.0]], np.float32)),
+    "slot bonus": lambda: SlotBonus(
+        np.isin(np.arange(V), [4, 5]), np.array([[1.0, -np.inf], [0.5, 2.0], [0.0, 0.0]], np.float32)
+    ),
     "repeat penalty": lambda: RepeatPenalty(
         np.arange(V) > 4, np.array([[*range(V - 1), 5], [*range(V)], [*range(V - 1), 6]]), -50.0
     ),

@@ -22,12 +22,12 @@ class GreedySearch(SearchStrategy):
 
     def advance(self, scores: np.ndarray, prefixes: Prefixes) -> Choice:
         """Choose the best word of each row, and note the captions that end with it."""
-        words = scores.argmax(axis=2)  # (A, 1)
-        self._totals[prefixes.images] += np.take_along_axis(scores, words[..., None], axis=2)[:, 0, 0]
-        finished = (words[:, 0] == END) | (prefixes.position == self.options.max_words)
+        words = scores[:, 0].argmax(axis=1)  # (A,)
+        self._totals[prefixes.images] += scores[np.arange(len(words)), 0, words]
+        finished = (words == END) | (prefixes.position == self.options.max_words)
         for row in np.flatnonzero(finished):
             self._ids[prefixes.images[row]] = tuple(prefixes.ids[row, 0, 1:].tolist())
-        return Choice(words.astype(np.int32), finished)
+        return Choice(words[:, None].astype(np.int32), finished)
 
     def finalize(self) -> list[list[Hypothesis]]:
         """Return one hypothesis an image."""
