@@ -243,7 +243,7 @@ def test_a_run_that_cannot_reach_its_end_is_one_line_and_leaves_nothing(studio, 
         (["--from", old], "does not say the sizes of its decoder, so that it cannot be continued"),
         (
             ["--from", "everyday", "--set", "encoder.epochs=1"],
-            "of photo-en-v1 cannot be fine-tuned; set encoder_epochs=0",
+            "of everyday cannot be fine-tuned; set encoder_epochs=0",
         ),
         (
             ["--set", "epochs=0", "--set", "scst.epochs=1"],
@@ -323,3 +323,47 @@ def test_the_style_of_a_source_does_not_become_the_captioners_own(studio, naming
     assert done.returncode == 0, done.stderr
     said = [line.partition("\t")[2] for line in done.stdout.splitlines()]
     assert all("on a pale ground" in caption or "there is" in caption for caption in said), said
+
+
+# Where a captioner is already
+
+
+def test_a_captioner_that_is_there_is_replaced_only_with_overwrite(captioner, monkeypatch):
+    from capgen.training import run_folder
+    from capgen.training.run_folder import RunSettings
+
+    before = list((captioner.folder / "user/runs").rglob("*"))
+    done = captioner.run("train", "shapes", *FLAGS)
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+    assert "already; replace it with --overwrite, or name another with --out" in done.stderr
+    assert list((captioner.folder / "user/runs").rglob("*")) == before
+    for name, value in captioner.env.items():
+        monkeypatch.setenv(name, value)
+    from capgen.training import config
+
+    folder = run_folder.begin("shapes", config.load(), None, overwrite=True)
+    try:
+        assert RunSettings.read(folder).overwrite
+        assert run_folder.free_target(folder) == captioner.folder / "user/models/shapes"
+    finally:
+        shutil.rmtree(folder)
+
+
+def test_a_captioner_that_appears_during_the_training_is_kept_beside_the_new_one(captioner, tmp_path, monkeypatch):
+    from capgen.training import config, run_folder
+
+    for name, value in captioner.env.items():
+        monkeypatch.setenv(name, value)
+    for out, beside in (("new", "new-2"), ("new.capgen", "new-2.capgen"), ("v1.2", "v1.2-2")):
+        target = tmp_path / out
+        folder = run_folder.begin("shapes", config.load(), target)
+        try:
+            assert run_folder.free_target(folder) == target
+            rewritten(captioner.folder / "user/models/shapes", target, training={"data": "shapes", "run": "another"})
+            assert run_folder.free_target(folder) == tmp_path / beside
+            own = {"data": "shapes", "run": folder.name}  # the run was killed before it could note that it has finished
+            rewritten(captioner.folder / "user/models/shapes", target, training=own)
+            assert run_folder.free_target(folder) == target
+        finally:
+            shutil.rmtree(folder)
