@@ -62,10 +62,8 @@ def train_command(
     if show_settings:
         _print_settings(chosen)
         return
-    if resume and (settings or overwrite or any(value is not None for value in (config, out, source, *options.values()))):
-        raise typer.BadParameter(
-            "it goes on with the settings the run began with; leave the others out", param_hint="--resume"
-        )
+    if resume:
+        _check_alone(settings, overwrite, config, out, source, *options.values())
     group = _group(devices, coordinator, processes, process_id)
     if group and not resume:
         group.check(chosen)
@@ -74,6 +72,18 @@ def train_command(
         _train_together(started.folder, group, quiet=quiet)
     else:
         _train(started.folder(), quiet=quiet)
+
+
+def _check_alone(*options: object) -> None:
+    """Make sure that none of the options that begin a run is given with ``--resume``.
+
+    Raises:
+        BadParameter: One is.
+    """
+    if any(option not in (None, False) for option in options):
+        raise typer.BadParameter(
+            "it goes on with the settings the run began with; leave the others out", param_hint="--resume"
+        )
 
 
 def _print_settings(config: "TrainingConfig") -> None:
