@@ -7,7 +7,6 @@ again. Results come back in the order of the list, so that they can be written a
 import importlib.util
 import logging
 import os
-import pickle
 import signal
 import socket
 from collections.abc import Iterable, Iterator, Sequence
@@ -103,20 +102,20 @@ class RayEngine:
             logging.getLogger(name).setLevel(logging.CRITICAL)
         sent_work, iterator = ray.put(work), iter(items)
         while window := list(islice(iterator, WINDOW * block)):
-            pickled = [pickle.dumps(item) for item in window if not isinstance(item, Result)]
-            results = self._map(sent_work, pickled, block) if pickled else iter(())
+            to_do = [item for item in window if not isinstance(item, Result)]
+            results = self._map(sent_work, to_do, block) if to_do else iter(())
             for item in window:
                 yield item if isinstance(item, Result) else next(results)
 
-    def _map(self, sent_work: Any, pickled: Sequence[bytes], block: int) -> Iterator[Any]:
+    def _map(self, sent_work: Any, items: Sequence[Any], block: int) -> Iterator[Any]:
         import ray
         import ray.data
 
-        blocks = -(-len(pickled) // block)
-        found = ray.data.from_items(list(pickled), override_num_blocks=blocks).map_batches(
+        # Workers are handed positions in the list of items: Arrow, in which Ray hands things out, knows no paths.
+        found = ray.data.range(len(items), override_num_blocks=-(-len(items) // block)).map_batches(
             _RayWorker,
-            # in a list it stays a reference, which a worker that is started in place of a lost one can follow
-            fn_constructor_args=([sent_work],),
+            # in a list they stay references, which a worker that is started in place of a lost one can follow
+            fn_constructor_args=([sent_work, ray.put(items)],),
             batch_size=None,
             batch_format="numpy",
             compute=ray.data.ActorPoolStrategy(min_size=1, max_size=self._workers, initial_size=self._workers),
@@ -143,16 +142,17 @@ class _Raised:
 class _RayWorker:
     """Starts the work in a process of Ray, and does it on one block after another."""
 
-    def __init__(self, sent_work: list[Any]) -> None:
+    def __init__(self, sent: list[Any]) -> None:
         import ray
 
         ignore_pillow_warnings()
-        self._worker = ray.get(sent_work[0]).start()
+        work, self._items = ray.get(sent)
+        self._worker = work.start()
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
         import numpy as np
 
-        items = [pickle.loads(item) for item in batch["item"]]  # noqa: S301 - pickled by ``map``
+        items = [self._items[position] for position in batch["id"]]
         results: list[Any] = []
         try:
             results.extend(self._worker(items))
