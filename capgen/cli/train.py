@@ -80,7 +80,7 @@ def _check_alone(*options: object) -> None:
     Raises:
         BadParameter: One is.
     """
-    if any(option not in (None, False) for option in options):
+    if not all(option is None or option is False or option == [] for option in options):
         raise typer.BadParameter(
             "it goes on with the settings the run began with; leave the others out", param_hint="--resume"
         )
