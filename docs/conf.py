@@ -18,6 +18,7 @@ extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 html_theme = "furo"
 html_title = f"capgen {release}"
 myst_heading_anchors = 3
+napoleon_use_ivar = True  # the attributes of dataclasses are described in their docstrings, and once is enough
 autodoc_typehints = "signature"
 autodoc_member_order = "bysource"
 templates_path: list[str] = []
