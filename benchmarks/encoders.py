@@ -24,7 +24,8 @@ from capgen.captioner.slots import VisualWords
 from capgen.evaluation.metrics import tokenize
 from capgen.evaluation.references import from_source
 from capgen.storage.pipeline import map_ahead
-from capgen.training.encoders import ENCODERS, PROBABILITIES, Encoder
+from capgen.training.encoders import ENCODERS
+from capgen.training.encoders.encoder import PROBABILITIES, EncoderSpec
 from capgen.training.litert_export import to_litert
 
 MOST_FREQUENT, WORDS = 20, 600
@@ -32,12 +33,12 @@ RIDGES = (1000, 3000, 6000, 12000, 24000)
 SHARPNESS = (0.8, 0.9, 1.0, 1.1, 1.2, 1.3, 1.4, 1.5, 1.6, 1.8, 2.0)
 
 
-def sized(name: str, size: int) -> Encoder:
+def sized(name: str, size: int) -> EncoderSpec:
     """Return an encoder that takes images of another size, with its logits as they are."""
     return dataclasses.replace(ENCODERS[name], preprocessing=images.Preprocessing(size), logit_scale=1.0)
 
 
-def extracted(encoder: Encoder, graph: LiteRTSession, paths: Sequence[Path]) -> tuple[np.ndarray, np.ndarray]:
+def extracted(encoder: EncoderSpec, graph: LiteRTSession, paths: Sequence[Path]) -> tuple[np.ndarray, np.ndarray]:
     """Return mean and maximum of the cells (N, 2 D) and the logarithms of the probabilities (N, 1000)."""
     pooled, classes = [], []
     for _, pixels in map_ahead(lambda path: images.read(path, encoder.preprocessing), paths, 2):
@@ -48,7 +49,7 @@ def extracted(encoder: Encoder, graph: LiteRTSession, paths: Sequence[Path]) -> 
     return np.array(pooled), np.array(classes)
 
 
-def predicted_words(graph: LiteRTSession, encoder: Encoder, folder: Path) -> tuple[float, float]:
+def predicted_words(graph: LiteRTSession, encoder: EncoderSpec, folder: Path) -> tuple[float, float]:
     """Return R² and mean average precision of the words on dev."""
     split = {name: from_source(folder, name).references for name in ("train", "dev")}
     words_of = {name: [[set(tokenize(text)) for text in row.captions] for row in rows] for name, rows in split.items()}
@@ -78,7 +79,7 @@ def precision(scores: np.ndarray, relevant: np.ndarray) -> float:
     return float((np.cumsum(ranked) / np.arange(1, len(ranked) + 1))[ranked].mean()) if ranked.any() else float("nan")
 
 
-def predicted_classes(graph: LiteRTSession, encoder: Encoder, folder: Path) -> tuple[float, float, float, float]:
+def predicted_classes(graph: LiteRTSession, encoder: EncoderSpec, folder: Path) -> tuple[float, float, float, float]:
     """Return the share that is named, the loss as it is, the best sharpness and the loss with it."""
     accepted = accepted_names()
     indices = {

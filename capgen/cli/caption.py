@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from capgen.cli import app
-from capgen.cli.console import SOME_FAILED, Quiet, Verbose, command, progress, say
+from capgen.cli.console import SOME_FAILED, Quiet, Verbose, choice, command, progress, say
 from capgen.cli.engine import LOCAL, Address, EngineName
 from capgen.cli.reporting import Reporter
 from capgen.errors import UsageError
-from capgen.outputs import FORMATS, SHARD_FORMATS
+from capgen.outputs import ENDINGS, FORMATS, SHARD_FORMATS
 
 if TYPE_CHECKING:
     from capgen.batch.job import CaptionJob
@@ -59,7 +59,7 @@ def caption_command(
         typer.Option(
             "--format",
             "-f",
-            help="The format on stdout or in FILE: text, jsonl, csv or coco; in shards: jsonl, parquet or tar.",
+            help=f"The format on stdout or in FILE: {choice(FORMATS)}; in shards: {choice(SHARD_FORMATS)}.",
             autocompletion=lambda: list(dict.fromkeys((*FORMATS, *SHARD_FORMATS))),
         ),
     ] = None,
@@ -69,8 +69,8 @@ def caption_command(
             "--output",
             "-o",
             metavar="FILE",
-            help="Write to FILE instead of stdout: text in .txt, .tsv or no ending, .jsonl, .csv, COCO results in .json;"
-            " write shards into a FOLDER/ or URL/.",
+            help="Write to FILE instead of stdout, in the format that its name ends in:"
+            f" {choice(ending or 'no ending' for ending in ENDINGS)}; write shards into a FOLDER/ or URL/.",
         ),
     ] = None,
     shard_size: Annotated[

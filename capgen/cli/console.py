@@ -2,7 +2,7 @@
 
 import functools
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any
 
@@ -55,6 +55,12 @@ def _reported(after_interrupt: str, function: Callable[..., None]) -> Callable[.
             raise typer.Exit(FAILED) from None
 
     return wrapped
+
+
+def choice(names: Iterable[str]) -> str:
+    """Return names as a help text offers them, such as "a, b or c"."""
+    *first, last = names
+    return f"{', '.join(first)} or {last}" if first else last
 
 
 def say(text: str) -> None:

@@ -17,10 +17,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import capgen
 from capgen.errors import BundleError, CapgenError
 from capgen.storage import paths
+
+if TYPE_CHECKING:
+    from capgen.training.encoders.encoder import EncoderSpec
 
 PACKAGES = ("numpy", "pillow", "pillow-heif", "ai-edge-litert", "tensorflow", "keras", "typer", "rich", "platformdirs")
 """The packages whose versions decide what capgen does."""
@@ -30,14 +34,6 @@ CHECK_IMAGE = Path(__file__).parents[1] / "models" / "self_check.jpg"
 
 CAPTION_TIMEOUT = 120.0
 """The seconds that the self-check may take."""
-
-KERAS_WEIGHTS = {
-    "vgg16": "vgg16_*_kernels.h5",
-    "resnet50": "resnet50_*_notop.h5",
-    "mobilenetv3": "weights_mobilenet_v3_large_*_no_top*.h5",
-    "efficientnetv2b0": "efficientnetv2-b0_notop.h5",
-}
-"""The names that Keras gives to files of weights that it downloads, as a pattern for each encoder."""
 
 Check = tuple[str, Callable[[], str]]
 
@@ -161,16 +157,18 @@ def _encoders() -> Iterator[Check]:
     from capgen.training.encoders import ENCODERS
 
     for encoder in map(ENCODERS.__getitem__, ENCODERS):
-        yield encoder.name, partial(_weights, encoder.name, encoder.weights_file if encoder.shipped else None)
+        yield encoder.name, partial(_weights, encoder)
 
 
-def _weights(encoder: str, shipped: Path | None) -> str:
-    if shipped is not None:
-        if not shipped.is_file():
-            raise _FaultError(f"{shipped} is missing from the package; install capgen again")
+def _weights(encoder: "EncoderSpec") -> str:
+    if encoder.shipped:
+        if not encoder.weights_file.is_file():
+            raise _FaultError(f"{encoder.weights_file} is missing from the package; install capgen again")
         return "weights inside the package"
+    if not encoder.keras_weights:
+        return f"weights not inside the package: {encoder.origin}"
     downloads = Path(os.environ.get("KERAS_HOME") or f"{_home()}/.keras") / "models"
-    if any(downloads.glob(KERAS_WEIGHTS[encoder])):
+    if any(downloads.glob(encoder.keras_weights)):
         return f"weights fetched, in {downloads}"
     return "weights to be fetched, by Keras when it is first used, or named with --encoder-weights"
 

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from capgen.cli import app
-from capgen.cli.console import Quiet, Verbose, command, say
+from capgen.cli.console import Quiet, Verbose, choice, command, say
 from capgen.outputs import FORMATS
 
 
@@ -18,7 +18,10 @@ def merge_command(
     output_format: Annotated[
         str | None,
         typer.Option(
-            "--format", "-f", help="text, jsonl or csv; by default what FILE ends in.", autocompletion=lambda: list(FORMATS)
+            "--format",
+            "-f",
+            help=f"{choice(FORMATS)}; by default what FILE ends in.",
+            autocompletion=lambda: list(FORMATS),
         ),
     ] = None,
     quiet: Quiet = False,

@@ -6,15 +6,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from capgen.cli import app
-from capgen.cli.console import Quiet, Verbose, command, progress, say
+from capgen.cli.console import Quiet, Verbose, choice, command, progress, say
 from capgen.cli.engine import LOCAL, Address, EngineName
+from capgen.datasets import AUTO, LAYOUTS
+from capgen.training.encoders import ENCODERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from capgen.datasets.layout import LoadedDataset
     from capgen.datasets.validation import ValidationReport
-    from capgen.training.encoders import Encoder
+    from capgen.training.encoders.encoder import EncoderSpec
     from capgen.training.preparation import PreparationReporter, Source
 
 
@@ -28,9 +30,7 @@ def prepare_command(
     ] = None,
     layout: Annotated[
         list[str] | None,
-        typer.Option(
-            "--format", help="auto, flickr8k, flickr30k, coco, karpathy, csv, jsonl or folder; once, or once a source."
-        ),
+        typer.Option("--format", help=f"{choice((AUTO, *LAYOUTS))}; once, or once a source."),
     ] = None,
     weight: Annotated[
         list[float] | None, typer.Option(help="How often a source's images are seen in an epoch; once a source.")
@@ -61,9 +61,7 @@ def prepare_command(
     ] = False,
     encoder: Annotated[
         str,
-        typer.Option(
-            help="Pretrained CNN: efficientnet-lite0, efficientnet-lite2, vgg16, resnet50, mobilenetv3 or efficientnetv2b0."
-        ),
+        typer.Option(help=f"Pretrained CNN: {choice(ENCODERS)}."),
     ] = "efficientnet-lite2",
     encoder_weights: Annotated[Path | None, typer.Option(help="File of weights for it, used offline.")] = None,
     views: Annotated[
@@ -181,7 +179,7 @@ def _reporter(
         def on_read(self, source: "Source", dataset: "LoadedDataset") -> None:
             say(f"{source.path}: {dataset.layout} layout ({dataset.recognised_by})")
 
-        def on_convert(self, encoder: "Encoder") -> None:
+        def on_convert(self, encoder: "EncoderSpec") -> None:
             say(f"making {encoder.name} ready for this machine, once ({encoder.origin})")
 
         def on_validated(self, report: "ValidationReport") -> None:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from capgen.cli import app
-from capgen.cli.console import Quiet, Verbose, command, is_terminal, say
+from capgen.cli.console import Quiet, Verbose, choice, command, is_terminal, say
+from capgen.training.decoders import DECODERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 @command("go on with: capgen train {data} --resume")
 def train_command(
     data: Annotated[str, typer.Argument(metavar="NAME", help="A data set that capgen prepare made.")],
-    decoder: Annotated[str | None, typer.Option(help="attention, merge or inject.")] = None,
+    decoder: Annotated[str | None, typer.Option(help=f"{choice(DECODERS)}.")] = None,
     config: Annotated[Path | None, typer.Option(help="TOML file of settings, or the name of a recipe that ships.")] = None,
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="One setting; repeatable.")

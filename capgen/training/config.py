@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from capgen.datasets.prepared import in_target_domain
 from capgen.errors import ConfigError, TrainingError
 from capgen.training.decoders import DECODERS
-from capgen.training.encoders import PROBABILITIES, Encoder
+from capgen.training.encoders.encoder import PROBABILITIES, EncoderSpec
 
 if TYPE_CHECKING:
     from capgen.datasets.prepared import PreparedImage
@@ -144,6 +144,8 @@ class TrainingConfig:
         """
         for item in fields(self):
             _check(item, getattr(self, item.name))
+        # The decoder is known by its name here: its class could say whether it has heads, but that would import Keras, and
+        # settings are read before anything heavy is loaded.
         if self.decoder == "attention" and self.lstm_size % self.heads:
             raise ConfigError(f"heads = {self.heads} does not divide lstm_size = {self.lstm_size}")
         if not self.epochs + self.encoder_epochs + self.scst_epochs:
@@ -160,7 +162,7 @@ class TrainingConfig:
         """Return the config of the loop that fine-tunes the encoder, whose cross-entropy epochs are ``encoder_epochs``."""
         return dataclasses.replace(self, epochs=self.encoder_epochs, encoder_epochs=0, scst_epochs=0)
 
-    def check(self, encoder: Encoder, images: Iterable["PreparedImage"], *, warm_start: bool) -> None:
+    def check(self, encoder: EncoderSpec, images: Iterable["PreparedImage"], *, warm_start: bool) -> None:
         """Make sure that a run can reach its end.
 
         Args:

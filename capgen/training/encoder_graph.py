@@ -17,7 +17,8 @@ from capgen.captioner.bundle import Bundle
 from capgen.errors import DataError
 from capgen.storage import files, paths
 from capgen.training.backend import load_tensorflow
-from capgen.training.encoders import ENCODERS, Encoder
+from capgen.training.encoders import ENCODERS
+from capgen.training.encoders.encoder import EncoderSpec
 from capgen.training.features import LOCK
 
 
@@ -31,7 +32,7 @@ class EncoderGraph:
         fingerprint: A hash of what decides its features: architecture, weights and preprocessing.
     """
 
-    encoder: Encoder
+    encoder: EncoderSpec
     path: Path
     fingerprint: str
 
@@ -41,7 +42,7 @@ class EncoderGraph:
         return paths.features_dir() / f"{self.encoder.name}-{self.fingerprint}"
 
 
-def encoder_graph(encoder: Encoder, weights: Path | None = None) -> EncoderGraph:
+def encoder_graph(encoder: EncoderSpec, weights: Path | None = None) -> EncoderGraph:
     """Return where the graph and the features of an encoder lie, whether they are there or not.
 
     Args:
@@ -59,7 +60,7 @@ def encoder_graph(encoder: Encoder, weights: Path | None = None) -> EncoderGraph
 
 @contextlib.contextmanager
 def use_encoder(
-    encoder: Encoder, weights: Path | None = None, on_convert: Callable[[], None] = lambda: None
+    encoder: EncoderSpec, weights: Path | None = None, on_convert: Callable[[], None] = lambda: None
 ) -> Iterator[EncoderGraph]:
     """Convert an encoder unless its graph is in the cache, and keep its graph and its features there until the block ends.
 
@@ -98,7 +99,7 @@ def use_captioner_encoder(captioner: Bundle) -> Iterator[EncoderGraph]:
         StorageError: The cache cannot be written.
     """
     stored = captioner.description.encoder
-    encoder: Encoder = ENCODERS[str(stored.get("name"))]
+    encoder: EncoderSpec = ENCODERS[str(stored.get("name"))]
     content = captioner.read(bundle.ENCODER)
     shapes = LiteRTSession(content, threads=1).outputs("encode")
     encoder = dataclasses.replace(
@@ -115,11 +116,11 @@ def use_captioner_encoder(captioner: Bundle) -> Iterator[EncoderGraph]:
         yield graph
 
 
-def _cached_graph(encoder: Encoder, fingerprint: str) -> EncoderGraph:
+def _cached_graph(encoder: EncoderSpec, fingerprint: str) -> EncoderGraph:
     return EncoderGraph(encoder, paths.encoders_dir() / f"{encoder.name}-{fingerprint}.tflite", fingerprint)
 
 
-def _fingerprint(encoder: Encoder, weights: Path | None) -> str:
+def _fingerprint(encoder: EncoderSpec, weights: Path | None) -> str:
     weights_hash = files.sha256(weights) if weights else encoder.origin
     revision = str(encoder.revision)
     if encoder.custom_weights_revision and weights != encoder.weights_file:

@@ -18,7 +18,7 @@ import numpy as np
 
 from capgen.captioner.slots import ClassScores, VisualWords, with_class_token
 from capgen.storage import files
-from capgen.training.encoders import PROBABILITIES
+from capgen.training.encoders.encoder import PROBABILITIES
 
 LOCK = ".lock"
 """The file in a store that is locked."""

@@ -15,7 +15,7 @@ from capgen.errors import TrainingError
 from capgen.training import checkpoints
 from capgen.training.config import TrainingConfig
 from capgen.training.decoders import DECODERS
-from capgen.training.encoders import MIDDLE, Encoder
+from capgen.training.encoders.encoder import MIDDLE, EncoderSpec
 from capgen.training.features import CachedFeatures, FeatureStore
 from capgen.training.history import Epoch, Phase, TrainingReporter
 from capgen.training.network import CaptionGenerator, CaptionNetwork
@@ -123,7 +123,7 @@ class TrainingLoop:
 def decoder_loop(
     config: TrainingConfig,
     dataset: PreparedDataset,
-    encoder: Encoder,
+    encoder: EncoderSpec,
     store: FeatureStore,
     folder: Path,
     *,
@@ -160,7 +160,7 @@ def decoder_loop(
 def encoder_loop(
     config: TrainingConfig,
     dataset: PreparedDataset,
-    encoder: Encoder,
+    encoder: EncoderSpec,
     store: FeatureStore,
     folder: Path,
     last_blocks: keras.Model,
@@ -190,7 +190,7 @@ def encoder_loop(
 def _data_and_network(
     config: TrainingConfig,
     dataset: PreparedDataset,
-    encoder: Encoder,
+    encoder: EncoderSpec,
     store: FeatureStore,
     *,
     warm_start: WarmStart | None = None,

@@ -14,7 +14,7 @@ from capgen.captioner.text import CaptionText
 from capgen.datasets.prepared import PreparedImage
 from capgen.training.decoders import DECODERS
 from capgen.training.decoders.decoder import Decoder, DecoderConfig
-from capgen.training.encoders import Encoder
+from capgen.training.encoders.encoder import EncoderSpec
 from capgen.training.fine_tuning import encoder_tail
 from capgen.training.keras_steps import KerasSteps
 from capgen.training.training_data import TrainingData
@@ -46,7 +46,7 @@ class CaptionNetwork:
     def build(
         cls,
         data: TrainingData,
-        encoder: Encoder,
+        encoder: EncoderSpec,
         *,
         warm_start: WarmStart | None = None,
         last_blocks: keras.Model | None = None,

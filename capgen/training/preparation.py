@@ -17,7 +17,8 @@ from capgen.datasets.validation import LoadedSource, ValidationReport, validate
 from capgen.errors import DataError, UnknownNameError, UsageError
 from capgen.storage import paths
 from capgen.training.encoder_graph import EncoderGraph, use_encoder
-from capgen.training.encoders import ENCODERS, Encoder
+from capgen.training.encoders import ENCODERS
+from capgen.training.encoders.encoder import EncoderSpec
 from capgen.training.extraction import extract
 from capgen.training.features import AUGMENTATIONS, PLAIN, FeatureStore
 
@@ -84,7 +85,7 @@ class PreparationReporter:
     def on_validated(self, report: ValidationReport) -> None:
         """Called once, before features are extracted."""
 
-    def on_convert(self, encoder: Encoder) -> None:
+    def on_convert(self, encoder: EncoderSpec) -> None:
         """Called before an encoder is converted, which takes some seconds, and downloads its weights if need be."""
 
     def on_extract(self, done: int, total: int) -> None:
@@ -164,7 +165,7 @@ def prepare(
         StorageError: The cache or the data folder cannot be written.
     """
     reporter = reporter or PreparationReporter()
-    encoder: Encoder = ENCODERS[request.encoder]
+    encoder: EncoderSpec = ENCODERS[request.encoder]
     request.check()
     sources = [_load(source, request, reporter) for source in request.sources]
     with use_encoder(encoder, request.encoder_weights, lambda: reporter.on_convert(encoder)) as graph:

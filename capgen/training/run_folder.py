@@ -23,7 +23,8 @@ from capgen.storage import files, paths
 from capgen.training import config as configs
 from capgen.training.config import TrainingConfig
 from capgen.training.encoder_graph import EncoderGraph, encoder_graph, use_encoder
-from capgen.training.encoders import ENCODERS, MIDDLE, Encoder
+from capgen.training.encoders import ENCODERS
+from capgen.training.encoders.encoder import MIDDLE, EncoderSpec
 from capgen.training.features import FeatureStore, feature_key
 
 CONFIG, FINISHED = "config.json", "finished"
@@ -200,7 +201,7 @@ def fingerprint(data: PreparedDataset, graph: EncoderGraph, captioner: Bundle | 
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def dataset_encoder(data: PreparedDataset) -> tuple[Encoder, Path | None]:
+def dataset_encoder(data: PreparedDataset) -> tuple[EncoderSpec, Path | None]:
     """Return the encoder of a data set, and the file of its weights if they are not its own."""
     return ENCODERS[data.encoder], Path(data.encoder_weights) if data.encoder_weights else None
 

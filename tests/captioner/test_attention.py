@@ -99,5 +99,5 @@ def test_a_captioner_that_does_not_say_where_it_looks_says_so_in_one_line(monkey
     with pytest.raises(UsageError, match=r"shapes cannot say where it looks: .* train it again"):
         shapes.caption(captioner.source / "images/000.png", output_attention=True)
     monkeypatch.setitem(shapes.bundle.description.decoder, "family", "merge")
-    with pytest.raises(UsageError, match="its decoder, merge, has no attention"):
+    with pytest.raises(UsageError, match="its decoder, merge, gives no attention weights"):
         shapes.caption_many([captioner.source / "images/000.png"], output_attention=True)

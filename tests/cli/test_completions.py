@@ -21,12 +21,19 @@ def test_the_command_completes_subcommands_and_options():
     assert capgen(env=environment).stdout.split() == ["--recursive"]
 
 
-def test_the_help_names_every_layout_encoder_decoder_and_format():
+def test_the_help_names_every_entry_of_the_registries():
+    from capgen.batch.engines import ENGINES
     from capgen.datasets import LAYOUTS
-    from capgen.outputs import FORMATS
+    from capgen.outputs import ENDINGS, FORMATS, SHARD_FORMATS
     from capgen.training.decoders import DECODERS
     from capgen.training.encoders import ENCODERS
 
-    for command, names in (("prepare", LAYOUTS), ("prepare", ENCODERS), ("train", DECODERS), ("caption", FORMATS)):
-        text = capgen(command, "--help").stdout
+    offered = {
+        "prepare": [*LAYOUTS, *ENCODERS, *ENGINES],
+        "train": [*DECODERS],
+        "caption": [*FORMATS, *SHARD_FORMATS, *ENDINGS, *ENGINES],
+        "merge": [*FORMATS],
+    }
+    for command, names in offered.items():
+        text = "".join(capgen(command, "--help").stdout.split())  # lines may break inside of a name
         assert all(name in text for name in names), command

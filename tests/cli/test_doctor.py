@@ -10,6 +10,10 @@ from support.commands import capgen
 
 from capgen.captioner import bundle, catalogue
 from capgen.cli import diagnostics
+from capgen.registry import Registry
+from capgen.training.encoders.encoder import EncoderSpec
+
+FROM_ELSEWHERE = EncoderSpec("mine", "mine", {}, "my own server")
 
 
 @pytest.fixture
@@ -172,7 +176,18 @@ def test_weights_that_keras_has_fetched_are_found(tmp_path, monkeypatch, only):
 def test_every_encoder_that_keras_fetches_has_a_name_for_its_file():
     from capgen.training.encoders import ENCODERS
 
-    assert set(diagnostics.KERAS_WEIGHTS) == {name for name in ENCODERS if not ENCODERS[name].shipped}
+    for encoder in map(ENCODERS.__getitem__, ENCODERS):
+        assert bool(encoder.keras_weights) == encoder.module.endswith(".applications"), encoder.name
+
+
+def test_an_encoder_from_elsewhere_is_listed_with_its_origin(monkeypatch, only):
+    from capgen.training import encoders
+
+    only("encoders")
+    monkeypatch.setattr(encoders, "ENCODERS", Registry("encoder", {"mine": f"{__name__}:FROM_ELSEWHERE"}))
+    line = lines_of("encoders")["mine"]
+    assert "my own server" in line.text
+    assert not line.broken
 
 
 def test_a_missing_exiftool_is_no_fault_and_says_how_to_get_it(monkeypatch, only):

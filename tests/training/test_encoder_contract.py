@@ -7,7 +7,8 @@ import sys
 import pytest
 
 from capgen.errors import UnknownNameError
-from capgen.training.encoders import ENCODERS, MIDDLE, PROBABILITIES
+from capgen.training.encoders import ENCODERS
+from capgen.training.encoders.encoder import MIDDLE, PROBABILITIES
 
 OUTPUTS = {"grid", "vector", MIDDLE, PROBABILITIES}
 

@@ -10,8 +10,9 @@ from support.drawing import draw
 
 from capgen import images
 from capgen.captioner.slots import with_class_token
-from capgen.training.encoders import ENCODERS, MIDDLE, PROBABILITIES
+from capgen.training.encoders import ENCODERS
 from capgen.training.encoders.efficientnet_lite import TUNED, build_last_blocks, fine_tuned_weights
+from capgen.training.encoders.encoder import MIDDLE, PROBABILITIES
 from capgen.training.fine_tuning import DiscriminativeAdamW, encoder_tail
 
 LITE0 = ENCODERS["efficientnet-lite0"]

@@ -112,9 +112,10 @@ class LSTMCaptionModel:
         if capability is not Capability.ATTENTION or self._decoder.has_attention:
             return None
         family = self.bundle.description.decoder.get("family")
-        if family == "attention":
-            return "it was trained before capgen kept that, train it again"
-        return f"its decoder, {family}, has no attention; take a captioner with decoder attention"
+        return (
+            f"its decoder, {family}, gives no attention weights; take another captioner, or train it again if it is older "
+            "than this version"
+        )
 
     def resolve(self, request: CaptionRequest) -> DecodingOptions:
         """Return the options of a request, with the ids of its words."""

@@ -1,4 +1,4 @@
-"""The registry of encoders. Importing it loads no TensorFlow.
+"""The registry of encoders. Importing it loads neither NumPy nor TensorFlow.
 
 An encoder is a Keras model from (N, S, S, 3) float32 RGB in 0..255, its preprocessing inside, to named outputs:
 
@@ -8,14 +8,16 @@ An encoder is a Keras model from (N, S, S, 3) float32 RGB in 0..255, its preproc
 - ``probabilities`` (N, 1, 1000): the probabilities of ImageNet's classes, where the encoder's head is at hand.
 """
 
-from capgen.registry import Registry
-from capgen.training.encoders.encoder import MIDDLE, PROBABILITIES, Encoder
+from typing import TYPE_CHECKING
 
-__all__ = ["ENCODERS", "MIDDLE", "PROBABILITIES", "Encoder"]
+from capgen.registry import Registry
+
+if TYPE_CHECKING:
+    from capgen.training.encoders.encoder import EncoderSpec
 
 _CATALOGUE = "capgen.training.encoders.catalogue"
 
-ENCODERS: Registry[Encoder] = Registry(
+ENCODERS: "Registry[EncoderSpec]" = Registry(
     "encoder",
     {
         "efficientnet-lite0": f"{_CATALOGUE}:EFFICIENTNET_LITE0",

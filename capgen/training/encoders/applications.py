@@ -7,13 +7,13 @@ import keras
 from keras import layers
 
 from capgen.errors import DataError
-from capgen.training.encoders import Encoder
+from capgen.training.encoders.encoder import EncoderSpec
 
 # The means that VGG16 and ResNet50 were trained with, in BGR order (Caffe's convention).
 CAFFE_MEANS_BGR = (103.939, 116.779, 123.68)
 
 
-def build(encoder: Encoder, weights: Path | str | None) -> keras.Model:
+def build(encoder: EncoderSpec, weights: Path | str | None) -> keras.Model:
     """Build an encoder.
 
     Args:
@@ -65,7 +65,7 @@ _APPLICATIONS: dict[str, tuple[Callable[..., keras.Model], Callable[[keras.Keras
 }
 
 
-def _reason(encoder: Encoder, weights: Path | str | None, error: Exception) -> str:
+def _reason(encoder: EncoderSpec, weights: Path | str | None, error: Exception) -> str:
     cause = " ".join(str(error).split())[:200]
     if weights is None:
         return f"the weights of {encoder.name} could not be downloaded ({cause}); name a file with --encoder-weights"

@@ -19,7 +19,7 @@ import numpy as np
 from keras import layers, ops
 
 from capgen.errors import DataError
-from capgen.training.encoders import Encoder
+from capgen.training.encoders.encoder import EncoderSpec
 
 SCALES = {"efficientnet-lite0": (1.0, 1.0), "efficientnet-lite2": (1.1, 1.2)}
 """The multipliers of width and depth (EfficientNet, section 4)."""
@@ -41,7 +41,7 @@ TUNED = "tuned."
 """The prefix of the names of the fine-tuned version, of its arrays and of its layers."""
 
 
-def build(encoder: Encoder, weights: Path | str | None) -> keras.Model:
+def build(encoder: EncoderSpec, weights: Path | str | None) -> keras.Model:
     """Build the encoder with its ImageNet head.
 
     Args:
@@ -81,7 +81,7 @@ def build(encoder: Encoder, weights: Path | str | None) -> keras.Model:
     return model
 
 
-def build_last_blocks(encoder: Encoder, weights: Path | str | None) -> keras.Model:
+def build_last_blocks(encoder: EncoderSpec, weights: Path | str | None) -> keras.Model:
     """Build the last blocks, which make ``grid`` of ``middle``, to be fine-tuned; their batch normalisation is frozen.
 
     Args:
@@ -107,7 +107,7 @@ def build_last_blocks(encoder: Encoder, weights: Path | str | None) -> keras.Mod
     return model
 
 
-def fine_tuned_weights(encoder: Encoder, weights: Path | None, last_blocks: keras.Model) -> dict[str, np.ndarray]:
+def fine_tuned_weights(encoder: EncoderSpec, weights: Path | None, last_blocks: keras.Model) -> dict[str, np.ndarray]:
     """Return the arrays of an encoder with last blocks that were fine-tuned.
 
     Args:
@@ -130,7 +130,7 @@ Block = tuple[str, int, int, int, int]
 """Name, kernel size, channels out, expansion and stride."""
 
 
-def _blocks(encoder: Encoder) -> Iterator[Block]:
+def _blocks(encoder: EncoderSpec) -> Iterator[Block]:
     width, depth = SCALES[encoder.name]
     number = 0
     for stage, (kernel, repeats, channels, expansion, stride) in enumerate(STAGES):
@@ -208,7 +208,7 @@ def _array_names(layer: layers.Layer) -> list[str]:
     return [f"{layer.name}.{name}" for name in suffixes.get(type(layer), ("weight",))] if layer.weights else []
 
 
-def _source(encoder: Encoder, weights: Path | str | None) -> tuple[Path | None, bool]:
+def _source(encoder: EncoderSpec, weights: Path | str | None) -> tuple[Path | None, bool]:
     """Return the file of the weights, ``None`` for untrained ones, and whether it holds fine-tuned last blocks."""
     if weights == "random":
         return None, False

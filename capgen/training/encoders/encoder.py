@@ -15,7 +15,7 @@ MIDDLE, PROBABILITIES = "middle", "probabilities"
 
 
 @dataclass(frozen=True)
-class Encoder:
+class EncoderSpec:
     """A pretrained convolutional network.
 
     Attributes:
@@ -27,6 +27,7 @@ class Encoder:
         preprocessing: How an image is made into its input.
         logit_scale: What the logits of its ImageNet head are multiplied by (an inverse temperature): on images larger than
             those that it was trained on, an encoder is less confident than it is right.
+        keras_weights: The names that Keras gives to the file of weights that it downloads, as a pattern; empty for none.
         revision: Raised whenever the code that builds the encoder changes its features, so that cached ones are not reused.
         custom_weights_revision: The same for a change that concerns only weights other than the encoder's own.
     """
@@ -38,6 +39,7 @@ class Encoder:
     shipped: bool = False
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
     logit_scale: float = 1.0
+    keras_weights: str = ""
     revision: int = 1
     custom_weights_revision: int = 0
 
