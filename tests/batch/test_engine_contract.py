@@ -61,7 +61,7 @@ def engines():
         engine.__exit__(None, None, None)
 
 
-@pytest.fixture(params=list(ENGINES))
+@pytest.fixture(params=[pytest.param(name, marks=[pytest.mark.ray] if name == "ray" else []) for name in ENGINES])
 def engine(request, engines):
     if request.param not in engines:
         engines[request.param] = ENGINES[request.param](workers=None if request.param == "local" else 2).__enter__()

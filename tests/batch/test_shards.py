@@ -260,6 +260,7 @@ def test_a_dry_run_says_which_shards_would_be_written(caption, photos, archive, 
     assert done.stdout == f"{tmp_path}/out/data-000.jsonl: left as it is: it is done\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGKILL, -9), (signal.SIGINT, 130)])
 def test_after_a_kill_finished_shards_are_there_and_the_next_run_goes_on(photos, tmp_path, number, code):
     for index in range(20):

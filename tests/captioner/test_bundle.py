@@ -210,6 +210,7 @@ def test_a_compressed_zip_is_read_too(folder, tmp_path):
     opened_whole(tmp_path / "packed.capgen")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("compression", "bits"), [(zipfile.ZIP_STORED, 0x01), (zipfile.ZIP_DEFLATED, 0xFF)])
 def test_any_changed_byte_of_a_zip_is_harmless_or_a_bundle_error(folder, tmp_path, compression, bits):
     place, whole, escaped = tmp_path / "packed.capgen", packed(folder, compression), set()

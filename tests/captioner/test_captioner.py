@@ -147,6 +147,7 @@ def test_a_caption_as_text_is_its_words(caption):
     assert len(caption.text.split()) >= 3
 
 
+@pytest.mark.slow
 def test_a_confidence_is_between_0_and_1_and_a_log_probability_below_0(captioner, pictures):
     for source in (CAT, *pictures[:8]):
         for found in (captioner.caption(source), captioner.caption(source, CaptionRequest(temperature=2.0, seed=1))):
@@ -190,6 +191,7 @@ def test_what_can_be_no_picture_is_a_mistake_of_the_program(captioner, source):
 # Many pictures
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("threads", [1, 2, 3])
 @pytest.mark.parametrize("count", [0, 1, BATCH - 1, BATCH, BATCH + 1, 3 * BATCH + 5])
 def test_a_caption_does_not_depend_on_its_batch_or_the_number_of_threads(pictures, results, threads, count):
@@ -197,6 +199,7 @@ def test_a_caption_does_not_depend_on_its_batch_or_the_number_of_threads(picture
     assert same(found, results[:count])
 
 
+@pytest.mark.slow
 def test_the_order_of_pictures_makes_no_difference(captioner, pictures, results):
     assert same(list(captioner.caption_many(reversed(pictures))), results[::-1])
 
@@ -226,6 +229,7 @@ def test_good_and_bad_sources_come_out_in_order_each_with_its_path_if_it_has_one
     assert all(bool(one.captions) == (one.status == "captioned") for one in found)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("share", [2, 7, BATCH, 10_000])
 def test_bad_files_among_many_take_no_caption_from_the_others(captioner, pictures, results, share):
     bad = Result(None, "unsupported")
@@ -240,6 +244,7 @@ def test_a_whole_batch_of_bad_files_is_no_end(captioner, pictures, results):
     assert same(found[2 * BATCH :], results[:3])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("threads", [1, 2])
 def test_any_number_of_sources_is_read_only_a_little_ahead(pictures, threads):
     read = []
@@ -260,6 +265,7 @@ def test_any_number_of_sources_is_read_only_a_little_ahead(pictures, threads):
     assert len(read) == before
 
 
+@pytest.mark.slow
 def test_a_run_that_is_given_up_leaves_no_thread(captioner, pictures):
     before = threading.active_count()
     results = captioner.caption_many(itertools.cycle(pictures))
@@ -268,6 +274,7 @@ def test_a_run_that_is_given_up_leaves_no_thread(captioner, pictures):
     assert threading.active_count() == before
 
 
+@pytest.mark.slow
 def test_what_the_sources_raise_reaches_the_program_and_the_captioner_goes_on(captioner, pictures, caption):
     def sources():
         yield from pictures
@@ -290,12 +297,14 @@ def test_sources_may_ask_the_captioner_themselves(captioner, pictures, results):
 # Many threads
 
 
+@pytest.mark.slow
 def test_many_threads_at_once_get_what_one_gets(captioner, pictures, results):
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(captioner.caption, pictures))
     assert [caption.text for caption in found] == [result.caption for result in results]
 
 
+@pytest.mark.slow
 def test_many_runs_at_once_get_what_one_gets(captioner, pictures, results):
     parts = [pictures, pictures[::-1], pictures[:5], pictures[5 : 5 + BATCH + 1]]
     with ThreadPoolExecutor(4) as pool:
@@ -394,6 +403,7 @@ def test_several_captions_are_distinct_and_the_best_comes_first(captioner, capti
     assert confidences == sorted(confidences, reverse=True)
 
 
+@pytest.mark.slow
 def test_sampled_captions_are_the_same_again_with_the_same_seed_in_any_batch(captioner, pictures):
     request = CaptionRequest(temperature=1.0, top_p=0.9, num_captions=3, seed=5)
     together = list(captioner.caption_many(pictures, request))

@@ -45,6 +45,7 @@ def test_it_captions_a_real_photograph_offline(places):
     assert len(done.stdout.split()) >= 3
 
 
+@pytest.mark.slow
 @pytest.mark.shared
 @pytest.mark.usefixtures("without_java")
 def test_it_scores_on_dev_what_its_card_says(shared, shipped, places, tmp_path):
@@ -57,6 +58,7 @@ def test_it_scores_on_dev_what_its_card_says(shared, shipped, places, tmp_path):
         assert found[name] == pytest.approx(claimed[name], abs=0.003)  # other processors round otherwise
 
 
+@pytest.mark.slow
 @pytest.mark.shared
 def test_it_captions_every_photograph_at_its_original_size(shared, places):
     done = capgen("caption", "--recursive", shared / "flickr8k/originals")

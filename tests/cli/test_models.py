@@ -148,6 +148,7 @@ def test_show_of_a_damaged_one_says_what_is_wrong(damaged):
     refused(models("show", "mine"), "is damaged: decoder.tflite")
 
 
+@pytest.mark.slow
 def test_the_card_of_a_stranger_does_not_command_the_terminal(places):
     escape = "\x1b]0;owned\x07\x9b2J"
     described = replace(DESCRIPTION, training={"data": f"x{escape}"}, scores={escape: {escape: escape}})
@@ -209,6 +210,7 @@ def test_a_damaged_one_is_not_packed(damaged, tmp_path):
     assert not (tmp_path / "out.capgen").exists()
 
 
+@pytest.mark.slow
 def test_where_nothing_can_be_written_one_line_says_so(mine, tmp_path):
     (tmp_path / "file").write_text("")
     refused(models("export", "mine", tmp_path / "file/out.capgen"), "cannot write")
@@ -223,6 +225,7 @@ def test_a_packed_one_is_imported_under_its_own_name(tiny, places):
     assert contents_of(places / "data/models/tiny") == WHOLE
 
 
+@pytest.mark.slow
 def test_a_folder_is_imported_under_another_name_without_what_else_is_in_it(mine):
     (mine / "notes.txt").write_text("not a part of it")
     assert models("import", mine, "--name", "copy").returncode == 0
@@ -273,6 +276,7 @@ def test_a_name_that_is_no_plain_name_is_refused(tiny, places, name):
     assert everything(places) == before
 
 
+@pytest.mark.slow
 def test_what_is_not_there_or_no_captioner_is_refused(places, tmp_path):
     (tmp_path / "photo.jpg").write_bytes(b"\xff\xd8")
     (tmp_path / "folder").mkdir()
@@ -362,6 +366,7 @@ def test_only_names_are_removed(mine, name):
     assert mine.exists()
 
 
+@pytest.mark.slow
 def test_the_default_is_used_wherever_none_is_named(places):
     shutil.copytree(catalogue.SHIPPED / catalogue.DEFAULT, places / "data/models/mine")
     assert models("default").stdout == "photo-en-v1\n"
@@ -381,6 +386,7 @@ def test_removing_the_default_goes_back_to_the_one_that_ships_and_says_so(mine):
     assert catalogue.find(None) == catalogue.SHIPPED / "photo-en-v1"
 
 
+@pytest.mark.slow
 def test_a_default_that_has_vanished_says_how_to_go_back(mine):
     collection.choose("mine")
     shutil.rmtree(mine)
@@ -434,6 +440,7 @@ def test_reset_with_a_name_is_wrong_usage(mine):
     assert models("default", "mine", "--reset").returncode == 2
 
 
+@pytest.mark.slow
 def test_the_commands_of_the_tutorial_run_as_they_are_typed(places):
     for command in commands("docs/tutorial.md", "## Which captioner"):
         done = subprocess.run(

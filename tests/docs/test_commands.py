@@ -23,9 +23,6 @@ NOT_RUN = {
 }
 """The blocks that no test runs. Whoever adds one has to say so here."""
 
-TRAINING = ("capgen train", "--engine ray")
-"""Commands that take long."""
-
 
 def draw_flickr8k(folder):
     """Draw a small data set in Flickr8k's layout."""
@@ -67,12 +64,8 @@ def run(command, project):
     return subprocess.run(["bash", "-c", command], cwd=project, env=environment, capture_output=True, text=True, check=False)
 
 
-def marked(page):
-    commands = "\n".join(block.body for block in blocks(page, "sh") if not block.reason)
-    return pytest.param(page, marks=[pytest.mark.slow] if any(text in commands for text in TRAINING) else [])
-
-
-@pytest.mark.parametrize("page", [marked(page) for page in PAGES])
+@pytest.mark.slow
+@pytest.mark.parametrize("page", PAGES)
 def test_the_commands_of_a_page_run_one_after_the_other(page, project):
     for block in blocks(page, "sh"):
         for command in () if block.reason else block.commands:

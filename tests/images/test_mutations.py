@@ -14,6 +14,7 @@ import warnings
 from itertools import pairwise
 
 import numpy as np
+import pytest
 from PIL import Image
 from pillow_heif import register_heif_opener
 
@@ -160,6 +161,7 @@ def read_all(first, last):
     print("read", read)
 
 
+@pytest.mark.slow
 def test_every_damaged_image_is_read_or_refused():
     bounds = [COUNT * number // PROCESSES for number in range(PROCESSES + 1)]
     command = [sys.executable, "-X", "faulthandler", __file__]

@@ -226,6 +226,8 @@ def forbid(folder):
 
 MEASURED = """
 import pathlib, resource, subprocess, sys
+
+pytestmark = pytest.mark.slow
 code = subprocess.call(sys.argv[2:])
 pathlib.Path(sys.argv[1]).write_text(str(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss))
 sys.exit(code)

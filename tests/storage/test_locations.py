@@ -243,6 +243,7 @@ def test_what_needs_a_folder_here_is_wrong_usage(caption, web, options):
 # S3
 
 
+@pytest.mark.slow
 def test_a_folder_on_s3_is_captioned_like_the_same_folder_here(caption, store, photos):
     done = caption("-r", "s3://photos/in/")
     assert done.exit_code == 0

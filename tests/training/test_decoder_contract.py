@@ -17,6 +17,8 @@ from capgen.training.keras_steps import KerasSteps
 from capgen.training.litert_export import to_litert
 from capgen.training.losses import CaptionLoss
 
+pytestmark = pytest.mark.slow
+
 CONFIG = DecoderConfig(cells=6, channels=10, vocabulary=23, embedding=16, state=16, heads=4, dropout=0.3)
 STEPS = 5
 

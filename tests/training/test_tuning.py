@@ -15,6 +15,8 @@ from capgen.training.encoders.efficientnet_lite import TUNED, build_last_blocks,
 from capgen.training.encoders.encoder import MIDDLE, PROBABILITIES
 from capgen.training.fine_tuning import DiscriminativeAdamW, encoder_tail
 
+pytestmark = pytest.mark.slow
+
 LITE0 = ENCODERS["efficientnet-lite0"]
 GRADIENTS = [np.array([0.3, -2.0], np.float32), np.array([[1e-3, 5.0]], np.float32)]
 
