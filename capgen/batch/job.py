@@ -27,7 +27,7 @@ from capgen.outputs.destination import Destination
 from capgen.outputs.manifest import Manifest
 from capgen.outputs.per_image import PerImageSink
 from capgen.outputs.policy import Existing, OverwriteGuard
-from capgen.outputs.report import Report
+from capgen.outputs.result_log import ResultLog
 from capgen.storage.locations import Location, Url, is_url, located
 
 SHARD_SIZE = 10_000
@@ -222,20 +222,20 @@ class CaptionJob:
             self._shard_folder,
             self._outputs.shard_size or SHARD_SIZE,
             overwrite=self._policy.existing is Existing.OVERWRITE,
-            part=self._inputs.selection.shard or (1, 1),
+            part=self._inputs.selection.part or (1, 1),
         )
 
     @cached_property
     def _all_images(self) -> Listing:
         """The images of all parts: two parts must not want one file either."""
-        return Listing(self._inputs.find(shard=None))
+        return Listing(self._inputs.find(part=None))
 
     @cached_property
     def _images(self) -> Listing:
         selection = self._inputs.selection
         if self._outputs.shards is not None:
             return Listing(self._inputs.find())
-        return Listing(filter(selection.holds, self._all_images)) if selection.shard else self._all_images
+        return Listing(filter(selection.holds, self._all_images)) if selection.part else self._all_images
 
     @cached_property
     def _destinations(self) -> list[Destination]:
@@ -281,7 +281,7 @@ class CaptionJob:
         if self._outputs.report is None:
             yield lambda result: None
             return
-        with Report(self._outputs.report) as report:
+        with ResultLog(self._outputs.report) as report:
             yield report.write
 
     def _check_images(self) -> None:

@@ -40,7 +40,7 @@ class Inputs:
         Raises:
             UsageError: There is no such part.
         """
-        return cls(paths=paths, listed=listed, selection=replace(selection, shard=parse_shard(part)) if part else selection)
+        return cls(paths=paths, listed=listed, selection=replace(selection, part=parse_shard(part)) if part else selection)
 
     def find(self, **changes: Any) -> Iterator[Found]:
         """Find the images.
@@ -53,13 +53,13 @@ class Inputs:
     @property
     def is_first_part(self) -> bool:
         """Whether these are all files or the first part of them, whose output begins with a header."""
-        return self.selection.shard is None or self.selection.shard[0] == 1
+        return self.selection.part is None or self.selection.part[0] == 1
 
     @property
     def may_be_several(self) -> bool:
         """Whether the arguments can stand for more than one image, whatever they stand for now."""
         return (
-            self.selection.shard is not None
+            self.selection.part is not None
             or len(self.paths) != 1
             or (is_url(self.paths[0]) and self.paths[0].endswith("/"))
             or os.path.isdir(self.paths[0])  # noqa: PTH112 - Path.is_dir raises for a name that is too long

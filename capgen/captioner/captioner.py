@@ -116,7 +116,7 @@ class Captioner:
     def has_attention(self) -> bool:
         """Whether it can say where it looks."""
         with self._shared_lock:
-            return self._shared.missing(Capability.ATTENTION) is None
+            return self._shared.why_not(Capability.ATTENTION) is None
 
     def decoding(self, request: CaptionRequest | None = None) -> DecodingOptions:
         """Return how it decodes for a request, with its own values where the request leaves them open.
@@ -140,7 +140,7 @@ class Captioner:
     def _require(self, *capabilities: Capability) -> None:
         for capability in capabilities:
             with self._shared_lock:
-                reason = self._shared.missing(capability)
+                reason = self._shared.why_not(capability)
             if reason is not None:
                 raise UsageError(f"the captioner {self.bundle.description.name} cannot {capability}: {reason}")
 

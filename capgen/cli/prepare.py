@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from capgen.datasets.layout import LoadedDataset
     from capgen.datasets.validation import ValidationReport
     from capgen.training.encoders.encoder import EncoderSpec
-    from capgen.training.preparation import PreparationReporter, Source
+    from capgen.training.preparation import DataSetSource, PreparationReporter
 
 
 @app.command("prepare")
@@ -118,13 +118,13 @@ def _sources(
     weight: list[float] | None,
     use: list[str] | None,
     domain: list[str] | None,
-) -> "list[Source]":
+) -> "list[DataSetSource]":
     """Put the options of each source together; an option that is given once holds for every source.
 
     Raises:
         BadParameter: An option is given neither once nor once for each source.
     """
-    from capgen.training.preparation import Source
+    from capgen.training.preparation import DataSetSource
 
     def each(values: list[Any] | None, default: object, option: str) -> list[Any]:
         values = values or [default]
@@ -142,7 +142,7 @@ def _sources(
         each(domain, "", "--style"),
         strict=True,
     )
-    return [Source(*row) for row in columns]
+    return [DataSetSource(*row) for row in columns]
 
 
 def _names(listing: Path) -> frozenset[str]:
@@ -176,7 +176,7 @@ def _reporter(
             on_extract(done, total)
 
     class BarsAndLines(Bars):
-        def on_read(self, source: "Source", dataset: "LoadedDataset") -> None:
+        def on_read(self, source: "DataSetSource", dataset: "LoadedDataset") -> None:
             say(f"{source.path}: {dataset.layout} layout ({dataset.recognised_by})")
 
         def on_convert(self, encoder: "EncoderSpec") -> None:

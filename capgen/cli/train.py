@@ -124,7 +124,7 @@ def _train(folder: Path, *, quiet: bool) -> None:
     from capgen.training import run
 
     with _reporter(quiet=quiet) as reporter:
-        target = run.go(folder, reporter)
+        target = run.train(folder, reporter)
     _report(folder, target, quiet=quiet)
 
 
@@ -137,7 +137,7 @@ def _train_together(find_folder: "Callable[[], Path]", group: "JaxProcessGroup",
         say(f"process {group.process} of {group.processes}: waiting for the others at {group.coordinator}")
     with joined(group), _reporter(quiet=quiet or not group.is_first) as reporter:
         folder = Path(group.broadcast(lambda: str(find_folder())))
-        run.go_together(folder, reporter, group)
+        run.train_in_group(folder, reporter, group)
     if group.is_first:
         _report(folder, run.finish(folder), quiet=quiet)
 

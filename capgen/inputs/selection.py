@@ -66,7 +66,7 @@ class Selection:
         exclude: Patterns of which a file must match none; a folder that matches one is not entered.
         hidden: Take files and enter folders whose names begin with a dot.
         follow_links: Follow links to folders, to files outside the folder, and to nothing; see ``FolderWalk``.
-        shard: (i, n) to take the i-th of n parts, 1 <= i <= n. The part that a file is in depends on its path from its root
+        part: (i, n) to take the i-th of n parts, 1 <= i <= n. The part that a file is in depends on its path from its root
             alone, and each file is in exactly one.
         lenient: Accept a pattern that matches nothing.
     """
@@ -76,7 +76,7 @@ class Selection:
     exclude: tuple[str, ...] = ()
     hidden: bool = False
     follow_links: bool = False
-    shard: tuple[int, int] | None = None
+    part: tuple[int, int] | None = None
     lenient: bool = False
 
     def find(self, arguments: Iterable[str], listed: Iterable[str] = ()) -> Iterator[Found]:
@@ -106,9 +106,9 @@ class Selection:
 
     def holds(self, found: Found) -> bool:
         """Return whether a file is in the shard."""
-        if self.shard is None:
+        if self.part is None:
             return True
-        number, count = self.shard
+        number, count = self.part
         return hash64(found.relative_path) % count == number - 1
 
     @property

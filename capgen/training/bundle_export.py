@@ -20,7 +20,7 @@ import numpy as np
 import capgen
 from capgen import images
 from capgen.captioner import bundle, decoding
-from capgen.captioner.backends.litert_lstm import EncodedImage, LSTMCaptionModel
+from capgen.captioner.backends.litert_lstm import EncodedImage, LiteRTCaptionModel
 from capgen.captioner.bundle import Bundle, Description
 from capgen.captioner.calibration import Calibration
 from capgen.datasets.prepared import PreparedImage, in_target_domain
@@ -155,16 +155,18 @@ def _describe(captioner: TrainedCaptioner, encoder: EncoderGraph, run: str) -> D
 
 def _convert(
     folder: Path, description: Description, contents: dict[str, bytes], captioner: TrainedCaptioner, weights: WeightType
-) -> LSTMCaptionModel:
+) -> LiteRTCaptionModel:
     """Convert the decoder to a graph with weights of a type, and open a captioner with it."""
     graph = folder.with_suffix(".tflite")
-    steps = captioner.network.steps
-    to_litert({"begin": steps.init_model, "step": steps.step_model}, graph, weights)
+    stepwise = captioner.network.stepwise
+    to_litert({"begin": stepwise.init_model, "step": stepwise.step_model}, graph, weights)
     description = dataclasses.replace(description, decoder={**description.decoder, "weights": weights})
     return _opened(folder, description, {**contents, bundle.DECODER: graph.read_bytes()})
 
 
-def _with_penalty(folder: Path, captioner: TrainedCaptioner, plain: Bundle, contents: dict[str, bytes]) -> LSTMCaptionModel:
+def _with_penalty(
+    folder: Path, captioner: TrainedCaptioner, plain: Bundle, contents: dict[str, bytes]
+) -> LiteRTCaptionModel:
     """Open the captioner with the penalty of common captions."""
     penalty = captioner.data.config.common_caption_penalty
     options = dataclasses.replace(plain.description.decoding, common_caption_penalty=penalty)
@@ -172,12 +174,12 @@ def _with_penalty(folder: Path, captioner: TrainedCaptioner, plain: Bundle, cont
     return _opened(folder, description, {**contents, bundle.DECODER: plain.read(bundle.DECODER)})
 
 
-def _opened(folder: Path, description: Description, contents: dict[str, bytes]) -> LSTMCaptionModel:
+def _opened(folder: Path, description: Description, contents: dict[str, bytes]) -> LiteRTCaptionModel:
     bundle.write(folder, description, contents)
-    return LSTMCaptionModel(Bundle(folder), os.cpu_count() or 1)
+    return LiteRTCaptionModel(Bundle(folder), os.cpu_count() or 1)
 
 
-def _common_captions(captioner: TrainedCaptioner, model: LSTMCaptionModel, reporter: TrainingReporter) -> bytes:
+def _common_captions(captioner: TrainedCaptioner, model: LiteRTCaptionModel, reporter: TrainingReporter) -> bytes:
     """List the captions that a model gives to several training images, each as its count and its ids, the commonest first.
 
     Captions with slots are left out, because they become different captions when the slots are filled.
@@ -204,13 +206,13 @@ class _DevResult:
         scores: The metrics by name.
     """
 
-    model: LSTMCaptionModel
+    model: LiteRTCaptionModel
     likelihoods: np.ndarray
     close: np.ndarray
     scores: dict[str, float]
 
     @classmethod
-    def of(cls, captioner: TrainedCaptioner, model: LSTMCaptionModel) -> "_DevResult":
+    def of(cls, captioner: TrainedCaptioner, model: LiteRTCaptionModel) -> "_DevResult":
         """Caption the dev split."""
         dev = captioner.data.dev_images
         captions, likelihoods = [], []
@@ -256,7 +258,7 @@ def _npy(array: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
-def _check_parity(captioner: TrainedCaptioner, model: LSTMCaptionModel) -> None:
+def _check_parity(captioner: TrainedCaptioner, model: LiteRTCaptionModel) -> None:
     """Caption dev images from their files with LiteRT, and from their cached features with Keras.
 
     Raises:

@@ -16,7 +16,7 @@ from capgen.training.decoders import DECODERS
 from capgen.training.decoders.decoder import Decoder, DecoderConfig
 from capgen.training.encoders.encoder import EncoderSpec
 from capgen.training.fine_tuning import encoder_tail
-from capgen.training.keras_steps import KerasSteps
+from capgen.training.keras_decoder import KerasDecoder
 from capgen.training.training_data import TrainingData
 from capgen.training.warm_start import WarmStart
 
@@ -31,14 +31,14 @@ class CaptionNetwork:
     Attributes:
         decoder: The layers.
         model: The training model: features, words and positions to logits.
-        steps: The decoder as the step function that a search takes.
+        stepwise: The decoder as a search takes it, one word at a time.
         last_blocks: The encoder's last blocks, if they are fine-tuned together with the decoder.
         tail: ``last_blocks`` as the model from cached features (N, C, D) to those that the decoder takes.
     """
 
     decoder: Decoder
     model: keras.Model
-    steps: KerasSteps
+    stepwise: KerasDecoder
     last_blocks: keras.Model | None = None
     tail: keras.Model | None = None
 
@@ -71,7 +71,7 @@ class CaptionNetwork:
         model = decoder.training_model(config.max_words + 1, tail)
         if warm_start:
             warm_start.load_into(model, data.vocabulary)
-        return cls(decoder, model, KerasSteps(decoder), last_blocks, tail)
+        return cls(decoder, model, KerasDecoder(decoder), last_blocks, tail)
 
     def weights(self) -> dict[str, np.ndarray]:
         """Return a copy of the weights by the path of the variable, without the states of random generators."""
@@ -127,8 +127,8 @@ class CaptionGenerator:
         processors = self.constraints.processors(list(class_scores))
         if self.options.guidance > 1:
             average = self.average_features.astype(np.float32)
-            processors = [decoding.Guidance(self._network.steps, average, self.options.guidance), *processors]
-        return decoding.search(self._network.steps, features, self.options, processors)
+            processors = [decoding.Guidance(self._network.stepwise, average, self.options.guidance), *processors]
+        return decoding.search(self._network.stepwise, features, self.options, processors)
 
     @cached_property
     def average_features(self) -> np.ndarray:

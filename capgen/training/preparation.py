@@ -39,7 +39,7 @@ class Use(StrEnum):
 
 
 @dataclass(frozen=True)
-class Source:
+class DataSetSource:
     """One source of a data set.
 
     Attributes:
@@ -76,7 +76,7 @@ class Source:
 class PreparationReporter:
     """Receives the progress of a preparation; every method may be overridden."""
 
-    def on_read(self, source: Source, dataset: LoadedDataset) -> None:
+    def on_read(self, source: DataSetSource, dataset: LoadedDataset) -> None:
         """Called for each source that was loaded."""
 
     def on_check(self, done: int, total: int) -> None:
@@ -110,7 +110,7 @@ class PreparationRequest:
     """
 
     name: str
-    sources: Sequence[Source]
+    sources: Sequence[DataSetSource]
     encoder: str = "efficientnet-lite2"
     encoder_weights: Path | None = None
     augmentations: Sequence[str] = ()
@@ -179,7 +179,7 @@ def prepare(
     return dataset
 
 
-def _load(source: Source, request: PreparationRequest, reporter: PreparationReporter) -> LoadedSource:
+def _load(source: DataSetSource, request: PreparationRequest, reporter: PreparationReporter) -> LoadedSource:
     dataset = datasets.read(source.path, source.layout, source.images)
     reporter.on_read(source, dataset)
     return LoadedSource(dataset, source.weight, source.domain, source.use == Use.TRAIN, request.excluded)

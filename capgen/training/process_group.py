@@ -196,7 +196,7 @@ class JaxProcessGroup(ProcessGroup):
     def predictor(self, model: "keras.Model", batch_size: int) -> Callable[[Batch], Any]:
         """Return a function from the inputs of a batch to what a model predicts for them, in this process alone."""
         from capgen.training.batches import padded_batch
-        from capgen.training.keras_steps import runner
+        from capgen.training.keras_decoder import runner
 
         run = runner(model)
 

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from capgen.captioner.constraints import Constraints
-from capgen.captioner.decoding import DecodingOptions, StepFunction, sample
+from capgen.captioner.decoding import DecodingOptions, StepwiseDecoder, sample
 from capgen.captioner.slots import ClassScores
 from capgen.captioner.text import CaptionText
 from capgen.datasets.prepared import PreparedImage
@@ -60,7 +60,7 @@ class SelfCriticalSampler:
         features: Their cached features.
         text: Maps ids to the text of captions.
         constraints: Constrains what is sampled; their slot bonus is left out.
-        steps: The decoder that is trained, with its present weights.
+        decoder: The decoder that is trained, with its present weights.
         options: The temperature, the number of samples an image, and the greatest length.
         distinctiveness: The reward is lowered by this times the mean CIDEr-D with the human captions of similar images.
     """
@@ -71,12 +71,12 @@ class SelfCriticalSampler:
         features: CachedFeatures,
         text: CaptionText,
         constraints: Constraints,
-        steps: StepFunction,
+        decoder: StepwiseDecoder,
         options: DecodingOptions,
         distinctiveness: float = 0.0,
     ) -> None:
         self.images, self._distinctiveness = images, distinctiveness
-        self._features, self._text, self._steps, self._options = features, text, steps, options
+        self._features, self._text, self._decoder, self._options = features, text, decoder, options
         # A slot has no bonus here, because the policy would learn to make up for it.
         config = dataclasses.replace(constraints.config, slot_bonus=0.0)
         self._constraints = Constraints(constraints.vocabulary, constraints.visual_words, config)
@@ -116,7 +116,7 @@ class SelfCriticalSampler:
         """Return the word ids of K sampled captions of each image."""
         seeds = np.random.default_rng(seed).integers(2**63, size=len(features)).tolist()
         processors = self._constraints.processors(list(class_scores))
-        return sample(self._steps, features.astype(np.float32), self._options, processors, seeds)
+        return sample(self._decoder, features.astype(np.float32), self._options, processors, seeds)
 
     def _rewards(self, tokens: list[list[str]], chosen: Sequence[int]) -> np.ndarray:
         """Return the rewards of sampled captions, (N, K)."""

@@ -35,7 +35,7 @@ ENCODER_FOLDER, ENCODER_WEIGHTS = "encoder", "encoder.npz"
 """The folder, in that of the run, of the loop that fine-tunes the encoder, and the file of weights that it ends with."""
 
 
-def go(folder: Path, reporter: TrainingReporter) -> Path:
+def train(folder: Path, reporter: TrainingReporter) -> Path:
     """Train a run to its end, from its checkpoint if it has one, and write the captioner.
 
     Args:
@@ -55,7 +55,7 @@ def go(folder: Path, reporter: TrainingReporter) -> Path:
         from capgen.training.bundle_export import export_captioner, write_captioner
         from capgen.training.loop import BEST, CHECKPOINT
 
-        captioner, graph = _train(folder, reporter, stack, ProcessGroup.single())
+        captioner, graph = _train_captioner(folder, reporter, stack, ProcessGroup.single())
         reporter.on_export()
         exported = export_captioner(captioner, graph, folder.name, reporter)
         with files.lock(paths.runs_dir() / ".export.lock", wait=True):  # two runs may end with the same target
@@ -68,7 +68,7 @@ def go(folder: Path, reporter: TrainingReporter) -> Path:
     return target
 
 
-def go_together(folder: Path, reporter: TrainingReporter, group: ProcessGroup) -> None:
+def train_in_group(folder: Path, reporter: TrainingReporter, group: ProcessGroup) -> None:
     """Train a run to the end of its last epoch in a process group; ``finish`` then writes the captioner.
 
     Args:
@@ -82,14 +82,14 @@ def go_together(folder: Path, reporter: TrainingReporter, group: ProcessGroup) -
         UsageError: The data set, or the captioner that is continued, has changed since the run began.
     """
     with files.lock(folder / ".lock") if group.is_first else nullcontext(), ExitStack() as stack:
-        _train(folder, reporter, stack, group)
+        _train_captioner(folder, reporter, stack, group)
 
 
 def finish(folder: Path) -> Path:
     """Write the captioner of a run that a group has trained, in a new process that has TensorFlow.
 
     Returns:
-        Where the captioner is, as ``go`` returns it.
+        Where the captioner is, as ``train`` returns it.
 
     Raises:
         TrainingError: The export does not caption like the model.
@@ -105,7 +105,7 @@ def finish(folder: Path) -> Path:
     return run_folder.finished_target(folder)
 
 
-def _train(
+def _train_captioner(
     folder: Path, reporter: TrainingReporter, stack: ExitStack, group: ProcessGroup
 ) -> tuple["TrainedCaptioner", EncoderGraph]:
     """Train a run to its last epoch.

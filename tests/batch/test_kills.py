@@ -140,7 +140,7 @@ def run(wanted):
     os._exit(0)
 
 
-litert_lstm.LSTMCaptionModel.generate = generate
+litert_lstm.LiteRTCaptionModel.generate = generate
 for line in sys.stdin:
     pid = os.fork()
     if not pid:

@@ -7,7 +7,7 @@ import pytest
 
 from capgen import Captioner
 from capgen.captioner import decoding
-from capgen.captioner.backends.litert_lstm import EncodedImage, LiteRTDecoder, LSTMCaptionModel
+from capgen.captioner.backends.litert_lstm import EncodedImage, LiteRTCaptionModel, LiteRTDecoder
 from capgen.captioner.decoding import DecoderOutput, DecodingOptions, Hypothesis
 from capgen.captioner.request import CaptionRequest
 from capgen.captioner.slots import VisualWord, VisualWords
@@ -84,7 +84,7 @@ def test_every_word_of_a_name_has_the_map_of_its_slot_and_the_cell_of_classes_no
     shares[[0, 1, 2, 3], [0, 1, 2, 3]] = 0.5
     shares[2, 4] = 0.9
     stub = SimpleNamespace(text=text)
-    found = LSTMCaptionModel._attention(
+    found = LiteRTCaptionModel._attention(
         stub, Hypothesis(tuple(ids), -1.0), shares, EncodedImage(np.zeros(0), class_scores), DecodingOptions()
     )
     assert found.words == ("in", "an", "ice", "bear", "in")

@@ -50,7 +50,7 @@ def texts(found):
 
 
 def supports(model, request):
-    return all(model.missing(capability) is None for capability, each in REQUESTS.items() if each is request)
+    return all(model.why_not(capability) is None for capability, each in REQUESTS.items() if each is request)
 
 
 def test_each_image_has_captions_with_a_confidence_the_best_first(model, pixels):
@@ -72,7 +72,7 @@ def test_no_images_have_no_captions(model):
 @pytest.mark.parametrize("capability", REQUESTS)
 def test_a_request_is_honoured_or_refused_by_name_before_any_work(opened, model, capability):
     request, captioner = REQUESTS[capability], Captioner(opened, threads=1)
-    reason = model.missing(capability)
+    reason = model.why_not(capability)
     if reason is not None:
         with pytest.raises(UsageError, match=f"{opened.description.name} cannot {capability}"):
             captioner.caption_many(iter(EXAMPLES), request)
@@ -99,7 +99,7 @@ def test_captions_are_the_same_in_any_batch_and_with_any_number_of_threads(opene
 
 def test_attention_is_given_for_every_word_or_refused(opened, model):
     captioner = Captioner(opened, threads=1)
-    assert captioner.has_attention == (model.missing(Capability.ATTENTION) is None)
+    assert captioner.has_attention == (model.why_not(Capability.ATTENTION) is None)
     if not captioner.has_attention:
         with pytest.raises(UsageError, match="cannot say where it looks"):
             captioner.caption(EXAMPLES[0], output_attention=True)
@@ -111,7 +111,7 @@ def test_attention_is_given_for_every_word_or_refused(opened, model):
 
 def test_captions_are_scored_or_that_is_refused(opened, model):
     captioner, given = Captioner(opened, threads=1), ["a cat", "a dog on a beach"]
-    if model.missing(Capability.SCORING) is not None:
+    if model.why_not(Capability.SCORING) is not None:
         with pytest.raises(UsageError, match="cannot score captions"):
             captioner.score(EXAMPLES[0], given)
         return

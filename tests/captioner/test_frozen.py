@@ -12,7 +12,7 @@ from support.paths import ROOT
 
 from capgen import Captioner, CaptionRequest
 from capgen.captioner import bundle
-from capgen.captioner.backends.litert_lstm import EncodedImage, LSTMCaptionModel
+from capgen.captioner.backends.litert_lstm import EncodedImage, LiteRTCaptionModel
 
 FROZEN = ROOT / "tests/data/frozen"
 ROWS = json.loads((FROZEN / "everyday.json").read_text())
@@ -39,7 +39,7 @@ CONFIDENCE, LOG_PROBABILITY = 2e-4, 0.02
 @pytest.fixture(scope="module")
 def shipped():
     """The shipped captioner, which encodes each image once for all tests."""
-    encode = LSTMCaptionModel.encode
+    encode = LiteRTCaptionModel.encode
     encoded: dict[bytes, EncodedImage] = {}
 
     def encode_once(model, pixels):
@@ -48,7 +48,7 @@ def shipped():
         return encoded[pixels.tobytes()]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(LSTMCaptionModel, "encode", encode_once)
+        patch.setattr(LiteRTCaptionModel, "encode", encode_once)
         yield Captioner.load("everyday", threads=1)
 
 

@@ -61,7 +61,7 @@ def test_a_name_with_wildcards_that_exists_is_taken_as_it_is(tree, name):
 @pytest.mark.parametrize("name", ["none.jpg", "no/such.jpg", "a\0b.jpg", "\ud800.jpg", "long" * 100])
 def test_a_name_that_does_not_exist_is_given_out_and_has_vanished(tree, name):
     tree()
-    (only,) = Selection(shard=None).find([name])
+    (only,) = Selection(part=None).find([name])
     with pytest.raises(ImageError) as caught:
         images.read(only.path, images.Preprocessing())
     assert caught.value.status == "vanished"
@@ -354,7 +354,7 @@ def test_a_pattern_that_matches_folders_enters_them_with_recursive(tree):
 def test_a_pattern_whose_files_all_came_before_or_are_in_other_shards_is_no_error(tree):
     tree("a.jpg")
     assert found("a.jpg", "*.jpg") == ["a.jpg"]
-    assert found("*.jpg", shard=(1, 2)) + found("*.jpg", shard=(2, 2)) == ["a.jpg"]
+    assert found("*.jpg", part=(1, 2)) + found("*.jpg", part=(2, 2)) == ["a.jpg"]
 
 
 # Roots
@@ -395,34 +395,34 @@ def test_every_path_is_relative_to_its_root(tree, monkeypatch):
 @given(st.lists(st.integers(0, 10**6), max_size=60, unique=True), st.integers(1, 9), st.randoms())
 def test_shards_are_disjoint_and_complete_and_keep_the_order(numbers, count, lot):
     names = [f"none-{number}.jpg" for number in numbers]
-    shards = [found(*names, shard=(number, count)) for number in range(1, count + 1)]
+    shards = [found(*names, part=(number, count)) for number in range(1, count + 1)]
     assert sorted(chain(*shards)) == sorted(names)
     assert all(shard == [name for name in names if name in shard] for shard in shards)
     shuffled = lot.sample(names, len(names))
-    assert all(set(found(*shuffled, shard=(number, count))) == set(shards[number - 1]) for number in range(1, count + 1))
+    assert all(set(found(*shuffled, part=(number, count))) == set(shards[number - 1]) for number in range(1, count + 1))
 
 
 def test_a_file_is_in_the_same_shard_wherever_its_folder_is(tree):
     names = [f"{number}.jpg" for number in range(40)]
     tree(*(f"{mount}/sub/{name}" for mount in ("here", "far/away") for name in names))
-    here, there = (found(mount, recursive=True, shard=(2, 3)) for mount in ("here", "far/away"))
+    here, there = (found(mount, recursive=True, part=(2, 3)) for mount in ("here", "far/away"))
     assert [name.removeprefix("here/") for name in here] == [name.removeprefix("far/away/") for name in there]
     assert 0 < len(here) < 40
 
 
 def test_the_shard_of_a_path_never_changes():
     names = [f"{name}.jpg" for name in "abcdefgh"]
-    assert found(*names, shard=(1, 2)) == ["b.jpg", "c.jpg", "e.jpg", "g.jpg"]
+    assert found(*names, part=(1, 2)) == ["b.jpg", "c.jpg", "e.jpg", "g.jpg"]
 
 
 def test_files_are_spread_evenly_over_shards():
     names = [f"DSC{number:05}.JPG" for number in range(3000)]
-    assert all(900 < len(found(*names, shard=(number, 3))) < 1100 for number in (1, 2, 3))
+    assert all(900 < len(found(*names, part=(number, 3))) < 1100 for number in (1, 2, 3))
 
 
 def test_a_file_reached_by_two_roots_is_in_one_shard_only(tree):
     tree(*(f"in/sub/{number}.jpg" for number in range(30)))
-    shards = [found("in", "in/sub", "in/sub/*.jpg", recursive=True, shard=(number, 3)) for number in (1, 2, 3)]
+    shards = [found("in", "in/sub", "in/sub/*.jpg", recursive=True, part=(number, 3)) for number in (1, 2, 3)]
     assert sorted(chain(*shards)) == sorted(found("in", recursive=True))
 
 

@@ -13,7 +13,7 @@ from capgen.captioner.decoding.decoder import repeated
 from capgen.training.batches import teacher_forced
 from capgen.training.decoders import DECODERS
 from capgen.training.decoders.decoder import DecoderConfig
-from capgen.training.keras_steps import KerasSteps
+from capgen.training.keras_decoder import KerasDecoder
 from capgen.training.litert_export import to_litert
 from capgen.training.losses import CaptionLoss
 
@@ -32,11 +32,11 @@ def made(request, tmp_path_factory):
     for variable in model.weights:  # a bundle keeps float16 numbers
         if "seed" not in variable.path:
             variable.assign(np.asarray(variable).astype(np.float16).astype(np.float32))
-    steps = KerasSteps(decoder)
+    stepwise = KerasDecoder(decoder)
     graph = tmp_path_factory.mktemp(request.param) / "decoder.tflite"
-    to_litert({"begin": steps.init_model, "step": steps.step_model}, graph)
+    to_litert({"begin": stepwise.init_model, "step": stepwise.step_model}, graph)
     exported = LiteRTDecoder(LiteRTSession(graph, threads=1))
-    return SimpleNamespace(name=request.param, decoder=decoder, model=model, steps=steps, exported=exported)
+    return SimpleNamespace(name=request.param, decoder=decoder, model=model, stepwise=stepwise, exported=exported)
 
 
 def inputs(images=3, captions=2):
@@ -65,11 +65,11 @@ def test_every_position_of_every_caption_gets_a_score_for_every_word(made):
 def test_one_word_at_a_time_gives_the_log_probabilities_of_the_whole_caption(made):
     features, words = inputs()
     whole = keras.ops.convert_to_numpy(keras.ops.log_softmax(logits(made.model, features, words)))
-    memory, state = made.steps.init_state(features)
+    memory, state = made.stepwise.init_state(features)
     assert all(len(array) == 3 for array in (*memory.values(), *state.values()))
     state = repeated(state, 2)
     for position in range(STEPS):
-        output = made.steps.step(words[:, :, position].reshape(-1), memory, state)
+        output = made.stepwise.step(words[:, :, position].reshape(-1), memory, state)
         np.testing.assert_allclose(output.log_probabilities.reshape(3, 2, -1), whole[:, :, position], atol=2e-5)
         assert {name: array.shape for name, array in output.state.items()} == {n: a.shape for n, a in state.items()}
         state = output.state
@@ -100,7 +100,7 @@ def test_other_images_give_other_scores(made):
 def test_litert_captions_like_keras_for_every_batch_and_beam(made, images, beams):
     features, _ = inputs(images)
     options = decoding.DecodingOptions(num_beams=beams, max_words=6)
-    expected, found = (decoding.search(steps, features, options) for steps in (made.steps, made.exported))
+    expected, found = (decoding.search(each, features, options) for each in (made.stepwise, made.exported))
     for one, other in zip(expected, found, strict=True):
         assert one[0].log_probability == pytest.approx(other[0].log_probability, abs=1e-4)
 

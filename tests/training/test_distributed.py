@@ -51,9 +51,9 @@ JaxProcessGroup.train_step = recorded
 folder, last, group = Path(sys.argv[1]), int(sys.argv[2]), json.loads(sys.argv[3])
 if group:
     with joined(JaxProcessGroup(**group)) as joint:
-        run.go_together(folder, Recorder(last), joint)
+        run.train_in_group(folder, Recorder(last), joint)
 else:
-    run.go(folder, Recorder(last))
+    run.train(folder, Recorder(last))
 """
 """Trains a run up to an epoch, and prints the loss of each step, the means told on the way and the loss on dev."""
 

@@ -269,7 +269,7 @@ def test_a_run_does_not_go_on_from_a_captioner_that_has_changed(captioner, tmp_p
     try:
         rewritten(captioner.folder / "user/models/shapes", source, name="other")
         with pytest.raises(UsageError, match=r"the captioner .*source is not what it was"):
-            run.go(folder, Silence())
+            run.train(folder, Silence())
     finally:
         shutil.rmtree(folder)
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 BACKENDS: "Registry[type[CaptionModel]]" = Registry(
     "captioner backend",
     {
-        "litert-lstm": "capgen.captioner.backends.litert_lstm:LSTMCaptionModel",
+        "litert-lstm": "capgen.captioner.backends.litert_lstm:LiteRTCaptionModel",
         "fake": "capgen.captioner.backends.fake:FakeCaptionModel",
     },
 )

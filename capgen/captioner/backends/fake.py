@@ -38,7 +38,7 @@ class FakeCaptionModel:
         self.preprocessing = bundle.description.preprocessing
         self._options = bundle.description.decoding
 
-    def missing(self, capability: Capability) -> str | None:
+    def why_not(self, capability: Capability) -> str | None:
         """Return why it lacks a capability; it has neither probabilities nor attention weights."""
         return "it makes its captions up" if capability in (Capability.SCORING, Capability.ATTENTION) else None
 

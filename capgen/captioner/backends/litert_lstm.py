@@ -41,7 +41,7 @@ class EncodedImage:
 
 
 class LiteRTDecoder:
-    """A bundle's decoder graph as the step function that a search takes.
+    """A bundle's decoder graph as a search takes it, one word at a time.
 
     Args:
         graph: Its ``decoder.tflite``, opened.
@@ -51,11 +51,11 @@ class LiteRTDecoder:
         self._graph = graph
 
     def init_state(self, features: np.ndarray) -> tuple[Arrays, Arrays]:
-        """Return encoder memory and decoder state of images (N, C, D); see ``StepFunction``."""
+        """Return encoder memory and decoder state of images (N, C, D); see ``StepwiseDecoder``."""
         return decoding.graph_memory_and_state(self._graph.run("begin", {"features": features}))
 
     def step(self, words: np.ndarray, memory: Arrays, state: Arrays) -> DecoderOutput:
-        """Score what may follow the words (R,); see ``StepFunction``."""
+        """Score what may follow the words (R,); see ``StepwiseDecoder``."""
         return DecoderOutput.from_graph(self._graph.run("step", {"words": words, **memory, **state}))
 
     @property
@@ -64,7 +64,7 @@ class LiteRTDecoder:
         return ATTENTION in self._graph.outputs("step")
 
 
-class LSTMCaptionModel:
+class LiteRTCaptionModel:
     """Encodes images and writes captions. It is not safe to share between threads: make one a thread.
 
     Args:
@@ -107,7 +107,7 @@ class LSTMCaptionModel:
         class_scores = names.class_scores(outputs["probabilities"].reshape(-1).astype(np.float16)) if names else None
         return EncodedImage(with_class_token(grid, class_scores.token()) if class_scores else grid, class_scores)
 
-    def missing(self, capability: Capability) -> str | None:
+    def why_not(self, capability: Capability) -> str | None:
         """Return why it lacks a capability: it has all, but not every decoder has attention weights."""
         if capability is not Capability.ATTENTION or self._decoder.has_attention:
             return None

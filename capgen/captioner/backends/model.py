@@ -55,7 +55,7 @@ class CaptionModel(Protocol):
         """Make a model of a bundle that uses so many threads of the processor for one call."""
         ...
 
-    def missing(self, capability: Capability) -> str | None:
+    def why_not(self, capability: Capability) -> str | None:
         """Return why the model lacks a capability, in words, or ``None`` if it has the capability."""
         ...
 

@@ -8,7 +8,7 @@ from capgen.captioner.decoding.decoder import (
     ATTENTION,
     Arrays,
     DecoderOutput,
-    StepFunction,
+    StepwiseDecoder,
     graph_memory_and_state,
 )
 from capgen.captioner.decoding.guidance import Guidance
@@ -21,6 +21,6 @@ from capgen.captioner.decoding.strategy import STRATEGIES, Hypothesis
 
 __all__ = [
     "ATTENTION", "STRATEGIES", "Arrays", "DecoderOutput", "DecodingOptions", "Guidance", "Hypothesis", "LogitsProcessor",
-    "Prefixes", "StepFunction", "attention_weights", "current_names", "graph_memory_and_state", "log_likelihoods", "sample",
-    "search",
+    "Prefixes", "StepwiseDecoder", "attention_weights", "current_names", "graph_memory_and_state", "log_likelihoods",
+    "sample", "search",
 ]  # fmt: skip

@@ -39,7 +39,7 @@ class DecoderOutput:
         return cls(outputs[LOG_PROBABILITIES], state, outputs.get(ATTENTION))
 
 
-class StepFunction(Protocol):
+class StepwiseDecoder(Protocol):
     """A decoder that goes on by one word at a time, for R = N*K rows that lie image by image."""
 
     def init_state(self, features: np.ndarray) -> tuple[Arrays, Arrays]:

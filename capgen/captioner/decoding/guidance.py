@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from capgen.captioner.decoding.decoder import Arrays, StepFunction, repeated, selected
+from capgen.captioner.decoding.decoder import Arrays, StepwiseDecoder, repeated, selected
 from capgen.captioner.decoding.prefixes import Prefixes
 
 
@@ -22,7 +22,7 @@ class Guidance:
         scale: s, at least 1; 1 changes nothing.
     """
 
-    def __init__(self, decoder: StepFunction, average_features: np.ndarray, scale: float) -> None:
+    def __init__(self, decoder: StepwiseDecoder, average_features: np.ndarray, scale: float) -> None:
         self._decoder, self._average_features, self._scale = decoder, average_features, scale
         self._memory: Arrays = {}
         self._state: Arrays = {}

@@ -5,14 +5,14 @@ from typing import cast
 
 import numpy as np
 
-from capgen.captioner.decoding.decoder import DecoderOutput, StepFunction, repeated
+from capgen.captioner.decoding.decoder import DecoderOutput, StepwiseDecoder, repeated
 from capgen.captioner.decoding.prefixes import Choice, Prefixes
 from capgen.captioner.decoding.processors import LogitsProcessor
 from capgen.captioner.vocabulary import END
 
 
 def log_likelihoods(
-    decoder: StepFunction,
+    decoder: StepwiseDecoder,
     features: np.ndarray,
     captions: Sequence[Sequence[int]],
     processors: Sequence[LogitsProcessor] = (),
@@ -39,7 +39,7 @@ def log_likelihoods(
     return [row[: len(ids) + 1].astype(np.float64) for row, ids in zip(np.stack(found, axis=1), captions, strict=True)]
 
 
-def attention_weights(decoder: StepFunction, features: np.ndarray, captions: Sequence[Sequence[int]]) -> list[np.ndarray]:
+def attention_weights(decoder: StepwiseDecoder, features: np.ndarray, captions: Sequence[Sequence[int]]) -> list[np.ndarray]:
     """Return what a decoder attends to when it says captions of one image.
 
     Args:
@@ -57,7 +57,7 @@ def attention_weights(decoder: StepFunction, features: np.ndarray, captions: Seq
 
 
 def _along(
-    decoder: StepFunction, features: np.ndarray, captions: Sequence[Sequence[int]]
+    decoder: StepwiseDecoder, features: np.ndarray, captions: Sequence[Sequence[int]]
 ) -> Iterator[tuple[Prefixes, np.ndarray, DecoderOutput]]:
     """Step along K captions of one image, and yield the prefixes, the words (K,) that follow, and the output for these."""
     ids = np.full((len(captions), max(map(len, captions)) + 1), END, np.int32)  # (K, longest + 1)

@@ -5,7 +5,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from capgen.captioner.decoding.decoder import StepFunction, repeated, selected
+from capgen.captioner.decoding.decoder import StepwiseDecoder, repeated, selected
 from capgen.captioner.decoding.options import DecodingOptions
 from capgen.captioner.decoding.prefixes import Prefixes
 from capgen.captioner.decoding.processors import LogitsProcessor, option_processors
@@ -14,7 +14,7 @@ from capgen.captioner.decoding.strategy import STRATEGIES, Hypothesis, SearchStr
 
 
 def search(
-    decoder: StepFunction,
+    decoder: StepwiseDecoder,
     features: np.ndarray,
     options: DecodingOptions,
     processors: Sequence[LogitsProcessor] = (),
@@ -45,7 +45,7 @@ def search(
 
 
 def sample(
-    decoder: StepFunction,
+    decoder: StepwiseDecoder,
     features: np.ndarray,
     options: DecodingOptions,
     processors: Sequence[LogitsProcessor] = (),
@@ -62,7 +62,7 @@ def sample(
 
 
 def _run(
-    strategy: SearchStrategy, decoder: StepFunction, features: np.ndarray, processors: Sequence[LogitsProcessor]
+    strategy: SearchStrategy, decoder: StepwiseDecoder, features: np.ndarray, processors: Sequence[LogitsProcessor]
 ) -> None:
     """Search until every image is finished, or has captions of the greatest length."""
     options = strategy.options

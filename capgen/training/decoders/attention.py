@@ -80,7 +80,7 @@ class AttentionDecoder(Decoder):
             name: layers.Dropout(config.dropout, name=f"drop_{name}") for name in ("grid", "word", "read", "written")
         }
 
-    def states(self, features, words):
+    def hidden_states(self, features, words):
         """Compute the states of whole captions: (N, C, D), (N, K, T) to (N*K, T, 2H)."""
         steps, width = words.shape[2], self.config.state
         keys, values = self.project_cells(self.dropouts["grid"](features))  # (N, heads, C, H / heads) each

@@ -38,9 +38,9 @@ class DecoderConfig:
 class Decoder(ABC):
     """An architecture that predicts the next word of a caption from an image and the words before.
 
-    A subclass makes its layers in ``__init__``. It defines what they compute for whole captions (``states``), for one word
-    at a time (``init_state``, ``step``), and how a state scores the next word (``logits``). Both ways must compute the same;
-    the contract test of decoders checks that.
+    A subclass makes its layers in ``__init__``. It defines what they compute for whole captions (``hidden_states``), for one
+    word at a time (``init_state``, ``step``), and how a state scores the next word (``logits``). Both ways must compute the
+    same; the contract test of decoders checks that.
 
     Args:
         config: The sizes.
@@ -56,8 +56,8 @@ class Decoder(ABC):
         self.config = config
 
     @abstractmethod
-    def states(self, features: keras.KerasTensor, words: keras.KerasTensor) -> keras.KerasTensor:
-        """Compute the states of whole captions.
+    def hidden_states(self, features: keras.KerasTensor, words: keras.KerasTensor) -> keras.KerasTensor:
+        """Compute the hidden states of whole captions.
 
         Args:
             features: (N, C, D).
@@ -111,7 +111,7 @@ class Decoder(ABC):
         features = keras.Input(shape, name="features")
         words = keras.Input((None, steps), dtype="int32", name="words")
         positions = keras.Input((), dtype="int32", name="positions")
-        states = self.states(tail(features) if tail else features, words)  # (R, T, X)
+        states = self.hidden_states(tail(features) if tail else features, words)  # (R, T, X)
         chosen = ops.take(ops.reshape(states, (-1, states.shape[-1])), positions, axis=0)  # (P, X)
         logits = layers.Activation("linear", dtype="float32", name="logits")(self.logits(chosen))  # (P, V)
         return keras.Model({"features": features, "words": words, "positions": positions}, logits)

@@ -22,7 +22,7 @@ class InjectDecoder(Decoder):
         self.scores = layers.Dense(config.vocabulary, name="scores")
         self.dropouts = {name: layers.Dropout(config.dropout, name=f"drop_{name}") for name in ("image", "word", "state")}
 
-    def states(self, features, words):
+    def hidden_states(self, features, words):
         """Compute the states of whole captions: (N, C, D), (N, K, T) to (N*K, T, H)."""
         image = self.dropouts["image"](image_vector(features))
         first = [repeat_for_captions(layer(image), words) for layer in (self.hidden, self.cell)]  # (N*K, H)

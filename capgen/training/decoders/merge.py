@@ -23,7 +23,7 @@ class MergeDecoder(Decoder):
         self.scores = layers.Dense(config.vocabulary, name="scores")
         self.dropouts = {name: layers.Dropout(config.dropout, name=f"drop_{name}") for name in ("image", "word", "state")}
 
-    def states(self, features, words):
+    def hidden_states(self, features, words):
         """Compute the states of whole captions, each beside its image: (N, C, D), (N, K, T) to (N*K, T, 2H)."""
         image = self.image(self.dropouts["image"](image_vector(features)))  # (N, H)
         x = self.dropouts["word"](flatten_captions(self.embedding(words)))  # (N*K, T, E)

@@ -60,7 +60,7 @@ class SelfCriticalStage(Stage):
             self.data.features,
             CaptionText(self.data.vocabulary, self.data.visual_words),
             Constraints(self.data.vocabulary, self.data.visual_words),
-            self.network.steps,
+            self.network.stepwise,
             options,
             config.scst_distinctiveness,
         )

@@ -1,4 +1,4 @@
-"""``KerasSteps``: a Keras decoder as the step function that a search takes. The exported graph must equal it."""
+"""``KerasDecoder``: a Keras decoder as a search takes it, one word at a time. The exported graph must equal it."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,7 +10,7 @@ from capgen.captioner.decoding import Arrays, DecoderOutput, graph_memory_and_st
 from capgen.training.decoders.decoder import Decoder
 
 
-class KerasSteps:
+class KerasDecoder:
     """Runs the two models of a decoder with its present weights, also while they are trained.
 
     Args:

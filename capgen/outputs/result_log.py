@@ -1,4 +1,4 @@
-"""A report: what became of every image, as JSON lines that are written at once."""
+"""``ResultLog``: what became of every image, as JSON lines that are written at once."""
 
 import errno
 import os
@@ -10,8 +10,8 @@ from capgen.outputs.jsonl import JsonLinesFormat
 from capgen.storage import files
 
 
-class Report:
-    """A report, while it is entered. A file that exists is replaced.
+class ResultLog:
+    """The file that ``--report`` names, while it is entered. A file that exists is replaced.
 
     Args:
         path: The file; its folder is made if it is missing.
@@ -20,7 +20,7 @@ class Report:
     def __init__(self, path: Path) -> None:
         self._path, self._form = path, JsonLinesFormat(several=True)
 
-    def __enter__(self) -> "Report":
+    def __enter__(self) -> "ResultLog":
         try:
             files.make_folder(self._path.absolute().parent)
             self._file: BinaryIO = self._path.open("wb", buffering=0)
