@@ -4,6 +4,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from capgen.batch.engines.local import LocalEngine
+    from capgen.batch.engines.ray import RayEngine
     from capgen.batch.job import CaptionJob
     from capgen.batch.request import Inputs, OutputPolicy, Outputs
     from capgen.captioner.captioner import Captioner
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
         UnknownNameError,
         UsageError,
     )
+    from capgen.inputs.selection import Selection
+    from capgen.outputs.policy import Existing
 
 __version__ = "0.1.0"
 
@@ -36,12 +40,16 @@ __all__ = [
     "ConfigError",
     "DataError",
     "EngineError",
+    "Existing",
     "ImageError",
     "Inputs",
     "Likelihood",
+    "LocalEngine",
     "OutputPolicy",
     "Outputs",
+    "RayEngine",
     "Result",
+    "Selection",
     "SkipReason",
     "Status",
     "StorageError",
@@ -63,12 +71,16 @@ _MODULES = {
     "ConfigError": _ERRORS,
     "DataError": _ERRORS,
     "EngineError": _ERRORS,
+    "Existing": "capgen.outputs.policy",
     "ImageError": _ERRORS,
     "Inputs": _BATCH,
     "Likelihood": _RESULTS,
+    "LocalEngine": "capgen.batch.engines.local",
     "OutputPolicy": _BATCH,
     "Outputs": _BATCH,
+    "RayEngine": "capgen.batch.engines.ray",
     "Result": _RESULTS,
+    "Selection": "capgen.inputs.selection",
     "SkipReason": _RESULTS,
     "Status": _ERRORS,
     "StorageError": _ERRORS,

@@ -87,6 +87,11 @@ class UnknownNameError(UsageError):
         offer = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(names) or 'none yet'}"
         super().__init__(f"there is no {kind} named {name!r}; {offer}")
         self.nearest = near
+        self._arguments = kind, name, tuple(names)
+
+    def __reduce__(self) -> tuple[type["UnknownNameError"], tuple[str, str, tuple[str, ...]]]:
+        """Pickle all arguments; by default only the message would be sent to another process."""
+        return UnknownNameError, self._arguments
 
 
 class ConfigError(UsageError):

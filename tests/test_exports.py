@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import pickle
 import subprocess
 import sys
 
@@ -29,6 +30,24 @@ def test_the_list_is_sorted_and_what_is_loaded_and_what_type_checkers_see_are_th
 def test_every_error_is_public():
     found = {name for name, value in vars(errors).items() if isinstance(value, type) and issubclass(value, Exception)}
     assert found <= set(capgen.__all__)
+
+
+def made(error):
+    """An error of a class, with arguments that it takes."""
+    if issubclass(error, errors.UnknownNameError):
+        return error("encoder", "efficientnt", ["efficientnet", "mobilenet"])
+    return error(errors.Status.DENIED, "it may not be read") if issubclass(error, errors.ImageError) else error("it failed")
+
+
+@pytest.mark.parametrize(
+    "error", [value for value in vars(errors).values() if isinstance(value, type) and issubclass(value, errors.CapgenError)]
+)
+def test_every_error_is_the_same_in_another_process(error):
+    before = made(error)
+    after = pickle.loads(pickle.dumps(before))
+    assert (type(after), str(after)) == (error, str(before))
+    for name in ("status", "nearest"):
+        assert getattr(after, name, None) == getattr(before, name, None)
 
 
 @pytest.mark.parametrize("name", capgen.__all__)

@@ -103,14 +103,16 @@ class CaptionJob:
         return self._outputs.shards is not None
 
     def check(self) -> None:
-        """Make sure that the job can be done, and that nothing that it writes takes the place of anything else.
+        """Make sure that the job can be done, and that nothing that it writes replaces another output or an image.
+
+        No output is opened.
 
         Raises:
-            UsageError: It cannot; the message says what does not fit.
+            UsageError: The job cannot be done; the message says what does not fit.
         """
         if self._is_checked:
             return
-        self._captioner.captioner.decoding(self._request)  # refuses what the captioner cannot do
+        self._captioner.captioner.check(self._request)
         if self._outputs.shards is not None:
             self._check_shards(self._outputs.shards)
         else:
@@ -202,7 +204,7 @@ class CaptionJob:
 
     @property
     def finished_before(self) -> tuple[int, int]:
-        """How many shards of archives are finished already, and how many shards there are besides numbered ones."""
+        """How many archives have a finished shard already, and the sum of those and of all shards that are left to write."""
         if self.shards is None:
             return 0, 0
         finished = len(self.shards.finished)
@@ -294,6 +296,9 @@ class CaptionJob:
             check_names(self._all_images, self._outputs.file or Path("the output"), form.name_of)
 
     def _check_shards(self, location: str) -> None:
+        if self._outputs.file is not None or self._outputs.standard_output:
+            other = self._outputs.file or "the standard output"
+            raise UsageError(f"captions are written either into shards or to {other}; choose one")
         if self._outputs.is_per_image or self._outputs.output_dir is not None or self._policy.force:
             raise UsageError(_ONLY_SHARDS)
         if self._policy.existing.adds:
@@ -315,7 +320,7 @@ class CaptionJob:
                 raise UsageError(f"captions cannot be put beside or into the pictures of {location}; use --output")
 
     def _check_watch(self) -> None:
-        self._captioner.captioner.decoding(self._request)
+        self._captioner.captioner.check(self._request)
         if self._outputs.shards is not None:
             raise UsageError(_ONLY_SHARDS)
         named = (*self._inputs.paths, *self._inputs.listed)
@@ -330,4 +335,6 @@ class CaptionJob:
         check_targets(Listing(()), self._destinations, self._files)
 
 
-_ONLY_SHARDS = "shards go into a folder of their own, so no --sidecar, --xmp, --embed, --watch or --force with them"
+_ONLY_SHARDS = (
+    "shards go into a folder of their own, so no --sidecar, --xmp, --embed, --output-dir, --watch or --force with them"
+)

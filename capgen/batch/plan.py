@@ -10,6 +10,7 @@ import numpy as np
 
 from capgen.errors import UsageError
 from capgen.images.formats import is_image_file
+from capgen.inputs.archives import is_archive
 from capgen.inputs.listing import Listing
 from capgen.outputs.destination import Destination
 from capgen.storage.hashing import hash64
@@ -35,19 +36,19 @@ class PlannedImage:
 
     def __str__(self) -> str:
         if not isinstance(self.path, Url) and not os.path.isfile(self.path):  # noqa: PTH113 - Path.is_file raises for a name that is too long
-            return f"{self.path}: would fail: it is no file, or there is none"
+            return f"{self.path}: would fail: it is not a file, or does not exist"
         what = f"would write {', '.join(map(str, self.targets))}" if self.targets else ""
         left = f"left as it is: {'; '.join(self.kept)}" if self.kept else ""
         return f"{self.path}: {'; '.join(filter(None, (what, left))) or 'would be captioned'}"
 
 
 def check_targets(listing: Listing, destinations: Sequence[Destination], files: Sequence[Path]) -> None:
-    """Make sure that nothing that will be written takes the place of anything else.
+    """Make sure that nothing that will be written replaces another output or an image.
 
     Args:
         listing: The images.
         destinations: What is written for each image.
-        files: The files that are written besides.
+        files: The files that are written besides, each for all images.
 
     Raises:
         UsageError: Two images want the same file, or a file is an image; it is named.
@@ -68,21 +69,22 @@ def check_names(listing: Listing, file: Path, name: Callable[[Location], object]
     """Make sure that a file which does not call images by their paths can hold the captions of all of them.
 
     Args:
-        listing: The images.
+        listing: The images. Archives among them are passed over: what they hold is known only when they are read.
         file: The file.
         name: What the file calls an image.
 
     Raises:
         UsageError: It calls two images the same.
     """
-    hashes = np.array(array("Q", (hash64(str(name(found.path))) for found in listing)), np.uint64)
+    images = (found.path for found in listing if not is_archive(found.path))
+    hashes = np.array(array("Q", (hash64(str(name(path))) for path in images)), np.uint64)
     values, counts = np.unique(hashes, return_counts=True)
     twice = set(values[counts > 1].tolist())
     if not twice:
         return
     same: dict[str, list[str]] = {}
     for found in listing:
-        if hash64(str(name(found.path))) in twice:
+        if not is_archive(found.path) and hash64(str(name(found.path))) in twice:
             same.setdefault(str(name(found.path)), []).append(str(found.path))
     called, paths = next(iter(same.items()))
     more = f", and {len(same) - 1:,} more" if len(same) > 1 else ""

@@ -162,7 +162,7 @@ class OutputPolicy:
     Attributes:
         existing: What is done where there is a caption already.
         force: Treat captions that a person has changed like any other.
-        minimum_confidence: Captions below it are not written, 0 to 1.
+        min_confidence: Captions below it are not written, 0 to 1.
         prefix: Text before every caption.
         suffix: Text after every caption.
 
@@ -172,7 +172,7 @@ class OutputPolicy:
 
     existing: Existing = Existing.SKIP
     force: bool = False
-    minimum_confidence: float = 0.0
+    min_confidence: float = 0.0
     prefix: str = ""
     suffix: str = ""
 
@@ -192,7 +192,7 @@ class OutputPolicy:
     def apply_threshold(self, result: Result) -> Result:
         """Return a captioned result as one of low confidence if its best caption is below the threshold."""
         confidence = result.confidence
-        if result.status is not Status.CAPTIONED or confidence is None or confidence >= self.minimum_confidence:
+        if result.status is not Status.CAPTIONED or confidence is None or confidence >= self.min_confidence:
             return result
-        reason = f"the caption's confidence is {confidence:.2f}, less than {self.minimum_confidence:g}"
+        reason = f"the caption's confidence is {confidence:.2f}, less than {self.min_confidence:g}"
         return replace(result, status=Status.LOW_CONFIDENCE, reason=reason)

@@ -23,7 +23,7 @@ from capgen.captioner.decoding import DecodingOptions
 from capgen.captioner.slots import VisualWords
 from capgen.captioner.vocabulary import Vocabulary
 from capgen.errors import BundleError, UnknownNameError, UsageError
-from capgen.images import Preprocessing
+from capgen.images import MAX_INPUT_SIZE, RESAMPLING_FILTERS, Preprocessing
 from capgen.storage import files
 
 SCHEMA = 2
@@ -304,6 +304,16 @@ def _check_kinds(description: Description, hashes: dict[str, str]) -> None:
     """
     if description.backend not in BACKENDS:
         raise UnknownNameError("captioner backend", str(description.backend), BACKENDS)
+    _check_values(description)
+    _check_files(description, hashes)
+
+
+def _check_values(description: Description) -> None:
+    """Check the values of a description.
+
+    Raises:
+        TypeError, ValueError: A value is not what it should be.
+    """
     calibration = description.calibration
     objects = (
         description.encoder, description.decoder, description.training, description.scores, calibration.reliability,
@@ -313,6 +323,19 @@ def _check_kinds(description: Description, hashes: dict[str, str]) -> None:
         raise TypeError("a value is of another kind")
     if not _is_shallow(objects, _LEVELS):
         raise ValueError("it goes too deep")
+    preprocessing = description.preprocessing
+    if type(preprocessing.size) is not int or not 1 <= preprocessing.size <= MAX_INPUT_SIZE:
+        raise ValueError(f"the size of its images is not a whole number from 1 to {MAX_INPUT_SIZE}")
+    if preprocessing.resample not in RESAMPLING_FILTERS:
+        raise ValueError(f"its resampling filter is not one of {', '.join(RESAMPLING_FILTERS)}")
+
+
+def _check_files(description: Description, hashes: dict[str, str]) -> None:
+    """Check that a captioner has the files that its backend and its decoding need.
+
+    Raises:
+        ValueError: A file is missing.
+    """
     for name in _REQUIRED.get(description.backend, ()):
         if name not in hashes:
             raise ValueError(f"it has no hash of {name}")

@@ -65,10 +65,10 @@ class Captioner:
         Args:
             source: A path, the bytes of a file, a binary file, a PIL image, or an array (H, W, 3) uint8.
             request: What is wanted; the captioner's own way by default.
-            output_attention: Say where the captioner looked for each word: ``Caption.attention``.
+            output_attention: Return attention weights, too, as ``Caption.attention``.
 
         Raises:
-            ImageError: The image cannot be captioned; it has the status.
+            ImageError: The image cannot be captioned; the status of the error says why.
             UsageError: The captioner cannot do what is wanted.
         """
         generate = self._generation(request, output_attention=output_attention)
@@ -86,7 +86,7 @@ class Captioner:
             sources: As ``caption`` takes them. They are read only a little ahead, so that any number of them takes the same
                 memory. A ``Result`` among them is passed on in its turn.
             request: What is wanted; the captioner's own way by default.
-            output_attention: Say where the captioner looked for each word: ``Caption.attention``.
+            output_attention: Return attention weights, too, as ``Caption.attention``.
 
         Returns:
             One result an image, in order; an image that cannot be captioned gives its status and reason.
@@ -104,7 +104,7 @@ class Captioner:
             captions: Any text; words that the captioner does not know count as its unknown word.
 
         Raises:
-            ImageError: The image cannot be read; it has the status.
+            ImageError: The image cannot be read; the status of the error says why.
             UsageError: The captioner cannot score captions.
         """
         self._require(Capability.SCORING)
@@ -114,27 +114,40 @@ class Captioner:
 
     @property
     def has_attention(self) -> bool:
-        """Whether it can say where it looks."""
+        """Whether the captioner can return attention weights."""
         with self._shared_lock:
             return self._shared.why_not(Capability.ATTENTION) is None
 
     def decoding(self, request: CaptionRequest | None = None) -> DecodingOptions:
-        """Return how it decodes for a request, with its own values where the request leaves them open.
+        """Return the decoding options of a request, with the captioner's own values where the request leaves them open.
 
         Raises:
             UsageError: The request does not fit the captioner.
         """
         return self._shared.resolve(request or CaptionRequest())
 
-    def _generation(self, request: CaptionRequest | None, *, output_attention: bool) -> "_Generate":
-        """Return what captions a batch as is wanted, once it is known that the captioner can.
+    def check(self, request: CaptionRequest | None = None, *, output_attention: bool = False) -> None:
+        """Make sure that the captioner can do what is wanted, before anything is captioned.
+
+        Args:
+            request: What is wanted; the captioner's own way by default.
+            output_attention: Whether attention weights are wanted, too.
 
         Raises:
-            UsageError: It cannot.
+            UsageError: The captioner lacks a capability, or the request does not fit it.
         """
         wanted = request or CaptionRequest()
         self._require(*needed(wanted), *([Capability.ATTENTION] if output_attention else []))
         self.decoding(wanted)
+
+    def _generation(self, request: CaptionRequest | None, *, output_attention: bool) -> "_Generate":
+        """Return the function that captions a batch of images in the way that is wanted.
+
+        Raises:
+            UsageError: The captioner cannot do what is wanted.
+        """
+        wanted = request or CaptionRequest()
+        self.check(wanted, output_attention=output_attention)
         return lambda model, pixels: model.generate(pixels, wanted, output_attention=output_attention)
 
     def _require(self, *capabilities: Capability) -> None:

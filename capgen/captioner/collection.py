@@ -138,10 +138,7 @@ def install(source: Path, name: str | None = None, *, overwrite: bool = False) -
             )
         if catalogue.shipped(called):
             raise UsageError(f"{called!r} ships with capgen; choose another --name, or hide that one with --overwrite")
-    contents = opened.contents()
-    if folder.is_symlink():  # what it leads to is not replaced
-        folder.unlink()
-    files.write_folder(folder, contents)
+    files.write_folder(folder, opened.contents())
     return folder
 
 

@@ -172,7 +172,7 @@ def caption_command(
             shard_size=shard_size, report=report,
         ),
         policy=OutputPolicy(
-            existing=Existing.named(existing), force=force, minimum_confidence=min_confidence, prefix=prefix, suffix=suffix
+            existing=Existing.named(existing), force=force, min_confidence=min_confidence, prefix=prefix, suffix=suffix
         ),
         engine=ENGINES[engine](address=address, workers=workers),
         captioner=Captioner.load(model),
@@ -304,4 +304,4 @@ def _explain(sheet: Path, paths: list[str], model: str | None, request: "Caption
     if caption.attention is None or not caption.attention.words:
         raise UsageError(f"{paths[0]}: its caption has no words to explain")
     files.write_bytes(sheet, draw_attention(images.read_scaled(paths[0], LONGEST_SIDE), caption.attention))
-    typer.echo(caption.text)
+    typer.echo(caption.text.encode("utf-8", "surrogateescape"))

@@ -79,7 +79,7 @@ def _score_all(
             say(f"capgen: {reason}")
             failed += 1
         for line in lines:
-            typer.echo(line)
+            typer.echo(line.encode("utf-8", "surrogateescape"))
         on_progress(done, 0)
     return failed
 

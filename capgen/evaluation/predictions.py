@@ -14,7 +14,8 @@ from capgen.datasets.layout import read_json
 from capgen.errors import DataError
 from capgen.evaluation.metrics import tokenize
 from capgen.evaluation.references import Reference
-from capgen.storage import files, paths
+from capgen.outputs import coco
+from capgen.storage import paths
 
 
 @dataclass(frozen=True)
@@ -95,13 +96,8 @@ def _image_files(references: Sequence[Reference]) -> list[Path]:
 def save(name: str, captions: Mapping[str, str]) -> Path:
     """Write captions in COCO's result format to the data folder, and return the path of the file."""
     path = paths.data_dir() / "predictions" / f"{name.replace(os.sep, '-')}.json"
-    rows = [{"image_id": int(key) if _is_number(key) else key, "caption": text} for key, text in captions.items()]
-    files.write_json(path, rows)
+    coco.write(path, (coco.entry(coco.number_or_text(key), text) for key, text in captions.items()))
     return path
-
-
-def _is_number(key: str) -> bool:
-    return key.isascii() and key.isdecimal() and str(int(key)) == key
 
 
 def read(path: Path, references: Sequence[Reference], *, allow_missing: bool = False) -> Predictions:
@@ -116,7 +112,7 @@ def read(path: Path, references: Sequence[Reference], *, allow_missing: bool = F
         DataError: The file is not in that format, or has faults that are not allowed.
     """
     rows = read_json(path)
-    if not isinstance(rows, list) or not any(map(_is_prediction, rows)):
+    if not isinstance(rows, list) or not any(map(coco.is_entry, rows)):
         raise DataError(f'{path} is not a list of {{"image_id": ..., "caption": "..."}}, COCO\'s result format')
     reading = _Reading(references)
     for number, row in enumerate(rows, 1):
@@ -141,7 +137,7 @@ class _Reading:
 
     def add(self, number: int, row: Any) -> None:
         """Take one row of the file; ``number`` counts from 1."""
-        if not _is_prediction(row):
+        if not coco.is_entry(row):
             self._fault('not {"image_id": ..., "caption": "..."}', f"row {number}")
             return
         name, caption = str(row["image_id"]), row["caption"]
@@ -170,15 +166,6 @@ class _Reading:
 
     def _fault(self, fault: str, name: str) -> None:
         self._faults.setdefault(fault, []).append(name)
-
-
-def _is_prediction(row: object) -> bool:
-    return (
-        isinstance(row, dict)
-        and isinstance(row.get("image_id"), int | str)
-        and not isinstance(row["image_id"], bool)
-        and isinstance(row.get("caption"), str)
-    )
 
 
 NAMED_IMAGES = 3

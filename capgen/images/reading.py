@@ -19,13 +19,21 @@ MAX_PIXELS = 178_956_970
 """The most pixels that are decoded at full scale, Pillow's own bound; a larger JPEG is decoded at a reduced scale."""
 
 
+MAX_INPUT_SIZE = 1024
+"""The longest side of the input of an encoder, in pixels; about twice that of the largest encoders that are known."""
+
+RESAMPLING_FILTERS = ("NEAREST", "BOX", "BILINEAR", "HAMMING", "BICUBIC", "LANCZOS")
+"""Pillow's names of its resampling filters."""
+
+
 @dataclass(frozen=True)
 class Preprocessing:
     """How an image becomes the input of an encoder; a part of the bundle.
 
     Attributes:
-        size: Side of the square input, in pixels. The whole image is squeezed into the square, so nothing is cut off.
-        resample: Pillow's name of the resampling filter.
+        size: Side of the square input, 1 to ``MAX_INPUT_SIZE`` pixels. The whole image is squeezed into the square, so
+            nothing is cut off.
+        resample: One of ``RESAMPLING_FILTERS``.
     """
 
     size: int = 224

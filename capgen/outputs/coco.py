@@ -1,4 +1,4 @@
-"""``coco``: COCO's result format, one JSON list of ``{"image_id", "caption"}``, which ``capgen evaluate`` reads.
+"""``coco``: COCO's result format, one JSON list of ``{"image_id", "caption"}``, which ``capgen evaluate`` reads and writes.
 
 An image is called by its file name, or by the number that its file name is. The file is written whole when it is closed,
 since a list cannot be added to line by line; what it holds is merged with what was found. It has no room for a failed image.
@@ -26,13 +26,32 @@ ImageId = int | str
 
 def image_id(path: Location) -> ImageId:
     """Return what the format calls an image: 42 for ``42.jpg``, and the file name for any other, such as ``007.jpg``."""
-    stem = PurePosixPath(path.name).stem
-    return int(stem) if stem.isascii() and stem.isdecimal() and str(int(stem)) == stem else path.name
+    number = number_or_text(PurePosixPath(path.name).stem)
+    return number if isinstance(number, int) else path.name
 
 
-def row(path: Location, caption: str) -> dict[str, Any]:
-    """Return the entry of an image in the list."""
-    return {"image_id": image_id(path), "caption": caption}
+def number_or_text(text: str) -> ImageId:
+    """Return the number that a text writes without leading zeros, such as 42 for ``"42"``, and any other text as it is."""
+    return int(text) if text.isascii() and text.isdecimal() and str(int(text)) == text else text
+
+
+def entry(name: ImageId, caption: str) -> dict[str, Any]:
+    """Return the entry of the list for the image that is called ``name``."""
+    return {"image_id": name, "caption": caption}
+
+
+def is_entry(value: object) -> bool:
+    """Return whether a value of JSON is an entry of the list; it may hold more than an image's name and a caption."""
+    return isinstance(value, dict) and type(value.get("image_id")) in (int, str) and isinstance(value.get("caption"), str)
+
+
+def write(path: Path, entries: Iterable[dict[str, Any]]) -> None:
+    """Write a list, an entry a line, whole or not at all.
+
+    Raises:
+        StorageError: It cannot be written; what was there before is unchanged.
+    """
+    files.write_text(path, "[" + ",".join(f"\n{json_text(one)}" for one in entries) + "\n]\n")
 
 
 class CocoFormat:
@@ -64,10 +83,10 @@ class CocoFormat:
                 raise DataError(f"{source} cannot be read: {error.strerror}") from error
             except ValueError as error:
                 raise DataError(f"{source} {error}; name its format with --format") from error
-            for entry in rows:
-                merged.pop(entry["image_id"], None)
-                merged[entry["image_id"]] = entry
-        _write(target, merged.values())
+            for one in rows:
+                merged.pop(one["image_id"], None)
+                merged[one["image_id"]] = one
+        write(target, merged.values())
         return len(merged)
 
 
@@ -87,7 +106,7 @@ class CocoFile:
         self._path, self._guard, self._read_only = path, guard, read_only
         self._owners: dict[ImageId, Location] = {}
         self._found: dict[ImageId, tuple[Location, str]] = {}
-        self._rows = {entry["image_id"]: entry for entry in self._held()}
+        self._rows = {one["image_id"]: one for one in self._held()}
         if not read_only:
             files.make_folder(path.absolute().parent)
 
@@ -113,10 +132,12 @@ class CocoFile:
         """Keep the caption of a captioned image until the file is closed; there is no room for others.
 
         Raises:
-            StorageError: Another image of this run has the same name.
+            StorageError: It is captioned, and another image of this run has the same name.
         """
+        if result.status is not Status.CAPTIONED:
+            return None
         reason = self.skip_reason(item)
-        if reason is None and result.status is Status.CAPTIONED and not self._read_only:
+        if reason is None and not self._read_only:
             self._found[image_id(item.path)] = (item.path, result.caption or "")
         return reason
 
@@ -129,7 +150,7 @@ class CocoFile:
         if not self._found and (self._read_only or self._path.exists()):
             return
         with self._guard.manifest.locked():
-            rows = {entry["image_id"]: entry for entry in self._held()}
+            rows = {one["image_id"]: one for one in self._held()}
             written = []
             for name, (path, caption) in self._found.items():
                 if self._reason(rows, path) is not None:  # another run has captioned it in the meantime
@@ -138,16 +159,16 @@ class CocoFile:
                 text = policy.combined(current, caption, self._guard.existing)
                 image_key = key(self._path, path)
                 self._guard.before_writing(image_key, caption_hash(current) if current else None, text)
-                rows[name] = row(path, text)
+                rows[name] = entry(name, text)
                 written.append((image_key, text))
-            _write(self._path.resolve(), rows.values())  # a link to the file stays one
+            write(self._path.resolve(), rows.values())  # a link to the file stays one
             for image_key, text in written:
                 self._guard.after_writing(image_key, text)
         self._found.clear()
 
     def _reason(self, rows: dict[ImageId, dict[str, Any]], path: Location) -> SkipReason | None:
-        entry = rows.get(image_id(path))
-        current = caption_hash(entry["caption"]) if entry and entry["caption"].strip() else None
+        held = rows.get(image_id(path))
+        current = caption_hash(held["caption"]) if held and held["caption"].strip() else None
         return self._guard.skip_reason(key(self._path, path), current)
 
     def _held(self) -> list[dict[str, Any]]:
@@ -177,7 +198,8 @@ class CocoStandardOutput:
     def write(self, item: Found, result: Result) -> SkipReason | None:
         """Print the entry of a captioned image; there is no room for others."""
         if result.status is Status.CAPTIONED:
-            self._print(f"{',' if self._count else '['}\n{json_text(row(item.path, result.caption or ''))}")
+            one = entry(image_id(item.path), result.caption or "")
+            self._print(f"{',' if self._count else '['}\n{json_text(one)}")
             self._count += 1
         return None
 
@@ -204,14 +226,6 @@ def _read(path: Path) -> list[dict[str, Any]]:
         rows = json.loads(data) if data.strip() else []
     except (ValueError, RecursionError) as error:
         raise ValueError(f"is not JSON ({error})") from error
-    if not isinstance(rows, list) or not all(map(_is_entry, rows)):
+    if not isinstance(rows, list) or not all(map(is_entry, rows)):
         raise ValueError('is not a list of {"image_id", "caption"}')
     return rows
-
-
-def _is_entry(value: object) -> bool:
-    return isinstance(value, dict) and type(value.get("image_id")) in (int, str) and isinstance(value.get("caption"), str)
-
-
-def _write(path: Path, rows: Iterable[dict[str, Any]]) -> None:
-    files.write_text(path, "[" + ",".join(f"\n{json_text(entry)}" for entry in rows) + "\n]\n")

@@ -142,6 +142,8 @@ def json_text(value: Any, indent: int | None = None) -> str:
 def write_folder(path: Path, contents: dict[str, bytes]) -> None:
     """Write a folder of files, whole or not at all; a folder that is there is replaced.
 
+    A link that is there is replaced, too, and what it leads to stays as it is.
+
     Args:
         path: The folder.
         contents: The bytes of each file, by its name.
@@ -162,11 +164,11 @@ def write_folder(path: Path, contents: dict[str, bytes]) -> None:
                     file.flush()
                     os.fsync(file.fileno())
             try:
-                if path.exists():
+                if os.path.lexists(path):
                     path.rename(old)
                 fresh.rename(path)
             finally:
-                if old.exists() and not path.exists():
+                if os.path.lexists(old) and not os.path.lexists(path):
                     old.rename(path)
     except OSError as error:
         raise storage_error(path, error) from error

@@ -1,19 +1,22 @@
 """``CaptionJob``, as a program uses it: what it yields, plans, refuses and writes."""
 
 import json
+import tarfile
 from contextlib import closing
 from itertools import count
+from pathlib import Path
 
 import pytest
+from support.captioners import install_fake
 from support.commands import here
 from support.drawing import draw_each
 
-from capgen import CaptionJob, CaptionRequest, Inputs, OutputPolicy, Outputs
-from capgen.batch.engines.local import LocalEngine
+from capgen import CaptionJob, CaptionRequest, Inputs, LocalEngine, OutputPolicy, Outputs, Selection
+from capgen.captioner.backends.fake import FakeCaptionModel
+from capgen.captioner.backends.model import Capability
 from capgen.captioner.captioner import Captioner
 from capgen.captioner.results import Caption, Result, SkipReason
 from capgen.errors import Status, UnknownNameError, UsageError
-from capgen.inputs.selection import Selection
 
 NAMES = ("a.png", "b.png", "c.png", "deep/d.png")
 
@@ -127,6 +130,60 @@ def test_images_that_coco_would_call_the_same_are_named_before_anything_is_writt
     draw_each(library, "deep/a.png")
     with pytest.raises(UsageError, match=r"a\.png and .*deep/a\.png would both be called a\.png"):
         job(outputs=Outputs(file=places / "o.json")).run()
+
+
+def archive_of(path, folder, *names):
+    """Pack images into a tar archive."""
+    with tarfile.open(path, "w") as archive:
+        for name in names:
+            archive.add(folder / name, name)
+    return path
+
+
+def test_an_archive_member_whose_name_is_taken_fails_alone(captioner, library, places):
+    names = ("1.png", "deep/1.png", "deep/2.png")
+    archive = archive_of(places / "x.tar", draw_each(library, *names), *names)
+    outputs = Outputs(file=places / "o.json")
+    results = list(CaptionJob([archive], captioner, outputs=outputs, engine=Numbering()).run())
+    assert statuses(results) == [Status.CAPTIONED, Status.WRITE_FAILED, Status.CAPTIONED]
+    assert "called 1" in results[1].reason
+    assert [row["image_id"] for row in json.loads((places / "o.json").read_text())] == [1, 2]
+
+
+def test_the_name_of_an_archive_is_not_that_of_an_image(captioner, library, places):
+    archive = archive_of(places / "1.tar", library, "a.png")
+    image = (library / "b.png").rename(places / "1.png")
+    job = CaptionJob([archive, image], captioner, outputs=Outputs(file=places / "o.json"), engine=Numbering())
+    assert statuses(job.run()) == [Status.CAPTIONED] * 2
+
+
+class Lacking(FakeCaptionModel):
+    """A model that cannot begin captions with a prompt."""
+
+    def missing(self, capability):
+        return "it never could" if capability is Capability.PROMPT else super().missing(capability)
+
+
+@pytest.mark.parametrize("act", [CaptionJob.check, CaptionJob.run, lambda job: list(job.plan()), CaptionJob.watch])
+def test_what_the_backend_lacks_is_refused_before_an_output_is_opened(monkeypatch, library, places, act):
+    monkeypatch.setattr("capgen.captioner.backends.fake.FakeCaptionModel", Lacking)
+    install_fake(places / "data")
+    (places / "report.jsonl").write_text("kept\n")
+    outputs = Outputs(file=places / "o.jsonl", report=places / "report.jsonl")
+    captioner = Captioner.load(places / "data/models/fake")
+    inputs = Inputs(paths=(str(library),), selection=Selection(recursive=True))
+    with pytest.raises(UsageError, match="cannot begin captions with a given text: it never could"):
+        act(CaptionJob(inputs, captioner, CaptionRequest(prompt="a dog"), outputs))
+    assert not (places / "o.jsonl").exists()
+    assert (places / "report.jsonl").read_text() == "kept\n"
+
+
+@pytest.mark.parametrize("more", [{"file": Path("o.jsonl")}, {"standard_output": True}])
+def test_shards_and_another_output_for_all_images_are_refused(job, places, more):
+    with pytest.raises(UsageError, match="written either into shards or to"):
+        job(outputs=Outputs(shards=str(places / "out"), **more)).check()
+    with pytest.raises(UsageError, match="--output-dir"):
+        job(outputs=Outputs(shards=str(places / "out"), output_dir=places / "beside")).check()
 
 
 @pytest.mark.parametrize("name", ["o.parquet", "o.tar"])

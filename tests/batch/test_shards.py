@@ -147,7 +147,7 @@ def test_statistics_say_what_became_of_a_shard_and_who_made_it(caption, photos, 
     done = caption(photos / "a.png", broken, "-o", f"{tmp_path}/out/", "--prefix", "drawn:")
     assert done.exit_code == 3
     found = stats(tmp_path / "out", "00000")
-    assert (found["shard"], found["pictures"], found["captioned"]) == ("00000.jsonl", 2, 1)
+    assert (found["shard"], found["images"], found["captioned"]) == ("00000.jsonl", 2, 1)
     assert found["counts"] == {"captioned": 1, "unreadable": 1}
     assert [(row["path"], row["status"]) for row in found["failed"]] == [(str(broken), "unreadable")]
     assert found["captioner"]["name"] == "fake"
@@ -225,6 +225,18 @@ def test_shards_made_in_another_way_are_left_and_named(caption, photos, archive,
     assert done.exit_code == 2
     assert "with other options" in done.stderr
     assert {path: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
+
+
+def test_a_shard_whose_options_have_the_names_of_earlier_versions_is_known(caption, photos, tmp_path):
+    wanted = (photos / "a.png", "-o", f"{tmp_path}/out/", "--min-confidence", "0.01")
+    caption(*wanted)
+    path = tmp_path / "out/00000_stats.json"
+    text = path.read_text()
+    assert '"min_confidence": 0.01' in text
+    path.write_text(text.replace('"min_confidence"', '"minimum_confidence"').replace('"images"', '"pictures"'))
+    done = caption(*wanted)
+    assert done.exit_code == 0, done.stderr
+    assert "1 skipped" in done.stderr
 
 
 def test_a_shard_that_was_not_finished_is_made_anew(caption, photos, tmp_path):

@@ -57,6 +57,12 @@ def test_text_is_a_number_a_tab_and_the_caption():
     assert all(-20 < float(number) < 0 for number, _ in rows)
 
 
+def test_a_caption_that_is_not_utf8_is_scored_and_printed_as_it_was_given():
+    done = run(CAT, "a caf\udce9")
+    assert done.exit_code == 0, done.stderr
+    assert done.stdout_bytes.endswith(b"\ta caf\xe9\n")
+
+
 def test_json_lines_in_json_lines_out(tmp_path):
     pairs = tmp_path / "pairs.jsonl"
     rows = [{"image": str(CAT), "caption": "a dog"}, {"image": str(EXAMPLES / "coffee.jpg"), "caption": "a cup"}]

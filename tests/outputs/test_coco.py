@@ -80,6 +80,16 @@ def test_two_images_of_one_name_cannot_both_be_in_it(tmp_path):
         sink.skip_reason(Found(Path("y/a.jpg"), Path()))
 
 
+def test_an_image_that_failed_for_its_name_is_left_out_and_the_others_are_kept(tmp_path):
+    sink = CocoFile(tmp_path / "out.json", OverwriteGuard(Manifest(tmp_path / "data")))
+    first, second = Found(Path("x/a.jpg"), Path()), Found(Path("y/a.jpg"), Path())
+    sink.skip_reason(first)
+    sink.write(first, Result(first.path, Status.CAPTIONED, (Caption("a dog", 0.5, -1.0),)))
+    assert sink.write(second, Result(second.path, Status.WRITE_FAILED, reason="its name is taken")) is None
+    sink.close()
+    assert json.loads((tmp_path / "out.json").read_text()) == [{"image_id": "a.jpg", "caption": "a dog"}]
+
+
 def test_two_runs_at_once_lose_no_caption(tmp_path):
     path = tmp_path / "out.json"
     runs = [threading.Thread(target=write, args=(path, (f"{number}.jpg", "a dog"))) for number in range(4)]

@@ -206,6 +206,20 @@ def test_a_folder_that_cannot_take_its_place_leaves_the_old_one(tmp_path, monkey
     assert (tmp_path / "target/a").read_bytes() == b"old"
 
 
+@pytest.mark.parametrize("leads_to", ["kept", "nothing"])
+def test_a_folder_replaces_a_link_and_not_what_it_leads_to(tmp_path, leads_to):
+    files.write_folder(tmp_path / "kept", {"a": b"old"})
+    (tmp_path / "target").symlink_to(leads_to)
+    with pytest.raises(StorageError):
+        files.write_folder(tmp_path / "target", {"a/b": b"cannot be written"})
+    assert (tmp_path / "target").readlink() == Path(leads_to)
+    files.write_folder(tmp_path / "target", {"a": b"new"})
+    assert not (tmp_path / "target").is_symlink()
+    assert (tmp_path / "target/a").read_bytes() == b"new"
+    assert (tmp_path / "kept/a").read_bytes() == b"old"
+    assert sorted(names(tmp_path)) == ["kept", "target"]
+
+
 def test_an_error_about_a_file_of_a_folder_names_the_place_the_user_knows(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "fsync", failing(errno.ENOSPC))
     with pytest.raises(StorageError) as caught:

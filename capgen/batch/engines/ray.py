@@ -9,8 +9,9 @@ import logging
 import os
 import signal
 import socket
+import threading
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, redirect_stdout
+from contextlib import ExitStack, contextmanager, redirect_stdout
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -62,10 +63,9 @@ class RayEngine:
         _check_address(self._address)
         import ray
 
-        handler = signal.getsignal(signal.SIGTERM)
         here: dict[str, Any] = {} if self._address else {"num_cpus": self._workers, "object_store_memory": _STORE_BYTES}
         try:
-            with suppress_lines((b"[",)):  # Ray reports the setting above in such a line
+            with _kept_handler(), suppress_lines((b"[",)):  # Ray reports the setting above in such a line
                 ray.init(
                     address=self._address or "local",  # without it Ray would join the cluster of RAY_ADDRESS
                     include_dashboard=False if here else None,
@@ -76,8 +76,6 @@ class RayEngine:
         except (ConnectionError, RuntimeError, ValueError, OSError) as error:
             where = f"there is no Ray at {self._address}" if self._address else "Ray does not start"
             raise EngineError(_unreachable(f"{where} ({_last_line(error)})")) from error
-        finally:
-            signal.signal(signal.SIGTERM, handler)  # Ray replaces it by its own
         self._stack.callback(ray.shutdown)
         nowhere = self._stack.enter_context(Path(os.devnull).open("w"))
         self._stack.enter_context(redirect_stdout(nowhere))  # on which Ray prints the workers that it lost, among captions
@@ -90,7 +88,7 @@ class RayEngine:
         self._stack.close()
 
     def map(self, work: Work, items: Iterable[Any], block: int = BLOCK) -> Iterator[Any]:
-        """Let workers do the work; see ``Engine.map``. The work is sent once to each machine."""
+        """Let workers do the work; see ``Engine.map``. The work is sent once to each machine, with the first item to do."""
         import ray
         import ray.data
 
@@ -100,9 +98,11 @@ class RayEngine:
         context.execution_options.preserve_order = True
         for name in ("ray", "ray.data"):
             logging.getLogger(name).setLevel(logging.CRITICAL)
-        sent_work, iterator = ray.put(work), iter(items)
+        sent_work, iterator = None, iter(items)
         while window := list(islice(iterator, WINDOW * block)):
             to_do = [item for item in window if not isinstance(item, Result)]
+            if to_do and sent_work is None:  # with --watch there is often nothing to do
+                sent_work = ray.put(work)
             results = self._map(sent_work, to_do, block) if to_do else iter(())
             for item in window:
                 yield item if isinstance(item, Result) else next(results)
@@ -161,6 +161,19 @@ class _RayWorker:
         column = np.empty(len(results), object)
         column[:] = results
         return {"item": column}
+
+
+@contextmanager
+def _kept_handler() -> Iterator[None]:
+    """Put back the handler of SIGTERM, which Ray replaces by its own in the main thread; no other thread can set one."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    handler = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, handler)
 
 
 def _check_address(address: str | None) -> None:

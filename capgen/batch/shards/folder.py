@@ -52,7 +52,7 @@ class ShardStatistics:
 
     def plain(self) -> dict[str, Any]:
         """Return it for JSON."""
-        totals = {"pictures": sum(self.counts.values()), "captioned": self.counts.get("captioned", 0)}
+        totals = {"images": sum(self.counts.values()), "captioned": self.counts.get("captioned", 0)}
         return {"shard": self.shard, **totals, **{key: value for key, value in asdict(self).items() if key != "shard"}}
 
 
@@ -96,7 +96,7 @@ class ShardFolder:
         locations.check_writable(location)
         description = captioner.bundle
         about = {"name": description.description.name, "sha256": hashlib.sha256(description.description_bytes).hexdigest()}
-        affixes = {"prefix": policy.prefix, "suffix": policy.suffix, "minimum_confidence": policy.minimum_confidence}
+        affixes = {"prefix": policy.prefix, "suffix": policy.suffix, "min_confidence": policy.min_confidence}
         options = {
             "format": form,
             **captioner.decoding(request).plain(),
@@ -121,12 +121,12 @@ class ShardFolder:
         return locations.join(self.location, shard + MARK)
 
     def is_finished(self, shard: str, present: Iterable[str] | None = None, source: str | None = None) -> bool:
-        """Tell whether a shard is there, whole, and made in this way.
+        """Tell whether a shard is there, is whole, and was made by this captioner with these options.
 
         Args:
-            shard: Its name.
+            shard: The name of the shard.
             present: Names of the files in the folder; they are looked up by default.
-            source: The archive that it must come from; any by default.
+            source: The archive that the shard must come from; any by default.
 
         Raises:
             StorageError: Its statistics cannot be read.
@@ -179,9 +179,10 @@ class ShardFolder:
 def _options(stored: dict[str, Any]) -> dict[str, Any]:
     """Return the options in statistics, under the names that they have today; none if they are damaged."""
     try:
-        return current_names(stored.get("options", {}))
+        options = current_names(stored.get("options", {}))
     except TypeError:
         return {}
+    return {"min_confidence" if name == "minimum_confidence" else name: value for name, value in options.items()}
 
 
 def absolute(location: str) -> str:
