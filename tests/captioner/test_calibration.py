@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from support.examples import examples
 
 from capgen.captioner.calibration import Calibration
-from capgen.training.calibration import FOLDS, calibrate, close, measure
+from capgen.training.calibration import FOLDS, calibrate, is_close, measure
 
 scores_and_truths = st.lists(st.tuples(st.floats(-20, 0), st.booleans()), min_size=1, max_size=40)
 sets = settings(max_examples=examples(60), deadline=None)
@@ -269,9 +269,9 @@ def test_of_data_that_follow_the_function_the_confidences_come_true():
     ],
 )
 def test_a_caption_is_close_if_it_shares_half_of_its_words_in_order(caption, human, expected):
-    assert close([caption], [human]).tolist() == [expected]
+    assert is_close([caption], [human]).tolist() == [expected]
 
 
 def test_each_caption_is_held_against_the_human_ones_of_its_own_picture():
     captions, human = ["a dog runs", "a dog runs"], [["two cats asleep"], ["a dog runs fast"]]
-    assert close(captions, human).tolist() == [False, True]
+    assert is_close(captions, human).tolist() == [False, True]
