@@ -283,8 +283,8 @@ class CaptionJob:
         if self._outputs.report is None:
             yield lambda result: None
             return
-        with ResultLog(self._outputs.report) as report:
-            yield report.write
+        with ResultLog(self._outputs.report) as log:
+            yield log.write
 
     def _check_images(self) -> None:
         form = self._outputs.stream_format(several=True)

@@ -105,7 +105,7 @@ class Selection:
                     yield found
 
     def holds(self, found: Found) -> bool:
-        """Return whether a file is in the shard."""
+        """Return whether a file is in the part that is taken."""
         if self.part is None:
             return True
         number, count = self.part

@@ -62,6 +62,7 @@ class CocoFormat:
     """
 
     name_of = staticmethod(image_id)
+    records_failures = False
 
     def __init__(self, *, several: bool) -> None: ...
 

@@ -22,6 +22,9 @@ class Format(Protocol):
     name_of: "Callable[[Location], object] | None"
     """What the format calls an image; ``None`` if that is its whole path."""
 
+    records_failures: bool
+    """Whether a file has a record of an image that failed."""
+
     def open(self, path: Path, guard: "OverwriteGuard", *, header: bool = True, read_only: bool = False) -> "Sink":
         """Return the sink that writes to a file and goes on with what the file holds.
 
@@ -58,6 +61,8 @@ class LineFormat:
     """
 
     name_of = None
+
+    records_failures = False
 
     header = ""
     """The line before all others; empty for none."""

@@ -12,6 +12,8 @@ from capgen.storage.files import json_text
 class JsonLinesFormat(LineFormat):
     """Lines for programs. Every line has its path."""
 
+    records_failures = True
+
     def lines(self, result: Result) -> list[str]:
         """Return one line: ``path``, ``status``, the best caption, all ``captions``, ``written`` files, a ``reason``."""
         values: dict[str, object] = {

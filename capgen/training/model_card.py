@@ -22,7 +22,9 @@ def model_card(description: Description, about: str = "", examples: str = "") ->
     """
     training, decoder, options = description.training, description.decoder, description.decoding
     scores = "\n".join(
-        f"| {split} | {values['images']} | " + " | ".join(f"{values[name]:.4f}" for name in METRICS) + " |"
+        f"| {split} | {values['images']} | "
+        + " | ".join(f"{values[name]:.4f}" if name in values else "–" for name in METRICS)
+        + " |"
         for split, values in description.scores.items()
     )
     reliability = description.calibration.reliability
@@ -78,3 +80,8 @@ captions, their guesses at gender and age among them. Do not use it to identify 
 |---|---|
 {settings}
 """
+
+
+def _cell(value: float | None) -> str:
+    """Return a score as the table shows it; a metric that needs more than human captions has none."""
+    return "–" if value is None else f"{value:.4f}"

@@ -1,5 +1,7 @@
 """What every search strategy and every logits processor keeps to; any that is added runs through these, too."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -8,7 +10,7 @@ from support.examples import examples
 from support.random_decoder import FIRST_WORD, RandomDecoder, V, features_of
 
 from capgen.captioner.constraints import RepeatPenalty, SlotBonus
-from capgen.captioner.decoding import STRATEGIES, DecodingOptions, Guidance, Prefixes, search
+from capgen.captioner.decoding import STRATEGIES, Guidance, Prefixes, search
 from capgen.captioner.decoding.processors import (
     ForcedPrompt,
     MaxWords,
@@ -20,11 +22,7 @@ from capgen.captioner.decoding.processors import (
 from capgen.captioner.vocabulary import END, START
 from capgen.errors import UnknownNameError
 
-OPTIONS = {
-    "greedy": DecodingOptions(num_beams=1, max_words=5),
-    "beam": DecodingOptions(num_beams=4, num_captions=3, max_words=5),
-    "sample": DecodingOptions(num_beams=1, num_captions=4, max_words=5, temperature=1.0),
-}
+OPTIONS = {name: replace(STRATEGIES[name].example, max_words=5) for name in STRATEGIES}
 """For each strategy options that choose it."""
 
 IMAGES = 3

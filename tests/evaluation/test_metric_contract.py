@@ -139,8 +139,7 @@ def test_the_score_is_the_aggregate_of_the_values_of_the_images(metric, mixed, f
 
 
 def test_a_sample_of_some_images_is_the_score_of_these_images(metric, mixed):
-    """Of metrics whose values of an image do not depend on the other images, as the document frequencies of CIDEr do."""
-    if not isinstance(metric, PerImageMetric) or metric.name in {"CIDEr", "CIDEr-D", "share of duplicate captions"}:
+    if not isinstance(metric, PerImageMetric) or metric.is_corpus_dependent:
         pytest.skip("its values of an image depend on the other images, or it has none")
     few = dataclasses.replace(
         mixed,
@@ -158,7 +157,8 @@ def test_one_image_is_enough_and_its_caption_may_be_empty(metric, found):
     assert len(found["one image"].per_image) == len(found["one empty caption"].per_image) == 1
     if metric.is_quality:
         assert found["one image"].value >= found["one empty caption"].value
-        assert found["one empty caption"].value == pytest.approx(0, abs=1e-3)
+    if metric.is_quality and Need.REFERENCES in metric.needs:
+        assert found["one empty caption"].value == pytest.approx(metric.range[0], abs=1e-3)
 
 
 def test_its_interval_contains_the_score(metric, mixed, found):
@@ -171,8 +171,28 @@ def test_its_interval_contains_the_score(metric, mixed, found):
 
 def test_it_is_left_out_where_what_it_needs_is_unknown(metric, mixed):
     unknown = dataclasses.replace(mixed, images=[None] * COUNT, training_captions=frozenset(), log_probabilities=())
-    if metric.needs & {Need.IMAGES, Need.TRAINING_CAPTIONS, Need.LOG_PROBABILITIES}:
+    if Need.IMAGES in metric.needs:
+        assert list(metrics.compute([unknown], [metric])[1]) == [metric.name]
+    elif metric.needs & {Need.TRAINING_CAPTIONS, Need.LOG_PROBABILITIES}:
         assert metrics.compute([unknown], [metric]) == ([{}], {})
+
+
+class FileSize(PerImageMetric):
+    """A metric over images, of which none ships."""
+
+    name = "file size"
+    needs = frozenset({Need.IMAGES})
+
+    def per_image(self, candidates):
+        return np.array([float(path.stat().st_size) for path in candidates.images])
+
+
+def test_a_metric_over_images_says_how_many_of_them_were_not_found(mixed):
+    (scores,), unavailable = metrics.compute([mixed], [FileSize()])
+    assert list(scores) == ["file size"]
+    assert not unavailable
+    some = dataclasses.replace(mixed, images=[None, None, *mixed.images[2:]])
+    assert metrics.compute([some], [FileSize()]) == ([{}], {"file size": f"the files of 2 of {COUNT} images were not found"})
 
 
 def test_the_names_of_earlier_versions_are_names_of_today():

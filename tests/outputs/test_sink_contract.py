@@ -13,15 +13,12 @@ from capgen.captioner.results import Caption, Result, SkipReason
 from capgen.errors import Status, StorageError
 from capgen.inputs.archives import LazyImage
 from capgen.inputs.selection import Found
-from capgen.outputs import DESTINATIONS, FORMATS, SHARD_FORMATS
+from capgen.outputs import DESTINATIONS, ENDINGS, FORMATS, SHARD_FORMATS
 from capgen.outputs.manifest import Manifest
 from capgen.outputs.per_image import PerImageSink
 from capgen.outputs.policy import Existing, OverwriteGuard
 from capgen.outputs.sidecar import Sidecar
 from capgen.storage import files
-
-RECORDS_FAILURES = {"jsonl"}
-"""Formats that have room for an image that failed."""
 
 
 def captioned(item, text):
@@ -57,7 +54,8 @@ class Outlet:
 
     @property
     def file(self):
-        return self.folder / {"text": "out.txt", "jsonl": "out.jsonl", "csv": "out.csv", "coco": "out.json"}[self.name]
+        endings = (ending for ending, name in ENDINGS.items() if name == self.name)
+        return self.folder / f"out{max(endings, default='')}"
 
     def edit(self, old, new):
         """Change a caption as a person does."""
@@ -172,7 +170,7 @@ def test_a_failed_image_is_written_only_where_the_format_has_room_for_it(outlet)
     sink.close()
     assert outlet.captions() == {}
     holds = outlet.name in FORMATS and outlet.file.exists() and b"a.jpg" in outlet.file.read_bytes()
-    assert holds == (outlet.name in RECORDS_FAILURES)
+    assert holds == (outlet.name in FORMATS and FORMATS[outlet.name](several=True).records_failures)
     sink = outlet.open()
     assert sink.skip_reason(outlet.items[0]) is None  # it is tried again
     sink.close()

@@ -13,7 +13,7 @@ V = 8
 
 
 class RandomDecoder:
-    """A step function with a random distribution for every image and every prefix.
+    """A decoder with a random distribution for every image and every prefix.
 
     Args:
         seed: Of the distributions.

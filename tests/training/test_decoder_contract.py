@@ -25,7 +25,7 @@ STEPS = 5
 
 @pytest.fixture(scope="module", params=list(DECODERS))
 def made(request, tmp_path_factory):
-    """A small decoder, its training model, its step function in Keras and the same exported to LiteRT."""
+    """A small decoder, its training model, the decoder in Keras word by word and the same exported to LiteRT."""
     keras.utils.set_random_seed(3)
     decoder = DECODERS[request.param](CONFIG)
     model = decoder.training_model(STEPS)

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from capgen.captioner.decoding.options import DecodingOptions
 from capgen.captioner.decoding.prefixes import Choice, Prefixes
 from capgen.captioner.decoding.strategy import Hypothesis, SearchStrategy
 from capgen.captioner.vocabulary import END
@@ -14,6 +15,8 @@ class BeamSearch(SearchStrategy):
 
     An image is finished when none of its unfinished hypotheses can score better than the worst that would be returned.
     """
+
+    example = DecodingOptions(num_beams=4, num_captions=3)
 
     @property
     def rows(self) -> int:

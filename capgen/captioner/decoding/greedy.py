@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from capgen.captioner.decoding.options import DecodingOptions
 from capgen.captioner.decoding.prefixes import Choice, Prefixes
 from capgen.captioner.decoding.strategy import Hypothesis, SearchStrategy
 from capgen.captioner.vocabulary import END
@@ -9,6 +10,8 @@ from capgen.captioner.vocabulary import END
 
 class GreedySearch(SearchStrategy):
     """Takes the likeliest word in each step, and finds one caption an image."""
+
+    example = DecodingOptions(num_beams=1)
 
     @property
     def rows(self) -> int:

@@ -14,6 +14,8 @@ class Sampling(SearchStrategy):
     What is sampled for an image depends on ``options.seed`` and the image's own seed, and not on its batch.
     """
 
+    example = DecodingOptions(num_beams=1, num_captions=4, temperature=1.0)
+
     @property
     def rows(self) -> int:
         """K, the number of samples."""

@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import ClassVar
 
 import numpy as np
 
@@ -50,6 +51,9 @@ class SearchStrategy(ABC):
         seeds: For each image a number that decides with ``options.seed`` what is sampled; 0 for all by default.
         common_captions: Ids of captions that the captioner says of many images, and of how many.
     """
+
+    example: ClassVar[DecodingOptions]
+    """Options that select the strategy, as an example."""
 
     def __init__(
         self,

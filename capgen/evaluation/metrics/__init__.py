@@ -65,11 +65,15 @@ def compute(
 
     Returns:
         The scores of each system by the name of the metric, without those that need what is unknown of the system; and for
-        each metric that cannot be computed here the reason.
+        each metric that cannot be computed here, or not for all images, the reason.
     """
     scores: list[dict[str, Score]] = [{} for _ in systems]
     unavailable: dict[str, str] = {}
     for metric in every_metric() if metrics is None else metrics:
+        missing = next(filter(None, (system.missing_images for system in systems)), "")
+        if Need.IMAGES in metric.needs and missing:
+            unavailable[metric.name] = missing
+            continue
         known = [index for index, system in enumerate(systems) if all(map(system.knows, metric.needs))]
         try:
             found = metric.compute([systems[index] for index in known]) if known else []

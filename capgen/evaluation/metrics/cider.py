@@ -99,6 +99,7 @@ class CiderD(PerImageMetric):
 
     name = "CIDEr-D"
     range = (0.0, SCALE)
+    is_corpus_dependent = True
     in_model_card = True
 
     def per_image(self, candidates: Candidates) -> np.ndarray:
@@ -111,6 +112,7 @@ class PlainCider(PerImageMetric):
 
     name = "CIDEr"
     range = (0.0, SCALE)
+    is_corpus_dependent = True
 
     def per_image(self, candidates: Candidates) -> np.ndarray:
         """Return the score of each image: (N,)."""

@@ -61,6 +61,7 @@ class Duplicates(_Description):
 
     name = "share of duplicate captions"
     label = "images that share a caption"
+    is_corpus_dependent = True
 
     def per_image(self, candidates: Candidates) -> np.ndarray:
         """Return 1 for each image whose caption another image has, else 0: (N,)."""

@@ -60,6 +60,12 @@ class Candidates:
             self._shared[compute] = compute(self)
         return cast("Shared", self._shared[compute])
 
+    @property
+    def missing_images(self) -> str:
+        """Says how many files of images were not found; empty if all were, or if there are no files at all."""
+        count = sum(path is None for path in self.images)
+        return f"the files of {count:,} of {len(self.images):,} images were not found" if count else ""
+
     def knows(self, need: Need) -> bool:
         """Tell whether the captions come with what a metric needs; of Java the metric itself knows."""
         known: Mapping[Need, Sequence[Any] | frozenset[Any]] = {
@@ -100,7 +106,8 @@ class Metric(ABC):
     """What the report page calls the score, if not by its name."""
 
     needs: ClassVar[frozenset[Need]] = frozenset({Need.REFERENCES})
-    """What must be known of the captions. Where something of it is unknown, the score is left out."""
+    """What must be known of the captions. Where something of it is unknown, the score is left out; where the files of some
+    images were not found, it is unavailable for that reason."""
 
     range: ClassVar[tuple[float, float]] = (0.0, 1.0)
     """The least and the greatest value that the score can have."""
@@ -108,11 +115,14 @@ class Metric(ABC):
     is_quality: ClassVar[bool] = True
     """Whether more is better. Such scores come first in tables; the others describe the captions."""
 
+    is_corpus_dependent: ClassVar[bool] = False
+    """Whether the value of an image depends on the other images, as through the document frequencies of CIDEr."""
+
     bootstrapped: ClassVar[bool] = False
     """Whether the score has an interval, and differences between systems have a p-value."""
 
     in_model_card: ClassVar[bool] = False
-    """Whether the model card of a captioner shows the score."""
+    """Whether the model card of a captioner shows the score, if ``score`` computes it."""
 
     format: ClassVar[str] = ".4f"
     """How a value is written, as Python's format specification."""

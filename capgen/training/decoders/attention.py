@@ -81,7 +81,7 @@ class AttentionDecoder(Decoder):
         }
 
     def hidden_states(self, features, words):
-        """Compute the states of whole captions: (N, C, D), (N, K, T) to (N*K, T, 2H)."""
+        """Compute the hidden states of whole captions: (N, C, D), (N, K, T) to (N*K, T, 2H)."""
         steps, width = words.shape[2], self.config.state
         keys, values = self.project_cells(self.dropouts["grid"](features))  # (N, heads, C, H / heads) each
         x = flatten_captions(self.dropouts["word"](self.embedding(words)))  # (N*K, T, E)

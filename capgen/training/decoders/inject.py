@@ -23,7 +23,7 @@ class InjectDecoder(Decoder):
         self.dropouts = {name: layers.Dropout(config.dropout, name=f"drop_{name}") for name in ("image", "word", "state")}
 
     def hidden_states(self, features, words):
-        """Compute the states of whole captions: (N, C, D), (N, K, T) to (N*K, T, H)."""
+        """Compute the hidden states of whole captions: (N, C, D), (N, K, T) to (N*K, T, H)."""
         image = self.dropouts["image"](image_vector(features))
         first = [repeat_for_captions(layer(image), words) for layer in (self.hidden, self.cell)]  # (N*K, H)
         x = self.dropouts["word"](flatten_captions(self.embedding(words)))  # (N*K, T, E)

@@ -24,7 +24,7 @@ class MergeDecoder(Decoder):
         self.dropouts = {name: layers.Dropout(config.dropout, name=f"drop_{name}") for name in ("image", "word", "state")}
 
     def hidden_states(self, features, words):
-        """Compute the states of whole captions, each beside its image: (N, C, D), (N, K, T) to (N*K, T, 2H)."""
+        """Compute the hidden states of whole captions, each beside its image: (N, C, D), (N, K, T) to (N*K, T, 2H)."""
         image = self.image(self.dropouts["image"](image_vector(features)))  # (N, H)
         x = self.dropouts["word"](flatten_captions(self.embedding(words)))  # (N*K, T, E)
         states = self.dropouts["state"](self.lstm(x))  # (N*K, T, H)
