@@ -21,7 +21,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 settings.register_profile("fast", max_examples=20, deadline=None)
 
 LONGEST = (
-    "test_train.py", "test_readme.py", "test_distributed.py", "test_ray.py", "test_loop.py", "test_library.py",
+    "test_train.py", "test_commands.py", "test_distributed.py", "test_ray.py", "test_loop.py", "test_library.py",
     "test_captioner.py", "test_shipped.py", "test_kills.py", "test_encoders.py",
 )  # fmt: skip
 """Files that begin first, so that no worker is left with one at the end when the other has nothing to do any more; the first

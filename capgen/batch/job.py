@@ -317,7 +317,7 @@ class CaptionJob:
             return
         for location in locations:
             if isinstance(location, Url) or is_archive(location):
-                raise UsageError(f"captions cannot be put beside or into the pictures of {location}; use --output")
+                raise UsageError(f"captions cannot be put beside or into the images of {location}; use --output")
 
     def _check_watch(self) -> None:
         self._captioner.captioner.check(self._request)

@@ -97,7 +97,7 @@ def _check_files(listing: Listing, files: Sequence[Path]) -> "array[int]":
     """Return the hashes of the files that are written besides, after making sure that they are not images."""
     for path in files:
         if is_image_file(path):
-            raise UsageError(f"{path} is a picture, which would be lost; name another file to write to")
+            raise UsageError(f"{path} is an image, which would be lost; name another file to write to")
     hashes = array("Q", map(_hash, files))
     if len(set(hashes)) < len(files):
         raise UsageError(f"--output and --report name the same file, {files[0]}; choose two")

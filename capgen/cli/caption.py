@@ -241,7 +241,7 @@ def _caption(job: "CaptionJob", *, quiet: bool) -> None:
         with progress("Shards" if job.writes_shards else "Captioning", shown=bar) as show:
             for result in results:
                 reporter.add(result)
-                images = (f"{reporter.done:,} pictures",) if job.writes_shards else ()
+                images = (f"{reporter.done:,} images",) if job.writes_shards else ()
                 show(job.progress.done, job.progress.total, ", ".join(filter(None, (*images, reporter.note))))
     finished, total = job.finished_before
     if finished:
@@ -258,7 +258,7 @@ def _watch(job: "CaptionJob", reporter: Reporter) -> None:
         Exit: With code 3, if some images failed.
     """
     with closing(job.watch()) as results:
-        reporter.info("watching for pictures; Ctrl-C ends it")
+        reporter.info("watching for photographs; Ctrl-C ends it")
         try:
             for result in results:
                 reporter.add(result)

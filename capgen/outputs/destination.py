@@ -123,7 +123,7 @@ def contents(target: Path) -> bytes | None:
     except OSError as error:
         raise unreadable(target, error) from error
     if data is not None and looks_like_image(data[:HEAD_BYTES]):
-        raise StorageError(f"{target} is a picture itself; left as it is")
+        raise StorageError(f"{target} is an image itself; left as it is")
     return data
 
 

@@ -26,7 +26,7 @@ class Sidecar:
             raise UsageError(f"{extension!r} cannot be the ending of a file name; give one such as 'txt'")
         kind = Path("a" + self.ending).suffix.lower()
         if kind in SUFFIXES:
-            raise UsageError(f"{extension!r} is the ending of pictures, which would be replaced; give one such as 'txt'")
+            raise UsageError(f"{extension!r} is the ending of images, which would be replaced; give one such as 'txt'")
         if kind == ".xmp":
             raise UsageError(f"{extension!r} is the ending of XMP files, which hold no plain text; give one such as 'txt'")
 

@@ -18,7 +18,7 @@ def model_card(description: Description, about: str = "", examples: str = "") ->
     Args:
         description: The captioner.
         about: More on its training data, if there is more to say.
-        examples: What it says of some pictures, if somebody has looked.
+        examples: What it says of some images, if somebody has looked.
     """
     training, decoder, options = description.training, description.decoder, description.decoding
     scores = "\n".join(
@@ -57,7 +57,7 @@ split of another source.
 ## How sure it is
 
 The confidence it gives is how often a caption of its score is close to a human one: ROUGE-L of at least 0.5 with the
-picture's human captions, about half of the words shared in order. Fitted on dev and measured there on fifths that each
+image's human captions, about half of the words shared in order. Fitted on dev and measured there on fifths that each
 fit had left out: expected calibration error {reliability["error"]:.3f}, Brier score {reliability["brier"]:.3f};
 {reliability["close"]:.0%} of all captions were close.
 
@@ -65,11 +65,11 @@ fit had left out: expected calibration error {reliability["error"]:.3f}, Brier s
 |---|---|---|
 {bins}
 
-It holds for pictures like those of dev and the search above; for other pictures it says too much.
+It holds for photographs like those of dev and the search above; for others it says too much.
 
 ## Where it fails
 
-It knows only the words and the kinds of pictures of its training captions, names what is not among them after what
+It knows only the words and the kinds of photographs of its training captions, names what is not among them after what
 looks most alike, counts badly, reads no text and knows nobody's name. It repeats the habits of the people who wrote the
 captions, their guesses at gender and age among them. Do not use it to identify or judge people.
 {chr(10) + examples if examples else ""}

@@ -818,7 +818,7 @@ def test_a_file_that_is_still_being_written_is_left_until_it_is_whole(shelf, kno
     assert done.returncode == 0
     assert rows == [("a.png", "captioned"), ("b.png", "captioned")]
     assert shelf.texts() == {"a": f"{known['a.png']}\n", "b": f"{known['b.png']}\n"}
-    assert done.stderr.splitlines()[0] == "watching for pictures; Ctrl-C ends it"
+    assert done.stderr.splitlines()[0] == "watching for photographs; Ctrl-C ends it"
     assert done.stderr.splitlines()[-1].startswith("2 captioned in ")
 
 

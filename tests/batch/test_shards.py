@@ -264,7 +264,7 @@ def test_a_dry_run_says_which_shards_would_be_written(caption, photos, archive, 
     done = caption(archive, photos / "a.png", "-o", f"{tmp_path}/out/", "--dry-run")
     assert done.stdout.splitlines() == [
         f"{tmp_path}/out/data-000.jsonl: would be written from {archive}",
-        f"{tmp_path}/out/00000.jsonl: would be written from 1 pictures, the first {photos / 'a.png'}",
+        f"{tmp_path}/out/00000.jsonl: would be written from 1 images, the first {photos / 'a.png'}",
     ]
     assert not (tmp_path / "out").exists()
     caption(archive, "-o", f"{tmp_path}/out/")
@@ -671,7 +671,7 @@ def test_shards_that_would_stay_beside_new_ones_with_the_same_pictures_are_named
 def test_a_report_replaces_no_picture_archive_or_shard(caption, photos, archive, tmp_path):
     copy = tmp_path / "photo.jpg"
     shutil.copy(photos / "b.jpg", copy)
-    for report, said in ((copy, "is a picture"), (archive, "is one of the photographs")):
+    for report, said in ((copy, "is an image"), (archive, "is one of the photographs")):
         before = report.read_bytes()
         done = caption(copy, archive, "-o", tmp_path / "out/", "--report", report)
         assert (done.exit_code, report.read_bytes()) == (2, before)

@@ -143,7 +143,7 @@ class ShardFolder:
             )
         if source is not None and stored.get("source", "") != source:
             raise UsageError(
-                f"{self.path(shard)} has the captions of {stored.get('source') or 'other pictures'}, and {source} wants the"
+                f"{self.path(shard)} has the captions of {stored.get('source') or 'other images'}, and {source} wants the"
                 " same name; choose another folder"
             )
         return bool(stored.get("whole")) and self.file_name(shard) in present

@@ -32,7 +32,7 @@ class PlannedShard:
     def __str__(self) -> str:
         if self.task is None:
             return f"{self.path}: left as it is: it is done"
-        source = self.task.archive or f"{len(self.task.files):,} pictures, the first {self.task.files[0]}"
+        source = self.task.archive or f"{len(self.task.files):,} images, the first {self.task.files[0]}"
         return f"{self.path}: would be written from {source}"
 
 
