@@ -248,7 +248,7 @@ def _description(values: dict[str, Any]) -> Description:
         decoding=DecodingOptions.from_plain(values["decoding"]),
         calibration=Calibration(**values["calibration"]),
         training=values["training"],
-        scores=values["scores"],
+        scores=bundle_schema1.current_scores(values["scores"]),
         backend=values["backend"],
         constraints=ConstraintConfig.from_plain(values["constraints"]),
     )

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from capgen.captioner.decoding import LogitsProcessor, Prefixes
-from capgen.captioner.slots import MIN_CLASS_PROBABILITY, ClassScores, VisualWord, VisualWords, slot
+from capgen.captioner.slots import ClassScores, VisualWord, VisualWords, slot
 from capgen.captioner.vocabulary import Vocabulary, words
 
 
@@ -33,13 +33,13 @@ class ConstraintConfig:
     slot_bonus: float = 5.5
     slot_bonus_power: float = 3.0
     repeat_penalty: float = -50.0
-    min_class_probability: float = MIN_CLASS_PROBABILITY
+    min_class_probability: float = 0.15
     plurals: tuple[tuple[str, str], ...] = ()
 
     @classmethod
     @cache
     def default(cls) -> "ConstraintConfig":
-        """Return the constants of today, which captioners of schema 1 have, with the nouns of ImageNet's classes."""
+        """Return the constants that new captioners are given, with the nouns of ImageNet's classes."""
         pairs = (_last_words(name) for name in VisualWords.imagenet().names)
         return cls(plurals=tuple(dict.fromkeys(pairs)))
 
@@ -125,14 +125,11 @@ class Constraints:
     Args:
         vocabulary: The captioner's.
         visual_words: What fills its slots, if it has any.
-        config: The constants; those of today by default.
+        config: The constants.
     """
 
-    def __init__(
-        self, vocabulary: Vocabulary, visual_words: VisualWords | None, config: ConstraintConfig | None = None
-    ) -> None:
-        self.vocabulary, self.visual_words = vocabulary, visual_words
-        self.config = config or ConstraintConfig.default()
+    def __init__(self, vocabulary: Vocabulary, visual_words: VisualWords | None, config: ConstraintConfig) -> None:
+        self.vocabulary, self.visual_words, self.config = vocabulary, visual_words, config
         self._is_token = np.array(vocabulary.is_token)  # (V,)
         self._once = ~np.array(vocabulary.is_repeatable)  # (V,)
         self._nouns = np.arange(len(vocabulary))  # (V,), the singular for each plural
@@ -159,7 +156,7 @@ class Constraints:
         for image, scores in enumerate(class_scores):
             if scores is None or self.visual_words is None:
                 continue
-            fillable = self.visual_words.fillable(scores, suppressed_words, self.config.min_class_probability)
+            fillable = self.visual_words.fillable(scores, self.config.min_class_probability, suppressed_words)
             for group, name in fillable.items():
                 slots = self.vocabulary.ids(slot(group, plural=plural) for plural in (False, True))
                 bonuses[image, slots] = self._bonus(scores.best_probabilities[group])

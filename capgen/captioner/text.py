@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from capgen.captioner.slots import MIN_CLASS_PROBABILITY, ClassScores, VisualWords
+from capgen.captioner.slots import ClassScores, VisualWords
 from capgen.captioner.vocabulary import Vocabulary, words
 
 
@@ -17,12 +17,7 @@ class CaptionText:
         min_class_probability: Probability from which the classifier's best visual word of a group may fill a slot.
     """
 
-    def __init__(
-        self,
-        vocabulary: Vocabulary,
-        visual_words: VisualWords | None,
-        min_class_probability: float = MIN_CLASS_PROBABILITY,
-    ) -> None:
+    def __init__(self, vocabulary: Vocabulary, visual_words: VisualWords | None, min_class_probability: float) -> None:
         self.vocabulary, self.visual_words = vocabulary, visual_words
         self._min_class_probability = min_class_probability
         self._is_token = np.array(vocabulary.is_token)  # (V,)

@@ -18,6 +18,7 @@ SPECIAL = ("<pad>", "<start>", "<end>", "<unknown>")
 MIN_REPEAT_SHARE = 0.05
 """A word may be repeated if at least this share of the captions with it have it more than once: "a", "dog", not "bed"."""
 
+_OLD_DOMAIN = "<style "
 _VOWEL = re.compile(r"[aeio]|u(?!ni)|hour")
 _WORD = re.compile(r"[^\W_]+(?:['’\-][^\W_]+)*")
 
@@ -30,6 +31,11 @@ def words(caption: str) -> list[str]:
 def article(name: str) -> str:
     """Return what stands before a name: ``"a"`` or, where it begins with the sound of a vowel, ``"an"``."""
     return "an" if _VOWEL.match(name.lower()) else "a"
+
+
+def domain_token(domain: str) -> str:
+    """Return the vocabulary entry that captions of another domain start with in place of the usual start."""
+    return f"<domain {domain}>"
 
 
 @dataclass(frozen=True)
@@ -80,7 +86,7 @@ class Vocabulary:
 
     @classmethod
     def from_plain(cls, values: Any) -> "Vocabulary":
-        """Undo ``plain``.
+        """Undo ``plain``, of this version or of one before.
 
         Raises:
             TypeError, KeyError: It is not what ``plain`` makes.
@@ -89,7 +95,7 @@ class Vocabulary:
         for texts in (entries, [] if repeated is None else repeated):
             if not isinstance(texts, list) or not all(isinstance(text, str) and text.isprintable() for text in texts):
                 raise TypeError("a word is not printable text")
-        return cls(tuple(entries), None if repeated is None else frozenset(repeated))
+        return cls(tuple(map(_current, entries)), None if repeated is None else frozenset(map(_current, repeated)))
 
     def plain(self) -> dict[str, list[str]]:
         """Return the vocabulary for JSON."""
@@ -136,3 +142,8 @@ class Vocabulary:
             if index not in (PAD, START):
                 kept.append(self.entries[index])
         return " ".join(kept)
+
+
+def _current(entry: str) -> str:
+    """Return a stored entry as it is written today; domain tokens used to be ``<style NAME>``."""
+    return domain_token(entry[len(_OLD_DOMAIN) : -1]) if entry.startswith(_OLD_DOMAIN) else entry

@@ -265,13 +265,10 @@ def _described(opened: "Bundle", sizes: dict[str, int]) -> list[tuple[str, str]]
 
 
 def _scores(values: Any) -> str:
-    """Write the scores on a split by their names of today, without the ends of intervals."""
-    from capgen.evaluation.metrics import OLD_NAMES
-
+    """Write the scores on a split, without the ends of intervals."""
     if not isinstance(values, dict):
         return _number(values)
-    named: dict[str, Any] = {OLD_NAMES.get(str(name), str(name)): value for name, value in values.items()}
-    return _values(named, leave=tuple(name for name in named if name.endswith((" low", " high"))))
+    return _values(values, leave=tuple(name for name in values if name.endswith((" low", " high"))))
 
 
 def _values(values: Any, leave: tuple[str, ...] = ()) -> str:

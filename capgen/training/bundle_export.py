@@ -33,10 +33,8 @@ from capgen.training.encoder_graph import EncoderGraph
 from capgen.training.history import TrainingReporter
 from capgen.training.litert_export import WeightType, to_litert
 from capgen.training.model_card import model_card
+from capgen.training.network import GENERATION_BATCH
 from capgen.training.trained_captioner import TrainedCaptioner
-
-BATCH = 50
-"""Images captioned at once."""
 
 PARITY_IMAGES = 50
 """Dev images captioned by Keras and by LiteRT before a bundle is accepted."""
@@ -139,6 +137,7 @@ def _describe(captioner: TrainedCaptioner, encoder: EncoderGraph, run: str) -> D
         preprocessing=encoder.encoder.preprocessing,
         decoding=captioner.generator.options,
         calibration=Calibration(0.0, 0.0, {}),
+        constraints=data.constraint_config,
         training={
             "capgen": capgen.__version__,
             "data": dataset.name,
@@ -285,8 +284,8 @@ def _check_parity(captioner: TrainedCaptioner, model: LiteRTCaptionModel) -> Non
 
 def _encoded_batches(captioner: TrainedCaptioner, images: Sequence[PreparedImage]) -> Iterator[list[EncodedImage]]:
     """Yield cached images in batches."""
-    for start in range(0, len(images), BATCH):
-        yield [_encoded(captioner, image) for image in images[start : start + BATCH]]
+    for start in range(0, len(images), GENERATION_BATCH):
+        yield [_encoded(captioner, image) for image in images[start : start + GENERATION_BATCH]]
 
 
 def _encoded(captioner: TrainedCaptioner, image: PreparedImage) -> EncodedImage:

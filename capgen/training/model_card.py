@@ -1,14 +1,14 @@
 """The model card of a captioner (Mitchell et al. 2019): what it is, its training data, its scores, where it fails."""
 
 from capgen.captioner.bundle import Description
-from capgen.captioner.slots import MIN_CLASS_PROBABILITY
 from capgen.evaluation.metrics import every_metric
 
 METRICS = tuple(metric.name for metric in every_metric() if metric.in_model_card)
 
 
-_NAMES = f"""Names that its captions hardly mention are said through slots, filled with what ImageNet's classes are called in
-everyday words, where the encoder's own head is sure of one with a probability of {MIN_CLASS_PROBABILITY:g} or more.
+_NAMES = """
+Names that its captions hardly mention are said through slots, filled with what ImageNet's classes are called in
+everyday words, where the encoder's own head is sure of one with a probability of {:g} or more.
 """
 
 
@@ -30,6 +30,7 @@ def model_card(description: Description, about: str = "", examples: str = "") ->
     reliability = description.calibration.reliability
     bins = "\n".join(f"| {b['images']} | {b['confidence']:.2f} | {b['close']:.2f} |" for b in reliability["bins"])
     settings = "\n".join(f"| `{name}` | {value} |" for name, value in training["config"].items())
+    names = _NAMES.format(description.constraints.min_class_probability) if description.decoder.get("names") else ""
     return f"""# {description.name}
 
 An image captioner made with capgen {training["capgen"]}: encoder `{description.encoder["name"]}`, decoder
@@ -40,7 +41,7 @@ captions (float16 in `weights.npz`).
 
 Data set `{training["data"]}` (fingerprint `{training["fingerprint"]}`): {training["images"]} images with
 {training["captions"]} captions, {training["epochs"]} epochs. The encoder's weights: {description.encoder["origin"]}.
-{chr(10) + _NAMES if description.decoder.get("names") else ""}{chr(10) + about if about else ""}
+{names}{chr(10) + about if about else ""}
 ## Scores
 
 Beam {options.num_beams}, length penalty {options.length_penalty}, guidance {options.guidance}, common-caption penalty
@@ -65,11 +66,11 @@ fit had left out: expected calibration error {reliability["error"]:.3f}, Brier s
 |---|---|---|
 {bins}
 
-It holds for photographs like those of dev and the search above; for others it says too much.
+It holds for images like those of dev and the search above. For other images it is overconfident.
 
 ## Where it fails
 
-It knows only the words and the kinds of photographs of its training captions, names what is not among them after what
+It knows only the words and the kinds of images of its training captions, names what is not among them after what
 looks most alike, counts badly, reads no text and knows nobody's name. It repeats the habits of the people who wrote the
 captions, their guesses at gender and age among them. Do not use it to identify or judge people.
 {chr(10) + examples if examples else ""}

@@ -8,9 +8,7 @@ import keras
 import numpy as np
 
 from capgen.captioner import decoding
-from capgen.captioner.constraints import ConstraintConfig, Constraints
 from capgen.captioner.slots import ClassScores
-from capgen.captioner.text import CaptionText
 from capgen.datasets.prepared import PreparedImage
 from capgen.training.decoders import DECODERS
 from capgen.training.decoders.decoder import Decoder, DecoderConfig
@@ -21,7 +19,7 @@ from capgen.training.training_data import TrainingData
 from capgen.training.warm_start import WarmStart
 
 GENERATION_BATCH = 50
-"""Images captioned at once."""
+"""Images captioned at once, here and by the export."""
 
 
 @dataclass(frozen=True)
@@ -95,9 +93,7 @@ class CaptionGenerator:
     """
 
     def __init__(self, data: TrainingData, network: CaptionNetwork) -> None:
-        config = ConstraintConfig.default()
-        self.text = CaptionText(data.vocabulary, data.visual_words, config.min_class_probability)
-        self.constraints = Constraints(data.vocabulary, data.visual_words, config)
+        self.text, self.constraints = data.text, data.constraints
         self._data, self._network = data, network
 
     @property

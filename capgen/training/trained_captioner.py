@@ -38,4 +38,4 @@ class TrainedCaptioner:
 
     def warm_start(self) -> WarmStart:
         """Return a copy of the weights, with which another training can begin."""
-        return WarmStart(self.vocabulary, self.visual_words, self.network.weights())
+        return WarmStart(self.vocabulary, self.visual_words, self.data.constraint_config, self.network.weights())

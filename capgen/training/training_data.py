@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from capgen.captioner.constraints import ConstraintConfig, Constraints
 from capgen.captioner.slots import VisualWords
-from capgen.captioner.vocabulary import SPECIAL, START, Vocabulary, words
+from capgen.captioner.text import CaptionText
+from capgen.captioner.vocabulary import SPECIAL, START, Vocabulary, domain_token, words
 from capgen.datasets.prepared import PreparedDataset, PreparedImage, in_target_domain
 from capgen.errors import TrainingError
 from capgen.training.batches import CaptionBatches, Sample
@@ -24,6 +26,7 @@ class TrainingData:
         features: The cached features of its images.
         visual_words: The visual words that fill slots; ``None`` without slots.
         vocabulary: The vocabulary of the captioner.
+        constraint_config: The constants of what the captioner may say.
         samples: The training images with their captions as ids; empty without cross-entropy epochs.
         dev_samples: The dev images likewise.
     """
@@ -33,8 +36,19 @@ class TrainingData:
     features: CachedFeatures
     visual_words: VisualWords | None
     vocabulary: Vocabulary
+    constraint_config: ConstraintConfig
     samples: Sequence[Sample]
     dev_samples: Sequence[Sample]
+
+    @cached_property
+    def text(self) -> CaptionText:
+        """Maps ids to the text of captions and back."""
+        return CaptionText(self.vocabulary, self.visual_words, self.constraint_config.min_class_probability)
+
+    @cached_property
+    def constraints(self) -> Constraints:
+        """What the captioner may say of an image."""
+        return Constraints(self.vocabulary, self.visual_words, self.constraint_config)
 
     @property
     def train_images(self) -> list[PreparedImage]:
@@ -101,7 +115,9 @@ def build_training_data(
     domains = sorted({image.domain for image in images} - {""})
     slots = features.visual_words.slots if features.visual_words else ()
     extra = (*slots, *map(domain_token, domains))
-    texts = [caption_words(image, features) for image in images]
+    constraint_config = warm_start.constraints if warm_start else ConstraintConfig.default()
+    least = constraint_config.min_class_probability
+    texts = [caption_words(image, features, least) for image in images]
     vocabulary = Vocabulary.build((caption for captions in texts for caption in captions), config.min_count, extra)
     if images and len(vocabulary) <= len(SPECIAL) + len(extra):
         raise TrainingError(f"no word occurs {config.min_count} times in the training captions; lower min_count")
@@ -113,23 +129,25 @@ def build_training_data(
         features=features,
         visual_words=features.visual_words,
         vocabulary=vocabulary,
+        constraint_config=constraint_config,
         samples=[_sample(image, captions, vocabulary) for image, captions in zip(images, texts, strict=True)],
-        dev_samples=[_sample(image, caption_words(image, features), vocabulary) for image in dataset.split("dev")],
+        dev_samples=[_sample(image, caption_words(image, features, least), vocabulary) for image in dataset.split("dev")],
     )
 
 
-def domain_token(domain: str) -> str:
-    """Return the vocabulary entry that captions of another domain start with in place of the usual start."""
-    return f"<style {domain}>"
+def caption_words(image: PreparedImage, features: CachedFeatures, min_class_probability: float) -> list[list[str]]:
+    """Return the words of an image's captions, with slots for the visual words that agree with the class scores.
 
-
-def caption_words(image: PreparedImage, features: CachedFeatures) -> list[list[str]]:
-    """Return the words of an image's captions, delexicalised where the class scores agree with a visual word."""
+    Args:
+        image: The image.
+        features: The cached features, with the visual words.
+        min_class_probability: Probability from which the best visual word of a group becomes a slot.
+    """
     captions = [words(caption) for caption in image.captions]
     class_scores = features.class_scores(image.image_hash)
     if features.visual_words is None or class_scores is None:
         return captions
-    return [features.visual_words.delexicalise(caption, class_scores) for caption in captions]
+    return [features.visual_words.delexicalise(caption, class_scores, min_class_probability) for caption in captions]
 
 
 def _sample(image: PreparedImage, captions: Sequence[Sequence[str]], vocabulary: Vocabulary) -> Sample:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from capgen.captioner import bundle
+from capgen.captioner.constraints import ConstraintConfig
 from capgen.captioner.slots import VisualWords
 from capgen.captioner.vocabulary import Vocabulary
 from capgen.errors import TrainingError
@@ -25,11 +26,13 @@ class WarmStart:
     Attributes:
         vocabulary: The vocabulary, whose entries keep their ids.
         visual_words: The visual words that fill slots.
+        constraints: The constants of what may be said, which a captioner that is continued keeps.
         weights: The weights of the decoder by the path of the Keras variable.
     """
 
     vocabulary: Vocabulary
     visual_words: VisualWords | None
+    constraints: ConstraintConfig
     weights: Mapping[str, np.ndarray]
 
     @classmethod
@@ -40,7 +43,7 @@ class WarmStart:
             BundleError: The captioner is damaged.
         """
         with np.load(io.BytesIO(captioner.read(bundle.WEIGHTS)), allow_pickle=False) as arrays:
-            return cls(captioner.vocabulary, captioner.visual_words, dict(arrays))
+            return cls(captioner.vocabulary, captioner.visual_words, captioner.description.constraints, dict(arrays))
 
     def load_into(self, model: "keras.Model", vocabulary: Vocabulary) -> None:
         """Set the weights of a model; where the vocabulary has grown, what is new keeps its random initial values.

@@ -77,7 +77,7 @@ def test_every_word_of_a_name_has_the_map_of_its_slot_and_the_cell_of_classes_no
     names = VisualWords([VisualWord("ice bear", "ice bears", "animal", "count", (8,))])
     class_scores = names.class_scores(np.eye(1000)[8])
     vocabulary = Vocabulary((*SPECIAL, *names.slots, "a", "in"))
-    text = CaptionText(vocabulary, names)
+    text = CaptionText(vocabulary, names, 0.15)
     ids = vocabulary.ids(["in", "a", "<animal>", "in"])
     assert text.decode(ids, class_scores) == "in an ice bear in"
     shares = np.full((4, 5), 0.1, np.float32)  # four cells and that of the classes

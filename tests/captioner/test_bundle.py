@@ -14,6 +14,7 @@ from support.bundles import CONTENTS, DESCRIPTION, change, contents_of, describe
 
 from capgen.captioner import bundle, catalogue
 from capgen.captioner.bundle import Bundle
+from capgen.captioner.constraints import ConstraintConfig
 from capgen.captioner.vocabulary import SPECIAL
 from capgen.errors import BundleError, UnknownNameError
 
@@ -399,6 +400,26 @@ def test_one_of_schema_1_says_the_same_as_one_of_today(place):
     found = Bundle(place)
     found.verify()
     assert found.description == DESCRIPTION
+
+
+def test_other_defaults_do_not_change_what_one_of_schema_1_says(place, monkeypatch):
+    as_schema1(place)
+    said = Bundle(place).description
+    other = ConstraintConfig(slot_bonus=1.0, repeat_penalty=-1.0, min_class_probability=0.5, plurals=(("dog", "hounds"),))
+    monkeypatch.setattr(ConstraintConfig, "default", lambda: other)
+    found = Bundle(place).description
+    assert (found.constraints, found.backend) == (said.constraints, "litert-lstm")
+    assert found.constraints != other
+
+
+@pytest.mark.parametrize("schema", [1, 2])
+def test_scores_of_earlier_versions_are_read_under_their_names_of_today(place, schema):
+    description = replace(DESCRIPTION, scores={"dev": {"words used": 5, "sharing": 0.5, "CIDEr-D": 1.0}, "x": 3})
+    bundle.write(place, description, CONTENTS)
+    if schema == 1:
+        as_schema1(place)
+    current = {"vocabulary size used": 5, "share of duplicate captions": 0.5, "CIDEr-D": 1.0}
+    assert Bundle(place).description.scores == {"dev": current, "x": 3}
 
 
 def test_one_of_schema_1_is_handed_on_as_it_was_written(place):

@@ -23,7 +23,8 @@ NAMES = VisualWords(
     ]
 )
 ANIMAL, ANIMALS, VEHICLE, VEHICLES, ROOM, A, FIELD = range(len(SPECIAL), len(SPECIAL) + 7)
-VOCABULARY = Vocabulary((*SPECIAL, *NAMES.slots, "<style room>", "a", "field"))
+DEFAULT = ConstraintConfig.default()
+VOCABULARY = Vocabulary((*SPECIAL, *NAMES.slots, "<domain room>", "a", "field"))
 TOKENS = {ANIMAL, ANIMALS, VEHICLE, VEHICLES, ROOM}
 WAYS = pytest.mark.parametrize(
     "way",
@@ -47,7 +48,7 @@ def decoder():
 
 def said(decoder, class_scores_list, way, names=NAMES, suppressed=()):
     """For each image the ids in its captions."""
-    processors = Constraints(VOCABULARY, names).processors(class_scores_list, suppressed)
+    processors = Constraints(VOCABULARY, names, DEFAULT).processors(class_scores_list, suppressed)
     options, images = DecodingOptions(max_words=6, **way), range(len(class_scores_list))
     found = search(decoder, features_of(*images), options, processors, list(images))
     return [{index for hypothesis in hypotheses for index in hypothesis.ids} for hypotheses in found]
@@ -88,7 +89,7 @@ def test_without_visual_words_no_token_is_said(decoder, way):
 
 @WAYS
 def test_captions_without_slots_keep_their_log_probabilities(decoder, way):
-    processors = Constraints(VOCABULARY, NAMES).processors([class_scores(0.1), class_scores(0.0)])
+    processors = Constraints(VOCABULARY, NAMES, DEFAULT).processors([class_scores(0.1), class_scores(0.0)])
     options = DecodingOptions(max_words=4, **way)
     for image, hypotheses in enumerate(search(decoder, features_of(0, 1), options, processors, [0, 1])):
         for hypothesis in hypotheses:
@@ -101,7 +102,7 @@ def test_captions_without_slots_keep_their_log_probabilities(decoder, way):
 def test_a_word_that_people_do_not_repeat_is_said_once(way, repeated):
     entries = (*SPECIAL, *"abcdefghijkl")
     decoder = RandomDecoder(3, favoured={4: 4.0, 5: 4.0}, vocabulary_size=len(entries))
-    processors = Constraints(Vocabulary(entries, frozenset(repeated)), None).processors([None, None, None])
+    processors = Constraints(Vocabulary(entries, frozenset(repeated)), None, DEFAULT).processors([None, None, None])
     options = DecodingOptions(max_words=6, min_words=4, **way)
     found = [
         hypothesis.ids
@@ -129,7 +130,7 @@ def test_a_thing_is_said_once_in_either_number_and_by_word_or_slot(way, one, oth
     decoder = RandomDecoder(3, favoured=dict.fromkeys(ids, 9.0), vocabulary_size=len(entries))
     options = DecodingOptions(max_words=6, min_words=4, **way)
     for repeated, most in ((frozenset(), 1), (frozenset({one, other}), 2)):
-        processors = Constraints(Vocabulary(entries, repeated), NAMES).processors([class_scores(0.9, 0.0, 0.9)])
+        processors = Constraints(Vocabulary(entries, repeated), NAMES, DEFAULT).processors([class_scores(0.9, 0.0, 0.9)])
         (found,) = search(decoder, features_of(0), options, processors, [1])
         assert max(len(ids.intersection(hypothesis.ids)) for hypothesis in found) == most
 
@@ -140,7 +141,7 @@ def test_what_fills_a_slot_is_that_of_its_own_image_in_every_row(beam):
     slots, words = [entries.index(slot) for slot in NAMES.slots], [entries.index(word) for word in entries[-3:]]
     decoder = RandomDecoder(3, favoured=dict.fromkeys([*slots, *words], 9.0), vocabulary_size=len(entries))
     images = [class_scores(0.9), class_scores(0.0, 0.9), class_scores(0.0, 0.0, 0.9), class_scores(0.9, 0.0, 0.0)]
-    processors = Constraints(Vocabulary(entries, frozenset()), NAMES).processors(images)
+    processors = Constraints(Vocabulary(entries, frozenset()), NAMES, DEFAULT).processors(images)
     options = DecodingOptions(num_beams=beam, num_captions=beam, max_words=5, min_words=4)
     found = search(decoder, features_of(*range(4)), options, processors)
     for own, hypotheses in zip([0, 1, 2, 0], found, strict=True):
@@ -154,14 +155,14 @@ def test_a_thing_that_people_say_again_in_one_number_may_be_said_in_the_other():
     ids = {entries.index("horse"), entries.index("horses")}
     decoder = RandomDecoder(3, favoured=dict.fromkeys(ids, 9.0), vocabulary_size=len(entries))
     for repeated in (frozenset({"horse"}), frozenset({"horses"})):
-        processors = Constraints(Vocabulary(entries, repeated), None).processors([None])
+        processors = Constraints(Vocabulary(entries, repeated), None, DEFAULT).processors([None])
         options = DecodingOptions(num_beams=1, max_words=6, min_words=4)
         ((found,),) = search(decoder, features_of(0), options, processors)
         assert ids <= set(found.ids)
 
 
 def test_a_long_caption_of_few_words_says_them_again_rather_than_nothing():
-    processors = Constraints(Vocabulary(VOCABULARY.entries, frozenset()), None).processors([None])
+    processors = Constraints(Vocabulary(VOCABULARY.entries, frozenset()), None, DEFAULT).processors([None])
     decoder = RandomDecoder(3, vocabulary_size=len(VOCABULARY))
     for beam in (1, 3):
         options = DecodingOptions(num_beams=beam, max_words=6, min_words=5)
@@ -172,7 +173,7 @@ def test_a_long_caption_of_few_words_says_them_again_rather_than_nothing():
 @WAYS
 def test_an_image_gets_in_a_batch_what_it_gets_alone(decoder, way):
     images = [class_scores(0.9), class_scores(0.0), class_scores(0.0, 0.4, 0.4)]
-    constraints, options = Constraints(VOCABULARY, NAMES), DecodingOptions(max_words=5, **way)
+    constraints, options = Constraints(VOCABULARY, NAMES, DEFAULT), DecodingOptions(max_words=5, **way)
     together = search(decoder, features_of(0, 1, 2), options, constraints.processors(images), [7, 8, 9])
     alone = [
         search(decoder, features_of(index), options, constraints.processors([image]), [7 + index])[0]
@@ -182,29 +183,29 @@ def test_an_image_gets_in_a_batch_what_it_gets_alone(decoder, way):
 
 
 def test_a_vocabulary_without_slots_and_of_words_that_people_repeat_has_no_constraints():
-    assert Constraints(Vocabulary((*SPECIAL, *"abcd")), None).processors([None, None]) == []
+    assert Constraints(Vocabulary((*SPECIAL, *"abcd")), None, DEFAULT).processors([None, None]) == []
 
 
 def test_the_text_has_what_the_image_shows_in_place_of_slots():
-    text, ids = CaptionText(VOCABULARY, NAMES), [A, ANIMAL, A, FIELD, VEHICLES, 2, A]
+    text, ids = CaptionText(VOCABULARY, NAMES, DEFAULT.min_class_probability), [A, ANIMAL, A, FIELD, VEHICLES, 2, A]
     assert text.decode(ids, class_scores(0.5, 0.0, 0.5)) == "an elephant a field fire engines"
     assert text.decode(ids, class_scores(0.0, 0.5, 0.5)) == "a giraffe a field fire engines"
     assert text.decode([A, FIELD], None) == "a field"
     assert text.decode_with_positions([A, ANIMALS, FIELD], class_scores(0.9), skip=1) == [("elephant", 1), ("field", 2)]
-    assert CaptionText(VOCABULARY, None).decode([A, FIELD], None) == "a field"
+    assert CaptionText(VOCABULARY, None, DEFAULT.min_class_probability).decode([A, FIELD], None) == "a field"
 
 
 def test_a_text_becomes_the_ids_that_say_it():
-    text = CaptionText(VOCABULARY, NAMES)
+    text = CaptionText(VOCABULARY, NAMES, DEFAULT.min_class_probability)
     assert text.encode("A giraffe, a field!", class_scores(0.0, 0.9)) == [A, ANIMAL, A, FIELD]
     assert text.encode("a giraffe", class_scores(0.9)) == [A, UNKNOWN]
     assert text.encode("a giraffe", class_scores(0.0, 0.14)) == [A, UNKNOWN]
     assert CaptionText(VOCABULARY, NAMES, 0.1).encode("a giraffe", class_scores(0.0, 0.14)) == [A, ANIMAL]
-    assert CaptionText(VOCABULARY, None).encode("a field", None) == [A, FIELD]
+    assert CaptionText(VOCABULARY, None, DEFAULT.min_class_probability).encode("a field", None) == [A, FIELD]
 
 
 def test_only_slots_and_domain_tokens_make_a_caption_depend_on_its_image():
-    text = CaptionText(VOCABULARY, NAMES)
+    text = CaptionText(VOCABULARY, NAMES, DEFAULT.min_class_probability)
     assert [text.has_slots(ids) for ids in ([A, FIELD], [A, VEHICLES], [])] == [False, True, False]
 
 
@@ -251,7 +252,7 @@ def test_a_slot_has_a_bonus_by_the_probability_of_its_name_and_the_config():
     scores = np.log(np.full((1, 1, len(VOCABULARY)), 1 / len(VOCABULARY)))
     config = ConstraintConfig(slot_bonus=2.0, slot_bonus_power=2.0, min_class_probability=0.4)
     for constraints, bonuses in (
-        (Constraints(VOCABULARY, NAMES), {ANIMAL: 5.5 * 0.9**3, VEHICLE: 5.5 * 0.3**3}),
+        (Constraints(VOCABULARY, NAMES, DEFAULT), {ANIMAL: 5.5 * 0.9**3, VEHICLE: 5.5 * 0.3**3}),
         (Constraints(VOCABULARY, NAMES, config), {ANIMAL: 2 * 0.9**2, VEHICLE: -math.inf}),
     ):
         (processor,) = constraints.processors([class_scores(0.9, 0.0, 0.3)])

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from capgen.captioner.vocabulary import END, PAD, SPECIAL, START, UNKNOWN, Vocabulary, words
+from capgen.captioner.vocabulary import END, PAD, SPECIAL, START, UNKNOWN, Vocabulary, domain_token, words
 
 CAPTIONS = ["A dog runs.", "A dog and a cat", "The cat sleeps, the dog doesn't!"]
 
@@ -143,10 +143,16 @@ def test_what_is_not_a_vocabulary_is_refused(values):
 
 
 def test_it_says_which_entries_are_slots_or_domain_tokens():
-    vocabulary = Vocabulary((*SPECIAL, "<animal>", "<style room>", "a"))
+    vocabulary = Vocabulary((*SPECIAL, "<animal>", "<domain room>", "a"))
     assert vocabulary.is_token == (False, False, False, False, True, True, False)
 
 
 def test_it_says_which_entries_a_caption_may_have_again():
     assert Vocabulary((*SPECIAL, "a", "bed"), frozenset("a")).is_repeatable == (True, True, True, True, True, False)
     assert all(Vocabulary((*SPECIAL, "a", "bed")).is_repeatable)
+
+
+def test_domain_tokens_of_earlier_versions_are_read_as_those_of_today():
+    found = Vocabulary.from_plain({"words": [*SPECIAL, "<animal>", "<style room>", "style"], "repeated": ["<style room>"]})
+    assert found.entries[len(SPECIAL) :] == ("<animal>", domain_token("room"), "style")
+    assert found.repeated == {"<domain room>"}

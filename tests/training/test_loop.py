@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 
+from capgen.captioner.constraints import ConstraintConfig
 from capgen.captioner.vocabulary import START
 from capgen.datasets.prepared import PreparedDataset, PreparedImage
 from capgen.errors import TrainingError
@@ -107,6 +108,17 @@ def source(data, tmp_path_factory):
     running = training_loop(data, tmp_path_factory.mktemp("source"), "epochs=1")
     list(running.run(Silence()))
     return running
+
+
+def test_a_run_from_a_captioner_keeps_its_constraints(data, tmp_path, source):
+    constraints = ConstraintConfig(slot_bonus=1.0, repeat_penalty=-2.0, min_class_probability=1.1)
+    warm_start = replace(source.trained().warm_start(), constraints=constraints)
+    loop = training_loop(data, tmp_path, "epochs=1", warm_start=warm_start)
+    assert loop.generator.constraints.config == constraints
+    assert loop.trained().warm_start().constraints == constraints
+    slots = {index for index, entry in enumerate(loop.data.vocabulary.entries) if entry.startswith("<")}
+    said = {index for sample in loop.data.samples for caption in sample.captions for index in caption}
+    assert not said & slots  # nothing is more likely than certain, so that no name becomes a slot
 
 
 def test_a_run_from_a_captioner_goes_on_bit_for_bit(data, tmp_path, source):
@@ -237,7 +249,7 @@ def test_new_words_come_after_those_of_the_captioner_which_keep_their_vectors(da
     )
     known = len(source.data.vocabulary)
     assert running.data.vocabulary.entries[:known] == source.data.vocabulary.entries
-    assert set(running.data.vocabulary.entries[known:]) == {"purple", "<style web>"}
+    assert set(running.data.vocabulary.entries[known:]) == {"purple", "<domain web>"}
     found = weights_of(running)
     for path, array in weights_of(source).items():
         np.testing.assert_array_equal(found[path][tuple(map(slice, array.shape))], array, err_msg=path)
@@ -303,7 +315,7 @@ def test_a_style_has_a_start_of_its_own_which_is_never_said(data, tmp_path):
         for index, p in enumerate(dataset.images)
     )
     running = training_loop((replace(dataset, images=pictures), store), tmp_path / "run", "epochs=1")
-    room, web = running.data.vocabulary.ids(["<style room>", "<style web>"])
+    room, web = running.data.vocabulary.ids(["<domain room>", "<domain web>"])
     assert [room, web] == [4, 5]
     starts = {sample.image_hash: sample.start for sample in running.data.samples}
     assert {key: start for key, start in starts.items() if start != START} == {"hash1": web, "hash2": web, "hash3": room}

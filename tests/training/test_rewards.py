@@ -9,7 +9,7 @@ from support.chi_square import assert_as_likely
 from support.examples import examples
 from support.random_decoder import FIRST_WORD, RandomDecoder, V, features_of
 
-from capgen.captioner.constraints import Constraints
+from capgen.captioner.constraints import ConstraintConfig, Constraints
 from capgen.captioner.decoding import DecodingOptions, sample, search
 from capgen.captioner.slots import CLASSES, VisualWord, VisualWords
 from capgen.captioner.text import CaptionText
@@ -86,6 +86,7 @@ def test_training_makes_better_samples_likelier_and_worse_ones_less_likely():
 
 # Batches that are drawn
 
+CONSTRAINTS = ConstraintConfig.default()
 VOCABULARY = Vocabulary((*SPECIAL, "a", "dog", "cat", "runs"))
 CAPTIONS = [("a dog runs", "a dog"), ("a cat", "cat runs"), ("a cat a dog", "dog runs")]
 COUNT, LONGEST = 6, 4
@@ -106,7 +107,7 @@ def made(tmp_path):
         ]
         options = DecodingOptions(num_beams=1, num_captions=COUNT, max_words=LONGEST, temperature=0.7)
         decoder = RandomDecoder(5, favoured={END: ending, **dict(favoured)}, vocabulary_size=len(vocabulary))
-        text, constraints = CaptionText(vocabulary, names), Constraints(vocabulary, names)
+        text, constraints = CaptionText(vocabulary, names, 0.15), Constraints(vocabulary, names, CONSTRAINTS)
         return SelfCriticalSampler(pictures, features, text, constraints, decoder, options, distinct)
 
     return make
@@ -303,8 +304,8 @@ def test_similar_pictures_are_those_with_similar_features(tmp_path, monkeypatch)
     critic = SelfCriticalSampler(
         pictures,
         CachedFeatures(store, "grid", None),
-        CaptionText(VOCABULARY, None),
-        Constraints(VOCABULARY, None),
+        CaptionText(VOCABULARY, None, 0.15),
+        Constraints(VOCABULARY, None, CONSTRAINTS),
         RandomDecoder(5),
         options,
         1.0,

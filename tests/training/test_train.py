@@ -300,7 +300,7 @@ def naming(studio, tmp_path_factory):
 def test_rare_names_are_said_through_slots_of_what_the_encoder_sees(studio, naming):
     opened = Bundle(naming / "named")
     assert {"sport", "container"} <= set(opened.visual_words.groups)
-    assert {"<sport>", "<container>", "<style room>", "cosy", "ground"} <= set(opened.vocabulary.entries)
+    assert {"<sport>", "<container>", "<domain room>", "cosy", "ground"} <= set(opened.vocabulary.entries)
     assert not {"ping-pong", "ball", "envelope"} & set(opened.vocabulary.entries)
     said = studio.run("caption", "--model", naming / "named", naming / "things/00.png", naming / "things/01.png")
     assert said.returncode == 0, said.stderr

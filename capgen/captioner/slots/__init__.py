@@ -26,9 +26,6 @@ TABLE = Path(__file__).parent / "imagenet.tsv"
 
 CLASSES = 1000
 
-MIN_CLASS_PROBABILITY = 0.15
-"""Probability from which the classifier's best name of a group may fill a slot."""
-
 
 @dataclass(frozen=True)
 class VisualWord:
@@ -143,15 +140,15 @@ class VisualWords:
     def fillable(
         self,
         class_scores: ClassScores,
+        min_probability: float,
         suppressed_words: Collection[str] = (),
-        min_probability: float = MIN_CLASS_PROBABILITY,
     ) -> dict[str, VisualWord]:
         """Return the groups whose slots may be said of an image, each with the name that fills its slot.
 
         Args:
             class_scores: Of the image.
-            suppressed_words: Words that no name may contain.
             min_probability: Least probability of the name.
+            suppressed_words: Words that no name may contain.
         """
         return {
             group: name
@@ -159,9 +156,7 @@ class VisualWords:
             if probability >= min_probability and not _contains(name, suppressed_words)
         }
 
-    def delexicalise(
-        self, caption: Sequence[str], class_scores: ClassScores, min_probability: float = MIN_CLASS_PROBABILITY
-    ) -> list[str]:
+    def delexicalise(self, caption: Sequence[str], class_scores: ClassScores, min_probability: float) -> list[str]:
         """Put slots for the names in a caption that agree with the classifier.
 
         Args:
@@ -169,7 +164,7 @@ class VisualWords:
             class_scores: Of its image.
             min_probability: Least probability of a name that becomes a slot.
         """
-        fillable = self.fillable(class_scores, min_probability=min_probability)
+        fillable = self.fillable(class_scores, min_probability)
         result: list[str] = []
         position = 0
         for start, end, name, plural in self._mentions(caption):

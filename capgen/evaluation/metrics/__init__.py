@@ -16,7 +16,7 @@ from capgen.evaluation.metrics.tokenizer import tokenize
 from capgen.registry import Registry
 
 __all__ = [
-    "METRICS", "OLD_NAMES", "Candidates", "Cider", "Metric", "Need", "PerImageMetric", "References", "Score",
+    "METRICS", "Candidates", "Cider", "Metric", "Need", "PerImageMetric", "References", "Score",
     "UnavailableError", "bleu", "cider", "cider_d", "compute", "every_metric", "rouge_l", "score", "tokenize",
 ]  # fmt: skip
 
@@ -44,9 +44,6 @@ METRICS: Registry[Metric] = Registry(
     },
 )
 """All metrics, in the order in which they are shown."""
-
-OLD_NAMES = {"words used": "vocabulary size used", "sharing": "share of duplicate captions"}
-"""The names of scores in bundles and JSON files of earlier versions, each with its name of today."""
 
 
 def every_metric() -> list[Metric]:

@@ -6,9 +6,7 @@ from functools import cached_property
 import keras
 import numpy as np
 
-from capgen.captioner.constraints import Constraints
 from capgen.captioner.decoding import DecodingOptions
-from capgen.captioner.text import CaptionText
 from capgen.training.losses import PolicyLoss
 from capgen.training.rewards import SampledBatch, SelfCriticalSampler
 from capgen.training.stages.stage import OnStep, Stage
@@ -58,8 +56,8 @@ class SelfCriticalStage(Stage):
         return SelfCriticalSampler(
             self.data.self_critical_images,
             self.data.features,
-            CaptionText(self.data.vocabulary, self.data.visual_words),
-            Constraints(self.data.vocabulary, self.data.visual_words),
+            self.data.text,
+            self.data.constraints,
             self.network.stepwise,
             options,
             config.scst_distinctiveness,
