@@ -64,7 +64,8 @@ def engines():
 @pytest.fixture(params=[pytest.param(name, marks=[pytest.mark.ray] if name == "ray" else []) for name in ENGINES])
 def engine(request, engines):
     if request.param not in engines:
-        engines[request.param] = ENGINES[request.param](workers=None if request.param == "local" else 2).__enter__()
+        kind = ENGINES[request.param]
+        engines[request.param] = kind(workers=None if kind.in_this_process else 2).__enter__()
     return engines[request.param]
 
 
