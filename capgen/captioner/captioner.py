@@ -64,7 +64,7 @@ class Captioner:
 
         Args:
             source: A path, the bytes of a file, a binary file, a PIL image, or an array (H, W, 3) uint8.
-            request: What is wanted; the captioner's own way by default.
+            request: What captions are wanted; the captioner's own values by default.
             output_attention: Return attention weights, too, as ``Caption.attention``.
 
         Raises:
@@ -85,7 +85,7 @@ class Captioner:
         Args:
             sources: As ``caption`` takes them. They are read only a little ahead, so that any number of them takes the same
                 memory. A ``Result`` among them is passed on in its turn.
-            request: What is wanted; the captioner's own way by default.
+            request: What captions are wanted; the captioner's own values by default.
             output_attention: Return attention weights, too, as ``Caption.attention``.
 
         Returns:
@@ -130,7 +130,7 @@ class Captioner:
         """Make sure that the captioner can do what is wanted, before anything is captioned.
 
         Args:
-            request: What is wanted; the captioner's own way by default.
+            request: What captions are wanted; the captioner's own values by default.
             output_attention: Whether attention weights are wanted, too.
 
         Raises:

@@ -22,14 +22,14 @@ class Entry:
     """A captioner at hand.
 
     Attributes:
-        name: What it is called.
-        path: Its folder.
-        ships: Whether it is one of those inside the package.
-        hidden: Whether it cannot be named, because one of this user has the same name.
-        default: Whether it is used when none is named.
-        size: Bytes of its files.
-        description: What it says of itself, ``None`` if it is damaged.
-        fault: What is wrong with it, empty if nothing is.
+        name: The name by which commands find the captioner.
+        path: The folder of the captioner.
+        ships: Whether the captioner is one of those inside the package.
+        hidden: Whether the captioner cannot be named, because one of this user has the same name.
+        default: Whether the captioner is used when none is named.
+        size: The size of its files in bytes.
+        description: The content of its ``bundle.json``; ``None`` if the captioner is damaged.
+        fault: What is wrong with the captioner; empty if nothing is.
     """
 
     name: str

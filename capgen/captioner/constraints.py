@@ -67,7 +67,7 @@ class ConstraintConfig:
 
 
 class SlotBonus:
-    """Slots that can be filled are preferred, until one has been said; the others and domain tokens are never said.
+    """Prefers slots that can be filled until a caption has one; other slots and domain tokens are never chosen.
 
     With p(m) the probability of entry m and b(m) its bonus, 0 for words, log p(m) becomes log p(m) + b(m) - log z, where
     z = 1 + Σ p(m) (exp b(m) - 1) keeps the sum of the probabilities. Once a row has said a slot, all bonuses are 0. An entry
@@ -93,15 +93,15 @@ class SlotBonus:
 
 
 class RepeatPenalty:
-    """What people do not say twice in a caption is not said twice, be it in the other number or through a slot.
+    """Keeps a caption from repeating words that people do not repeat, also in singular and plural or through a slot.
 
     With c(w) the entry that stands for what entry w says, the penalty is added to log p(w) if the row has said a word v that
     people do not repeat and for which c(v) = c(w).
 
     Args:
         once: (V,) bool, the entries that people do not repeat.
-        nouns: (N, V), by image of the batch the entry that stands for what each entry says.
-        penalty: What is added.
+        nouns: (N, V), for each image of the batch and each entry the entry that stands for what it says.
+        penalty: The number that is added to the log-probability of a repeated word; it is negative.
     """
 
     def __init__(self, once: np.ndarray, nouns: np.ndarray, penalty: float) -> None:
@@ -123,8 +123,8 @@ class Constraints:
     """Builds the processors for the images of a batch.
 
     Args:
-        vocabulary: The captioner's.
-        visual_words: What fills its slots, if it has any.
+        vocabulary: The vocabulary of the captioner.
+        visual_words: The visual words that fill its slots, if it has slots.
         config: The constants.
     """
 
@@ -147,9 +147,9 @@ class Constraints:
         """Return the processors for a search.
 
         Args:
-            class_scores: Of each of the N images that are searched; ``None`` for captioners without slots.
-            suppressed_words: Words that no visual word which fills a slot may contain.
-            allow_repeats: Let any word be said again.
+            class_scores: The class scores of each of the N images that are searched; ``None`` for captioners without slots.
+            suppressed_words: Words that a visual word which fills a slot must not contain.
+            allow_repeats: Leave ``RepeatPenalty`` out, so that any word may be repeated.
         """
         bonuses = np.full((len(class_scores), len(self.vocabulary)), -np.inf, np.float32)  # (N, V)
         nouns = np.tile(self._nouns, (len(class_scores), 1))  # (N, V)

@@ -12,9 +12,9 @@ class CaptionText:
     """The text of one captioner: its vocabulary, and the visual words that fill its slots.
 
     Args:
-        vocabulary: Its words, slots and domain tokens.
-        visual_words: What fills its slots, if it has any.
-        min_class_probability: Probability from which the classifier's best visual word of a group may fill a slot.
+        vocabulary: The words, slots and domain tokens of the captioner.
+        visual_words: The visual words that fill its slots, if it has slots.
+        min_class_probability: The probability from which the classifier's best visual word of a group may fill a slot.
     """
 
     def __init__(self, vocabulary: Vocabulary, visual_words: VisualWords | None, min_class_probability: float) -> None:
@@ -27,7 +27,7 @@ class CaptionText:
 
         Args:
             text: A caption.
-            class_scores: Of its image; without them there are no slots.
+            class_scores: The class scores of its image; without them there are no slots.
         """
         return self.vocabulary.ids(self.delexicalise(text, class_scores))
 
@@ -42,8 +42,8 @@ class CaptionText:
         """Return the caption of ``ids`` up to the end token, its slots filled with what the classifier found.
 
         Args:
-            ids: Of a caption.
-            class_scores: Of its image; without them slots stay as they are.
+            ids: The ids of a caption.
+            class_scores: The class scores of its image; without them slots stay as they are.
         """
         caption = self.vocabulary.decode(ids)
         if not (self.visual_words and class_scores):
@@ -56,9 +56,9 @@ class CaptionText:
         """Return the words of ``decode``, each with the position in ``ids`` that it comes from.
 
         Args:
-            ids: Of a caption, without the end token.
-            class_scores: Of its image.
-            skip: How many of the first ids to leave out, after slots were filled with regard to them.
+            ids: The ids of a caption, without the end token.
+            class_scores: The class scores of its image; without them slots stay as they are.
+            skip: The number of first ids whose words are left out, although slots are filled with regard to them.
         """
         entries = [self.vocabulary.entries[index] for index in ids]
         if self.visual_words and class_scores:

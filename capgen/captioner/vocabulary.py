@@ -46,7 +46,7 @@ class Vocabulary:
     domain begin with.
 
     Attributes:
-        entries: By id.
+        entries: The text of each entry; an entry's id is its position.
         repeated: The entries that people say more than once in a caption; ``None`` if that is not known.
     """
 

@@ -189,9 +189,9 @@ def caption_command(
 
 
 def _check_options(request: "CaptionRequest", *, watch: bool, dry_run: bool) -> None:
-    """Make sure that the options fit together which no job knows of."""
+    """Check the combinations of options that a ``CaptionJob`` does not see."""
     if request.seed and not request.sampling:
-        raise UsageError("--seed is about drawn words; add --temperature 1 or --top-p 0.9")
+        raise UsageError("--seed is for sampled words; add --temperature 1 or --top-p 0.9")
     if watch and dry_run:
         raise UsageError("--watch goes on for ever and --dry-run does nothing; choose one")
 
@@ -294,7 +294,7 @@ def _explain(sheet: Path, paths: list[str], model: str | None, request: "Caption
     if len(paths) != 1 or not alone:
         raise UsageError("--explain draws one photograph; give one path, and no options of folders, lists or outputs")
     if is_url(paths[0]) or is_archive(Path(paths[0])):
-        raise UsageError(f"--explain draws a photograph in a folder here, and {paths[0]} is none; fetch it first")
+        raise UsageError(f"--explain draws a photograph in a folder here, and {paths[0]} is not one; fetch it first")
     if sheet.exists() and sheet.samefile(paths[0]):
         raise UsageError(f"{sheet} is the photograph itself; name another file to draw into")
     try:

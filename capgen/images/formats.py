@@ -124,7 +124,7 @@ SUFFIXES = frozenset(suffix for row in FORMATS for suffix in row.suffixes)
 
 
 def recognise(head: bytes) -> ImageFormat | None:
-    """Return the format of a file, or ``None`` if it is none of the table's.
+    """Return the format of a file, or ``None`` if it is of no format in the table.
 
     Args:
         head: The first ``HEAD_BYTES`` bytes of the file, fewer if it is shorter; more are not looked at.
@@ -134,12 +134,20 @@ def recognise(head: bytes) -> ImageFormat | None:
 
 
 def looks_like_image(head: bytes) -> bool:
-    """Return whether a file begins like an image; ``head`` as ``recognise`` takes it."""
+    """Return whether a file begins like an image.
+
+    Args:
+        head: The first bytes of the file, as ``recognise`` takes them.
+    """
     return recognise(head) is not None
 
 
 def suffix_for(head: bytes) -> str | None:
-    """Return the ending that an image file should have, ``None`` if it is no image; ``head`` as ``recognise`` takes it."""
+    """Return the ending that an image file should have; ``None`` if the file is not an image.
+
+    Args:
+        head: The first bytes of the file, as ``recognise`` takes them.
+    """
     found = recognise(head)
     return found.suffixes[0] if found else None
 

@@ -27,7 +27,7 @@ def from_array(array: np.ndarray) -> "Image":
         array: (H, W) grey, (H, W, 3) RGB or (H, W, 4) RGB and opacity; uint8, or floating-point in 0..1.
 
     Raises:
-        ImageError: Shape, type or values are none of these.
+        ImageError: The shape, the type or the values of the array are others than these.
     """
     from PIL import Image
 

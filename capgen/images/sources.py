@@ -40,8 +40,8 @@ def read_source(source: Encoded) -> bytes:
     """Return the bytes of an image file that is given in any form.
 
     Raises:
-        ImageError: They cannot be read, with the status that says why.
-        TypeError: ``source`` is none of these.
+        ImageError: The bytes cannot be read; the status of the error says why.
+        TypeError: ``source`` is not an image file in one of these forms.
     """
     if isinstance(source, (bytes, bytearray, memoryview)):
         return bytes(source)

@@ -108,7 +108,7 @@ def is_file(target: Path) -> bool:
     except OSError as error:
         raise unreadable(target, error) from error
     if not stat.S_ISREG(mode):
-        raise StorageError(f"{target} is {'a folder' if stat.S_ISDIR(mode) else 'no regular file'}; move it away")
+        raise StorageError(f"{target} is {'a folder' if stat.S_ISDIR(mode) else 'not a regular file'}; move it away")
     return True
 
 

@@ -31,9 +31,9 @@ def merge(sources: Sequence[Path], target: Path, form: Format) -> int:
     """
     for source in sources:
         if source.exists() and not source.is_file():
-            raise DataError(f"{source} is no file; merging reads each twice, so name files")
+            raise DataError(f"{source} is not a file; name files, since merging reads each of them twice")
     if target.exists() and not any(target.samefile(source) for source in sources):
-        raise UsageError(f"{target} exists and is none of the files to merge; remove it, or merge it, too")
+        raise UsageError(f"{target} exists and is not one of the files to merge; remove it, or merge it, too")
     with locked(target) if target.exists() and platform.CAN_REPLACE_OPEN_FILES else nullcontext():
         return form.merge(sources, target)
 
@@ -76,7 +76,7 @@ def _numbered(sources: Sequence[Path], form: LineFormat) -> Iterator[tuple[int, 
                 continue
             parsed = form.parse(record)
             if parsed is None:
-                raise DataError(f"{source}: record {number} is none of this format; name it with --format")
+                raise DataError(f"{source}: record {number} is not of this format; name it with --format")
             path, caption = parsed
             group += path != last
             last = path

@@ -109,7 +109,7 @@ def _parse(target: Path) -> Document | None:
         return None
 
     def refuse(*_: object) -> None:
-        raise StorageError(f"{target} has a DOCTYPE, which no XMP file needs; not touched")
+        raise StorageError(f"{target} has a DOCTYPE, which XMP files do not need; the file was left as it is")
 
     try:
         # The first pass is for the DOCTYPE alone: it is refused before any entity that it declares can grow.
@@ -129,7 +129,7 @@ def _root(document: Document, target: Path) -> Element:
         return whole
     inside = _children(whole, "rdf:RDF")
     if not inside:
-        raise StorageError(f"{target} is no XMP file (it holds no rdf:RDF); left as it is, so move it away")
+        raise StorageError(f"{target} is not an XMP file (it does not hold rdf:RDF); left as it is, so move it away")
     return inside[0]
 
 

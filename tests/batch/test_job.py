@@ -160,8 +160,8 @@ def test_the_name_of_an_archive_is_not_that_of_an_image(captioner, library, plac
 class Lacking(FakeCaptionModel):
     """A model that cannot begin captions with a prompt."""
 
-    def missing(self, capability):
-        return "it never could" if capability is Capability.PROMPT else super().missing(capability)
+    def why_not(self, capability):
+        return "it never could" if capability is Capability.PROMPT else super().why_not(capability)
 
 
 @pytest.mark.parametrize("act", [CaptionJob.check, CaptionJob.run, lambda job: list(job.plan()), CaptionJob.watch])

@@ -96,7 +96,7 @@ def test_every_word_of_a_name_has_the_map_of_its_slot_and_the_cell_of_classes_no
 def test_a_captioner_that_does_not_say_where_it_looks_says_so_in_one_line(monkeypatch, shapes, captioner):
     monkeypatch.setattr(LiteRTDecoder, "has_attention", False)
     assert not shapes.has_attention
-    with pytest.raises(UsageError, match=r"shapes cannot say where it looks: .* train it again"):
+    with pytest.raises(UsageError, match=r"shapes cannot return attention weights: .* train it again"):
         shapes.caption(captioner.source / "images/000.png", output_attention=True)
     monkeypatch.setitem(shapes.bundle.description.decoder, "family", "merge")
     with pytest.raises(UsageError, match="its decoder, merge, gives no attention weights"):

@@ -101,7 +101,7 @@ def test_attention_is_given_for_every_word_or_refused(opened, model):
     captioner = Captioner(opened, threads=1)
     assert captioner.has_attention == (model.why_not(Capability.ATTENTION) is None)
     if not captioner.has_attention:
-        with pytest.raises(UsageError, match="cannot say where it looks"):
+        with pytest.raises(UsageError, match="cannot return attention weights"):
             captioner.caption(EXAMPLES[0], output_attention=True)
         return
     found = captioner.caption(EXAMPLES[0], output_attention=True)

@@ -328,7 +328,7 @@ def test_a_request_for_nothing_is_the_captioners_own_way(captioner, caption):
         ({"num_captions": 0}, "at least 1"),
         ({"min_words": 0}, "at least 1"),
         ({"max_words": 3, "min_words": 5}, "cannot have 5 or more words"),
-        ({"max_words": 1, "prompt": "two dogs"}, "begin with 2 given ones"),
+        ({"max_words": 1, "prompt": "two dogs"}, "begin with a prompt of 2 words"),
         ({"temperature": -1.0}, "not negative"),
         ({"temperature": float("nan")}, "not negative"),
         ({"top_p": 0.0}, "top_p"),

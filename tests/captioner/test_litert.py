@@ -1,4 +1,4 @@
-"""Noise on file descriptor 2 is dropped, and nothing else; a file that is no graph is a named error."""
+"""Noise on file descriptor 2 is dropped, and nothing else; a file that is not a graph is a named error."""
 
 import os
 
@@ -26,7 +26,7 @@ def test_what_was_written_before_an_error_is_passed_on(capfd):
 def test_a_file_that_is_no_graph_is_an_error_that_names_it(tmp_path, data):
     path = tmp_path / "decoder.tflite"
     path.write_bytes(data)
-    with pytest.raises(BundleError, match=r"decoder\.tflite is no graph"):
+    with pytest.raises(BundleError, match=r"decoder\.tflite is not a graph"):
         LiteRTSession(path, threads=1)
 
 

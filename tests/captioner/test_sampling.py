@@ -390,7 +390,7 @@ def test_no_images_give_no_captions(way):
         ({"top_p": math.nan}, "more than 0 and at most 1"),
         ({"max_words": 0}, "at most 0 words cannot have 1 or more"),
         ({"max_words": 3, "min_words": 4}, "at most 3 words cannot have 4 or more"),
-        ({"max_words": 2, "prompt_ids": (4, 5, 6)}, "begin with 3 given ones"),
+        ({"max_words": 2, "prompt_ids": (4, 5, 6)}, "begin with a prompt of 3 words"),
         ({"num_beams": 2, "num_captions": 3}, "use --beam 3 or more"),
     ],
 )

@@ -15,9 +15,9 @@ from capgen.captioner.decoding.processors import (
     ForcedPrompt,
     MaxWords,
     MinWords,
-    NeverSaid,
     NoImmediateRepetition,
     SuppressedIds,
+    SuppressedSpecialTokens,
 )
 from capgen.captioner.vocabulary import END, START
 from capgen.errors import UnknownNameError
@@ -131,7 +131,7 @@ def test_a_search_of_numbers_that_are_not_finite_ends(name):
 # Logits processors
 
 PROCESSORS = {
-    "never said": NeverSaid,
+    "never said": SuppressedSpecialTokens,
     "suppressed": lambda: SuppressedIds([4, 6]),
     "no immediate repetition": NoImmediateRepetition,
     "min words": lambda: MinWords(3),

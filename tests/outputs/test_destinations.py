@@ -279,7 +279,7 @@ def test_a_folder_at_the_place_is_said_to_be_one(tmp_path, kind, stubbed):
 @pytest.mark.parametrize("destination", [Sidecar("txt", None), XmpSidecar(None)])
 def test_a_pipe_at_the_place_is_not_waited_for(tmp_path, destination):
     os.mkfifo(tmp_path / "a")
-    with pytest.raises(StorageError, match="no regular file"):
+    with pytest.raises(StorageError, match="not a regular file"):
         destination.read(tmp_path / "a")
 
 
@@ -492,12 +492,12 @@ BOMB = '<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (BOMB.encode(), "has a DOCTYPE, which no XMP file needs; not touched"),
+        (BOMB.encode(), "has a DOCTYPE, which XMP files do not need; the file was left as it is"),
         (LIGHTROOM.encode()[:400], "is damaged .*; left as it is"),
         (b"\x00\x01\xff", "is damaged .*; left as it is"),
         (b'<?xml version="1.0" encoding="shift_jis"?><a/>', "is damaged .*; left as it is"),
         (b'<?xml version="1.0" encoding="nonsense"?><a/>', "is damaged .*; left as it is"),
-        (b"<html/>", "is no XMP file .*; left as it is"),
+        (b"<html/>", "is not an XMP file .*; left as it is"),
     ],
 )
 def test_a_file_that_is_no_sound_xmp_is_left_as_it_is(tmp_path, content, reason):

@@ -813,7 +813,7 @@ def test_empty_lines_are_left_out(shards):
 @pytest.mark.parametrize(("written", "named"), [(a, b) for a in LINES for b in LINES if a != b])
 def test_a_file_of_another_format_is_named_with_the_record_and_nothing_is_written(tmp_path, written, named):
     sources = Shards(tmp_path, written).add(A).sources
-    with pytest.raises(DataError, match=r"shard-0: record 1 is none of this format; name it with --format"):
+    with pytest.raises(DataError, match=r"shard-0: record 1 is not of this format; name it with --format"):
         merge(sources, tmp_path / "merged", FORMATS[named](several=True))
     assert not (tmp_path / "merged").exists()
 
@@ -851,7 +851,7 @@ def test_a_csv_that_a_spreadsheet_has_saved_merges_like_another(tmp_path):
 @pytest.mark.parametrize("place", ["/dev/full", "/dev/zero", "pipe"])
 def test_what_is_no_file_is_refused_without_reading_it(tmp_path, place):
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(StorageError, match="is no file that lines can be added to"):
+    with pytest.raises(StorageError, match="is not a file that lines can be added to"):
         CaptionFile(tmp_path / place, FORMATS["jsonl"](several=True), OverwriteGuard(Manifest(tmp_path / "data")))
 
 

@@ -20,7 +20,7 @@ class LiteRTSession:
         threads: How many threads one call may use.
 
     Raises:
-        BundleError: The file is no graph that this version of LiteRT can run.
+        BundleError: The file is not a graph that this version of LiteRT can run.
     """
 
     def __init__(self, source: Path | bytes, threads: int) -> None:
@@ -35,7 +35,7 @@ class LiteRTSession:
             self._allocated: set[str] = set()
         except (ValueError, RuntimeError) as error:
             name = "it" if isinstance(source, bytes) else source
-            raise BundleError(f"{name} is no graph that LiteRT can run: {str(error).splitlines()[0]}") from error
+            raise BundleError(f"{name} is not a graph that LiteRT can run: {str(error).splitlines()[0]}") from error
 
     @property
     def signatures(self) -> tuple[str, ...]:

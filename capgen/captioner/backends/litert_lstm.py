@@ -44,24 +44,24 @@ class LiteRTDecoder:
     """A bundle's decoder graph as a search takes it, one word at a time.
 
     Args:
-        graph: Its ``decoder.tflite``, opened.
+        session: The opened ``decoder.tflite`` of the bundle.
     """
 
-    def __init__(self, graph: LiteRTSession) -> None:
-        self._graph = graph
+    def __init__(self, session: LiteRTSession) -> None:
+        self._session = session
 
     def init_state(self, features: np.ndarray) -> tuple[Arrays, Arrays]:
         """Return encoder memory and decoder state of images (N, C, D); see ``StepwiseDecoder``."""
-        return decoding.graph_memory_and_state(self._graph.run("begin", {"features": features}))
+        return decoding.graph_memory_and_state(self._session.run("begin", {"features": features}))
 
     def step(self, words: np.ndarray, memory: Arrays, state: Arrays) -> DecoderOutput:
         """Score what may follow the words (R,); see ``StepwiseDecoder``."""
-        return DecoderOutput.from_graph(self._graph.run("step", {"words": words, **memory, **state}))
+        return DecoderOutput.from_graph(self._session.run("step", {"words": words, **memory, **state}))
 
     @property
     def has_attention(self) -> bool:
         """Whether the graph returns attention weights."""
-        return ATTENTION in self._graph.outputs("step")
+        return ATTENTION in self._session.outputs("step")
 
 
 class LiteRTCaptionModel:
@@ -108,7 +108,7 @@ class LiteRTCaptionModel:
         return EncodedImage(with_class_token(grid, class_scores.token()) if class_scores else grid, class_scores)
 
     def why_not(self, capability: Capability) -> str | None:
-        """Return why it lacks a capability: it has all, but not every decoder has attention weights."""
+        """Return why the model lacks a capability; only attention can be missing, since not every decoder has it."""
         if capability is not Capability.ATTENTION or self._decoder.has_attention:
             return None
         family = self.bundle.description.decoder.get("family")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Capability(StrEnum):
-    """What some backends can do and others cannot. The values complete "it cannot"."""
+    """What some backends can do and others cannot. Each value completes a message, "the captioner cannot ..."."""
 
     PROMPT = "begin captions with a given text"
     SUPPRESSION = "leave given words out"
@@ -26,7 +26,7 @@ class Capability(StrEnum):
     BEAMS = "search with a given number of beams"
     SAMPLING = "sample captions"
     SCORING = "score captions"
-    ATTENTION = "say where it looks"
+    ATTENTION = "return attention weights"
 
 
 def needed(request: CaptionRequest) -> Iterator[Capability]:

@@ -25,7 +25,7 @@ class BeamSearch(SearchStrategy):
 
     def reset(self, images: int) -> None:
         """Begin a search for N images."""
-        self._ended: list[list[tuple[float, Hypothesis]]] = [[] for _ in range(images)]
+        self._finished: list[list[tuple[float, Hypothesis]]] = [[] for _ in range(images)]
         self._totals = np.full((images, self.rows), -np.inf)  # (A, K), log-probabilities of the prefixes
         self._totals[:, 0] = 0.0  # all beams begin alike: one of them is enough
 
@@ -43,8 +43,8 @@ class BeamSearch(SearchStrategy):
     def finalize(self) -> list[list[Hypothesis]]:
         """Return the best hypotheses that ended; none for an image of which all scores were not finite."""
         return [
-            [hypothesis for _, hypothesis in sorted(ended, key=lambda pair: -pair[0])[: self.options.num_captions]]
-            for ended in self._ended
+            [hypothesis for _, hypothesis in sorted(finished, key=lambda pair: -pair[0])[: self.options.num_captions]]
+            for finished in self._finished
         ]
 
     def _note_endings(self, totals: np.ndarray, prefixes: Prefixes) -> None:
@@ -54,7 +54,7 @@ class BeamSearch(SearchStrategy):
             ids = tuple(prefixes.ids[row, beam, 1:].tolist())
             penalty = options.common_caption_penalty * math.log(self.common_captions.get(ids, 1))
             hypothesis = Hypothesis(ids, float(totals[row, beam]), len(options.prompt_ids), penalty)
-            self._ended[prefixes.images[row]].append((hypothesis.score(options.length_penalty), hypothesis))
+            self._finished[prefixes.images[row]].append((hypothesis.score(options.length_penalty), hypothesis))
 
     def _improvable(self, best: np.ndarray, images: np.ndarray) -> np.ndarray:
         """Return which images could still find something better: best running totals (A,) to (A,) bool.
@@ -63,7 +63,7 @@ class BeamSearch(SearchStrategy):
         """
         options = self.options
         reachable = best / (options.max_words + 1) ** options.length_penalty
-        kept = [sorted((score for score, _ in self._ended[n]), reverse=True)[: options.num_captions] for n in images]
+        kept = [sorted((score for score, _ in self._finished[n]), reverse=True)[: options.num_captions] for n in images]
         return np.array(
             [len(top) < options.num_captions or value > top[-1] for value, top in zip(reachable, kept, strict=True)]
         )

@@ -1,4 +1,4 @@
-"""Classifier-free guidance: words count for as much as the image itself speaks for them, not for how usual they are."""
+"""Classifier-free guidance: raises the scores of words that the image makes likelier, and lowers those of usual words."""
 
 import numpy as np
 

@@ -67,7 +67,7 @@ class DecodingOptions:
         if self.max_words < max(self.min_words, len(self.prompt_ids)):
             raise UsageError(
                 f"a caption of at most {self.max_words} words cannot have {self.min_words} or more words"
-                + (f" and begin with {len(self.prompt_ids)} given ones" if self.prompt_ids else "")
+                + (f" and begin with a prompt of {len(self.prompt_ids)} words" if self.prompt_ids else "")
             )
         if self.num_captions > self.num_beams and not self.sampling:
             raise UsageError(

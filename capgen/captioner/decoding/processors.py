@@ -32,8 +32,8 @@ class LogitsProcessor(Protocol):
         ...
 
 
-class NeverSaid:
-    """Padding, the start token and the unknown word are never said: their scores become -inf."""
+class SuppressedSpecialTokens:
+    """Suppresses padding, the start token and the unknown word: their scores become -inf."""
 
     def process(self, scores: np.ndarray, prefixes: Prefixes) -> np.ndarray:
         """Return the changed scores; see ``LogitsProcessor``."""
@@ -42,10 +42,11 @@ class NeverSaid:
 
 
 class SuppressedIds:
-    """Some words are not said: their scores become -inf.
+    """Suppresses given words: their scores become -inf.
 
     Args:
-        ids: The words. This processor stands after ``NeverSaid``, so that it can count the words that are left.
+        ids: The ids of the words. This processor stands after ``SuppressedSpecialTokens``, so that it can
+            count the words that are left.
     """
 
     def __init__(self, ids: Sequence[int]) -> None:
@@ -59,7 +60,7 @@ class SuppressedIds:
         """
         scores[..., self.ids] = -np.inf
         if (scores[..., END + 1 :] != -np.inf).sum(axis=-1).min() < FEWEST_WORDS:
-            raise UsageError("nearly every word that this captioner knows is to be avoided; leave it some")
+            raise UsageError("nearly every word that this captioner knows is suppressed; leave it some")
         return scores
 
 
@@ -119,7 +120,7 @@ class ForcedPrompt:
 def option_processors(options: DecodingOptions) -> list[LogitsProcessor]:
     """Return the processors that a search has in any case, and those that its options ask for, in their order."""
     return [
-        NeverSaid(),
+        SuppressedSpecialTokens(),
         *([SuppressedIds(options.suppressed_ids)] if options.suppressed_ids else []),
         NoImmediateRepetition(),
         MinWords(options.min_words),

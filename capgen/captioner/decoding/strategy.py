@@ -27,10 +27,10 @@ class Hypothesis:
     """One caption found.
 
     Attributes:
-        ids: Its words, without start and end.
-        log_probability: Of the words and the end token, after the words of the prompt.
-        prompt_length: How many of the words the prompt had.
-        penalty: What it loses of its score for being common.
+        ids: The ids of its words, without the start and the end token.
+        log_probability: The log-probability of the words after the prompt and of the end token.
+        prompt_length: The number of words of the prompt.
+        penalty: The number that is subtracted from its score because it is a common caption.
     """
 
     ids: tuple[int, ...]

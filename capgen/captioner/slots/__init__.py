@@ -51,8 +51,8 @@ class ClassScores:
     """What the classifier finds in one image.
 
     Attributes:
-        best: By group its likeliest name.
-        probabilities: (G, 2) float32, by group the probability of that name and of all names of the group.
+        best: The likeliest name of each group, by the name of the group.
+        probabilities: (G, 2) float32, for each group the probability of that name and that of all names of the group.
     """
 
     best: dict[str, VisualWord]
@@ -60,7 +60,7 @@ class ClassScores:
 
     @property
     def best_probabilities(self) -> dict[str, float]:
-        """By group the probability of its likeliest name."""
+        """The probability of the likeliest name of each group, by the name of the group."""
         return dict(zip(self.best, self.probabilities[:, 0].tolist(), strict=True))
 
     def token(self) -> np.ndarray:
@@ -69,7 +69,7 @@ class ClassScores:
 
 
 class VisualWords:
-    """The visual words of a captioner: finds them in captions, and puts slots for them and them for slots.
+    """The visual words of a captioner. They are replaced by slots in captions to learn, and replace slots in captions found.
 
     Args:
         names: The visual words; each class is in at most one of them.
@@ -128,7 +128,7 @@ class VisualWords:
         return 2 * len(self.groups) + 1
 
     def class_scores(self, probabilities: np.ndarray) -> ClassScores:
-        """Sum the probabilities of the classes (1000,) by name, and find the best name of each group."""
+        """Sum the probabilities of the classes (1000,) by name, and find the likeliest name of each group."""
         sums = np.bincount(self._name_of_class, weights=probabilities, minlength=len(self.names) + 1)  # (names + 1,)
         best, rows = {}, []
         for group, members in self._members.items():
@@ -143,11 +143,11 @@ class VisualWords:
         min_probability: float,
         suppressed_words: Collection[str] = (),
     ) -> dict[str, VisualWord]:
-        """Return the groups whose slots may be said of an image, each with the name that fills its slot.
+        """Return the groups whose slots a caption of an image may have, each with the name that fills its slot.
 
         Args:
-            class_scores: Of the image.
-            min_probability: Least probability of the name.
+            class_scores: The class scores of the image.
+            min_probability: The least probability that the name must have.
             suppressed_words: Words that no name may contain.
         """
         return {
@@ -157,12 +157,12 @@ class VisualWords:
         }
 
     def delexicalise(self, caption: Sequence[str], class_scores: ClassScores, min_probability: float) -> list[str]:
-        """Put slots for the names in a caption that agree with the classifier.
+        """Replace the names in a caption that agree with the classifier by slots.
 
         Args:
             caption: The words of a caption.
-            class_scores: Of its image.
-            min_probability: Least probability of a name that becomes a slot.
+            class_scores: The class scores of its image.
+            min_probability: The least probability of a name that becomes a slot.
         """
         fillable = self.fillable(class_scores, min_probability)
         result: list[str] = []
@@ -207,14 +207,14 @@ class VisualWords:
 
     @cached_property
     def _members(self) -> dict[str, np.ndarray]:
-        """By group the indices of its names."""
+        """The indices of the names of each group, by the name of the group."""
         return {
             group: np.array([index for index, name in enumerate(self.names) if name.group == group]) for group in self.groups
         }
 
     @cached_property
     def _name_of_class(self) -> np.ndarray:
-        """By class the index of its name, or one past the last index: (1000,)."""
+        """The index of the name of each class, or one past the last index for a class without a name: (1000,)."""
         found = np.full(CLASSES, len(self.names))
         for index, name in enumerate(self.names):
             found[list(name.classes)] = index
