@@ -45,7 +45,7 @@ def as_schema2(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def current_scores(scores: Any) -> Any:
-    """Return the scores of a description, by split, under their names of today; what is no object stays as it is."""
+    """Return the scores of a description by split, under their names of today; any other value is returned as it is."""
     if not isinstance(scores, dict):
         return scores
     return {split: _renamed(values) for split, values in scores.items()}

@@ -3,6 +3,8 @@
 import os
 import signal
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import count, islice
 from pathlib import Path
@@ -10,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from capgen.batch.engines import ENGINES
+from capgen.batch.engines.ray import _kept_handler
 from capgen.captioner.results import Result
 from capgen.errors import EngineError, Status, StorageError, UnknownNameError
 
@@ -75,6 +78,32 @@ def test_there_is_a_result_for_each_item_in_their_order(engine, tmp_path):
 
 def test_no_items_have_no_results(engine, tmp_path):
     assert list(engine.map(Squares(tmp_path), [])) == []
+
+
+class Unsendable(Squares):
+    """Work that cannot be sent to another process."""
+
+    def __reduce__(self):
+        raise AssertionError("it is sent although there is nothing to do")
+
+
+def test_work_is_sent_to_no_worker_before_there_is_something_to_do(engine, tmp_path):
+    known = Result(Path("a.jpg"), Status.UNREADABLE, reason="its data is damaged")
+    assert list(engine.map(Unsendable(tmp_path), [])) == []
+    assert list(engine.map(Unsendable(tmp_path), [known])) == [known]
+
+
+def test_the_handler_of_sigterm_is_kept_and_other_threads_leave_it_alone():
+    def replaced():
+        with _kept_handler():
+            if threading.current_thread() is threading.main_thread():
+                signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        return signal.getsignal(signal.SIGTERM)
+
+    before = signal.getsignal(signal.SIGTERM)
+    assert replaced() == before
+    with ThreadPoolExecutor(1) as threads:
+        assert threads.submit(replaced).result() == before
 
 
 def test_a_result_among_the_items_takes_its_turn(engine, tmp_path):
