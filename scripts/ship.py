@@ -35,9 +35,9 @@ RECIPE = """
 With the data sets in `$D`, on two processors in about two hours (10 minutes and under two hours):
 
 ```sh
-capgen prepare $D/flickr8k $D/coco_photographs $D/named_objects $D/rooms $D/web_captions --name everyday --views flip \\
-  --use all --use all --use train --use train --use train --style '' --style '' --style label --style room --style web \\
-  --weight 1 --weight 1 --weight 1 --weight 0.5 --weight 0.5 --leave-out benchmarks/reading.txt
+capgen prepare $D/flickr8k $D/coco_photographs $D/named_objects $D/rooms $D/web_captions --name everyday --augment flip \\
+  --use all --use all --use train --use train --use train --domain '' --domain '' --domain label --domain room \\
+  --domain web --weight 1 --weight 1 --weight 1 --weight 0.5 --weight 0.5 --leave-out benchmarks/reading.txt
 capgen train everyday --config photo-en-v1
 ```
 

@@ -71,7 +71,7 @@ def first_studio(tmp_path_factory):
 
     def make(folder):
         made = Studio(folder / "studio", draw_dataset(folder / "shapes", 60))
-        done = made.process("prepare", made.source, "--encoder", "efficientnet-lite0", "--views", "flip")
+        done = made.process("prepare", made.source, "--encoder", "efficientnet-lite0", "--augment", "flip")
         assert done.returncode == 0, done.stderr
 
     folder = of_all_workers(tmp_path_factory, "prepared", make)

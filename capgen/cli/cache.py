@@ -1,4 +1,4 @@
-"""``capgen cache``."""
+"""``capgen cache``: what the cache holds, which data sets use it, and the removal of what none needs."""
 
 from typing import TYPE_CHECKING, Annotated
 

@@ -1,4 +1,4 @@
-"""``capgen caption``."""
+"""``capgen caption``: its options, and the job that is made of them."""
 
 import signal
 import sys

@@ -1,4 +1,4 @@
-"""``capgen doctor``."""
+"""``capgen doctor``: it runs the checks of ``diagnostics`` and prints them."""
 
 import typer
 

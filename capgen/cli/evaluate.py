@@ -1,4 +1,4 @@
-"""``capgen evaluate``."""
+"""``capgen evaluate``: scores of captions against human ones, printed as tables, as JSON or as a page."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated

@@ -1,4 +1,4 @@
-"""``capgen merge``."""
+"""``capgen merge``: it joins the outputs of shards."""
 
 from pathlib import Path
 from typing import Annotated

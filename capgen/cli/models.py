@@ -1,4 +1,4 @@
-"""``capgen models``."""
+"""``capgen models``: the captioners that are there: list, show, choose, add, export and remove."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -183,7 +183,7 @@ def default_command(
         path = catalogue.find(None)
         typer.echo(path.name)
         if not quiet and path.parent == catalogue.SHIPPED and path.name in collection.yours():
-            say(f"the one that ships, not yours of that name; use yours with: capgen models default {path.name}")
+            say(f"the captioner that ships, not yours of that name, which is used with: capgen models default {path.name}")
         return
     if name is None:
         collection.reset()

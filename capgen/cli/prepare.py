@@ -1,4 +1,4 @@
-"""``capgen prepare``."""
+"""``capgen prepare``: its options, and the tables of what was found in the sources."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -44,6 +44,7 @@ def prepare_command(
     domain: Annotated[
         list[str] | None,
         typer.Option(
+            "--domain",
             "--style",
             help="Name of a way of writing that must not become the captioner's own; '' for none; once a source.",
         ),
@@ -64,8 +65,11 @@ def prepare_command(
         typer.Option(help=f"Pretrained CNN: {choice(ENCODERS)}."),
     ] = "efficientnet-lite2",
     encoder_weights: Annotated[Path | None, typer.Option(help="File of weights for it, used offline.")] = None,
-    views: Annotated[
-        list[str] | None, typer.Option(help="Augmentations of which features are cached, too: flip, the mirror image.")
+    augment: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--augment", "--views", help="Augmentations of which features are cached, too: flip, the mirror image."
+        ),
     ] = None,
     workers: Annotated[
         int | None, typer.Option(min=1, help="Threads that decode images, 2 by default; with ray, most workers.")
@@ -97,7 +101,7 @@ def prepare_command(
             sources=chosen,
             encoder=encoder,
             encoder_weights=encoder_weights,
-            augmentations=views or (),
+            augmentations=augment or (),
             workers=(workers if opened.in_this_process else None) or 2,
             excluded=_names(leave_out) if leave_out else frozenset(),
             strict=strict,
@@ -139,7 +143,7 @@ def _sources(
         each(layout, "auto", "--format"),
         each(weight, 1.0, "--weight"),
         each(use, "all", "--use"),
-        each(domain, "", "--style"),
+        each(domain, "", "--domain"),
         strict=True,
     )
     return [DataSetSource(*row) for row in columns]

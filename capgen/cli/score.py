@@ -1,4 +1,4 @@
-"""``capgen score``."""
+"""``capgen score``: how likely a captioner finds given captions of images."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""``capgen train``."""
+"""``capgen train``: its options, and the choice between one process and several."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from capgen.training.config import TrainingConfig
     from capgen.training.history import TrainingReporter
-    from capgen.training.process_group import JaxProcessGroup
+    from capgen.training.process_group import JaxProcessGroup, ProcessGroup
 
 
 @app.command("train")
@@ -56,6 +56,7 @@ def train_command(
 ) -> None:
     """Train a captioner on a prepared data set."""
     from capgen.training import config as configs
+    from capgen.training.process_group import JaxProcessGroup
 
     options = {"decoder": decoder, "epochs": epochs, "batch_size": batch_size, "seed": seed}
     recipe = config or (Path(configs.WARM_START_RECIPE) if source else None)
@@ -66,10 +67,10 @@ def train_command(
     if resume:
         _check_alone(settings, overwrite, config, out, source, *options.values())
     group = _group(devices, coordinator, processes, process_id)
-    if group and not resume:
+    if not resume:
         group.check(chosen)
     started = _Start(data, chosen, out, source, overwrite=overwrite, resume=resume, quiet=quiet)
-    if group:
+    if isinstance(group, JaxProcessGroup):
         _train_together(started.folder, group, quiet=quiet)
     else:
         _train(started.folder(), quiet=quiet)
@@ -158,27 +159,34 @@ def _report(folder: Path, target: Path, *, quiet: bool) -> None:
     say(f"the captioner is at {target}; caption with it: capgen caption --model {model} photo.jpg")
 
 
-def _group(
-    devices: int | None, coordinator: str | None, processes: int | None, process_id: int | None
-) -> "JaxProcessGroup | None":
-    """Return the process group that the options ask for, or ``None`` without any of them.
+def _group(devices: int | None, coordinator: str | None, processes: int | None, process_id: int | None) -> "ProcessGroup":
+    """Return the process group that the options ask for; without any of them, that of this process alone.
 
     Raises:
         BadParameter: The options do not fit together.
     """
-    from capgen.training.process_group import JaxProcessGroup
+    from capgen.training.process_group import JaxProcessGroup, ProcessGroup
 
     several = (coordinator, processes, process_id)
     if all(value is None for value in several):
-        return JaxProcessGroup(devices) if devices else None
+        return JaxProcessGroup(devices) if devices else ProcessGroup.single()
     if coordinator is None or processes is None or process_id is None:
         raise typer.BadParameter("several processes need all of --coordinator, --processes and --process-id")
-    host, _, port = coordinator.rpartition(":")
-    if not host or not port.isdigit():
-        raise typer.BadParameter(f"{coordinator} is not of the form HOST:PORT", param_hint="--coordinator")
+    _check_address(coordinator)
     if process_id >= processes:
         raise typer.BadParameter(f"{processes} processes are numbered 0 to {processes - 1}", param_hint="--process-id")
     return JaxProcessGroup(devices or 1, coordinator, processes, process_id)
+
+
+def _check_address(coordinator: str) -> None:
+    """Make sure that an address is of the form ``HOST:PORT``.
+
+    Raises:
+        BadParameter: It is not.
+    """
+    host, _, port = coordinator.rpartition(":")
+    if not host or not port.isdigit():
+        raise typer.BadParameter(f"{coordinator} is not of the form HOST:PORT", param_hint="--coordinator")
 
 
 def _reporter(*, quiet: bool) -> "AbstractContextManager[TrainingReporter]":

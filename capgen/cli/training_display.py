@@ -7,36 +7,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from capgen.cli.console import say
+from capgen.training.history import TrainingReporter
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
     from capgen.training.history import Epoch
 
-LEAST_SECONDS = 1.0
+MIN_SECONDS = 1.0
 """Seconds that an activity must have taken before its rate and the time left are shown."""
 
 
-class Silence:
+class Silence(TrainingReporter):
     """A reporter that shows nothing."""
 
-    def on_step(self, epoch: int, step: int, steps: int, loss: float) -> None:
-        """Show nothing."""
 
-    def on_extract(self, done: int, total: int) -> None:
-        """Show nothing."""
-
-    def on_caption(self, done: int, total: int) -> None:
-        """Show nothing."""
-
-    def on_export(self) -> None:
-        """Show nothing."""
-
-    def on_epoch(self, epoch: "Epoch", *, best: bool) -> None:
-        """Show nothing."""
-
-
-class PlainLines:
+class PlainLines(TrainingReporter):
     """A reporter that prints one line for each epoch, with sample captions below it."""
 
     def on_step(self, epoch: int, step: int, steps: int, loss: float) -> None:
@@ -85,7 +71,7 @@ class Pace:
     def rate(self, done: int) -> float | None:
         """Return how many are done in a second; ``None`` while too little time has passed to tell."""
         elapsed = self._clock() - self._started
-        return (done - self._first) / elapsed if elapsed >= LEAST_SECONDS and done > self._first else None
+        return (done - self._first) / elapsed if elapsed >= MIN_SECONDS and done > self._first else None
 
     def text(self, done: int, total: int) -> str:
         """Say the rate and the time left, such as ``"12.0/s, 0:01:30 left"``; an empty text while they are not known."""
@@ -93,7 +79,7 @@ class Pace:
         return f"{rate:,.1f}/s, {timedelta(seconds=round((total - done) / rate))} left" if rate else ""
 
 
-class LiveDisplay:
+class LiveDisplay(TrainingReporter):
     """A reporter that redraws a table of the epochs, sample captions, and a bar of what is going on.
 
     Args:

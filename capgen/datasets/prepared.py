@@ -1,7 +1,6 @@
 """A prepared data set: its images, captions and splits, checked and under a name, in one file of the data folder."""
 
 import dataclasses
-import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from typing import Any
 
 from capgen.datasets.layout import Problem
 from capgen.errors import DataError, UnknownNameError
-from capgen.storage import files, paths
+from capgen.storage import files, hashing, paths
 
 SPLITS = ("train", "dev", "test")
 
@@ -84,7 +83,7 @@ class PreparedDataset:
     def fingerprint(self) -> str:
         """A hash of images, captions, splits, weights and domains, whatever the order and the folders of the images."""
         rows = sorted(f"{i.image_hash} {i.split} {i.weight} {i.domain} {json.dumps(i.captions)}" for i in self.images)
-        return hashlib.sha256("\n".join(rows).encode()).hexdigest()[:16]
+        return hashing.fingerprint("\n".join(rows))
 
     def save(self) -> Path:
         """Write the data set to the data folder, and return its file.

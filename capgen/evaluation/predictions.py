@@ -114,18 +114,18 @@ def read(path: Path, references: Sequence[Reference], *, allow_missing: bool = F
     rows = read_json(path)
     if not isinstance(rows, list) or not any(map(coco.is_entry, rows)):
         raise DataError(f'{path} is not a list of {{"image_id": ..., "caption": "..."}}, COCO\'s result format')
-    reading = _Reading(references)
+    reader = _PredictionReader(references)
     for number, row in enumerate(rows, 1):
-        reading.add(number, row)
-    problems = reading.problems(len(rows))
-    if not reading.captions:
+        reader.add(number, row)
+    problems = reader.problems(len(rows))
+    if not reader.captions:
         raise DataError(f"{path} has no caption of an image of this split: {'; '.join(problems)}; is it another --split?")
     if problems and not allow_missing:
         raise DataError(f"{path}: {'; '.join(problems)}; mend it, or score the rest alone with --allow-missing")
-    return Predictions(path.name, reading.captions, problems)
+    return Predictions(path.name, reader.captions, problems)
 
 
-class _Reading:
+class _PredictionReader:
     """The captions read so far, and what was wrong with the other rows."""
 
     def __init__(self, references: Sequence[Reference]) -> None:

@@ -19,6 +19,11 @@ def caption_hash(caption: str) -> str:
     return hashlib.sha256(caption.strip().encode("utf-8", "surrogateescape")).hexdigest()[:32]
 
 
+def fingerprint(data: str | bytes) -> str:
+    """Return the first quarter of the SHA-256 of a text or of bytes, as 16 hexadecimal digits."""
+    return hashlib.sha256(data.encode() if isinstance(data, str) else data).hexdigest()[:16]
+
+
 class HashSet:
     """A set of 8-byte hashes that takes 12 to 24 bytes for each, where a set of Python's numbers takes a hundred."""
 

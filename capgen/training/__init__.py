@@ -1,1 +1,1 @@
-"""The studio: the only room that imports TensorFlow or Keras. It turns a prepared data set into a bundle."""
+"""Training: turns a prepared data set into a bundle. This is the only package that imports TensorFlow, Keras or JAX."""

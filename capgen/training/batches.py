@@ -12,7 +12,7 @@ import keras
 import numpy as np
 
 from capgen.captioner.vocabulary import END, PAD, START
-from capgen.training.features import CachedFeatures, feature_key
+from capgen.training.features import PLAIN, CachedFeatures, feature_key
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class CaptionBatches(keras.utils.PyDataset):
         samples: Sequence[Sample],
         features: CachedFeatures,
         *,
-        augmentations: Sequence[str] = ("plain",),
+        augmentations: Sequence[str] = (PLAIN,),
         captions_per_image: int,
         max_words: int,
         batch_size: int,

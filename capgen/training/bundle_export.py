@@ -11,7 +11,7 @@ import math
 import os
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,7 +78,7 @@ def export_captioner(
 ) -> ExportedCaptioner:
     """Export the captioner that a run ends with.
 
-    The weights are rounded to float16 first, so that the scores are those of exactly what is written.
+    The weights of the network are rounded to float16 first, so that the scores are those of exactly what is written.
 
     Args:
         captioner: The captioner with its best weights.
@@ -89,8 +89,10 @@ def export_captioner(
     Raises:
         TrainingError: LiteRT does not write the same captions as Keras, or a number is not finite.
     """
+    weights = _float16(captioner.network.weights())
+    captioner.network.set_weights({path: array.astype(np.float32) for path, array in weights.items()})
     contents = {
-        bundle.WEIGHTS: _round_weights(captioner),
+        bundle.WEIGHTS: _npz(weights),
         bundle.VOCABULARY: files.json_text(captioner.vocabulary.plain()).encode(),
         bundle.ENCODER: encoder.path.read_bytes(),
     }
@@ -235,19 +237,22 @@ def _better(float16: _DevResult, int8: _DevResult) -> _DevResult:
     return float16 if float16.scores["CIDEr-D"] >= int8.scores["CIDEr-D"] + MAX_INT8_LOSS else int8
 
 
-def _round_weights(captioner: TrainedCaptioner) -> bytes:
-    """Round the decoder's weights to float16 in place, and return them as an ``.npz`` by variable path.
+def _float16(weights: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return weights by variable path, rounded to float16.
 
     Raises:
         TrainingError: A weight is not finite as a float16 number.
     """
-    weights = {path: array.astype(np.float16) for path, array in captioner.network.weights().items()}
+    weights = {path: array.astype(np.float16) for path, array in weights.items()}
     for path, array in weights.items():
         if not np.isfinite(array).all():
             raise TrainingError(f"weight {path} is not finite; train anew with a smaller learning_rate")
-    captioner.network.set_weights({path: array.astype(np.float32) for path, array in weights.items()})
+    return weights
+
+
+def _npz(arrays: Mapping[str, np.ndarray]) -> bytes:
     buffer = io.BytesIO()
-    np.savez(buffer, allow_pickle=False, **weights)
+    np.savez(buffer, allow_pickle=False, **arrays)
     return buffer.getvalue()
 
 

@@ -83,7 +83,7 @@ class TrainingConfig:
     encoder_epochs: int = _field(
         0,
         "cross-entropy epochs before those, in which the encoder's last blocks are fine-tuned together with a decoder; "
-        "prepare with --views flip",
+        "prepare with --augment flip",
         at_least=0,
     )
     encoder_lr_multiplier: float = _field(

@@ -5,7 +5,6 @@ An encoder is converted once; later uses find its graph and load no TensorFlow.
 
 import contextlib
 import dataclasses
-import hashlib
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from capgen.captioner import bundle
 from capgen.captioner.backends.litert import LiteRTSession
 from capgen.captioner.bundle import Bundle
 from capgen.errors import DataError
-from capgen.storage import files, paths
+from capgen.storage import files, hashing, paths
 from capgen.training.backend import load_tensorflow
 from capgen.training.encoders import ENCODERS
 from capgen.training.encoders.encoder import EncoderSpec
@@ -109,7 +108,7 @@ def use_captioner_encoder(captioner: Bundle) -> Iterator[EncoderGraph]:
         origin=stored.get("origin", encoder.origin),
     )
     # The fingerprint is not what the captioner's description says, which a stranger may have written.
-    graph = _cached_graph(encoder, hashlib.sha256(content).hexdigest()[:16])
+    graph = _cached_graph(encoder, hashing.fingerprint(content))
     with _locked(graph):
         if not graph.path.exists():
             files.write_bytes(graph.path, content)
@@ -126,7 +125,7 @@ def _fingerprint(encoder: EncoderSpec, weights: Path | None) -> str:
     if encoder.custom_weights_revision and weights != encoder.weights_file:
         revision += f".{encoder.custom_weights_revision}"
     parts = (encoder.name, weights_hash, repr(encoder.preprocessing), revision)
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+    return hashing.fingerprint("\n".join(parts))
 
 
 def _locked(graph: EncoderGraph) -> contextlib.AbstractContextManager[object]:

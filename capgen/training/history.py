@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from capgen.storage import files
 from capgen.training import curves
@@ -85,8 +85,8 @@ PHASE_ALIASES = {"start": Phase.WARM_START}
 """The names that earlier versions gave to phases."""
 
 
-class TrainingReporter(Protocol):
-    """Receives the progress of a training; every method may do nothing."""
+class TrainingReporter:
+    """Receives the progress of a training; every method may be overridden."""
 
     def on_step(self, epoch: int, step: int, steps: int, loss: float) -> None:
         """Called after each training step, counted from 1; ``loss`` is the mean of the epoch so far."""

@@ -12,7 +12,7 @@ ENCODER_WARMUP_FRACTION = 5
 
 
 class Criterion(StrEnum):
-    """By what the best epoch is chosen."""
+    """The criterion that chooses the best epoch."""
 
     CIDER_D = "cider_d"
     """The CIDEr-D of the captions generated for dev, the higher the better."""
@@ -30,7 +30,7 @@ class LoopPlan:
         cross_entropy_epochs: The greatest number of cross-entropy epochs.
         self_critical_epochs: The number of self-critical epochs.
         patience: Cross-entropy training stops after this many epochs without a better one.
-        criterion: By what the best epoch is chosen.
+        criterion: The criterion that chooses the best epoch.
     """
 
     warm_start: bool

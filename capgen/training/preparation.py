@@ -70,7 +70,7 @@ class DataSetSource:
         if self.use not in list(Use):
             raise UnknownNameError("use of a source", self.use, Use)
         if not _DOMAIN.fullmatch(self.domain):
-            raise UsageError(f"{self.domain!r} cannot name a style; write it in lower-case letters, digits and '-'")
+            raise UsageError(f"{self.domain!r} cannot name a domain; write it in lower-case letters, digits and '-'")
 
 
 class PreparationReporter:
@@ -132,7 +132,7 @@ class PreparationRequest:
             source.check()
         for augmentation in self.augmentations:
             if augmentation not in AUGMENTATIONS:
-                raise UnknownNameError("view", augmentation, AUGMENTATIONS)
+                raise UnknownNameError("augmentation", augmentation, AUGMENTATIONS)
         if not self.overwrite:
             self._check_that_nothing_else_is_replaced()
 

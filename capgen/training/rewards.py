@@ -98,7 +98,7 @@ class SelfCriticalSampler:
         captions = self._sample(features, class_scores, seed)
         count, longest = self._options.num_captions, self._options.max_words
         tokens = [
-            self._tokens(caption, scores, ended=len(caption) < longest)
+            self._tokens(caption, scores, finished=len(caption) < longest)
             for texts, scores in zip(captions, class_scores, strict=True)
             for caption in texts
         ]
@@ -149,7 +149,7 @@ class SelfCriticalSampler:
             found.append(np.argpartition(-cosines, count, axis=1)[:, :count])
         return np.concatenate(found)
 
-    def _tokens(self, ids: Sequence[int], class_scores: ClassScores | None, *, ended: bool) -> list[str]:
+    def _tokens(self, ids: Sequence[int], class_scores: ClassScores | None, *, finished: bool) -> list[str]:
         """Return the words of a caption as the reward has them."""
         tokens = metrics.tokenize(self._text.decode(ids, class_scores))
-        return [*tokens, END_TOKEN] if ended else tokens
+        return [*tokens, END_TOKEN] if finished else tokens

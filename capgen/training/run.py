@@ -19,7 +19,7 @@ from capgen.training.backend import load_tensorflow
 from capgen.training.config import TrainingConfig
 from capgen.training.encoder_graph import EncoderGraph, encoder_graph, use_captioner_encoder, use_encoder
 from capgen.training.extraction import extract
-from capgen.training.features import FeatureStore
+from capgen.training.features import PLAIN, FeatureStore
 from capgen.training.history import History, TrainingReporter
 from capgen.training.plan import RunPlan
 from capgen.training.process_group import ProcessGroup
@@ -192,7 +192,12 @@ def _record(loop: "TrainingLoop", folder: Path, reporter: TrainingReporter, grou
             pass
         return
     history, report = History(folder), RunReport(folder, loop.data.dataset, loop.data.config)
+    recorded = False
     for _ in loop.run(reporter):
+        history.write(loop.epochs)
+        report.write(loop.epochs)
+        recorded = True
+    if loop.epochs and not recorded:  # a loop that was stopped right after its last checkpoint has no more epochs to train
         history.write(loop.epochs)
         report.write(loop.epochs)
 
@@ -213,7 +218,7 @@ def _extract_features(
     else:
         used = config.self_critical_images(train) if config.scst_epochs else []
     images = [(image.image_hash, Path(image.path)) for image in [*used, *data.split("dev")]]
-    augmentations = data.augmentations if config.epochs else ("plain",)
+    augmentations = data.augmentations if config.epochs else (PLAIN,)
     store = FeatureStore(graph.store_folder)
     failed = extract(graph, store, images, augmentations, workers=2, on_progress=reporter.on_extract)
     if failed:

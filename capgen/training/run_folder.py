@@ -6,7 +6,6 @@ A run's folder holds ``config.json``, ``history.csv``, ``curves.png``, ``report.
 """
 
 import dataclasses
-import hashlib
 import itertools
 import json
 import time
@@ -19,7 +18,7 @@ from capgen.captioner.bundle import Bundle
 from capgen.datasets import prepared
 from capgen.datasets.prepared import PreparedDataset
 from capgen.errors import BundleError, ConfigError, TrainingError, UsageError
-from capgen.storage import files, paths
+from capgen.storage import files, hashing, paths
 from capgen.training import config as configs
 from capgen.training.config import TrainingConfig
 from capgen.training.encoder_graph import EncoderGraph, encoder_graph, use_encoder
@@ -198,7 +197,7 @@ def fingerprint(data: PreparedDataset, graph: EncoderGraph, captioner: Bundle | 
     rows = [dataclasses.astuple(dataclasses.replace(image, path="")) for image in data.images]
     origin = [captioner.description_bytes.decode()] if captioner else []  # which holds the hashes of its files
     text = json.dumps([graph.fingerprint, data.augmentations, rows, *origin])
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return hashing.fingerprint(text)
 
 
 def dataset_encoder(data: PreparedDataset) -> tuple[EncoderSpec, Path | None]:

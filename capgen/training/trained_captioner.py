@@ -28,7 +28,7 @@ class TrainedCaptioner:
 
     @property
     def vocabulary(self) -> Vocabulary:
-        """The vocabulary."""
+        """The vocabulary of what it says, whose entries are ids of the decoder."""
         return self.data.vocabulary
 
     @property

@@ -282,7 +282,7 @@ def test_prepare_describes_pictures_as_a_local_run_does(cluster, studio, tmp_pat
     here, there = studio.folder / "cache", tmp_path / "cache"
     shutil.copytree(here / "encoders", there / "encoders")  # which it would make again
     places = {"CAPGEN_CACHE_DIR": str(there), "CAPGEN_DATA_DIR": str(tmp_path / "data")}
-    wanted = ("--encoder", "efficientnet-lite0", "--views", "flip", "--engine", "ray", "--address", cluster.address)
+    wanted = ("--encoder", "efficientnet-lite0", "--augment", "flip", "--engine", "ray", "--address", cluster.address)
     done = capgen("prepare", studio.source, *wanted, env={**SETTINGS, **places})
     assert done.returncode == 0, done.stderr
     expected, found = stored(here), stored(there)

@@ -17,4 +17,6 @@ def test_the_pages_build_without_a_warning_or_a_broken_reference(tmp_path):
     assert done.returncode == 0, done.stderr
     assert "--recursive" in (tmp_path / "reference/commands.html").read_text()
     assert "patience" in (tmp_path / "reference/settings.html").read_text()
-    assert "Captioner" in (tmp_path / "reference/python.html").read_text()
+    python = (tmp_path / "reference/python.html").read_text()
+    assert "caption_many" in python
+    assert "Caption images; each worker takes a batch at a time" in python  # of its docstring

@@ -81,7 +81,7 @@ def test_dir_is_the_folder_of_the_cache(places):
 
 
 def test_size_names_images_bytes_and_the_data_sets_that_use_them(shapes):
-    here("prepare", shapes / "shapes", *SMALL, "--name", "again", "--views", "flip")
+    here("prepare", shapes / "shapes", *SMALL, "--name", "again", "--augment", "flip")
     header, row, total = here("cache", "size").stdout.splitlines()
     assert header.split() == ["store", "images", "size", "used", "by"]
     assert row.split()[:2] == [store(shapes).name, "10"]

@@ -61,7 +61,7 @@ else:
 @pytest.fixture(scope="module")
 def together(studio):
     """The drawn data set under a name of its own."""
-    done = studio.run("prepare", studio.source, "--encoder", "efficientnet-lite0", "--views", "flip", "--name", "together")
+    done = studio.run("prepare", studio.source, "--encoder", "efficientnet-lite0", "--augment", "flip", "--name", "together")
     assert done.returncode == 0, done.stderr
     return studio
 

@@ -1,12 +1,14 @@
 """The history of a run: its columns and phases, those of earlier versions among them, and its curves."""
 
 import io
+from types import SimpleNamespace
 
 import pytest
 from PIL import Image
 
-from capgen.training import curves
-from capgen.training.history import Epoch, Phase, read_history
+from capgen.training import curves, run
+from capgen.training.history import Epoch, Phase, TrainingReporter, read_history
+from capgen.training.process_group import ProcessGroup
 
 EPOCHS = [
     Epoch(0, 0.0, 2.9, 0.41, 0.2, 3.5, Phase.WARM_START),
@@ -48,3 +50,15 @@ def test_curves_are_drawn_of_any_epochs(epochs):
     image = Image.open(io.BytesIO(curves.draw(epochs)))
     assert (image.format, image.size) == ("PNG", (curves.WIDTH, curves.HEIGHT))
     assert image.convert("RGB").getcolors(1 << 20)[0][0] < image.width * image.height
+
+
+def test_what_a_loop_did_not_record_before_it_was_stopped_is_recorded_when_it_goes_on(monkeypatch, tmp_path):
+    written = []
+    monkeypatch.setattr(run, "History", lambda *_: SimpleNamespace(write=lambda epochs: written.append(("history", epochs))))
+    monkeypatch.setattr(
+        run, "RunReport", lambda *_: SimpleNamespace(write=lambda epochs: written.append(("report", epochs)))
+    )
+    data = SimpleNamespace(dataset=None, config=None)
+    loop = SimpleNamespace(run=lambda reporter: iter(()), epochs=EPOCHS, data=data)
+    run._record(loop, tmp_path, TrainingReporter(), ProcessGroup.single())
+    assert written == [("history", EPOCHS), ("report", EPOCHS)]

@@ -15,7 +15,7 @@ from support.tools import require_tool
 
 
 def test_it_says_which_layout_it_recognised_and_what_it_found(studio):
-    done = studio.run("prepare", studio.source, "--encoder", "efficientnet-lite0", "--views", "flip")
+    done = studio.run("prepare", studio.source, "--encoder", "efficientnet-lite0", "--augment", "flip")
     assert done.returncode == 0
     assert done.stdout == ""
     assert "jsonl layout (captions.jsonl has the keys image and captions)" in done.stderr
@@ -125,7 +125,7 @@ def test_a_source_may_only_train_in_a_domain_of_its_own_and_images_may_be_left_o
 
 def test_what_is_said_once_of_several_sources_is_true_of_each(studio, tmp_path):
     first, second = draw_dataset(tmp_path / "first", 5, first_seed=440), draw_dataset(tmp_path / "second", 5, first_seed=450)
-    chosen = ("--use", "train", "--style", "web", "--name", "once", "--encoder", "efficientnet-lite0")
+    chosen = ("--use", "train", "--domain", "web", "--name", "once", "--encoder", "efficientnet-lite0")
     assert studio.run("prepare", first, second, *chosen).returncode == 0
     images = json.loads((studio.folder / "user/datasets/once.json").read_text())["images"]
     assert [(image["split"], image["domain"]) for image in images] == [("train", "web")] * 6
@@ -196,7 +196,7 @@ def test_bad_requests_are_one_line_each_and_say_what_to_do(studio, tmp_path):
         ([studio.source, "--name", "../up"], "--name"),
         ([studio.source, "--weight", "0"], "a weight of 0"),
         ([studio.source, "--use", "trian"], "did you mean train"),
-        ([studio.source, "--style", "Room 1"], "letters, digits and '-'"),
+        ([studio.source, "--domain", "Room 1"], "letters, digits and '-'"),
         ([studio.source, "--leave-out", tmp_path / "none.txt"], "cannot be read"),
         ([studio.source, "--encoder", "resnet50", "--encoder-weights", tmp_path / "none.h5"], "no encoder weights"),
     ):

@@ -287,7 +287,7 @@ def naming(studio, tmp_path_factory):
         row = {"image": name, "captions": captions, "split": "dev" if index < 6 else "train"}
         with (folder / source / "captions.jsonl").open("a") as file:
             file.write(json.dumps(row) + "\n")
-    styles = ("--style", "", "--style", "room", "--use", "all", "--use", "train")
+    styles = ("--domain", "", "--domain", "room", "--use", "all", "--use", "train")
     sources = (folder / "things", folder / "rooms")
     done = studio.run("prepare", *sources, *styles, "--encoder", "efficientnet-lite0", "--name", "naming")
     assert done.returncode == 0, done.stderr

@@ -44,7 +44,7 @@ def bleu_counts(references: References, matches: Matches) -> np.ndarray:
     columns += [np.maximum(0, lengths - order) for order in range(ORDERS)]
     theirs = references.lengths[references.different]
     distances = np.abs(theirs - np.repeat(lengths, np.diff(references.first)))
-    # The closest length, and of equally close ones the shorter, is the least of both in one number.
+    # Each number is a distance and a length, so that the least is the closest length, and the shorter of equally close ones.
     closest = np.minimum.reduceat(distances * _LONGEST + theirs, references.first[:-1]) % _LONGEST
     return np.stack([*columns, lengths, closest], axis=1).astype(np.int64)
 
