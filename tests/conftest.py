@@ -46,7 +46,7 @@ def shared():
 
 
 @pytest.fixture
-def places(tmp_path, monkeypatch):
+def user_folders(tmp_path, monkeypatch):
     """A cache and a data folder of the test's own."""
     monkeypatch.setenv("CAPGEN_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.setenv("CAPGEN_DATA_DIR", str(tmp_path / "data"))
@@ -60,7 +60,7 @@ def without_java(monkeypatch):
 
 
 @pytest.fixture
-def caption(places):
+def caption(user_folders):
     """``capgen caption``, greedy and in this process."""
     return lambda *arguments: invoked("caption", "--beam", "1", *arguments)
 
@@ -110,16 +110,16 @@ def captioner(first_captioner, tmp_path_factory):
 
 
 @pytest.fixture
-def small(places, first_captioner):
+def small(user_folders, first_captioner):
     """That small captioner as the one to caption with, where what is said does not matter."""
-    (places / "data/models").mkdir(parents=True)
-    (places / "data/models/shapes").symlink_to(first_captioner.folder / "user/models/shapes")
-    (places / "data/default-captioner").write_text("shapes\n")
-    return places
+    (user_folders / "data/models").mkdir(parents=True)
+    (user_folders / "data/models/shapes").symlink_to(first_captioner.folder / "user/models/shapes")
+    (user_folders / "data/default-captioner").write_text("shapes\n")
+    return user_folders
 
 
 @pytest.fixture
-def fake(places):
+def fake(user_folders):
     """Places in which the ``fake`` backend captions."""
-    install_fake(places / "data")
-    return places
+    install_fake(user_folders / "data")
+    return user_folders

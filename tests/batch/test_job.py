@@ -46,8 +46,8 @@ def captioner():
 
 
 @pytest.fixture
-def library(places):
-    return draw_each(places / "library", *NAMES)
+def library(user_folders):
+    return draw_each(user_folders / "library", *NAMES)
 
 
 @pytest.fixture
@@ -78,38 +78,38 @@ def test_it_takes_paths_alone_and_the_request_of_a_captioner(captioner, library)
     assert result.caption.startswith("two dogs")
 
 
-def test_it_writes_several_outputs_at_once_and_a_second_run_skips_them(job, library, places):
-    outputs = Outputs(file=places / "o.json", sidecar="txt", xmp=True, report=places / "report.jsonl")
+def test_it_writes_several_outputs_at_once_and_a_second_run_skips_them(job, library, user_folders):
+    outputs = Outputs(file=user_folders / "o.json", sidecar="txt", xmp=True, report=user_folders / "report.jsonl")
     results = list(job(outputs=outputs).run())
     assert [len(result.written) for result in results] == [2] * 4
     assert (library / "a.txt").read_text() == "number 0\n"
-    assert json.loads((places / "o.json").read_text())[3] == {"image_id": "d.png", "caption": "number 3"}
+    assert json.loads((user_folders / "o.json").read_text())[3] == {"image_id": "d.png", "caption": "number 3"}
     again = list(job(outputs=outputs).run())
     assert {(result.status, result.skip_reason) for result in again} == {(Status.SKIPPED, SkipReason.HAS_CAPTION)}
-    assert (places / "report.jsonl").read_text().count('"status": "skipped"') == 4
+    assert (user_folders / "report.jsonl").read_text().count('"status": "skipped"') == 4
 
 
-def test_a_plan_names_what_would_be_written_and_writes_nothing(job, library, places):
+def test_a_plan_names_what_would_be_written_and_writes_nothing(job, library, user_folders):
     (library / "a.txt").write_text("by hand\n")
-    planned = list(job(outputs=Outputs(sidecar="txt", file=places / "o.csv")).plan())
-    assert planned[0].targets == (places / "o.csv",)
+    planned = list(job(outputs=Outputs(sidecar="txt", file=user_folders / "o.csv")).plan())
+    assert planned[0].targets == (user_folders / "o.csv",)
     assert planned[0].kept == (f"{library / 'a.txt'}: it has a caption",)
-    assert planned[1].targets == (library / "b.txt", places / "o.csv")
-    assert not (places / "o.csv").exists()
+    assert planned[1].targets == (library / "b.txt", user_folders / "o.csv")
+    assert not (user_folders / "o.csv").exists()
 
 
-def test_what_cannot_be_done_is_refused_when_it_is_run_and_not_when_its_results_are_read(job, places):
+def test_what_cannot_be_done_is_refused_when_it_is_run_and_not_when_its_results_are_read(job, user_folders):
     with pytest.raises(UsageError, match="no format is known by the ending"):
-        job(outputs=Outputs(file=places / "o.xlsx")).run()
+        job(outputs=Outputs(file=user_folders / "o.xlsx")).run()
     with pytest.raises(UnknownNameError, match="did you mean append"):
         OutputPolicy(existing="apend")
 
 
-def test_a_run_that_is_given_up_finishes_its_files(job, places):
-    with closing(job(outputs=Outputs(file=places / "o.json")).run()) as results:
+def test_a_run_that_is_given_up_finishes_its_files(job, user_folders):
+    with closing(job(outputs=Outputs(file=user_folders / "o.json")).run()) as results:
         next(results)
-    assert len(json.loads((places / "o.json").read_text())) == 1
-    assert statuses(job(outputs=Outputs(file=places / "o.json")).run()).count(Status.SKIPPED) == 1
+    assert len(json.loads((user_folders / "o.json").read_text())) == 1
+    assert statuses(job(outputs=Outputs(file=user_folders / "o.json")).run()).count(Status.SKIPPED) == 1
 
 
 def test_fail_fast_ends_after_the_first_image_that_fails(job, library):
@@ -117,8 +117,8 @@ def test_fail_fast_ends_after_the_first_image_that_fails(job, library):
     assert statuses(job(outputs=Outputs(sidecar="txt"), fail_fast=True).run()) == [Status.CAPTIONED, Status.WRITE_FAILED]
 
 
-def test_a_folder_that_goes_away_is_not_made_again_and_the_next_run_goes_on(job, library, places):
-    away = places / "away"
+def test_a_folder_that_goes_away_is_not_made_again_and_the_next_run_goes_on(job, library, user_folders):
+    away = user_folders / "away"
     run = job(Numbering(before=2, happens=lambda: library.rename(away)), outputs=Outputs(sidecar="txt")).run()
     assert statuses(run) == [Status.CAPTIONED] * 2 + [Status.WRITE_FAILED] * 2
     assert not library.exists()
@@ -126,10 +126,10 @@ def test_a_folder_that_goes_away_is_not_made_again_and_the_next_run_goes_on(job,
     assert statuses(job(outputs=Outputs(sidecar="txt")).run()) == [Status.SKIPPED] * 2 + [Status.CAPTIONED] * 2
 
 
-def test_images_that_coco_would_call_the_same_are_named_before_anything_is_written(job, library, places):
+def test_images_that_coco_would_call_the_same_are_named_before_anything_is_written(job, library, user_folders):
     draw_each(library, "deep/a.png")
     with pytest.raises(UsageError, match=r"a\.png and .*deep/a\.png would both be called a\.png"):
-        job(outputs=Outputs(file=places / "o.json")).run()
+        job(outputs=Outputs(file=user_folders / "o.json")).run()
 
 
 def archive_of(path, folder, *names):
@@ -140,20 +140,20 @@ def archive_of(path, folder, *names):
     return path
 
 
-def test_an_archive_member_whose_name_is_taken_fails_alone(captioner, library, places):
+def test_an_archive_member_whose_name_is_taken_fails_alone(captioner, library, user_folders):
     names = ("1.png", "deep/1.png", "deep/2.png")
-    archive = archive_of(places / "x.tar", draw_each(library, *names), *names)
-    outputs = Outputs(file=places / "o.json")
+    archive = archive_of(user_folders / "x.tar", draw_each(library, *names), *names)
+    outputs = Outputs(file=user_folders / "o.json")
     results = list(CaptionJob([archive], captioner, outputs=outputs, engine=Numbering()).run())
     assert statuses(results) == [Status.CAPTIONED, Status.WRITE_FAILED, Status.CAPTIONED]
     assert "called 1" in results[1].reason
-    assert [row["image_id"] for row in json.loads((places / "o.json").read_text())] == [1, 2]
+    assert [row["image_id"] for row in json.loads((user_folders / "o.json").read_text())] == [1, 2]
 
 
-def test_the_name_of_an_archive_is_not_that_of_an_image(captioner, library, places):
-    archive = archive_of(places / "1.tar", library, "a.png")
-    image = (library / "b.png").rename(places / "1.png")
-    job = CaptionJob([archive, image], captioner, outputs=Outputs(file=places / "o.json"), engine=Numbering())
+def test_the_name_of_an_archive_is_not_that_of_an_image(captioner, library, user_folders):
+    archive = archive_of(user_folders / "1.tar", library, "a.png")
+    image = (library / "b.png").rename(user_folders / "1.png")
+    job = CaptionJob([archive, image], captioner, outputs=Outputs(file=user_folders / "o.json"), engine=Numbering())
     assert statuses(job.run()) == [Status.CAPTIONED] * 2
 
 
@@ -165,42 +165,42 @@ class Lacking(FakeCaptionModel):
 
 
 @pytest.mark.parametrize("act", [CaptionJob.check, CaptionJob.run, lambda job: list(job.plan()), CaptionJob.watch])
-def test_what_the_backend_lacks_is_refused_before_an_output_is_opened(monkeypatch, library, places, act):
+def test_what_the_backend_lacks_is_refused_before_an_output_is_opened(monkeypatch, library, user_folders, act):
     monkeypatch.setattr("capgen.captioner.backends.fake.FakeCaptionModel", Lacking)
-    install_fake(places / "data")
-    (places / "report.jsonl").write_text("kept\n")
-    outputs = Outputs(file=places / "o.jsonl", report=places / "report.jsonl")
-    captioner = Captioner.load(places / "data/models/fake")
+    install_fake(user_folders / "data")
+    (user_folders / "report.jsonl").write_text("kept\n")
+    outputs = Outputs(file=user_folders / "o.jsonl", report=user_folders / "report.jsonl")
+    captioner = Captioner.load(user_folders / "data/models/fake")
     inputs = Inputs(paths=(str(library),), selection=Selection(recursive=True))
     with pytest.raises(UsageError, match="cannot begin captions with a given text: it never could"):
         act(CaptionJob(inputs, captioner, CaptionRequest(prompt="a dog"), outputs))
-    assert not (places / "o.jsonl").exists()
-    assert (places / "report.jsonl").read_text() == "kept\n"
+    assert not (user_folders / "o.jsonl").exists()
+    assert (user_folders / "report.jsonl").read_text() == "kept\n"
 
 
 @pytest.mark.parametrize("more", [{"file": Path("o.jsonl")}, {"standard_output": True}])
-def test_shards_and_another_output_for_all_images_are_refused(job, places, more):
+def test_shards_and_another_output_for_all_images_are_refused(job, user_folders, more):
     with pytest.raises(UsageError, match="written either into shards or to"):
-        job(outputs=Outputs(shards=str(places / "out"), **more)).check()
+        job(outputs=Outputs(shards=str(user_folders / "out"), **more)).check()
     with pytest.raises(UsageError, match="--output-dir"):
-        job(outputs=Outputs(shards=str(places / "out"), output_dir=places / "beside")).check()
+        job(outputs=Outputs(shards=str(user_folders / "out"), output_dir=user_folders / "beside")).check()
 
 
 @pytest.mark.parametrize("name", ["o.parquet", "o.tar"])
-def test_the_command_refuses_a_file_of_shards_in_one_line_and_writes_nothing(library, places, name):
-    done = here("caption", library / "a.png", "-o", places / name)
+def test_the_command_refuses_a_file_of_shards_in_one_line_and_writes_nothing(library, user_folders, name):
+    done = here("caption", library / "a.png", "-o", user_folders / name)
     assert (done.returncode, done.stdout) == (2, "")
     assert (
         done.stderr
-        == f"capgen: {places / name}: {name[1:]} files are written as shards: give --output a folder, ending in /\n"
+        == f"capgen: {user_folders / name}: {name[1:]} files are written as shards: give --output a folder, ending in /\n"
     )
-    assert not (places / name).exists()
+    assert not (user_folders / name).exists()
 
 
-def test_the_command_writes_cocos_format_by_the_ending_and_merges_it(library, places):
+def test_the_command_writes_cocos_format_by_the_ending_and_merges_it(library, user_folders):
     for name in ("a", "b"):
-        done = here("caption", "--beam", "1", library / f"{name}.png", "-o", places / f"{name}.json")
+        done = here("caption", "--beam", "1", library / f"{name}.png", "-o", user_folders / f"{name}.json")
         assert done.returncode == 0, done.stderr
-    done = here("merge", places / "a.json", places / "b.json", "-o", places / "all.json")
+    done = here("merge", user_folders / "a.json", user_folders / "b.json", "-o", user_folders / "all.json")
     assert done.returncode == 0, done.stderr
-    assert [row["image_id"] for row in json.loads((places / "all.json").read_text())] == ["a.png", "b.png"]
+    assert [row["image_id"] for row in json.loads((user_folders / "all.json").read_text())] == ["a.png", "b.png"]

@@ -161,13 +161,13 @@ class Workshop:
 
     def run(self, *arguments, env, **happens):
         """Do a run to its end; return its exit code, which is negative if it was killed."""
-        wanted = {
+        expected = {
             "arguments": list(map(str, arguments)),
             "env": env,
             "stderr": str(self.place / "stderr"),
             "happens": happens,
         }
-        self._process.stdin.write(json.dumps(wanted) + "\n")
+        self._process.stdin.write(json.dumps(expected) + "\n")
         self._process.stdin.flush()
         return int(self._process.stdout.readline())
 
@@ -188,24 +188,24 @@ def workshop(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def pictures(tmp_path_factory):
+def images(tmp_path_factory):
     """A folder of small pictures that differ, in ten folders."""
     folder = tmp_path_factory.mktemp("pictures")
-    lot = random.Random(1)
+    generator = random.Random(1)
     for number in range(PICTURES):
         (folder / str(number % 10)).mkdir(exist_ok=True)
-        Image.frombytes("RGB", (3, 3), lot.randbytes(27)).save(folder / f"{number % 10}/{number:03}.png")
+        Image.frombytes("RGB", (3, 3), generator.randbytes(27)).save(folder / f"{number % 10}/{number:03}.png")
     return folder
 
 
 @pytest.fixture(scope="module")
-def known(workshop, pictures, tmp_path_factory):
+def known(workshop, images, tmp_path_factory):
     """The caption of each picture, from a run that nothing happens to."""
     place = tmp_path_factory.mktemp("known")
     env = {"CAPGEN_DATA_DIR": str(place)}
-    assert workshop.run("-r", pictures, "--output", place / "all.jsonl", env=env) == 0
+    assert workshop.run("-r", images, "--output", place / "all.jsonl", env=env) == 0
     rows = [json.loads(line) for line in (place / "all.jsonl").read_text().splitlines()]
-    found = {os.path.relpath(row["path"], pictures)[:-4]: row["caption"] for row in rows}
+    found = {os.path.relpath(row["path"], images)[:-4]: row["caption"] for row in rows}
     assert len(set(found.values())) == PICTURES
     return found
 
@@ -264,8 +264,8 @@ class XmpFiles(Sidecars):
 class Lines:
     """A file of JSON lines."""
 
-    def __init__(self, place, known, pictures):
-        self.path, self.known, self._pictures = place / "captions.jsonl", known, pictures
+    def __init__(self, place, known, images):
+        self.path, self.known, self._pictures = place / "captions.jsonl", known, images
         self.flags = ("--output", self.path)
 
     def done(self):
@@ -283,25 +283,23 @@ class Lines:
         return [path for path in self.path.parent.iterdir() if path.is_file() and path != self.path]
 
 
-def made(kind, place, known, pictures):
+def made(kind, place, known, images):
     """Make what a kind of run writes to."""
     place.mkdir()
     if kind in ("skip", "append"):
         return Sidecars(place, known, kind)
-    return XmpFiles(place, known) if kind == "xmp" else Lines(place, known, pictures)
+    return XmpFiles(place, known) if kind == "xmp" else Lines(place, known, images)
 
 
 @pytest.mark.parametrize("kind", ["skip", "append", "xmp", "output"])
-def test_whenever_a_run_is_killed_all_captions_are_whole_and_the_next_goes_on(
-    workshop, pictures, known, env, tmp_path, kind
-):
-    lot = random.Random(kind)
+def test_whenever_a_run_is_killed_all_captions_are_whole_and_the_next_goes_on(workshop, images, known, env, tmp_path, kind):
+    generator = random.Random(kind)
     target, before, hits, kills, rounds = None, 0, 0, 0, 0
     while kills < KILLS:
         if target is None:
             rounds += 1
-            target, before = made(kind, tmp_path / str(rounds), known, pictures), 0
-        code = workshop.run("-r", pictures, *target.flags, env=env, **some_moment(lot))
+            target, before = made(kind, tmp_path / str(rounds), known, images), 0
+        code = workshop.run("-r", images, *target.flags, env=env, **some_moment(generator))
         assert code in (0, -signal.SIGKILL), workshop.said()
         after = target.done()
         assert after >= before  # nothing that was written is ever lost
@@ -309,25 +307,25 @@ def test_whenever_a_run_is_killed_all_captions_are_whole_and_the_next_goes_on(
         hits += code != 0 and after > before
         before = after
         if after == PICTURES:
-            finish(workshop, pictures, env, target)
+            finish(workshop, images, env, target)
             target = None
     assert hits > KILLS // 2
     if target is not None:
-        finish(workshop, pictures, env, target)
+        finish(workshop, images, env, target)
 
 
-def some_moment(lot):
+def some_moment(generator):
     """Choose when a run dies: before its first caption (some 500,000 calls), or within the writing of one of the next."""
-    if lot.random() < 0.25:
-        return {"dies_while_it_begins": lot.randrange(1, 500_000)}
-    return {"dies_while_it_writes": (lot.randrange(1, 200), lot.randrange(1, 1000))}
+    if generator.random() < 0.25:
+        return {"dies_while_it_begins": generator.randrange(1, 500_000)}
+    return {"dies_while_it_writes": (generator.randrange(1, 200), generator.randrange(1, 1000))}
 
 
-def finish(workshop, pictures, env, target):
+def finish(workshop, images, env, target):
     """Let the last run end; all captions are there, and a further run changes nothing."""
-    assert workshop.run("-r", pictures, *target.flags, env=env) == 0, workshop.said()
+    assert workshop.run("-r", images, *target.flags, env=env) == 0, workshop.said()
     assert target.done() == PICTURES
-    assert workshop.run("-r", pictures, *target.flags, env=env) == 0, workshop.said()
+    assert workshop.run("-r", images, *target.flags, env=env) == 0, workshop.said()
     assert f"{PICTURES} skipped in" in workshop.said()
     assert target.done() == PICTURES
     assert all(path.name.startswith(".") and path.name.endswith(".part") for path in target.left_over())
@@ -341,9 +339,9 @@ MOMENTS = [
 
 
 @pytest.fixture
-def few(pictures):
+def few(images):
     """A folder of fifty of the pictures."""
-    return pictures / "0"
+    return images / "0"
 
 
 def of_few(target, known):
@@ -385,10 +383,10 @@ def test_half_written_files_of_killed_runs_do_not_pile_up(workshop, few, known, 
     assert target.left_over() == []
 
 
-def test_the_real_command_can_be_killed_and_goes_on(pictures, tmp_path):
+def test_the_real_command_can_be_killed_and_goes_on(images, tmp_path):
     env = {**os.environ, "CAPGEN_DATA_DIR": str(tmp_path / "data"), "CAPGEN_CACHE_DIR": str(tmp_path / "cache")}
     out = tmp_path / "out"
-    arguments = ["caption", "--beam", "1", "-r", pictures / "0"]
+    arguments = ["caption", "--beam", "1", "-r", images / "0"]
     program = [Path(sys.executable).with_name("capgen"), *arguments]
     flags = ["--sidecar", ".txt", "--output-dir", out]
     alone = subprocess.run([*program, "--format", "jsonl"], env=env, capture_output=True, check=True).stdout.splitlines()
@@ -464,22 +462,22 @@ def test_a_disk_that_is_really_full_is_named_and_with_space_the_next_run_complet
     assert target.done() == len(target.known)
 
 
-def test_a_file_of_lines_on_a_full_disk_has_whole_lines_and_is_gone_on_with(workshop, pictures, known, env, disk):
-    target = Lines(disk.folder, known, pictures)
-    assert workshop.run("-r", pictures, *target.flags, env=env) == 1
+def test_a_file_of_lines_on_a_full_disk_has_whole_lines_and_is_gone_on_with(workshop, images, known, env, disk):
+    target = Lines(disk.folder, known, images)
+    assert workshop.run("-r", images, *target.flags, env=env) == 1
     assert workshop.said() == f"capgen: cannot write {target.path}: the disk is full; free some space and run it again\n"
     assert 0 < target.done() < PICTURES
     disk.grow()
-    assert workshop.run("-r", pictures, *target.flags, env=env) == 0
+    assert workshop.run("-r", images, *target.flags, env=env) == 0
     assert target.done() == PICTURES
 
 
-def test_a_full_disk_under_the_manifest_stops_writing_and_doubles_nothing(workshop, pictures, known, tmp_path, disk):
+def test_a_full_disk_under_the_manifest_stops_writing_and_doubles_nothing(workshop, images, known, tmp_path, disk):
     target = Sidecars(tmp_path, known, "append")
     env = {"CAPGEN_DATA_DIR": str(disk.folder / "data")}
-    assert workshop.run("-r", pictures, *target.flags, env=env) == 3
+    assert workshop.run("-r", images, *target.flags, env=env) == 3
     assert "see that its folder can be written to and its disk is not full" in workshop.said()
     assert target.done() < PICTURES
     disk.grow()
-    assert workshop.run("-r", pictures, *target.flags, env=env) == 0, workshop.said()
+    assert workshop.run("-r", images, *target.flags, env=env) == 0, workshop.said()
     assert target.done() == PICTURES

@@ -36,15 +36,15 @@ NAMES = ("a.png", "b.png", "c.png", "deep/d.png")
 
 def scrawl(path, seed):
     """Draw a picture that is like no other."""
-    lot = random.Random(seed)
-    picture = Image.new("RGB", (64, 48), tuple(lot.randrange(256) for _ in range(3)))
-    pen = ImageDraw.Draw(picture)
-    for _ in range(lot.randrange(1, 6)):
-        x, y = lot.randrange(50), lot.randrange(40)
-        box = (x, y, x + lot.randrange(4, 40), y + lot.randrange(4, 40))
-        lot.choice([pen.ellipse, pen.rectangle])(box, fill=tuple(lot.randrange(256) for _ in range(3)))
+    generator = random.Random(seed)
+    image = Image.new("RGB", (64, 48), tuple(generator.randrange(256) for _ in range(3)))
+    pen = ImageDraw.Draw(image)
+    for _ in range(generator.randrange(1, 6)):
+        x, y = generator.randrange(50), generator.randrange(40)
+        box = (x, y, x + generator.randrange(4, 40), y + generator.randrange(4, 40))
+        generator.choice([pen.ellipse, pen.rectangle])(box, fill=tuple(generator.randrange(256) for _ in range(3)))
     path.parent.mkdir(parents=True, exist_ok=True)
-    picture.save(path, format="PNG")
+    image.save(path, format="PNG")
     return path
 
 
@@ -72,7 +72,7 @@ class Shelf:
         """Caption the folder."""
         return here("caption", "--beam", "1", "-r", self.folder, *arguments, env=self.env)
 
-    def told(self, *arguments):
+    def reported(self, *arguments):
         """Caption the folder; return what became of each file."""
         report = self.place / "report.jsonl"
         done = self.run("--report", report, *arguments)
@@ -126,8 +126,8 @@ class Place:
             rows = [json.loads(line) for line in lines]
             assert len({row["path"] for row in rows}) == len(rows)
             return {os.path.relpath(row["path"], self._shelf.folder): row["caption"] for row in rows if row["caption"]}
-        pictures = sorted(self._shelf.folder.rglob("*.png"))
-        found = {os.path.relpath(path, self._shelf.folder): self._destination.read(self._place(path)) for path in pictures}
+        images = sorted(self._shelf.folder.rglob("*.png"))
+        found = {os.path.relpath(path, self._shelf.folder): self._destination.read(self._place(path)) for path in images}
         return {name: caption for name, caption in found.items() if caption is not None}
 
     def edit(self, name, caption):
@@ -183,7 +183,7 @@ def wait_for(condition, run=None):
 # Whose caption is whose
 
 
-def test_no_caption_is_ever_assigned_to_another_file(shelf, places):
+def test_no_caption_is_ever_assigned_to_another_file(shelf, user_folders):
     names = [f"{number:02}.png" for number in range(60)]
     random.Random(7).shuffle(names)
     shelf.fill(names)
@@ -898,9 +898,9 @@ def test_a_name_in_a_list_is_no_pattern(shelf):
 
 def test_a_dry_run_names_the_line_that_would_be_added_beside_a_sidecar_that_exists(shelf):
     shelf.fill(NAMES[:1]).run("--sidecar", ".txt")
-    told = shelf.run("--sidecar", ".txt", "--output", shelf.place / "o.csv", "--dry-run").stdout
-    assert f"would write {shelf.place / 'o.csv'}" in told
-    assert "left as it is" in told
+    reported = shelf.run("--sidecar", ".txt", "--output", shelf.place / "o.csv", "--dry-run").stdout
+    assert f"would write {shelf.place / 'o.csv'}" in reported
+    assert "left as it is" in reported
 
 
 def test_what_cannot_be_captioned_is_not_promised_by_a_dry_run(shelf):

@@ -115,7 +115,7 @@ def cluster():
 
 
 @pytest.fixture
-def run(places, cluster):
+def run(user_folders, cluster):
     """Run the command, by default on that Ray."""
 
     def run(*arguments, engine=("--engine", "ray", "--address", cluster.address)):
@@ -124,7 +124,7 @@ def run(places, cluster):
     return run
 
 
-def test_captions_statuses_and_report_are_those_of_a_local_run_byte_for_byte(run, photographs, places, monkeypatch):
+def test_captions_statuses_and_report_are_those_of_a_local_run_byte_for_byte(run, photographs, user_folders, monkeypatch):
     monkeypatch.chdir(photographs)  # so that paths are relative
     arguments = (
         "caption",
@@ -142,13 +142,13 @@ def test_captions_statuses_and_report_are_those_of_a_local_run_byte_for_byte(run
         "--prefix",
         "x:",
     )
-    here = run(*arguments, "--report", places / "here.jsonl", engine=())
-    there = run(*arguments, "--report", places / "there.jsonl")
+    here = run(*arguments, "--report", user_folders / "here.jsonl", engine=())
+    there = run(*arguments, "--report", user_folders / "there.jsonl")
     assert (there.returncode, there.stdout) == (here.returncode, here.stdout)
     assert here.returncode == 3
     assert here.stdout.count("\n") == PICTURES + 3
     assert here.stdout.startswith('{"path": "a/000 é.png"')
-    assert (places / "there.jsonl").read_bytes() == (places / "here.jsonl").read_bytes()
+    assert (user_folders / "there.jsonl").read_bytes() == (user_folders / "here.jsonl").read_bytes()
     failures = [[line for line in done.stderr.splitlines() if line.startswith("capgen:")] for done in (here, there)]
     assert failures[0] == failures[1]
     assert len(failures[0]) == 3
@@ -156,8 +156,8 @@ def test_captions_statuses_and_report_are_those_of_a_local_run_byte_for_byte(run
 
 
 @pytest.mark.usefixtures("small")
-def test_sidecars_that_are_there_stay_and_a_second_run_does_nothing(run, photographs, places):
-    folder = places / "library"
+def test_sidecars_that_are_there_stay_and_a_second_run_does_nothing(run, photographs, user_folders):
+    folder = user_folders / "library"
     shutil.copytree(photographs / "b", folder)
     (folder / "001 é.txt").write_text("by a person\n")
     first = run("caption", "-r", folder, "--sidecar", "txt")
@@ -210,8 +210,8 @@ def begin(*arguments, **more):
 
 
 @pytest.mark.usefixtures("small")
-def test_what_ctrl_c_interrupts_goes_on_also_on_a_ray_of_its_own_beside_another(run, cluster, many, places):
-    output = places / "captions.jsonl"
+def test_what_ctrl_c_interrupts_goes_on_also_on_a_ray_of_its_own_beside_another(run, cluster, many, user_folders):
+    output = user_folders / "captions.jsonl"
     wanted = ("-o", output, "--engine", "ray", "--workers", "2")
     running = begin("caption", "-r", many, *wanted, RAY_ADDRESS=cluster.address)
     wait_for_lines(output, 1, running)
@@ -229,8 +229,8 @@ def test_what_ctrl_c_interrupts_goes_on_also_on_a_ray_of_its_own_beside_another(
 
 
 @pytest.mark.usefixtures("small")
-def test_a_run_that_loses_a_worker_and_then_a_node_captions_every_file_once_as_a_local_run(nodes, many, places):
-    output, expected = places / "captions.jsonl", places / "expected.jsonl"
+def test_a_run_that_loses_a_worker_and_then_a_node_captions_every_file_once_as_a_local_run(nodes, many, user_folders):
+    output, expected = user_folders / "captions.jsonl", user_folders / "expected.jsonl"
     running = begin("caption", "-r", many, "-o", output, "--engine", "ray", "--address", nodes.address)
     wait_for_lines(output, 1, running)
     os.kill(nodes.workers()[0], signal.SIGKILL)
@@ -246,8 +246,8 @@ def test_a_run_that_loses_a_worker_and_then_a_node_captions_every_file_once_as_a
 
 
 @pytest.mark.usefixtures("small")
-def test_shards_are_those_of_a_local_run(run, photographs, places, monkeypatch):
-    monkeypatch.chdir(places)
+def test_shards_are_those_of_a_local_run(run, photographs, user_folders, monkeypatch):
+    monkeypatch.chdir(user_folders)
     for name in ("a", "b"):
         with tarfile.open(f"{name}.tar", "w") as archive:
             for path in sorted((photographs / name).iterdir()):
@@ -281,9 +281,9 @@ def stored(cache):
 def test_prepare_describes_pictures_as_a_local_run_does(cluster, studio, tmp_path):
     here, there = studio.folder / "cache", tmp_path / "cache"
     shutil.copytree(here / "encoders", there / "encoders")  # which it would make again
-    places = {"CAPGEN_CACHE_DIR": str(there), "CAPGEN_DATA_DIR": str(tmp_path / "data")}
+    user_folders = {"CAPGEN_CACHE_DIR": str(there), "CAPGEN_DATA_DIR": str(tmp_path / "data")}
     wanted = ("--encoder", "efficientnet-lite0", "--augment", "flip", "--engine", "ray", "--address", cluster.address)
-    done = capgen("prepare", studio.source, *wanted, env={**SETTINGS, **places})
+    done = capgen("prepare", studio.source, *wanted, env={**SETTINGS, **user_folders})
     assert done.returncode == 0, done.stderr
     expected, found = stored(here), stored(there)
     assert len(found) >= 120
@@ -300,28 +300,28 @@ def test_prepare_describes_pictures_as_a_local_run_does(cluster, studio, tmp_pat
         (["--engine", "ray", "--address", "127.0.0.1:9"], 1, "nothing answers at 127.0.0.1:9"),
     ],
 )
-def test_what_cannot_be_is_one_line(photographs, places, options, code, said):
+def test_what_cannot_be_is_one_line(photographs, user_folders, options, code, said):
     done = here("caption", photographs / "a/000 é.png", *options)
     assert (done.returncode, done.stdout) == (code, "")
     assert said in done.stderr
     assert done.stderr.count("\n") == 1
 
 
-def test_an_unknown_engine_is_refused_in_a_dry_run_too_and_leaves_no_file(photographs, places):
-    output = places / "captions.csv"
+def test_an_unknown_engine_is_refused_in_a_dry_run_too_and_leaves_no_file(photographs, user_folders):
+    output = user_folders / "captions.csv"
     for more in (["--dry-run"], []):
         done = here("caption", photographs / "a/000 é.png", "-o", output, "--engine", "rya", *more)
         assert (done.returncode, output.exists()) == (2, False)
 
 
-def test_a_picture_that_is_lost_while_it_is_described_is_told_as_in_a_local_run(photographs, places):
+def test_a_picture_that_is_lost_while_it_is_described_is_told_as_in_a_local_run(photographs, user_folders):
     from capgen.errors import ImageError
 
-    told = pickle.loads(pickle.dumps(ImageError("vanished", "it has changed")))
-    assert (told.status, str(told)) == ("vanished", "it has changed")
+    reported = pickle.loads(pickle.dumps(ImageError("vanished", "it has changed")))
+    assert (reported.status, str(reported)) == ("vanished", "it has changed")
 
 
-def test_without_ray_it_says_how_to_get_it(photographs, places, monkeypatch):
+def test_without_ray_it_says_how_to_get_it(photographs, user_folders, monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     done = here("caption", photographs / "a/000 é.png", "--engine", "ray")
     assert (done.returncode, done.stderr) == (2, "capgen: --engine ray needs Ray: pip install 'capgen[ray]'\n")

@@ -588,8 +588,8 @@ def test_a_task_can_be_sent_anywhere_and_done_twice(captioner, photos, archive, 
 
 def test_results_are_told_in_order(captioner, archive, tmp_path):
     folder = ShardFolder.of(captioner, str(tmp_path / "out"), "jsonl", CaptionRequest(num_beams=1))
-    told = list(caption_shard(captioner, Task("x", archive=str(archive)), folder))
-    assert [str(result.path) for result in told] == list(read(tmp_path / "out/x.jsonl"))
+    reported = list(caption_shard(captioner, Task("x", archive=str(archive)), folder))
+    assert [str(result.path) for result in reported] == list(read(tmp_path / "out/x.jsonl"))
 
 
 def test_a_path_that_is_no_utf_8_is_known_again_in_every_format(captioner, photos, tmp_path):

@@ -242,9 +242,9 @@ def test_a_zip_cut_short_anywhere_is_a_bundle_error(tmp_path):
             opened_whole(place)
 
 
-def test_a_captioner_is_found_by_its_name_in_the_data_folder(places):
-    bundle.write(places / "data/models/tiny", DESCRIPTION, CONTENTS)
-    assert catalogue.find("tiny") == places / "data/models/tiny"
+def test_a_captioner_is_found_by_its_name_in_the_data_folder(user_folders):
+    bundle.write(user_folders / "data/models/tiny", DESCRIPTION, CONTENTS)
+    assert catalogue.find("tiny") == user_folders / "data/models/tiny"
     assert "tiny" in catalogue.names()
 
 
@@ -255,31 +255,31 @@ def test_a_captioner_is_found_by_its_path(place, monkeypatch):
     assert catalogue.find(place.name) == Path(place.name)
 
 
-def test_an_unknown_name_offers_the_nearest(places):
+def test_an_unknown_name_offers_the_nearest(user_folders):
     for name in ("beach-photos", "mountains"):
-        bundle.write(places / "data/models" / name, DESCRIPTION, CONTENTS)
+        bundle.write(user_folders / "data/models" / name, DESCRIPTION, CONTENTS)
     with pytest.raises(UnknownNameError, match="no captioner named 'beach-photo'; did you mean beach-photos") as caught:
         catalogue.find("beach-photo")
     assert caught.value.nearest == ["beach-photos"]
 
 
-def test_a_folder_without_a_description_is_no_captioner(places):
-    (places / "data/models/empty").mkdir(parents=True)
+def test_a_folder_without_a_description_is_no_captioner(user_folders):
+    (user_folders / "data/models/empty").mkdir(parents=True)
     assert "empty" not in catalogue.names()
     with pytest.raises(UnknownNameError):
         catalogue.find("empty")
 
 
 @pytest.mark.parametrize("path", ["nowhere/tiny", "nowhere.capgen", "./tiny", "~/nowhere.capgen"])
-def test_a_path_that_does_not_exist_says_so(places, monkeypatch, path):
-    monkeypatch.chdir(places)
-    monkeypatch.setenv("HOME", str(places))
+def test_a_path_that_does_not_exist_says_so(user_folders, monkeypatch, path):
+    monkeypatch.chdir(user_folders)
+    monkeypatch.setenv("HOME", str(user_folders))
     with pytest.raises(BundleError, match="there is no captioner at"):
         catalogue.find(path)
 
 
 @pytest.mark.parametrize("name", ["~nobody-of-that-name/tiny", "x" * 300, "x" * 300 + ".capgen"])
-def test_a_name_that_can_be_no_file_is_refused_like_any_other(places, name):
+def test_a_name_that_can_be_no_file_is_refused_like_any_other(user_folders, name):
     with pytest.raises((BundleError, UnknownNameError)):
         catalogue.find(name)
 
@@ -459,17 +459,17 @@ def test_one_of_schema_1_with_values_of_another_kind_is_refused(place, key, valu
 # Names
 
 
-def test_the_captioner_inside_the_package_is_found_by_its_earlier_name(places):
+def test_the_captioner_inside_the_package_is_found_by_its_earlier_name(user_folders):
     assert catalogue.find("everyday") == catalogue.find("photo-en-v1") == catalogue.SHIPPED / "photo-en-v1"
     assert catalogue.names() == ["photo-en-v1"]
 
 
-def test_a_captioner_of_yours_goes_before_an_earlier_name_of_one_that_ships(places):
-    bundle.write(places / "data/models/everyday", DESCRIPTION, CONTENTS)
-    assert catalogue.find("everyday") == places / "data/models/everyday"
+def test_a_captioner_of_yours_goes_before_an_earlier_name_of_one_that_ships(user_folders):
+    bundle.write(user_folders / "data/models/everyday", DESCRIPTION, CONTENTS)
+    assert catalogue.find("everyday") == user_folders / "data/models/everyday"
 
 
-def test_a_default_that_was_chosen_under_an_earlier_name_is_still_the_default(places):
-    (places / "data").mkdir(exist_ok=True)
-    (places / "data/default-captioner").write_text("everyday\n")
+def test_a_default_that_was_chosen_under_an_earlier_name_is_still_the_default(user_folders):
+    (user_folders / "data").mkdir(exist_ok=True)
+    (user_folders / "data/default-captioner").write_text("everyday\n")
     assert catalogue.find(None) == catalogue.SHIPPED / "photo-en-v1"

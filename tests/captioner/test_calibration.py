@@ -21,9 +21,9 @@ def logistic(x):
 
 def simulated(slope, offset, count, seed=0):
     """Scores, and what came true of them by a known logistic function."""
-    lot = np.random.default_rng(seed)
-    scores = lot.normal(-2.0, 0.5, count)
-    return scores, lot.random(count) < logistic(slope * scores + offset)
+    generator = np.random.default_rng(seed)
+    scores = generator.normal(-2.0, 0.5, count)
+    return scores, generator.random(count) < logistic(slope * scores + offset)
 
 
 def descended(scores, truths):
@@ -147,8 +147,8 @@ def test_scores_that_say_the_opposite_say_nothing():
 
 @sets
 @given(scores_and_truths, st.randoms())
-def test_the_order_of_the_images_makes_no_difference_to_the_function(pairs, lot):
-    shuffled = lot.sample(pairs, len(pairs))
+def test_the_order_of_the_images_makes_no_difference_to_the_function(pairs, generator):
+    shuffled = generator.sample(pairs, len(pairs))
     one, two = fitted(pairs), fitted(shuffled)
     for score in (-20.0, -5.0, -1.0):
         assert one.confidence(score) == pytest.approx(two.confidence(score), abs=1e-6)
@@ -234,7 +234,7 @@ def test_held_out_confidences_are_those_of_a_function_fitted_to_the_other_folds(
     scores, truths = (np.array(values) for values in zip(*pairs, strict=True))
     folds = min(FOLDS, len(pairs))
     for index, confidence in enumerate(held_out(scores, truths)):
-        others = [pair for place, pair in enumerate(pairs) if place % folds != index % folds]
+        others = [pair for position, pair in enumerate(pairs) if position % folds != index % folds]
         if others:
             assert confidence == pytest.approx(fitted(others).confidence(scores[index]), abs=1e-12)
         else:

@@ -36,7 +36,7 @@ def caption(captioner):
 
 
 @pytest.fixture(scope="module")
-def pictures(tmp_path_factory):
+def images(tmp_path_factory):
     """Three batches of drawings, and a few more."""
     folder = tmp_path_factory.mktemp("pictures")
     for index in range(3 * BATCH + 5):
@@ -45,9 +45,9 @@ def pictures(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def results(captioner, pictures):
+def results(captioner, images):
     """What it says of each drawing alone."""
-    return [Result(path, "captioned", (captioner.caption(path),)) for path in pictures]
+    return [Result(path, "captioned", (captioner.caption(path),)) for path in images]
 
 
 def same(found, expected):
@@ -92,15 +92,15 @@ def test_the_package_offers_the_captioner_and_nothing_that_is_not_there():
         _ = capgen.Captionner
 
 
-def test_a_captioner_that_does_not_exist_is_named(places):
+def test_a_captioner_that_does_not_exist_is_named(user_folders):
     with pytest.raises(UnknownNameError, match="photo-en-v1"):
         Captioner.load("everyda")
 
 
-def test_a_folder_that_is_no_captioner_is_named(places):
-    (places / "empty").mkdir()
+def test_a_folder_that_is_no_captioner_is_named(user_folders):
+    (user_folders / "empty").mkdir()
     with pytest.raises(BundleError):
-        Captioner.load(places / "empty")
+        Captioner.load(user_folders / "empty")
 
 
 # One picture
@@ -148,8 +148,8 @@ def test_a_caption_as_text_is_its_words(caption):
 
 
 @pytest.mark.slow
-def test_a_confidence_is_between_0_and_1_and_a_log_probability_below_0(captioner, pictures):
-    for source in (CAT, *pictures[:8]):
+def test_a_confidence_is_between_0_and_1_and_a_log_probability_below_0(captioner, images):
+    for source in (CAT, *images[:8]):
         for found in (captioner.caption(source), captioner.caption(source, CaptionRequest(temperature=2.0, seed=1))):
             assert 0 < found.confidence < 1
             assert found.log_probability < 0
@@ -194,14 +194,14 @@ def test_what_can_be_no_picture_is_a_mistake_of_the_program(captioner, source):
 @pytest.mark.slow
 @pytest.mark.parametrize("threads", [1, 2, 3])
 @pytest.mark.parametrize("count", [0, 1, BATCH - 1, BATCH, BATCH + 1, 3 * BATCH + 5])
-def test_a_caption_does_not_depend_on_its_batch_or_the_number_of_threads(pictures, results, threads, count):
-    found = list(Captioner.load(threads=threads).caption_many(pictures[:count]))
+def test_a_caption_does_not_depend_on_its_batch_or_the_number_of_threads(images, results, threads, count):
+    found = list(Captioner.load(threads=threads).caption_many(images[:count]))
     assert same(found, results[:count])
 
 
 @pytest.mark.slow
-def test_the_order_of_pictures_makes_no_difference(captioner, pictures, results):
-    assert same(list(captioner.caption_many(reversed(pictures))), results[::-1])
+def test_the_order_of_pictures_makes_no_difference(captioner, images, results):
+    assert same(list(captioner.caption_many(reversed(images))), results[::-1])
 
 
 def test_good_and_bad_sources_come_out_in_order_each_with_its_path_if_it_has_one(captioner, caption, tmp_path):
@@ -231,34 +231,34 @@ def test_good_and_bad_sources_come_out_in_order_each_with_its_path_if_it_has_one
 
 @pytest.mark.slow
 @pytest.mark.parametrize("share", [2, 7, BATCH, 10_000])
-def test_bad_files_among_many_take_no_caption_from_the_others(captioner, pictures, results, share):
+def test_bad_files_among_many_take_no_caption_from_the_others(captioner, images, results, share):
     bad = Result(None, "unsupported")
-    sources = [b"no picture" if index % share == 0 else path for index, path in enumerate(pictures)]
+    sources = [b"no picture" if index % share == 0 else path for index, path in enumerate(images)]
     expected = [bad if index % share == 0 else result for index, result in enumerate(results)]
     assert same(list(captioner.caption_many(sources)), expected)
 
 
-def test_a_whole_batch_of_bad_files_is_no_end(captioner, pictures, results):
-    found = list(captioner.caption_many([*[b"no picture"] * 2 * BATCH, *pictures[:3]]))
+def test_a_whole_batch_of_bad_files_is_no_end(captioner, images, results):
+    found = list(captioner.caption_many([*[b"no picture"] * 2 * BATCH, *images[:3]]))
     assert [one.status for one in found[: 2 * BATCH]] == ["unsupported"] * 2 * BATCH
     assert same(found[2 * BATCH :], results[:3])
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("threads", [1, 2])
-def test_any_number_of_sources_is_read_only_a_little_ahead(pictures, threads):
+def test_any_number_of_sources_is_read_only_a_little_ahead(images, threads):
     read = []
 
     def sources():
         for index in itertools.count():
             read.append(index)
-            yield pictures[index % 3]
+            yield images[index % 3]
 
     most = (AHEAD * threads + 2) * BATCH
     results = Captioner.load(threads=threads).caption_many(sources())
     assert read == []
     for number, result in enumerate(itertools.islice(results, 4 * BATCH)):
-        assert result.path == pictures[number % 3]
+        assert result.path == images[number % 3]
         assert len(read) <= number + most
     before = len(read)
     results.close()
@@ -266,18 +266,18 @@ def test_any_number_of_sources_is_read_only_a_little_ahead(pictures, threads):
 
 
 @pytest.mark.slow
-def test_a_run_that_is_given_up_leaves_no_thread(captioner, pictures):
+def test_a_run_that_is_given_up_leaves_no_thread(captioner, images):
     before = threading.active_count()
-    results = captioner.caption_many(itertools.cycle(pictures))
+    results = captioner.caption_many(itertools.cycle(images))
     next(results)
     results.close()
     assert threading.active_count() == before
 
 
 @pytest.mark.slow
-def test_what_the_sources_raise_reaches_the_program_and_the_captioner_goes_on(captioner, pictures, caption):
+def test_what_the_sources_raise_reaches_the_program_and_the_captioner_goes_on(captioner, images, caption):
     def sources():
-        yield from pictures
+        yield from images
         raise KeyError("lost")
 
     with pytest.raises(KeyError, match="lost"):
@@ -285,9 +285,9 @@ def test_what_the_sources_raise_reaches_the_program_and_the_captioner_goes_on(ca
     assert captioner.caption(CAT).text == caption.text
 
 
-def test_sources_may_ask_the_captioner_themselves(captioner, pictures, results):
+def test_sources_may_ask_the_captioner_themselves(captioner, images, results):
     def sources():
-        for path in pictures[:3]:
+        for path in images[:3]:
             captioner.caption(path)
             yield path
 
@@ -298,15 +298,15 @@ def test_sources_may_ask_the_captioner_themselves(captioner, pictures, results):
 
 
 @pytest.mark.slow
-def test_many_threads_at_once_get_what_one_gets(captioner, pictures, results):
+def test_many_threads_at_once_get_what_one_gets(captioner, images, results):
     with ThreadPoolExecutor(8) as pool:
-        found = list(pool.map(captioner.caption, pictures))
+        found = list(pool.map(captioner.caption, images))
     assert [caption.text for caption in found] == [result.caption for result in results]
 
 
 @pytest.mark.slow
-def test_many_runs_at_once_get_what_one_gets(captioner, pictures, results):
-    parts = [pictures, pictures[::-1], pictures[:5], pictures[5 : 5 + BATCH + 1]]
+def test_many_runs_at_once_get_what_one_gets(captioner, images, results):
+    parts = [images, images[::-1], images[:5], images[5 : 5 + BATCH + 1]]
     with ThreadPoolExecutor(4) as pool:
         found = list(pool.map(lambda part: list(captioner.caption_many(part)), parts))
     expected = [results, results[::-1], results[:5], results[5 : 5 + BATCH + 1]]
@@ -404,13 +404,13 @@ def test_several_captions_are_distinct_and_the_best_comes_first(captioner, capti
 
 
 @pytest.mark.slow
-def test_sampled_captions_are_the_same_again_with_the_same_seed_in_any_batch(captioner, pictures):
+def test_sampled_captions_are_the_same_again_with_the_same_seed_in_any_batch(captioner, images):
     request = CaptionRequest(temperature=1.0, top_p=0.9, num_captions=3, seed=5)
-    together = list(captioner.caption_many(pictures, request))
-    for index in (0, BATCH - 1, BATCH, len(pictures) - 1):
-        [alone] = captioner.caption_many([pictures[index]], request)
+    together = list(captioner.caption_many(images, request))
+    for index in (0, BATCH - 1, BATCH, len(images) - 1):
+        [alone] = captioner.caption_many([images[index]], request)
         assert same([together[index]], [alone])
-    [other] = captioner.caption_many(pictures[:1], CaptionRequest(temperature=1.0, top_p=0.9, num_captions=3, seed=6))
+    [other] = captioner.caption_many(images[:1], CaptionRequest(temperature=1.0, top_p=0.9, num_captions=3, seed=6))
     assert other.captions != together[0].captions
 
 

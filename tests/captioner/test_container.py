@@ -32,17 +32,17 @@ EVIL = (
 
 
 @pytest.fixture
-def tiny(places):
+def tiny(user_folders):
     """A packed captioner that calls itself ``tiny``."""
-    (places / "tiny.capgen").write_bytes(packed(WHOLE))
-    return places / "tiny.capgen"
+    (user_folders / "tiny.capgen").write_bytes(packed(WHOLE))
+    return user_folders / "tiny.capgen"
 
 
 @pytest.fixture
-def folder(places):
+def folder(user_folders):
     """A captioner in a folder."""
-    bundle.write(places / "tiny", DESCRIPTION, CONTENTS)
-    return places / "tiny"
+    bundle.write(user_folders / "tiny", DESCRIPTION, CONTENTS)
+    return user_folders / "tiny"
 
 
 def opens_not(place, data, match):
@@ -182,34 +182,34 @@ def test_an_archive_is_checked_when_it_captions_too(tiny):
     refused(capgen("caption", "--model", tiny, ROOT / "examples/cat.jpg"), "'../evil' does not have a plain file name")
 
 
-def flipped(data, lot):
+def flipped(data, generator):
     """Change some bits anywhere."""
     changed = bytearray(data)
-    for _ in range(lot.choice((1, 1, 2, 5, 30))):
-        changed[lot.randrange(len(data))] ^= 1 << lot.randrange(8)
+    for _ in range(generator.choice((1, 1, 2, 5, 30))):
+        changed[generator.randrange(len(data))] ^= 1 << generator.randrange(8)
     return bytes(changed)
 
 
-def truncated(data, lot):
-    return data[: lot.randrange(len(data))]
+def truncated(data, generator):
+    return data[: generator.randrange(len(data))]
 
 
-def swapped(data, lot):
+def swapped(data, generator):
     """Let two pieces change places."""
-    length = lot.choice((1, 4, 46, 200))
-    first = lot.randrange(len(data) - 2 * length)
-    second = lot.randrange(first + length, len(data) - length)
+    length = generator.choice((1, 4, 46, 200))
+    first = generator.randrange(len(data) - 2 * length)
+    second = generator.randrange(first + length, len(data) - length)
     one, other = data[first : first + length], data[second : second + length]
     return data[:first] + other + data[first + length : second] + one + data[second + length :]
 
 
-def stretched(data, lot):
+def stretched(data, generator):
     """Take a piece out, or put one in again."""
-    start, end = sorted(lot.randrange(len(data)) for _ in range(2))
+    start, end = sorted(generator.randrange(len(data)) for _ in range(2))
     return (
         data[:start] + data[end:]
-        if lot.random() < 0.5
-        else data[:end] + data[start:end] * lot.choice((1, 2, 9)) + data[end:]
+        if generator.random() < 0.5
+        else data[:end] + data[start:end] * generator.choice((1, 2, 9)) + data[end:]
     )
 
 
@@ -231,64 +231,64 @@ FIELDS = {
 """Where the fields of a header in the directory are: versions, flags, method, sums, sizes, lengths, mode, offset."""
 
 
-def value_of(form, lot):
+def value_of(form, generator):
     """Choose a number that a field can hold; often an extreme."""
     bits = 8 * struct.calcsize(form)
-    return lot.choice((0, 1, 8, 0x7FFF, 2**bits - 1, 2 ** (bits - 1), lot.randrange(2**bits)))
+    return generator.choice((0, 1, 8, 0x7FFF, 2**bits - 1, 2 ** (bits - 1), generator.randrange(2**bits)))
 
 
-def redirected(data, lot):
+def redirected(data, generator):
     """Change a field of the directory."""
-    at, form = lot.choice(list(FIELDS.items()))
-    return with_field(data, lot.choice(directory(data)) + at, form, value_of(form, lot))
+    at, form = generator.choice(list(FIELDS.items()))
+    return with_field(data, generator.choice(directory(data)) + at, form, value_of(form, generator))
 
 
-def ended(data, lot):
+def ended(data, generator):
     """Change a field of the directory's end."""
-    at, form = lot.choice(((4, "<H"), (6, "<H"), (8, "<H"), (10, "<H"), (12, "<L"), (16, "<L"), (20, "<H")))
-    return with_field(data, data.rfind(b"PK\x05\x06") + at, form, value_of(form, lot))
+    at, form = generator.choice(((4, "<H"), (6, "<H"), (8, "<H"), (10, "<H"), (12, "<L"), (16, "<L"), (20, "<H")))
+    return with_field(data, data.rfind(b"PK\x05\x06") + at, form, value_of(form, generator))
 
 
-def inflated(data, lot):
+def inflated(data, generator):
     """Let an entry declare another size, in both its headers."""
-    at, size = lot.choice(directory(data)), value_of("<L", lot)
+    at, size = generator.choice(directory(data)), value_of("<L", generator)
     local = struct.unpack_from("<L", data, at + 42)[0]
     data = with_field(with_field(data, at + 24, "<L", size), local + 22, "<L", size)
-    return data if lot.random() < 0.5 else with_field(with_field(data, at + 20, "<L", size), local + 18, "<L", size)
+    return data if generator.random() < 0.5 else with_field(with_field(data, at + 20, "<L", size), local + 18, "<L", size)
 
 
-def renamed(data, lot):
+def renamed(data, generator):
     """Give an entry another name of the same length, in one header or both."""
-    at = lot.choice(directory(data))
+    at = generator.choice(directory(data))
     length, local = struct.unpack_from("<H", data, at + 28)[0], struct.unpack_from("<L", data, at + 42)[0]
-    name = lot.choice(EVIL).encode().ljust(length, b"x")[:length]
+    name = generator.choice(EVIL).encode().ljust(length, b"x")[:length]
     data = data[: at + 46] + name + data[at + 46 + length :]
-    return data if lot.random() < 0.5 else data[: local + 30] + name + data[local + 30 + length :]
+    return data if generator.random() < 0.5 else data[: local + 30] + name + data[local + 30 + length :]
 
 
-def joined(data, lot):
+def joined(data, generator):
     """Add an entry that has no business there."""
-    name = lot.choice((*EVIL, *CONTENTS, "more.txt", "BUNDLE.JSON"))
-    mode = lot.choice((0, stat.S_IFREG, stat.S_IFLNK, stat.S_IFDIR)) | lot.randrange(0o1000)
-    kind = lot.choice((zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA))
-    return packed(WHOLE, (entry(name, mode, kind), lot.choice((b"", b"../evil", b"/etc/passwd", bytes(100_000)))))
+    name = generator.choice((*EVIL, *CONTENTS, "more.txt", "BUNDLE.JSON"))
+    mode = generator.choice((0, stat.S_IFREG, stat.S_IFLNK, stat.S_IFDIR)) | generator.randrange(0o1000)
+    kind = generator.choice((zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA))
+    return packed(WHOLE, (entry(name, mode, kind), generator.choice((b"", b"../evil", b"/etc/passwd", bytes(100_000)))))
 
 
-def rewritten(data, lot):
+def rewritten(data, generator):
     """Change the description, and seal it again."""
     listed = json.loads(WHOLE[bundle.DESCRIPTION])["files"]
     deep: list = []
-    for _ in range(lot.choice((20, 200))):
+    for _ in range(generator.choice((20, 200))):
         deep = [deep]
-    odd = lot.choice(
+    odd = generator.choice(
         (None, 0, -1, 10**400, 1e308, "", "x" * 100, [], [[1, 2]], {}, {"": deep}, deep, ["../evil"], True, *EVIL)
     )
-    return lot.choice(
+    return generator.choice(
         (
-            lambda: sealed(**{lot.choice(list(json.loads(WHOLE[bundle.DESCRIPTION]))[1:]): odd}),
-            lambda: sealed(files={**listed, lot.choice(EVIL): odd}),
-            lambda: sealed(files={**listed, lot.choice(list(listed)): odd}),
-            lambda: sealed(files={lot.choice(EVIL): hashlib.sha256(b"").hexdigest()}),
+            lambda: sealed(**{generator.choice(list(json.loads(WHOLE[bundle.DESCRIPTION]))[1:]): odd}),
+            lambda: sealed(files={**listed, generator.choice(EVIL): odd}),
+            lambda: sealed(files={**listed, generator.choice(list(listed)): odd}),
+            lambda: sealed(files={generator.choice(EVIL): hashlib.sha256(b"").hexdigest()}),
         )
     )()
 
@@ -298,17 +298,17 @@ WAYS = (flipped, truncated, swapped, stretched, redirected, ended, inflated, ren
 
 def mutated(originals, seed):
     """Damage an archive in one way, or in two; the same one for the same seed."""
-    lot = random.Random(seed)
-    data = WAYS[seed % len(WAYS)](lot.choice(originals), lot)
-    return lot.choice((flipped, truncated))(data, lot) if data and lot.random() < 0.2 else data
+    generator = random.Random(seed)
+    data = WAYS[seed % len(WAYS)](generator.choice(originals), generator)
+    return generator.choice((flipped, truncated))(data, generator) if data and generator.random() < 0.2 else data
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 @pytest.mark.slow
-def test_every_damaged_archive_is_refused_or_gives_what_was_packed(places, monkeypatch):
+def test_every_damaged_archive_is_refused_or_gives_what_was_packed(user_folders, monkeypatch):
     monkeypatch.setattr(os, "fsync", lambda _: None)
     originals = [packed(WHOLE), packed(WHOLE, kind=zipfile.ZIP_DEFLATED)]
-    place, shelf, taken, texts = places / "file.capgen", places / "data/models", 0, set()
+    place, shelf, taken, texts = user_folders / "file.capgen", user_folders / "data/models", 0, set()
     for seed in range(COUNT):
         place.write_bytes(mutated(originals, seed))
         try:
@@ -327,6 +327,6 @@ def test_every_damaged_archive_is_refused_or_gives_what_was_packed(places, monke
                 assert found == WHOLE, seed
             shutil.rmtree(shelf / "it")
             taken += 1
-    assert {path.name for path in places.iterdir()} == {"file.capgen", "data"}
+    assert {path.name for path in user_folders.iterdir()} == {"file.capgen", "data"}
     assert COUNT * 0.02 < taken < COUNT * 0.6
     assert len(texts) > 30

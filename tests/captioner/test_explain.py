@@ -19,10 +19,10 @@ def drawn(words, shape=(60, 90, 3), side=7):
 
 @pytest.mark.parametrize("words", [["dog"], ["a", "dog", "runs"], ["a"] * 20])
 def test_a_sheet_is_no_wider_than_2000_pixels_and_grows_downwards(words):
-    picture = drawn(words)
-    assert picture.format == "PNG"
-    assert picture.width <= 2000
-    assert picture.height >= 200 * -(-(len(words) + 1) // 5)
+    image = drawn(words)
+    assert image.format == "PNG"
+    assert image.width <= 2000
+    assert image.height >= 200 * -(-(len(words) + 1) // 5)
 
 
 def test_wide_and_tall_photographs_fit():
@@ -34,10 +34,8 @@ def test_where_nothing_was_looked_at_is_darker():
     maps = np.zeros((1, 2, 2), np.float32)
     maps[0, 0, 0] = 1.0
     photograph = np.full((100, 100, 3), 200, np.uint8)
-    picture = np.asarray(Image.open(io.BytesIO(draw_attention(photograph, Attention(("x",), maps)))).convert("L")).astype(
-        int
-    )
-    right = picture[60:-10, picture.shape[1] // 2 + 20 : -20]  # the panel of the word, without its label
+    image = np.asarray(Image.open(io.BytesIO(draw_attention(photograph, Attention(("x",), maps)))).convert("L")).astype(int)
+    right = image[60:-10, image.shape[1] // 2 + 20 : -20]  # the panel of the word, without its label
     height, width = right.shape
     assert right[: height // 4, : width // 4].mean() > right[-height // 4 :, -width // 4 :].mean() + 30
 
@@ -51,9 +49,9 @@ def test_the_command_prints_the_caption_and_draws(captioner, tmp_path):
     done = captioner.run("caption", photograph, "--model", "shapes", "--explain", out)
     assert done.returncode == 0, done.stderr
     assert done.stdout == captioner.run("caption", photograph, "--model", "shapes").stdout
-    with Image.open(out) as picture:
-        assert picture.format == "PNG"
-        assert 300 < picture.width <= 2000
+    with Image.open(out) as image:
+        assert image.format == "PNG"
+        assert 300 < image.width <= 2000
 
 
 def test_what_cannot_be_drawn_is_one_line(captioner, tmp_path):

@@ -13,7 +13,7 @@ NOT_LOADED = (bundle.WEIGHTS, bundle.MODEL_CARD)
 
 
 @pytest.fixture
-def shipped(places):
+def shipped(user_folders):
     return Bundle(catalogue.find(None))
 
 
@@ -38,7 +38,7 @@ def test_its_card_shows_the_scores_that_it_carries(shipped):
     assert "MS-COCO" in card
 
 
-def test_it_captions_a_real_photograph_offline(places):
+def test_it_captions_a_real_photograph_offline(user_folders):
     done = capgen("caption", ROOT / "examples/cat.jpg")
     assert done.returncode == 0
     assert done.stderr == ""
@@ -48,7 +48,7 @@ def test_it_captions_a_real_photograph_offline(places):
 @pytest.mark.slow
 @pytest.mark.shared
 @pytest.mark.usefixtures("without_java")
-def test_it_scores_on_dev_what_its_card_says(shared, shipped, places, tmp_path):
+def test_it_scores_on_dev_what_its_card_says(shared, shipped, user_folders, tmp_path):
     scores = tmp_path / "scores.json"
     done = capgen("evaluate", "--references", shared / "flickr8k", "--split", "dev", "--json", scores)
     assert done.returncode == 0, done.stderr
@@ -60,7 +60,7 @@ def test_it_scores_on_dev_what_its_card_says(shared, shipped, places, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.shared
-def test_it_captions_every_photograph_at_its_original_size(shared, places):
+def test_it_captions_every_photograph_at_its_original_size(shared, user_folders):
     done = capgen("caption", "--recursive", shared / "flickr8k/originals")
     assert done.returncode == 0, done.stderr
     assert len(done.stdout.splitlines()) == 60

@@ -61,10 +61,10 @@ def test_alternatives_come_with_their_confidence_the_best_first(captioner):
 def test_json_lines_carry_everything_a_program_needs(captioner, tmp_path):
     broken = tmp_path / "broken.jpg"
     broken.write_bytes(b"\xff\xd8\xff nothing")
-    picture = captioner.source / "images/000.png"
-    done = captioner.run("caption", "-m", "shapes", "-f", "jsonl", picture, broken)
+    image = captioner.source / "images/000.png"
+    done = captioner.run("caption", "-m", "shapes", "-f", "jsonl", image, broken)
     good, bad = map(json.loads, done.stdout.splitlines())
-    assert good["path"] == str(picture)
+    assert good["path"] == str(image)
     assert good["status"] == "captioned"
     assert good["captions"] == [
         {

@@ -17,9 +17,9 @@ FROM_ELSEWHERE = EncoderSpec("mine", "mine", {}, "my own server")
 
 
 @pytest.fixture
-def broken_captioner(places):
+def broken_captioner(user_folders):
     """A copy of the captioner that ships, named ``mine``, with one byte of its decoder changed."""
-    mine = places / "data/models/mine"
+    mine = user_folders / "data/models/mine"
     shutil.copytree(catalogue.SHIPPED / catalogue.DEFAULT, mine)
     with (mine / bundle.DECODER).open("r+b") as file:
         file.seek(1000)
@@ -44,7 +44,7 @@ def only(monkeypatch):
     return leave
 
 
-def test_all_is_well_here(places):
+def test_all_is_well_here(user_folders):
     done = capgen("doctor")
     assert done.returncode == 0, done.stdout
     assert done.stderr == ""
@@ -64,13 +64,13 @@ def test_all_is_well_here(places):
         assert re.search(rf"^  {what} +\S", done.stdout, re.MULTILINE), what
 
 
-def test_the_report_is_plain_aligned_text(places):
+def test_the_report_is_plain_aligned_text(user_folders):
     text = capgen("doctor", env={"FORCE_COLOR": "1"}).stdout
     assert "\x1b" not in text
     assert {re.match(r"[ !] \S+( \S+)* +(?=\S)", line).end() for line in text.splitlines() if line[0] in " !"} == {22}
 
 
-def test_the_self_check_shows_a_caption_and_its_time(places):
+def test_the_self_check_shows_a_caption_and_its_time(user_folders):
     line = capgen("doctor").stdout.splitlines()[-2]
     assert re.fullmatch(r"  caption +'\w+( \w+)+', \d+\.\d\d s from start to end", line)
 
@@ -79,7 +79,7 @@ def test_the_photograph_inside_the_package_is_small():
     assert diagnostics.CHECK_IMAGE.stat().st_size <= 30_000
 
 
-def test_no_tensorflow_is_loaded(places):
+def test_no_tensorflow_is_loaded(user_folders):
     program = (
         "import sys; sys.argv = ['capgen', 'doctor']\n"
         "import atexit; atexit.register(lambda: print(sorted({'tensorflow', 'keras', 'rich'} & set(sys.modules))))\n"
@@ -127,10 +127,10 @@ def test_a_damaged_captioner_is_named_with_what_to_do(broken_captioner):
     assert done.stdout.splitlines()[-1] == "1 broken, marked with !"
 
 
-def test_a_place_that_cannot_be_written_names_the_variable(places, monkeypatch, only):
+def test_a_place_that_cannot_be_written_names_the_variable(user_folders, monkeypatch, only):
     only("folders")
-    (places / "file").write_text("")
-    monkeypatch.setenv("CAPGEN_CACHE_DIR", str(places / "file/cache"))
+    (user_folders / "file").write_text("")
+    monkeypatch.setenv("CAPGEN_CACHE_DIR", str(user_folders / "file/cache"))
     lines = lines_of("folders")
     assert lines["cache"].broken
     assert "let CAPGEN_CACHE_DIR name another folder" in lines["cache"].text
@@ -216,10 +216,10 @@ def test_a_self_check_that_fails_says_how(program, words, monkeypatch, only):
     assert words in line.text
 
 
-def test_a_folder_of_the_same_name_in_the_working_folder_is_not_taken_for_capgen(places):
-    (places / "capgen").mkdir()
-    (places / "numpy.py").write_text("raise ImportError")
-    done = capgen("doctor", cwd=places)
+def test_a_folder_of_the_same_name_in_the_working_folder_is_not_taken_for_capgen(user_folders):
+    (user_folders / "capgen").mkdir()
+    (user_folders / "numpy.py").write_text("raise ImportError")
+    done = capgen("doctor", cwd=user_folders)
     assert done.returncode == 0, done.stdout
 
 

@@ -35,17 +35,17 @@ def on_a_terminal(answer, *arguments):
 
 
 @pytest.fixture
-def mine(places):
+def mine(user_folders):
     """A captioner in the data folder, named ``mine``."""
-    bundle.write(places / "data/models/mine", replace(DESCRIPTION, name="mine"), CONTENTS)
-    return places / "data/models/mine"
+    bundle.write(user_folders / "data/models/mine", replace(DESCRIPTION, name="mine"), CONTENTS)
+    return user_folders / "data/models/mine"
 
 
 @pytest.fixture
-def tiny(places):
+def tiny(user_folders):
     """A packed captioner that calls itself ``tiny``."""
-    bundle.write(places / "tiny.capgen", DESCRIPTION, CONTENTS)
-    return places / "tiny.capgen"
+    bundle.write(user_folders / "tiny.capgen", DESCRIPTION, CONTENTS)
+    return user_folders / "tiny.capgen"
 
 
 @pytest.fixture
@@ -97,16 +97,16 @@ def test_one_without_a_file_is_listed_as_damaged(mine, name):
     assert f"{name} cannot be read" in fault
 
 
-def test_what_is_no_captioner_is_not_listed(places):
-    (places / "data/models/photos").mkdir(parents=True)
-    (places / "data/models/photos/a.jpg").write_bytes(b"precious")
-    (places / "data/models/.new.part").mkdir()
-    (places / "data/models/notes.txt").write_text("mine")
+def test_what_is_no_captioner_is_not_listed(user_folders):
+    (user_folders / "data/models/photos").mkdir(parents=True)
+    (user_folders / "data/models/photos/a.jpg").write_bytes(b"precious")
+    (user_folders / "data/models/.new.part").mkdir()
+    (user_folders / "data/models/notes.txt").write_text("mine")
     assert [found.name for found in collection.entries()] == ["photo-en-v1"]
 
 
-def test_one_that_has_the_name_of_one_that_ships_hides_it(places):
-    bundle.write(places / "data/models/photo-en-v1", DESCRIPTION, CONTENTS)
+def test_one_that_has_the_name_of_one_that_ships_hides_it(user_folders):
+    bundle.write(user_folders / "data/models/photo-en-v1", DESCRIPTION, CONTENTS)
     shipped, yours = collection.entries()
     assert (shipped.hidden, shipped.default) == (True, True)
     assert (yours.hidden, yours.default) == (False, False)
@@ -128,9 +128,9 @@ def test_show_says_how_it_was_made_and_where_its_card_is(mine):
     assert f"{mine}/MODEL_CARD.md" in done.stdout
 
 
-def test_show_calls_scores_of_earlier_versions_by_their_names_of_today(places):
+def test_show_calls_scores_of_earlier_versions_by_their_names_of_today(user_folders):
     described = replace(DESCRIPTION, scores={"dev": {"words used": 5, "sharing": 0.1}})
-    bundle.write(places / "data/models/old", described, CONTENTS)
+    bundle.write(user_folders / "data/models/old", described, CONTENTS)
     assert "dev: vocabulary size used 5, share of duplicate captions 0.1" in models("show", "old").stdout
 
 
@@ -149,10 +149,10 @@ def test_show_of_a_damaged_one_says_what_is_wrong(damaged):
 
 
 @pytest.mark.slow
-def test_the_card_of_a_stranger_does_not_command_the_terminal(places):
+def test_the_card_of_a_stranger_does_not_command_the_terminal(user_folders):
     escape = "\x1b]0;owned\x07\x9b2J"
     described = replace(DESCRIPTION, training={"data": f"x{escape}"}, scores={escape: {escape: escape}})
-    bundle.write(places / "data/models/odd", described, {**CONTENTS, bundle.MODEL_CARD: f"# odd{escape}\n".encode()})
+    bundle.write(user_folders / "data/models/odd", described, {**CONTENTS, bundle.MODEL_CARD: f"# odd{escape}\n".encode()})
     for arguments in (("show", "odd"), ("show", "odd", "--card"), ("list",)):
         text = models(*arguments).stdout
         assert "\x1b" not in text
@@ -178,10 +178,10 @@ def test_what_is_exported_and_imported_elsewhere_is_the_same(mine, tmp_path):
     assert contents_of(elsewhere / "models/mine") == contents_of(mine)
 
 
-def test_a_packed_one_captions_as_the_folder_does(places):
-    assert models("export", "photo-en-v1", places / "packed.capgen").returncode == 0
+def test_a_packed_one_captions_as_the_folder_does(user_folders):
+    assert models("export", "photo-en-v1", user_folders / "packed.capgen").returncode == 0
     photograph = ROOT / "examples/cat.jpg"
-    done = capgen("caption", "--model", places / "packed.capgen", photograph)
+    done = capgen("caption", "--model", user_folders / "packed.capgen", photograph)
     assert (done.returncode, done.stdout) == (0, capgen("caption", photograph).stdout)
 
 
@@ -218,11 +218,11 @@ def test_where_nothing_can_be_written_one_line_says_so(mine, tmp_path):
     refused(models("export", "mine", tmp_path / "out.capgen", "--overwrite"), "it is a folder")
 
 
-def test_a_packed_one_is_imported_under_its_own_name(tiny, places):
+def test_a_packed_one_is_imported_under_its_own_name(tiny, user_folders):
     done = models("import", tiny)
     assert (done.returncode, done.stdout) == (0, "")
     assert "capgen caption --model tiny" in done.stderr
-    assert contents_of(places / "data/models/tiny") == WHOLE
+    assert contents_of(user_folders / "data/models/tiny") == WHOLE
 
 
 @pytest.mark.slow
@@ -242,16 +242,16 @@ def test_one_that_exists_is_replaced_only_if_asked_for(tiny, mine):
     assert list(mine.parent.iterdir()) == [mine]
 
 
-def test_the_name_of_one_that_ships_is_not_taken_by_accident(tiny, places):
+def test_the_name_of_one_that_ships_is_not_taken_by_accident(tiny, user_folders):
     refused(models("import", tiny, "--name", "photo-en-v1"), "ships", "--name", code=2)
-    assert not (places / "data").exists()
+    assert not (user_folders / "data").exists()
 
 
-def test_something_else_is_never_replaced(tiny, places):
-    (places / "data/models/photos").mkdir(parents=True)
-    (places / "data/models/photos/a.jpg").write_bytes(b"precious")
+def test_something_else_is_never_replaced(tiny, user_folders):
+    (user_folders / "data/models/photos").mkdir(parents=True)
+    (user_folders / "data/models/photos/a.jpg").write_bytes(b"precious")
     refused(models("import", tiny, "--name", "photos", "--overwrite"), "would be lost")
-    assert contents_of(places / "data/models/photos") == {"a.jpg": b"precious"}
+    assert contents_of(user_folders / "data/models/photos") == {"a.jpg": b"precious"}
 
 
 def test_a_link_is_replaced_and_not_what_it_leads_to(tiny, mine, tmp_path):
@@ -265,35 +265,35 @@ def test_a_link_is_replaced_and_not_what_it_leads_to(tiny, mine, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "../evil", "/evil", "a/b", ".hidden", "-rf", "a b", "a\\b", "a\n", "é"])
-def test_a_name_that_is_no_plain_name_is_refused(tiny, places, name):
-    before = everything(places)
+def test_a_name_that_is_no_plain_name_is_refused(tiny, user_folders, name):
+    before = everything(user_folders)
     with pytest.raises(UsageError, match="give one with --name"):
         collection.install(tiny, name, overwrite=True)
-    (places / "odd.capgen").write_bytes(sealed(name=name))
+    (user_folders / "odd.capgen").write_bytes(sealed(name=name))
     with pytest.raises(UsageError, match="give one with --name"):
-        collection.install(places / "odd.capgen")
-    (places / "odd.capgen").unlink()
-    assert everything(places) == before
+        collection.install(user_folders / "odd.capgen")
+    (user_folders / "odd.capgen").unlink()
+    assert everything(user_folders) == before
 
 
 @pytest.mark.slow
-def test_what_is_not_there_or_no_captioner_is_refused(places, tmp_path):
+def test_what_is_not_there_or_no_captioner_is_refused(user_folders, tmp_path):
     (tmp_path / "photo.jpg").write_bytes(b"\xff\xd8")
     (tmp_path / "folder").mkdir()
     refused(models("import", tmp_path / "nowhere"), "there is no captioner at")
     refused(models("import", tmp_path / "photo.jpg"), "neither a folder nor a .capgen file")
     refused(models("import", tmp_path / "folder"), "bundle.json cannot be read")
-    assert not (places / "data").exists()
+    assert not (user_folders / "data").exists()
 
 
-def test_an_import_that_cannot_be_written_leaves_nothing(tiny, places, monkeypatch):
+def test_an_import_that_cannot_be_written_leaves_nothing(tiny, user_folders, monkeypatch):
     def full(_):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(CapgenError, match="the disk is full"):
         collection.install(tiny)
-    assert list((places / "data/models").iterdir()) == []
+    assert list((user_folders / "data/models").iterdir()) == []
 
 
 def test_remove_takes_the_captioner_and_nothing_else(mine, tiny):
@@ -317,7 +317,7 @@ def test_without_a_terminal_it_wants_to_be_told(mine):
     assert mine.exists()
 
 
-def test_one_that_ships_is_never_removed(places):
+def test_one_that_ships_is_never_removed(user_folders):
     refused(models("remove", "photo-en-v1", "--yes"), "ships with capgen", code=2)
     Bundle(catalogue.find("photo-en-v1")).verify()
 
@@ -351,11 +351,11 @@ def test_no_link_is_followed_out_of_the_folder(mine, tmp_path):
     assert contents_of(outside) == before
 
 
-def test_a_description_that_lists_files_elsewhere_removes_none_of_them(mine, places):
-    (places / "data/evil").write_text("precious")
-    describe(mine, files={"../../evil": "0", str(places / "data/evil"): "0", "..": "0"})
+def test_a_description_that_lists_files_elsewhere_removes_none_of_them(mine, user_folders):
+    (user_folders / "data/evil").write_text("precious")
+    describe(mine, files={"../../evil": "0", str(user_folders / "data/evil"): "0", "..": "0"})
     collection.remove("mine")
-    assert (places / "data/evil").read_text() == "precious"
+    assert (user_folders / "data/evil").read_text() == "precious"
     assert not mine.exists()
 
 
@@ -367,13 +367,13 @@ def test_only_names_are_removed(mine, name):
 
 
 @pytest.mark.slow
-def test_the_default_is_used_wherever_none_is_named(places):
-    shutil.copytree(catalogue.SHIPPED / catalogue.DEFAULT, places / "data/models/mine")
+def test_the_default_is_used_wherever_none_is_named(user_folders):
+    shutil.copytree(catalogue.SHIPPED / catalogue.DEFAULT, user_folders / "data/models/mine")
     assert models("default").stdout == "photo-en-v1\n"
     assert models("default", "mine").stderr == "the default is mine\n"
-    assert (models("default").stdout, catalogue.find(None)) == ("mine\n", places / "data/models/mine")
+    assert (models("default").stdout, catalogue.find(None)) == ("mine\n", user_folders / "data/models/mine")
     assert [found.default for found in collection.entries()] == [False, True]
-    (places / "data/models/mine" / bundle.ENCODER).unlink()
+    (user_folders / "data/models/mine" / bundle.ENCODER).unlink()
     assert "data/models/mine is" in capgen("caption", ROOT / "examples/cat.jpg").stderr
     assert models("default", "--reset").returncode == 0
     assert capgen("caption", ROOT / "examples/cat.jpg").returncode == 0
@@ -400,9 +400,9 @@ def test_a_default_that_has_vanished_says_how_to_go_back(mine):
 
 
 @pytest.mark.parametrize("data", [b"", b"../evil\n", b"\xff\xfe", b"a\nb\n", b"x" * 1000 + b"/"])
-def test_a_choice_that_is_no_name_says_how_to_go_back(places, data):
-    (places / "data").mkdir()
-    (places / "data/default-captioner").write_bytes(data)
+def test_a_choice_that_is_no_name_says_how_to_go_back(user_folders, data):
+    (user_folders / "data").mkdir()
+    (user_folders / "data/default-captioner").write_bytes(data)
     with pytest.raises(BundleError, match="capgen models default --reset"):
         catalogue.find(None)
     assert [found.default for found in collection.entries()] == [False]
@@ -427,11 +427,11 @@ def test_a_path_is_not_made_the_default(tiny):
     refused(models("default", tiny), "capgen models import", code=2)
 
 
-def test_the_one_that_ships_and_yours_of_the_same_name_are_told_apart(places):
-    bundle.write(places / "data/models/photo-en-v1", DESCRIPTION, CONTENTS)
+def test_the_one_that_ships_and_yours_of_the_same_name_are_told_apart(user_folders):
+    bundle.write(user_folders / "data/models/photo-en-v1", DESCRIPTION, CONTENTS)
     assert "not yours of that name" in models("default").stderr
     collection.choose("photo-en-v1")
-    assert catalogue.find(None) == places / "data/models/photo-en-v1"
+    assert catalogue.find(None) == user_folders / "data/models/photo-en-v1"
     collection.remove("photo-en-v1")
     assert catalogue.find(None) == catalogue.SHIPPED / "photo-en-v1"
 
@@ -441,10 +441,10 @@ def test_reset_with_a_name_is_wrong_usage(mine):
 
 
 @pytest.mark.slow
-def test_the_commands_of_the_tutorial_run_as_they_are_typed(places):
+def test_the_commands_of_the_tutorial_run_as_they_are_typed(user_folders):
     for command in commands("docs/tutorial.md", "## Which captioner"):
         done = subprocess.run(
-            ["bash", "-c", command], cwd=places, env={**os.environ, "PATH": f"{COMMAND.parent}:{os.environ['PATH']}"},
+            ["bash", "-c", command], cwd=user_folders, env={**os.environ, "PATH": f"{COMMAND.parent}:{os.environ['PATH']}"},
             capture_output=True, text=True, check=False,
         )  # fmt: skip
         assert done.returncode == 0, (command, done.stderr)

@@ -24,8 +24,8 @@ def splits_of(dataset):
 
 def found(dataset):
     """Return where the image of each example lies, by the name of its folder."""
-    places = {example.image: locate(example.image, dataset.image_folders) for example in dataset.examples}
-    return {image: path and path.parent.name for image, path in places.items()}
+    user_folders = {example.image: locate(example.image, dataset.image_folders) for example in dataset.examples}
+    return {image: path and path.parent.name for image, path in user_folders.items()}
 
 
 def problems_of(dataset):

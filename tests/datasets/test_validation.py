@@ -292,19 +292,19 @@ def dataset(name="photos", images=IMAGES):
     return PreparedDataset(name, images, "efficientnet-lite0", "", ("plain", "flip"), ("/photos",))
 
 
-def test_a_prepared_data_set_comes_back_as_it_was_saved(places):
+def test_a_prepared_data_set_comes_back_as_it_was_saved(user_folders):
     dataset().save()
     assert prepared.load("photos") == dataset()
 
 
-def test_prepared_data_sets_are_listed_by_name(places):
+def test_prepared_data_sets_are_listed_by_name(user_folders):
     assert prepared.names() == []
     dataset("b").save()
     dataset("a").save()
     assert prepared.names() == ["a", "b"]
 
 
-def test_an_unknown_data_set_offers_the_nearest_name(places):
+def test_an_unknown_data_set_offers_the_nearest_name(user_folders):
     dataset("flickr8k").save()
     with pytest.raises(UnknownNameError, match="no prepared data set named 'flicker8k'; did you mean flickr8k") as caught:
         prepared.load("flicker8k")
@@ -322,13 +322,13 @@ def test_an_unknown_data_set_offers_the_nearest_name(places):
         "null",
     ],
 )
-def test_a_damaged_data_set_is_an_error_that_says_to_prepare_it_again(places, text):
+def test_a_damaged_data_set_is_an_error_that_says_to_prepare_it_again(user_folders, text):
     dataset().save().write_text(text)
     with pytest.raises(DataError, match="damaged; run capgen prepare again"):
         prepared.load("photos")
 
 
-def test_a_data_set_of_an_earlier_version_is_read_with_its_own_names(places):
+def test_a_data_set_of_an_earlier_version_is_read_with_its_own_names(user_folders):
     first = {"path": "/photos/1.jpg", "image_hash": "a" * 64, "split": "train", "captions": ["A dog."], "weight": 2.5}
     values = {
         "schema": 1,
@@ -347,14 +347,14 @@ def test_a_data_set_of_an_earlier_version_is_read_with_its_own_names(places):
     )
 
 
-def test_a_data_set_of_another_version_is_an_error_that_says_so(places):
+def test_a_data_set_of_another_version_is_an_error_that_says_so(user_folders):
     path = dataset().save()
     path.write_text(json.dumps(json.loads(path.read_text(encoding="utf-8")) | {"schema": 0}))
     with pytest.raises(DataError, match="another version of capgen"):
         prepared.load("photos")
 
 
-def test_a_caption_that_no_file_can_hold_is_no_traceback(places, tmp_path):
+def test_a_caption_that_no_file_can_hold_is_no_traceback(user_folders, tmp_path):
     draw_image(tmp_path / "1.png", 1)
     report = checked(tmp_path, Example("1.png", ("A dog \ud83d", "A pet."), "train"))
     dataset(images=tuple(report.images)).save()
@@ -438,7 +438,7 @@ def test_images_left_out_by_name_are_in_no_source(tmp_path):
     assert report.problems == []
 
 
-def test_the_domain_of_a_image_survives_saving_and_changes_the_fingerprint(places):
+def test_the_domain_of_a_image_survives_saving_and_changes_the_fingerprint(user_folders):
     def dataset(domain):
         shown = PreparedImage("1.png", "hash", "train", ("a dog",), domain=domain)
         return PreparedDataset("styled", (shown,), "efficientnet-lite0", "", ("plain",), ())

@@ -39,9 +39,9 @@ def draw_flickr8k(folder):
 
 
 @pytest.fixture
-def project(places):
+def project(user_folders):
     """A folder with the examples, a library, archives and captioned data sets, as the pages name them."""
-    folder = places / "project"
+    folder = user_folders / "project"
     shutil.copytree(ROOT / "examples", folder / "examples")
     shutil.copy(ROOT / "README.md", folder)
     for name in ("photos", "photos/2026"):

@@ -393,12 +393,12 @@ def test_every_path_is_relative_to_its_root(tree, monkeypatch):
 
 @settings(deadline=None, max_examples=examples(50))
 @given(st.lists(st.integers(0, 10**6), max_size=60, unique=True), st.integers(1, 9), st.randoms())
-def test_shards_are_disjoint_and_complete_and_keep_the_order(numbers, count, lot):
+def test_shards_are_disjoint_and_complete_and_keep_the_order(numbers, count, generator):
     names = [f"none-{number}.jpg" for number in numbers]
     shards = [found(*names, part=(number, count)) for number in range(1, count + 1)]
     assert sorted(chain(*shards)) == sorted(names)
     assert all(shard == [name for name in names if name in shard] for shard in shards)
-    shuffled = lot.sample(names, len(names))
+    shuffled = generator.sample(names, len(names))
     assert all(set(found(*shuffled, part=(number, count))) == set(shards[number - 1]) for number in range(1, count + 1))
 
 

@@ -395,8 +395,8 @@ def test_exiftool_reads_what_was_merged(tmp_path):
     place.write_text(LIGHTROOM, "utf-8")
     XmpSidecar(None).write(place, "A dog\n& a <cat>")
     wanted = ["-XMP:Description", "-XMP:Description-de", "-XMP:AltTextAccessibility", "-XMP:Rating", "-XMP:Label"]
-    told = subprocess.run(["exiftool", "-j", *wanted, place], check=True, capture_output=True).stdout
-    [values] = json.loads(told)
+    reported = subprocess.run(["exiftool", "-j", *wanted, place], check=True, capture_output=True).stdout
+    [values] = json.loads(reported)
     del values["SourceFile"]
     assert values == {
         "Description": "A dog\n& a <cat>",
@@ -708,8 +708,8 @@ def test_captions_in_other_languages_and_other_fields_stay(tmp_path):
     destination.write(place, "a dog")
     destination.close()
     wanted = ["-XMP:Description-de", "-XMP:Title", "-EXIF:Artist", "-XMP:Description", "-XMP:AltTextAccessibility"]
-    told = subprocess.run(["exiftool", "-j", *wanted, place], check=True, capture_output=True).stdout
-    [values] = json.loads(told)
+    reported = subprocess.run(["exiftool", "-j", *wanted, place], check=True, capture_output=True).stdout
+    [values] = json.loads(reported)
     del values["SourceFile"]
     assert values == {
         "Description-de": "Hund",

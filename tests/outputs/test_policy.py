@@ -138,8 +138,13 @@ def test_a_file_has_one_key_however_it_is_spelt(tmp_path, monkeypatch):
 
 
 def test_a_file_and_each_of_its_images_have_keys_of_their_own(tmp_path):
-    places = [(tmp_path / "a",), (tmp_path / "a", tmp_path / "b"), (tmp_path / "b", tmp_path / "a"), (tmp_path / "ab",)]
-    assert len({key(*place) for place in places}) == 4
+    parts = [
+        (tmp_path / "a",),
+        (tmp_path / "a", tmp_path / "b"),
+        (tmp_path / "b", tmp_path / "a"),
+        (tmp_path / "ab",),
+    ]
+    assert len({key(*place) for place in parts}) == 4
 
 
 def test_a_name_that_is_no_utf_8_has_a_key_like_another(tmp_path):
@@ -193,11 +198,11 @@ def test_it_makes_no_file_until_it_is_used(tmp_path):
     made.close()
 
 
-def test_it_lies_in_the_data_folder(places):
+def test_it_lies_in_the_data_folder(user_folders):
     made = Manifest()
     made.put(b"a", Record(A))
     made.close()
-    assert (places / "data" / manifest.NAME).exists()
+    assert (user_folders / "data" / manifest.NAME).exists()
 
 
 def test_a_row_is_there_for_others_as_soon_as_it_is_put(tmp_path):

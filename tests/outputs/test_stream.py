@@ -363,13 +363,13 @@ def expected(captions, existing, force, path, text):
 def test_after_any_runs_every_path_has_one_record_with_the_caption_that_is_due(name, names, runs, count):
     with tempfile.TemporaryDirectory() as folder:
         desk, captions = Desk(Path(folder), name), {}
-        for existing, force, pictures in runs:
+        for existing, force, images in runs:
             if existing == "skip" and force:
                 continue
-            for which, text in pictures:
+            for which, text in images:
                 captions[names[which]] = expected(captions, existing, force, names[which], text)
             others = [f"other {n}" for n in range(count - 1)]
-            desk.run(*(captioned(names[which], text, *others) for which, text in pictures), existing=existing, force=force)
+            desk.run(*(captioned(names[which], text, *others) for which, text in images), existing=existing, force=force)
             found = desk.records()
             assert len(found) == len(captions) * (1 if name == "jsonl" else count)
             assert {Path(path): text for path, text in reversed(found)} == captions

@@ -38,11 +38,11 @@ class Studio:
 
 def of_all_workers(tmp_path_factory, name, make):
     """A folder that is filled once, by the worker that wants it first; what ``make`` returned lies in it as ``made``."""
-    place = tmp_path_factory.getbasetemp()
+    path = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
-        place = place.parent
-    folder = place / name
-    with (place / f"{name}.lock").open("w") as lock:
+        path = path.parent
+    folder = path / name
+    with (path / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (folder / "made").exists():
             shutil.rmtree(folder, ignore_errors=True)  # what one that failed has left

@@ -27,26 +27,26 @@ SMALL = ("--encoder", "efficientnet-lite0")
 
 
 @pytest.fixture
-def shapes(studio, places):
+def shapes(studio, user_folders):
     """Places of the test's own with the studio's encoder and a small prepared data set, named ``shapes``."""
-    graphs = places / "cache/encoders"
+    graphs = user_folders / "cache/encoders"
     graphs.mkdir(parents=True)
     shutil.copy(next((studio.folder / "cache/encoders").glob("efficientnet-lite0-*.tflite")), graphs)
-    assert here("prepare", draw_dataset(places / "shapes", 10), *SMALL).returncode == 0
-    return places
+    assert here("prepare", draw_dataset(user_folders / "shapes", 10), *SMALL).returncode == 0
+    return user_folders
 
 
-def store(places):
+def store(user_folders):
     """Return the folder of the one store."""
-    return next((places / "cache/features").iterdir())
+    return next((user_folders / "cache/features").iterdir())
 
 
 def contents(folder):
     return {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
 
 
-def forget(places, name):
-    (places / f"data/datasets/{name}.json").unlink()
+def forget(user_folders, name):
+    (user_folders / f"data/datasets/{name}.json").unlink()
 
 
 def is_held(folder):
@@ -75,9 +75,9 @@ def on_a_terminal(answer, *arguments):
     return subprocess.run(command, input=answer, capture_output=True, text=True, check=False)
 
 
-def test_dir_is_the_folder_of_the_cache(places):
+def test_dir_is_the_folder_of_the_cache(user_folders):
     done = capgen("cache", "dir")
-    assert (done.stdout, done.stderr) == (f"{places}/cache\n", "")
+    assert (done.stdout, done.stderr) == (f"{user_folders}/cache\n", "")
 
 
 def test_size_names_images_bytes_and_the_data_sets_that_use_them(shapes):
@@ -91,7 +91,7 @@ def test_size_names_images_bytes_and_the_data_sets_that_use_them(shapes):
     assert size in row
 
 
-def test_the_size_of_an_empty_cache_is_nothing(places):
+def test_the_size_of_an_empty_cache_is_nothing(user_folders):
     assert here("cache", "size").stdout.splitlines()[-1].split() == ["total", "0", "B"]
 
 
@@ -293,8 +293,8 @@ def test_a_lock_whose_file_is_removed_before_it_is_held_is_taken_anew(tmp_path, 
         assert is_held(held.parent)
 
 
-def test_a_removal_that_stops_anywhere_leaves_whole_shards(places, monkeypatch):
-    folder = places / "cache/features/vgg16-0123456789abcdef"
+def test_a_removal_that_stops_anywhere_leaves_whole_shards(user_folders, monkeypatch):
+    folder = user_folders / "cache/features/vgg16-0123456789abcdef"
     arrays = {"grid": np.arange(12).reshape(2, 3, 2), "vector": np.arange(8).reshape(2, 1, 4)}
     unlink = Path.unlink
 
@@ -334,9 +334,9 @@ def test_an_interrupted_clearing_is_made_good_by_prepare(shapes):
     assert {path: path.read_bytes() for path in store(shapes).glob("*.npy")} == before
 
 
-def test_a_cache_that_is_not_there_is_empty(places):
-    (places / "file").write_text("")
-    for place in (places / "none", places / "file/cache"):
+def test_a_cache_that_is_not_there_is_empty(user_folders):
+    (user_folders / "file").write_text("")
+    for place in (user_folders / "none", user_folders / "file/cache"):
         for arguments in (["size"], ["prune"], ["clear", "--yes"]):
             done = here("cache", *arguments, env={"CAPGEN_CACHE_DIR": str(place)})
             assert (done.returncode, done.stderr) == (0, "")

@@ -226,8 +226,8 @@ def test_what_process_0_tells_the_others_arrives_as_it_was(value):
 
 
 def test_arrays_that_process_0_tells_the_others_keep_their_types():
-    told = ({"a": np.arange(3, dtype=np.float16), "b": np.zeros((2, 0), np.int32)}, np.array([1.5]), 0.25)
-    inputs, targets, reward = groups._unpacked(groups._packed(told))
+    reported = ({"a": np.arange(3, dtype=np.float16), "b": np.zeros((2, 0), np.int32)}, np.array([1.5]), 0.25)
+    inputs, targets, reward = groups._unpacked(groups._packed(reported))
     assert [(array.dtype, array.shape) for array in inputs.values()] == [(np.float16, (3,)), (np.int32, (2, 0))]
     assert (targets.tolist(), reward) == ([1.5], 0.25)
 

@@ -46,7 +46,7 @@ def data(tmp_path_factory):
     store = FeatureStore(tmp_path_factory.mktemp("features"))
     random = np.random.default_rng(0)
     views = ("plain", "flip")
-    keys = [feature_key(picture.image_hash, view) for picture in pictures for view in views]
+    keys = [feature_key(image.image_hash, view) for image in pictures for view in views]
     shown = np.zeros((len(keys), 1, 1000))  # every other picture is surely an elephant
     shown[2::4, 0, ELEPHANT] = shown[3::4, 0, ELEPHANT] = 0.9
     store.write(keys, {"grid": random.random((len(keys), 49, 1280)), "probabilities": shown})
@@ -142,8 +142,8 @@ def test_the_seeds_of_dropout_are_part_of_a_checkpoint(data, tmp_path):
 
 def scripted(monkeypatch, scores):
     """Let the dev captions of successive epochs score as told."""
-    told = iter(scores)
-    monkeypatch.setattr(metrics, "score", lambda *_: {"CIDEr-D": next(told), "BLEU-4": 0.0})
+    reported = iter(scores)
+    monkeypatch.setattr(metrics, "score", lambda *_: {"CIDEr-D": next(reported), "BLEU-4": 0.0})
 
 
 def test_it_stops_when_patience_runs_out(data, tmp_path, monkeypatch):
@@ -276,15 +276,15 @@ def test_weights_of_another_decoder_are_refused(data, tmp_path, source):
 def test_drawing_begins_from_the_best_weights_without_dropout_and_tells_rewards(data, tmp_path, monkeypatch):
     scripted(monkeypatch, [0.3, 0.1, 0.2])
     running = training_loop(data, tmp_path / "run", "epochs=2", "scst.epochs=1", *DRAWING, "scst.learning_rate=0")
-    told = []
+    reported = []
     reporter = Silence()
-    reporter.on_step = lambda *step: told.append(step)
+    reporter.on_step = lambda *step: reported.append(step)
     *_, last = running.run(reporter)
     assert {dropout.rate for dropout in running.network.decoder.dropouts.values()} == {0.0}
     best, end = arrays(tmp_path / "run" / BEST), arrays(tmp_path / "run" / CHECKPOINT)
     np.testing.assert_array_equal(best["model/0"], end["model/0"])  # a step of no size leaves them as they were
-    assert [step[:3] for step in told[-2:]] == [(3, 1, 2), (3, 2, 2)]  # eight images, four a step
-    assert last.loss == told[-1][3] < 0
+    assert [step[:3] for step in reported[-2:]] == [(3, 1, 2), (3, 2, 2)]  # eight images, four a step
+    assert last.loss == reported[-1][3] < 0
 
 
 def test_drawn_captions_get_better(data, tmp_path):
@@ -299,8 +299,8 @@ def test_only_pictures_with_enough_captions_in_the_own_style_are_drawn_for(data,
     pictures = (replace(first, captions=first.captions[:1]), replace(second, domain="web"), *others)
     dev = tuple(p for p in dataset.images if p.split == "dev")
     chosen = replace(dataset, images=pictures + dev)
-    found = [judged.image_hash for judged in training_loop((chosen, store), tmp_path / "run").data.self_critical_images]
-    assert found == [picture.image_hash for picture in others]
+    found = [scored.image_hash for scored in training_loop((chosen, store), tmp_path / "run").data.self_critical_images]
+    assert found == [image.image_hash for image in others]
     with pytest.raises(TrainingError, match="set scst_epochs=0"):
         training_loop((chosen, store), tmp_path / "run", "captions_per_image=3", "scst.epochs=1")
 

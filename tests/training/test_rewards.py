@@ -117,8 +117,8 @@ def drawn_captions(inputs, targets):
     """Every row of a batch as its words and whether it is told to end, from what training would see."""
     words = inputs["words"].reshape(-1, LONGEST + 1)
     by_row = [[] for _ in words]
-    for place, target in zip(inputs["positions"].tolist(), targets.tolist(), strict=True):
-        by_row[place // (LONGEST + 1)].append(target)
+    for position, target in zip(inputs["positions"].tolist(), targets.tolist(), strict=True):
+        by_row[position // (LONGEST + 1)].append(target)
     for row, said in zip(words, by_row, strict=True):
         assert row.tolist() == [START, *said[:-1], *[PAD] * (LONGEST + 1 - len(said))]
         assert said[-1] == END
@@ -158,23 +158,23 @@ def test_the_advantages_of_an_image_sum_to_nothing(made, ending):
 
 def judged_by(monkeypatch):
     """Fill a list with the pictures and tokens that are judged."""
-    judged, matches = [], metrics.References.matches
+    scored, matches = [], metrics.References.matches
 
     def told(self, candidates, pictures):
-        judged.extend(zip(pictures, candidates, strict=True))
+        scored.extend(zip(pictures, candidates, strict=True))
         return matches(self, candidates, pictures)
 
     monkeypatch.setattr(metrics.References, "matches", told)
-    return judged
+    return scored
 
 
 def test_a_caption_that_is_cut_off_gets_no_closing_and_is_not_blamed_for_its_end(made, monkeypatch):
-    judged = judged_by(monkeypatch)
+    scored = judged_by(monkeypatch)
     inputs, targets, weights, _ = made(ending=-1.0).batch([0, 1, 2], [0])
     captions = drawn_captions(inputs, targets)
     cut = [len(caption) == LONGEST for caption in captions]
     assert 0 < sum(cut) < len(cut)
-    assert [END_TOKEN not in said for _, said in judged] == cut
+    assert [END_TOKEN not in said for _, said in scored] == cut
     for rows, is_cut in zip(advantages_of(inputs, weights), cut, strict=True):
         assert len(rows) == LONGEST + 1 or not is_cut
         assert (rows[-1] == 0.0) == is_cut
@@ -197,9 +197,9 @@ def test_slots_are_judged_by_what_they_are_filled_with(made, monkeypatch):
         [VisualWord("dog", "dogs", "animal", "count", (0,)), VisualWord("cat", "cats", "animal", "count", (1,))]
     )
     vocabulary = Vocabulary((*SPECIAL, *names.slots, "a", "runs", "fast", "slow"))
-    judged = judged_by(monkeypatch)
+    scored = judged_by(monkeypatch)
     made(vocabulary=vocabulary, names=names, favoured={FIRST_WORD: 3.0}).batch([0, 1, 2], [0])
-    said = {index: {word for picture, words in judged if picture == index for word in words} for index in range(3)}
+    said = {index: {word for picture, words in scored if picture == index for word in words} for index in range(3)}
     assert "dog" in said[0]
     assert "cat" in said[1]
     assert said[0] & {"cat", "cats"} == said[1] & {"dog", "dogs"} == set()

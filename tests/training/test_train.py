@@ -89,9 +89,9 @@ def killed_after_first_epoch(studio, *arguments, how):
 @pytest.fixture(scope="module")
 def whole(studio, tmp_path_factory):
     """The captioner of a run that nothing stopped."""
-    place = tmp_path_factory.mktemp("runs") / "whole"
-    assert studio.run("train", "shapes", "--epochs", "3", "--seed", "5", "--out", place, *FLAGS).returncode == 0
-    return place
+    path = tmp_path_factory.mktemp("runs") / "whole"
+    assert studio.run("train", "shapes", "--epochs", "3", "--seed", "5", "--out", path, *FLAGS).returncode == 0
+    return path
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
@@ -210,8 +210,8 @@ def test_a_captioner_with_variety_knows_what_it_says_of_many_training_images_and
     )
     train = [captioner.source / row["image"] for row in rows if row["split"] == "train"]
     usual, other = (
-        [line.partition("\t")[2] for line in captioner.run("caption", "--model", place, *train).stdout.splitlines()]
-        for place in (plain, out)
+        [line.partition("\t")[2] for line in captioner.run("caption", "--model", path, *train).stdout.splitlines()]
+        for path in (plain, out)
     )
     several = {caption: times for caption, times in Counter(usual).items() if times > 1}
     assert several
@@ -225,12 +225,12 @@ def test_a_captioner_with_variety_knows_what_it_says_of_many_training_images_and
     )
 
 
-def rewritten(source, place, **changes):
+def rewritten(source, path, **changes):
     """Copy a captioner with another description."""
     opened = Bundle(source)
     contents = {name: data for name, data in opened.contents().items() if name != bundle.DESCRIPTION}
-    bundle.write(place, dataclasses.replace(opened.description, **changes), contents)
-    return place
+    bundle.write(path, dataclasses.replace(opened.description, **changes), contents)
+    return path
 
 
 def test_a_run_that_cannot_reach_its_end_is_one_line_and_leaves_nothing(studio, tmp_path):
