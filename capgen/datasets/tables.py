@@ -60,10 +60,9 @@ def load(path: Path, rows: Iterable[Row | Problem]) -> LoadedDataset:
 
 
 def _example(where: str, row: Mapping[Any, Any]) -> Example | Problem:
-    columns = image_and_caption_columns(key for key in row if key is not None)
-    image = row[columns[0]] if columns else None
-    captions = _captions(columns[1], row[columns[1]]) if columns else None
-    if not image or not isinstance(image, str) or captions is None:
+    """Make an example of a row, or say what is wrong with it."""
+    found = _image_and_captions(row)
+    if found is None:
         return Problem(MALFORMED, where, "it lacks an image or a caption")
     if None in row:  # where csv.DictReader puts what is beyond the last column
         return Problem(MALFORMED, where, "it has more columns than names; quote a caption with commas")
@@ -71,7 +70,18 @@ def _example(where: str, row: Mapping[Any, Any]) -> Example | Problem:
     split = str(value or "").strip().lower()
     if split and split not in SPLIT_NAMES:
         return Problem(MALFORMED, where, f"{value!r} is not the name of a split")
-    return Example(image.strip(), captions, SPLIT_NAMES[split] if split else None)
+    return Example(*found, SPLIT_NAMES[split] if split else None)
+
+
+def _image_and_captions(row: Mapping[Any, Any]) -> tuple[str, tuple[str, ...]] | None:
+    """Return the name of a row's image and its captions, or ``None`` if it lacks one of them."""
+    columns = image_and_caption_columns(key for key in row if key is not None)
+    if columns is None:
+        return None
+    image, captions = row[columns[0]], _captions(columns[1], row[columns[1]])
+    if not image or not isinstance(image, str) or captions is None:
+        return None
+    return image.strip(), captions
 
 
 def _captions(column: str, value: Any) -> tuple[str, ...] | None:

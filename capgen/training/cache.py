@@ -8,7 +8,7 @@ of keys is removed before its arrays, so that an interrupted removal leaves whol
 
 import contextlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -179,14 +179,20 @@ def _unneeded(store: Store) -> Removal:
     needed_keys = frozenset[str]().union(*(requirement.keys for requirement in requirements))
     shards = store.shards()
     unneeded_shards = {shard for shard, keys in shards.items() if needed_keys.isdisjoint(keys)}
-    kept = shards.keys() - unneeded_shards
-    removable = [
-        path for path in store.files() if path.suffix != ".tflite" and path.name != LOCK and _shard(path) not in kept
-    ]
+    removable = _removable(store, shards.keys() - unneeded_shards)
     leftovers = sum(_shard(path) not in unneeded_shards for path in removable)
-    counts = ((len(unneeded_shards), "shard", "that no data set needs"), (leftovers, "leftover", "of interrupted writes"))
-    reason = ", ".join(f"{count} {noun}{'s' * (count != 1)} {which}" for count, noun, which in counts if count)
-    return _removal(store, removable, reason)
+    return _removal(store, removable, _reason(len(unneeded_shards), leftovers))
+
+
+def _removable(store: Store, kept: Set[str]) -> list[Path]:
+    """List the files of features that belong to none of the shards that are kept, in the order of removal."""
+    return [path for path in store.files() if path.suffix != ".tflite" and path.name != LOCK and _shard(path) not in kept]
+
+
+def _reason(shards: int, leftovers: int) -> str:
+    """Say in words what so many shards and leftovers are removed for."""
+    counts = ((shards, "shard", "that no data set needs"), (leftovers, "leftover", "of interrupted writes"))
+    return ", ".join(f"{count} {noun}{'s' * (count != 1)} {which}" for count, noun, which in counts if count)
 
 
 def _removal(store: Store, removable: list[Path], reason: str) -> Removal:

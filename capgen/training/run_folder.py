@@ -109,12 +109,7 @@ def begin(
     dataset = prepared.load(data)
     for split in ("train", "dev"):
         dataset.split(split)
-    target = (out or paths.models_dir() / data).resolve()
-    bundle.check_target(target)
-    if is_taken(target) and not overwrite:
-        raise UsageError(
-            f"there is a captioner at {target} already; replace it with --overwrite, or name another with --out"
-        )
+    target = _checked_target(out or paths.models_dir() / data, overwrite=overwrite)
     encoder, weights = dataset_encoder(dataset)
     graph, captioner = encoder_graph(encoder, weights), None
     if source is not None:  # the captioner has an encoder of its own, whose features are extracted later
@@ -134,6 +129,22 @@ def begin(
     origin = captioner.path if captioner else None
     RunSettings(data, fingerprint(dataset, graph, captioner), origin, target, overwrite, config).write(folder)
     return folder
+
+
+def _checked_target(out: Path, *, overwrite: bool) -> Path:
+    """Return where a captioner will be written, as a path that does not depend on the working directory.
+
+    Raises:
+        UsageError: A captioner is there already, and ``overwrite`` is not set.
+        BundleError: Something that is not a captioner would be replaced.
+    """
+    target = out.resolve()
+    bundle.check_target(target)
+    if is_taken(target) and not overwrite:
+        raise UsageError(
+            f"there is a captioner at {target} already; replace it with --overwrite, or name another with --out"
+        )
+    return target
 
 
 def unfinished(data: str) -> Path:

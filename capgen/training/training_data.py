@@ -112,15 +112,10 @@ def build_training_data(
         DataError: The train or the dev split is empty.
     """
     images = dataset.split("train") if config.epochs else []
-    domains = sorted({image.domain for image in images} - {""})
-    slots = features.visual_words.slots if features.visual_words else ()
-    extra = (*slots, *map(domain_token, domains))
     constraint_config = warm_start.constraints if warm_start else ConstraintConfig.default()
     least = constraint_config.min_class_probability
     texts = [caption_words(image, features, least) for image in images]
-    vocabulary = Vocabulary.build((caption for captions in texts for caption in captions), config.min_count, extra)
-    if images and len(vocabulary) <= len(SPECIAL) + len(extra):
-        raise TrainingError(f"no word occurs {config.min_count} times in the training captions; lower min_count")
+    vocabulary = _build_vocabulary(config, images, texts, features.visual_words)
     if warm_start:
         vocabulary = warm_start.vocabulary.extended(vocabulary)
     return TrainingData(
@@ -133,6 +128,31 @@ def build_training_data(
         samples=[_sample(image, captions, vocabulary) for image, captions in zip(images, texts, strict=True)],
         dev_samples=[_sample(image, caption_words(image, features, least), vocabulary) for image in dataset.split("dev")],
     )
+
+
+def _build_vocabulary(
+    config: TrainingConfig,
+    images: Sequence[PreparedImage],
+    texts: Sequence[Sequence[Sequence[str]]],
+    visual_words: VisualWords | None,
+) -> Vocabulary:
+    """Build the vocabulary of training captions, with the slots and the domain tokens that they may have.
+
+    Args:
+        config: The hyper-parameters.
+        images: The training images; none if no captions are learnt from.
+        texts: The words of the captions of each image.
+        visual_words: What fills slots.
+
+    Raises:
+        TrainingError: There are images, and the vocabulary would be empty.
+    """
+    domains = sorted({image.domain for image in images} - {""})
+    tokens = (*(visual_words.slots if visual_words else ()), *map(domain_token, domains))
+    vocabulary = Vocabulary.build((caption for captions in texts for caption in captions), config.min_count, tokens)
+    if images and len(vocabulary) <= len(SPECIAL) + len(tokens):
+        raise TrainingError(f"no word occurs {config.min_count} times in the training captions; lower min_count")
+    return vocabulary
 
 
 def caption_words(image: PreparedImage, features: CachedFeatures, min_class_probability: float) -> list[list[str]]:

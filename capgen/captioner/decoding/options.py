@@ -50,9 +50,18 @@ class DecodingOptions:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        """Check the ranges."""
+        """Check the values."""
         for name in ("prompt_ids", "suppressed_ids", "suppressed_words"):  # JSON knows only lists
             object.__setattr__(self, name, tuple(getattr(self, name)))
+        self._check_ranges()
+        self._check_combinations()
+
+    def _check_ranges(self) -> None:
+        """Check each number on its own.
+
+        Raises:
+            UsageError: One is out of range.
+        """
         if self.num_beams < 1 or self.num_captions < 1 or self.min_words < 1:
             raise UsageError("num_beams, num_captions and min_words must be at least 1")
         numbers = (self.length_penalty, self.common_caption_penalty, self.temperature, self.seed)
@@ -64,6 +73,13 @@ class DecodingOptions:
             raise UsageError("guidance must be a number and at least 1")
         if not 0 < self.top_p <= 1:
             raise UsageError("top_p must be more than 0 and at most 1")
+
+    def _check_combinations(self) -> None:
+        """Check the numbers that limit each other.
+
+        Raises:
+            UsageError: Two do not fit together.
+        """
         if self.max_words < max(self.min_words, len(self.prompt_ids)):
             raise UsageError(
                 f"a caption of at most {self.max_words} words cannot have {self.min_words} or more words"
