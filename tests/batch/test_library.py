@@ -82,7 +82,7 @@ class Shelf:
 
     def statuses(self, *arguments):
         """Return the statuses alone."""
-        return {name: row["status"] for name, row in self.told(*arguments).items()}
+        return {name: row["status"] for name, row in self.reported(*arguments).items()}
 
     def start(self, *arguments, **options):
         """Start the command and do not wait for it."""
@@ -104,7 +104,7 @@ def shelf(tmp_path):
 def known(tmp_path_factory):
     """What the captioner says of the pictures ``NAMES``, in one run over them."""
     shelf = Shelf(tmp_path_factory.mktemp("known")).fill()
-    return {name: row["caption"] for name, row in shelf.told("-q").items()}
+    return {name: row["caption"] for name, row in shelf.reported("-q").items()}
 
 
 class Place:
@@ -288,7 +288,7 @@ def test_a_sidecar_that_was_deleted_or_emptied_is_written_again(shelf, known):
 def test_only_the_destination_that_lacks_a_caption_is_written(shelf, known):
     shelf.fill(NAMES[:1])
     (shelf.folder / "a.txt").write_text("by hand\n")
-    row = shelf.told("--sidecar", ".txt", "--xmp")["a.png"]
+    row = shelf.reported("--sidecar", ".txt", "--xmp")["a.png"]
     assert row["status"] == "captioned"
     assert row["written"] == [str(shelf.folder / "a.xmp")]
     assert (shelf.folder / "a.txt").read_text() == "by hand\n"
@@ -492,7 +492,7 @@ def test_an_empty_folder_is_no_failure(shelf):
 def test_a_sidecar_that_cannot_be_written_fails_alone(shelf, known):
     shelf.fill(NAMES[:3])
     (shelf.folder / "b.txt").mkdir()
-    rows = shelf.told("--sidecar", ".txt")
+    rows = shelf.reported("--sidecar", ".txt")
     assert [row["status"] for row in rows.values()] == ["captioned", "write-failed", "captioned"]
     assert str(shelf.folder / "b.txt") in rows["b.png"]["reason"]
     assert (shelf.folder / "c.txt").read_text() == f"{known['c.png']}\n"
@@ -640,7 +640,7 @@ def test_prefix_and_suffix_are_put_around_every_caption_wherever_it_goes(shelf, 
 
 def test_a_caption_begins_as_it_is_told_keeps_to_its_length_and_avoids_words(shelf):
     shelf.fill()
-    begun = shelf.told("--start", "two small children", "--min-words", "6", "--max-words", "8", "--avoid", "a")
+    begun = shelf.reported("--start", "two small children", "--min-words", "6", "--max-words", "8", "--avoid", "a")
     for row in begun.values():
         words = row["caption"].split()
         assert words[:3] == ["two", "small", "children"]
@@ -653,7 +653,7 @@ def test_drawn_captions_are_the_same_for_the_same_seed_and_others_for_another(sh
     first, other = (
         {
             str(shelf.folder / name): row["caption"]
-            for name, row in shelf.told("--temperature", "1.2", "--seed", seed).items()
+            for name, row in shelf.reported("--temperature", "1.2", "--seed", seed).items()
         }
         for seed in ("1", "2")
     )
@@ -666,7 +666,7 @@ def test_drawn_captions_are_the_same_for_the_same_seed_and_others_for_another(sh
 
 def test_alternatives_are_all_in_the_lines_and_the_best_is_in_the_sidecar(shelf):
     shelf.fill(NAMES[:2])
-    for name, row in shelf.told("--num", "3", "--beam", "3", "--sidecar", ".txt").items():
+    for name, row in shelf.reported("--num", "3", "--beam", "3", "--sidecar", ".txt").items():
         assert len({entry["caption"] for entry in row["captions"]}) == 3
         assert (shelf.folder / name).with_suffix(".txt").read_text() == f"{row['captions'][0]['caption']}\n"
 
@@ -676,7 +676,7 @@ def test_alternatives_are_all_in_the_lines_and_the_best_is_in_the_sidecar(shelf)
 
 def test_a_caption_of_low_confidence_is_not_written(shelf):
     shelf.fill()
-    sure = {name: row["confidence"] for name, row in shelf.told("-q").items()}
+    sure = {name: row["confidence"] for name, row in shelf.reported("-q").items()}
     bound = sorted(sure.values())[1] + 1e-6
     done = shelf.run("--sidecar", ".txt", "--min-confidence", bound)
     assert done.returncode == 0
@@ -689,7 +689,7 @@ def test_a_caption_of_low_confidence_is_not_written(shelf):
 def test_a_file_of_low_confidence_has_its_confidence_in_the_report_and_no_line_of_text(shelf):
     shelf.fill(NAMES[:2])
     output = shelf.place / "o.txt"
-    for row in shelf.told("--min-confidence", "1", "--output", output).values():
+    for row in shelf.reported("--min-confidence", "1", "--output", output).values():
         assert row["status"] == "low-confidence"
         assert row["confidence"] < 1
         assert "confidence" in row["reason"]
