@@ -22,6 +22,8 @@ from support.tools import require_tool
 from capgen import Captioner, images
 from capgen.errors import Status
 
+pytestmark = pytest.mark.slow
+
 SIDE = 30000
 """Width and height that files claim which hold next to nothing."""
 
@@ -227,7 +229,6 @@ def forbid(folder):
 MEASURED = """
 import pathlib, resource, subprocess, sys
 
-pytestmark = pytest.mark.slow
 code = subprocess.call(sys.argv[2:])
 pathlib.Path(sys.argv[1]).write_text(str(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss))
 sys.exit(code)
