@@ -41,10 +41,10 @@ from capgen.batch import job
 from capgen.outputs import manifest
 from capgen.captioner.backends import litert_lstm
 from capgen.cli import main
-from capgen.outputs import csv, jsonl, report, sidecar, stream, text, xmp
+from capgen.outputs import csv, jsonl, result_log, sidecar, stream, text, xmp
 from capgen.captioner.results import Caption
 
-STEPS = {"fsync": (os, "fsync"), "replace": (Path, "replace"), "put": (Manifest, "put")}
+STEPS = {"fsync": (os, "fsync"), "replace": (Path, "replace"), "put": (manifest.Manifest, "put")}
 
 
 def die():
