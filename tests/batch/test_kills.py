@@ -116,9 +116,8 @@ import zlib
 
 from capgen.captioner import captioner
 from capgen.storage import files
-from capgen.batch import library
+from capgen.batch import job
 from capgen.captioner.backends import litert_lstm
-from capgen.cli import captioning
 from capgen.outputs import csv, jsonl, sidecar, stream, text, xmp
 from capgen.captioner.results import Caption
 
