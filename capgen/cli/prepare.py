@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from capgen.datasets.layout import LoadedDataset
+    from capgen.datasets.prepared import PreparedDataset
     from capgen.datasets.validation import ValidationReport
     from capgen.training.encoders.encoder import EncoderSpec
     from capgen.training.preparation import DataSetSource, PreparationReporter
@@ -77,7 +78,7 @@ def prepare_command(
     engine: EngineName = "local",
     address: Address = None,
     strict: Annotated[bool, typer.Option("--strict", help="Make any problem an error.")] = False,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the split, where a source has none.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the splits that are drawn, where a source has none.")] = 0,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
@@ -111,7 +112,17 @@ def prepare_command(
         reporter = _reporter(request.name, seed, on_check, on_extract, quiet=quiet)
         dataset = prepare(request, reporter, opened)
     if not quiet:
-        say(f"prepared {dataset.name!r}: train a captioner on it with: capgen train {dataset.name}")
+        say(f"prepared {dataset.name!r}: {_next_step(dataset)}")
+
+
+def _next_step(dataset: "PreparedDataset") -> str:
+    """Return in words what can be done with a data set: it is trained on if it has images to train on and to choose by."""
+    splits = {image.split for image in dataset.images}
+    if {"train", "dev"} <= splits:
+        return f"train a captioner on it with: capgen train {dataset.name}"
+    lacking = "dev" if "train" in splits else "train"
+    evaluate = f"capgen evaluate MODEL --data {dataset.name} --split {min(splits)}"
+    return f"it has no {lacking} split, so that a captioner cannot be trained on it, only evaluated: {evaluate}"
 
 
 def _sources(
@@ -209,8 +220,12 @@ def _show(report: "ValidationReport", seed: int) -> None:
         images = [image for image in report.images if image.split == split]
         found.add_row(split, f"{len(images):,}", f"{sum(len(image.captions) for image in images):,}")
     console.print(found)
-    if report.has_random_split:
+    if report.drawn_splits == SPLITS:
         say(f"the source has no splits: its images were split at random, with seed {seed}")
+    elif report.drawn_splits:
+        dev = sum(image.split == "dev" for image in report.images)
+        drawn = "1 of the train images was" if dev == 1 else f"{dev:,} of the train images were"
+        say(f"there is no dev split: {drawn} drawn for it at random, with seed {seed}")
     if report.problems:
         counts = Counter(problem.kind for problem in report.problems)
         left_out = Table("left out", "count", "the first of them")

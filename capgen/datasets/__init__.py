@@ -18,6 +18,7 @@ LAYOUTS: Registry[Layout] = Registry(
         "coco": "capgen.datasets.coco:LAYOUT",
         "flickr8k": "capgen.datasets.flickr8k:LAYOUT",
         "flickr30k": "capgen.datasets.flickr30k:LAYOUT",
+        "flickr30k-entities": "capgen.datasets.flickr30k_entities:LAYOUT",
         "csv": "capgen.datasets.csv:LAYOUT",
         "jsonl": "capgen.datasets.jsonl:LAYOUT",
         "folder": "capgen.datasets.folder:LAYOUT",
@@ -73,7 +74,10 @@ def read(source: Path, layout: str = AUTO, images: Path | None = None) -> Loaded
     dataset = replace(found.read(source), layout=found.name, recognised_by=recognised_by)
     if not dataset.examples:
         raise DataError(f"{source} holds no captions in the {found.name} layout")
-    return dataset if images is None else replace(dataset, image_folders=[images])
+    if images is None:
+        return dataset
+    examples = [replace(example, folder=None) if example.folder else example for example in dataset.examples]
+    return replace(dataset, examples=examples, image_folders=[images])
 
 
 def _must_exist(source: Path) -> None:

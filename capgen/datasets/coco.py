@@ -1,4 +1,4 @@
-"""MS-COCO's annotations: ``captions_*.json`` beside image folders such as ``train2014``."""
+"""The form of MS-COCO and VizWiz-Captions: JSON files of images and annotations, image folders such as ``train2014``."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,20 +6,30 @@ from typing import Any
 
 from capgen.datasets.layout import (
     MALFORMED,
-    SPLIT_NAMES,
+    UNREADABLE_FILE,
     Example,
     Layout,
     LoadedDataset,
     Problem,
     image_folders,
-    is_json_object_with,
+    is_damaged_json,
+    json_files,
     read_json,
     require_text,
+    split_in_name,
 )
 from capgen.errors import DataError
 
 KEYS = ("images", "annotations")
-YEAR_FOLDERS = tuple(f"{split}{year}" for split in ("train", "val") for year in ("2014", "2017"))
+
+NAME_KEYS = ("file_name", "image", "filename")
+"""What the name of an image is called; the first is COCO's."""
+
+OTHER_TASKS = ("instances_", "person_keypoints_", "panoptic_", "stuff_", "image_info_")
+"""How the names of COCO's files begin that hold no captions, and may be too big to look into."""
+
+LEFT_OUT = {"is_rejected": "rejected caption", "is_precanned": "precanned caption"}
+"""What VizWiz says of captions that its own evaluation leaves out: spam, and a ready-made text for poor images."""
 
 
 def recognise(source: Path) -> str | None:
@@ -34,69 +44,136 @@ def read(source: Path) -> LoadedDataset:
     A single file gives no splits; of several files, each is the split that its name says.
 
     Raises:
-        DataError: There is no annotation file, or a file has no caption that can be read.
+        DataError: There is no annotation file, or none has a caption that can be read.
     """
     paths = _find(source)
     if not paths:
+        for path in _named(source):
+            _values(path)  # says what is wrong with it
         raise DataError(f"there is no COCO annotation file (captions_*.json) at {source}")
     examples: list[Example] = []
     problems: list[Problem] = []
     for path in paths:
-        examples += _read_file(path, _split(path) if len(paths) > 1 else None, problems)
-    return LoadedDataset(examples, image_folders(paths[0].parent, YEAR_FOLDERS), problems)
+        try:
+            examples += _read_file(path, split_in_name(path.stem) if len(paths) > 1 else None, problems)
+        except DataError as error:
+            if path == paths[-1] and not examples:
+                raise
+            problems.append(Problem(UNREADABLE_FILE, str(path), str(error)))
+    roots = (paths[0].parent, source) if source.is_dir() else (paths[0].parent,)
+    return LoadedDataset(examples, list(dict.fromkeys(folder for root in roots for folder in image_folders(root))), problems)
 
 
 def _find(source: Path) -> list[Path]:
+    """Return the annotation files of a source, if one of them can be read: those with COCO's own names, or else others.
+
+    Of the others, those are meant that have captions, and those that are damaged but named for a split.
+    """
     if source.is_file():
-        return [source] if is_json_object_with(source, KEYS) else []
-    found = [path for folder in (source, source / "annotations") for path in sorted(folder.glob("captions_*.json"))]
-    return [path for path in found if is_json_object_with(path, KEYS)]
+        return [source] if source.suffix == ".json" and _is_annotation_file(source) else []
+    named = _named(source)
+    if any(map(_is_annotation_file, named)):
+        return named
+    others = [path for path in _json_files(source) if not path.name.startswith(("captions_", *OTHER_TASKS))]
+    found = [path for path in others if _is_annotation_file(path) and _has_captions(_values(path))]
+    damaged = [path for path in others if found and split_in_name(path.stem) and is_damaged_json(path)]
+    return [path for path in others if path in found or path in damaged]
 
 
-def _split(path: Path) -> str | None:
-    name = path.stem.lower().removeprefix("captions_")
-    return next((split for prefix, split in SPLIT_NAMES.items() if name.startswith(prefix)), None)
+def _named(source: Path) -> list[Path]:
+    return [path for path in _json_files(source) if path.name.startswith("captions_")]
+
+
+def _json_files(source: Path) -> list[Path]:
+    return [*json_files(source), *json_files(source / "annotations")]
+
+
+def _values(path: Path) -> dict[str, Any]:
+    """Read an annotation file.
+
+    Raises:
+        DataError: It is damaged, or it is not in COCO's form.
+    """
+    values = read_json(path)
+    if not isinstance(values, dict) or not all(isinstance(values.get(key), list) for key in KEYS):
+        raise DataError(f"{path} is not a COCO annotation file: it lacks a list of {' or of '.join(KEYS)}")
+    return values
+
+
+def _is_annotation_file(path: Path) -> bool:
+    try:
+        _values(path)
+    except DataError:
+        return False
+    return True
+
+
+def _has_captions(values: dict[str, Any]) -> bool:
+    """Tell whether annotations are captions, not objects or questions."""
+    return any(isinstance(entry, dict) and "caption" in entry for entry in values["annotations"])
 
 
 def _read_file(path: Path, split: str | None, problems: list[Problem]) -> list[Example]:
-    """Read one annotation file; entries that cannot be read are added to ``problems``."""
-    values = read_json(path)
-    names: dict[Any, str] = {}
-    for entry in _entries(path, values, "images", ("id", "file_name"), problems):
-        names[entry["id"]] = entry["file_name"]
-    captions: dict[Any, list[str]] = {identifier: [] for identifier in names}
-    for entry in _entries(path, values, "annotations", ("image_id", "caption"), problems):
-        if entry["image_id"] in captions:
-            captions[entry["image_id"]].append(entry["caption"])
+    """Read one annotation file; what is left out is added to ``problems``."""
+    values = _values(path)
+    names = _names_by_id(path, values, problems)
+    captions: dict[str, list[str]] = {identifier: [] for identifier in names}
+    for number, identifier, caption, entry in _entries(path, values, "annotations", "image_id", ("caption",), problems):
+        unused = next((kind for key, kind in LEFT_OUT.items() if entry.get(key)), None)
+        if unused:
+            problems.append(Problem(unused, path.name, f"annotations {number}: {caption}"))
+        elif identifier in captions:
+            captions[identifier].append(caption)
         else:
-            problems.append(Problem("caption without an image", path.name, f"annotation {entry.get('id')}"))
-    return [Example(name, tuple(captions[key]), split, str(key)) for key, name in names.items()]
+            detail = f"annotations {number}: there is not one image with the id {identifier}: {caption}"
+            problems.append(Problem("caption without an image", path.name, detail))
+    return [Example(names[key], tuple(texts), split, key, part=path.stem) for key, texts in captions.items()]
+
+
+def _names_by_id(path: Path, values: dict[str, Any], problems: list[Problem]) -> dict[str, str]:
+    """Return the names of the images by their identifiers, without identifiers that two images have."""
+    names: dict[str, str] = {}
+    ambiguous: set[str] = set()
+    for number, identifier, name, _ in _entries(path, values, "images", "id", NAME_KEYS, problems):
+        other = names.setdefault(identifier, name)
+        if other != name:
+            ambiguous.add(identifier)
+            problems.append(Problem("ambiguous image id", path.name, f"images {number}: {identifier} is {other} and {name}"))
+    return {identifier: name for identifier, name in names.items() if identifier not in ambiguous}
 
 
 def _entries(
-    path: Path, values: dict[str, Any], kind: str, keys: tuple[str, str], problems: list[Problem]
-) -> Iterator[dict[str, Any]]:
-    """Yield the entries of a list that have an identifier and a text under ``keys``.
+    path: Path, values: dict[str, Any], kind: str, id_key: str, text_keys: tuple[str, ...], problems: list[Problem]
+) -> Iterator[tuple[int, str, str, dict[str, Any]]]:
+    """Yield the number, the identifier and the text of each entry of a list, and the entry itself.
 
     Raises:
         DataError: There are entries, but none of them can be read: this is not a file of captions.
     """
-    identifier, text = keys
     readable, first_error = 0, None
-    if not isinstance(values[kind], list):
-        raise DataError(f"{path} is not a COCO annotation file: its {kind} are not a list")
     for number, entry in enumerate(values[kind], 1):
         try:
-            require_text(entry[text])
-            hash(entry[identifier])
+            key = next((key for key in text_keys if key in entry), text_keys[0])
+            text, identifier = require_text(entry[key]), _identifier(entry[id_key])
         except (KeyError, TypeError) as error:
             first_error = first_error or error
             problems.append(Problem(MALFORMED, path.name, f"{kind} {number}: {error} is missing or of the wrong kind"))
             continue
         readable += 1
-        yield entry
+        yield number, identifier, text, entry
     if first_error and not readable:
         raise DataError(f"{path} is not a COCO annotation file: {first_error} is missing or of the wrong kind")
+
+
+def _identifier(value: Any) -> str:
+    """Return an identifier as a text, since some files have numbers in one place and texts in another.
+
+    Raises:
+        TypeError: It is neither a text nor a number.
+    """
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise TypeError(f"{value!r} in place of an identifier")
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value).strip()
 
 
 LAYOUT = Layout("coco", recognise, read)

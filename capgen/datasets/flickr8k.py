@@ -1,11 +1,22 @@
-"""Flickr8k as distributed: ``Flickr8k.token.txt`` (``image#k<TAB>caption``) and three lists of the official split."""
+"""Flickr8k as distributed: a file of ``image#k<TAB>caption``, and lists of its splits; Flickr30k in its first form."""
 
 from pathlib import Path
 
-from capgen.datasets.layout import MALFORMED, UNUSED, Example, Layout, LoadedDataset, Problem, image_folders, lines
+from capgen.datasets.layout import (
+    MALFORMED,
+    UNUSED,
+    Example,
+    Layout,
+    LoadedDataset,
+    Problem,
+    image_folders,
+    lines,
+    read_split_lists,
+)
 from capgen.errors import DataError
 
 TOKENS = "Flickr8k.token.txt"
+TOKENS_OF_FLICKR30K = "results_20130124.token"
 SPLIT_FILES = {"train": "Flickr_8k.trainImages.txt", "dev": "Flickr_8k.devImages.txt", "test": "Flickr_8k.testImages.txt"}
 
 
@@ -25,7 +36,7 @@ def read(source: Path) -> LoadedDataset:
     if path is None:
         raise DataError(f"there is no {TOKENS} in {source}")
     problems: list[Problem] = []
-    splits = _read_splits(path.parent, problems)
+    splits = read_split_lists(path.parent, SPLIT_FILES, problems)
     captions: dict[str, list[str]] = {image: [] for image in splits}
     for where, line in lines(path):
         key, tab, caption = line.partition("\t")
@@ -42,23 +53,9 @@ def read(source: Path) -> LoadedDataset:
 
 def _find(source: Path) -> Path | None:
     if source.is_file():
-        return source if source.name.endswith("token.txt") else None
-    candidates = (source / TOKENS, source / "Flickr8k_text" / TOKENS)
+        return source if source.name.endswith(("token.txt", ".token")) else None
+    candidates = (source / TOKENS, source / "Flickr8k_text" / TOKENS, source / TOKENS_OF_FLICKR30K)
     return next((path for path in candidates if path.is_file()), None)
-
-
-def _read_splits(folder: Path, problems: list[Problem]) -> dict[str, str]:
-    """Return the split of each image that the lists name."""
-    splits: dict[str, str] = {}
-    for split, name in SPLIT_FILES.items():
-        if (listing := folder / name).is_file():
-            for where, line in lines(listing):
-                image = line.strip()
-                if (other := splits.get(image)) is not None:
-                    # The lists come in the order train, dev, test: what is tested on must not be trained on.
-                    problems.append(Problem("image in two splits", where, f"kept in {split}, not {other}"))
-                splits[image] = split
-    return splits
 
 
 LAYOUT = Layout("flickr8k", recognise, read)

@@ -1,6 +1,6 @@
 """Andrej Karpathy's ``dataset_*.json``: sentences and the customary splits of Flickr8k, Flickr30k and COCO in one file."""
 
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from capgen.datasets.layout import (
@@ -13,6 +13,7 @@ from capgen.datasets.layout import (
     Problem,
     image_folders,
     is_json_object_with,
+    json_files,
     read_json,
     require_text,
 )
@@ -43,7 +44,7 @@ def read(source: Path) -> LoadedDataset:
     problems: list[Problem] = []
     for number, entry in enumerate(entries, 1):
         try:
-            examples.append(_example(entry))
+            examples.append(_example(entry, f"{path.name}: images {number}", problems))
         except (KeyError, TypeError, AttributeError) as error:
             detail = f"images {number}: {error} is missing or of the wrong kind"
             problems.append(Problem(MALFORMED, path.name, detail))
@@ -53,18 +54,33 @@ def read(source: Path) -> LoadedDataset:
 
 
 def _find(source: Path) -> Path | None:
-    found = [source] if source.is_file() else sorted(source.glob("dataset_*.json")) or sorted(source.glob("dataset.json"))
-    return next((path for path in found if is_json_object_with(path, KEYS)), None)
+    """Return the file of a source, one of the customary name before any other."""
+    files = [source] if source.is_file() else json_files(source)
+    files.sort(key=lambda path: not path.name.startswith("dataset"))
+    return next((path for path in files if path.suffix == ".json" and is_json_object_with(path, KEYS)), None)
 
 
-def _example(entry: Any) -> Example:
+def _example(entry: Any, where: str, problems: list[Problem]) -> Example:
     """Read an entry of ``images``, which raises ``KeyError``, ``TypeError`` or ``AttributeError`` where it does not fit."""
+    name = str(PurePosixPath(entry.get("filepath") or "") / require_text(entry["filename"]))
+    captions = []
+    for number, sentence in enumerate(entry["sentences"], 1):
+        try:
+            captions.append(_caption(sentence))
+        except (KeyError, TypeError) as error:
+            problems.append(Problem(MALFORMED, where, f"sentences {number}: {error} is missing or of the wrong kind"))
+    split = entry.get("split")
     return Example(
-        str(Path(entry.get("filepath", "")) / require_text(entry["filename"])),
-        tuple(require_text(sentence["raw"]) for sentence in entry["sentences"]),
-        SPLIT_NAMES.get(entry["split"], UNUSED),
+        name,
+        tuple(captions),
+        None if split is None else SPLIT_NAMES.get(require_text(split).strip().lower(), UNUSED),
         str(entry.get("cocoid", entry["filename"])),
     )
+
+
+def _caption(sentence: Any) -> str:
+    """Return a sentence as it was written or, where only its words are left, these."""
+    return require_text(sentence["raw"]) if "raw" in sentence else " ".join(map(require_text, sentence["tokens"]))
 
 
 LAYOUT = Layout("karpathy", recognise, read)

@@ -1,15 +1,21 @@
 """What every layout is loaded into, and the small tools that the layouts share."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from capgen.errors import DataError
+from capgen.images.formats import SUFFIXES
 
 MALFORMED = "malformed row"
 """The kind of problem that a row is which cannot be read; it costs that row alone."""
+
+UNREADABLE_FILE = "unreadable file"
+"""The kind of problem that a whole file of captions is which cannot be read."""
 
 UNUSED = "unused"
 """The split of an image that the official splits leave out."""
@@ -24,12 +30,18 @@ class Example:
         captions: One caption or several; empty if the source has none for this image.
         split: ``train``, ``dev``, ``test`` or ``unused``; ``None`` if the source has no splits.
         id: What predictions call the image; empty if that is its name.
+        folder: The folder of the file that names the image, where it is looked for first; by default the first of the
+            data set's image folders.
+        part: The name of the file that names the image, such as ``captions_val2017``, where the folders of the images may be
+            named for the same split; by default they may be named for ``split``.
     """
 
     image: str
     captions: tuple[str, ...]
     split: str | None = None
     id: str = ""
+    folder: Path | None = None
+    part: str = ""
 
 
 @dataclass(frozen=True)
@@ -83,24 +95,68 @@ class Layout:
 
 SPLIT_NAMES = {
     "train": "train", "training": "train", "restval": "train",
-    "dev": "dev", "val": "dev", "valid": "dev", "validation": "dev",
+    "dev": "dev", "val": "dev", "valid": "dev", "validation": "dev", "eval": "dev",
     "test": "test", "testing": "test",
 }  # fmt: skip
-"""The names that data sets give to the three splits."""
+"""The names that data sets give to the three splits, in lower case."""
 
-IMAGE_FOLDERS = ("images", "Images", "Flicker8k_Dataset", "Flickr8k_Dataset", "flickr30k-images", "flickr30k_images")
-"""What the folder of the images is called in the public data sets; "Flicker" is Flickr8k's own spelling."""
+IMAGE_FOLDERS = (
+    "images", "image", "img", "imgs", "photos", "pictures", "jpegimages",
+    "flicker8k_dataset", "flickr8k_dataset", "flickr30k-images", "flickr30k_images",
+)  # fmt: skip
+"""What the folder of the images is called, in lower case; "Flicker" is Flickr8k's own spelling."""
+
+_WORDS_BESIDE_A_SPLIT = {"images", "image", "img", "imgs", "photos", "pictures", "set", "split", "data"}
+"""What else the name of the folder of a split may say, as ``train_images`` does; ``train_old`` is another folder."""
+
+_WORDS_OF_A_NAME = re.compile(r"[A-Z]?[a-z]+|[A-Z]+")
 
 
-def image_folders(root: Path, extra: Iterable[str] = ()) -> list[Path]:
+def split_in_name(name: str) -> str | None:
+    """Return the split that a file or folder is named for, as ``captions_train2017`` is; ``None`` if it is none or two."""
+    named = {SPLIT_NAMES.get(word.lower()) for word in _WORDS_OF_A_NAME.findall(name)} - {None}
+    return named.pop() if len(named) == 1 else None
+
+
+def split_folders(folder: Path) -> list[Path]:
+    """Return the folders directly in a folder that are those of a split: ``train2017``, ``val``, ``test_images``."""
+    names = [name for name in names_in(folder) if split_in_name(name) and _names_nothing_else(name)]
+    return [folder / name for name in names if (folder / name).is_dir()]
+
+
+def _names_nothing_else(name: str) -> bool:
+    said = {word.lower() for word in _WORDS_OF_A_NAME.findall(name)}
+    return said <= _WORDS_BESIDE_A_SPLIT | SPLIT_NAMES.keys()
+
+
+def image_folders(root: Path) -> list[Path]:
     """List the folders in which the images of a data set may lie.
 
     Args:
-        root: The folder of its annotations.
-        extra: Names of folders that only this layout has.
+        root: The folder of its annotations. The folder around it counts only if the images cannot be in this one, as it has
+            neither images nor a folder for them.
     """
-    candidates = [base / name for base in (root, root.parent) for name in (*extra, *IMAGE_FOLDERS)]
-    return [root, *(folder for folder in candidates if folder.is_dir())]
+    inside = _with_named_folders(root)
+    around = root.resolve().parent if root.name in ("", "..") else root.parent
+    return inside if len(inside) > 1 or _has_images(root) else [*inside, *_with_named_folders(around)]
+
+
+def _with_named_folders(root: Path) -> list[Path]:
+    return [root, *(root / name for name in names_in(root) if name.lower() in IMAGE_FOLDERS and (root / name).is_dir())]
+
+
+def _has_images(root: Path) -> bool:
+    """Tell whether a folder has images or folders of splits directly in it."""
+    files = (Path(name) for name in names_in(root) if name[0] != ".")
+    return any(name.suffix.lower() in SUFFIXES for name in files) or bool(split_folders(root))
+
+
+def names_in(folder: Path) -> list[str]:
+    """Return the names in a folder, sorted; none if it cannot be listed."""
+    try:
+        return sorted(os.listdir(folder))  # noqa: PTH208 - names alone, as a folder may hold millions
+    except OSError:
+        return []
 
 
 def read_text(path: Path) -> str:
@@ -141,6 +197,28 @@ def numbered(content: str, name: str) -> Iterator[tuple[str, str]]:
             yield f"{name}:{number}", line.rstrip("\r")
 
 
+def read_split_lists(folder: Path, names: Mapping[str, str], problems: list[Problem]) -> dict[str, str]:
+    """Return the split of each image that lists name, one image a line.
+
+    Args:
+        folder: The folder of the lists.
+        names: The file name of the list of each split, in the order train, dev, test.
+        problems: What is wrong with the lists is added to it.
+    """
+    splits: dict[str, str] = {}
+    for split, name in names.items():
+        listing = folder / name
+        if not listing.is_file():
+            continue
+        for where, line in lines(listing):
+            image = line.strip()
+            if splits.get(image, split) != split:
+                # The lists come in the order train, dev, test: what is tested on must not be trained on.
+                problems.append(Problem("image in two splits", where, f"kept in {split}, not {splits[image]}"))
+            splits[image] = split
+    return splits
+
+
 def require_text(value: Any) -> str:
     """Return a value of a JSON file that must be a text.
 
@@ -152,16 +230,26 @@ def require_text(value: Any) -> str:
     return value
 
 
-def is_json_object_with(path: Path, keys: tuple[str, ...]) -> bool:
-    """Tell whether a file is a JSON object with these keys.
+def json_files(folder: Path) -> list[Path]:
+    """Return the JSON files in a folder, sorted, without those that belong to one image; none if it cannot be listed."""
+    names = [Path(name) for name in names_in(folder) if name[0] != "."]
+    images = {text for name in names if name.suffix.lower() in SUFFIXES for text in (name.name, name.stem)}
+    return [folder / name for name in names if name.suffix == ".json" and name.stem not in images]
 
-    Raises:
-        DataError: The file's name ends in ``.json``, but it is not UTF-8 text.
-    """
-    if path.suffix != ".json" or not path.is_file():
-        return False
+
+def is_json_object_with(path: Path, keys: tuple[str, ...]) -> bool:
+    """Tell whether a file is a JSON object with these keys; one that cannot be read is not."""
     try:
-        value = json.loads(read_text(path))
-    except (ValueError, RecursionError):
+        value = read_json(path)
+    except DataError:
         return False
     return isinstance(value, dict) and all(key in value for key in keys)
+
+
+def is_damaged_json(path: Path) -> bool:
+    """Tell whether a file cannot be read as JSON."""
+    try:
+        read_json(path)
+    except DataError:
+        return True
+    return False

@@ -4,13 +4,13 @@
 """
 
 import hashlib
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from capgen import images
 from capgen.captioner.vocabulary import words
+from capgen.datasets.image_locator import MISSING, ImageLocator
 from capgen.datasets.layout import UNUSED, Example, LoadedDataset, Problem
 from capgen.datasets.prepared import SPLITS, PreparedImage
 from capgen.errors import ImageError, Status
@@ -29,13 +29,14 @@ class ValidationReport:
 
     Attributes:
         images: One for each content of an image file.
-        problems: All that was left out, in the order in which it was found.
-        has_random_split: Whether some of the images were split at random, because their source has no splits.
+        problems: All that was left out or joined, in the order in which it was found.
+        drawn_splits: The splits that images were put into at random: all of them where a source has no splits, and dev
+            alone where the sources have no dev split.
     """
 
     images: list[PreparedImage] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
-    has_random_split: bool = False
+    drawn_splits: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -59,17 +60,26 @@ class LoadedSource:
     def takes(self, example: Example) -> bool:
         """Tell whether an example of the source is used at all."""
         held_out = self.train_only and example.split not in (None, "train")
-        return not held_out and Path(example.image).name not in self.excluded
+        return not held_out and PurePosixPath(example.image.replace("\\", "/")).name not in self.excluded
 
 
-@dataclass
+@dataclass(eq=False)
 class _Candidate:
-    """An image file that was found, with all of its captions, before it is read."""
+    """An image file that was found, with all of its captions.
+
+    Attributes:
+        path: The file, under the name that the source has for it.
+        captions: The captions of all of its rows.
+        split: The name of a split; empty if it has none yet.
+        source: The first source that it is in.
+        image_hash: The SHA-256 of its bytes; empty until it was read.
+    """
 
     path: Path
     captions: list[str]
-    split: str | None
+    split: str
     source: LoadedSource
+    image_hash: str = ""
 
 
 def validate(
@@ -84,44 +94,27 @@ def validate(
 
     Args:
         sources: The sources as loaded.
-        seed: Decides the split where a source has none.
+        seed: Decides the splits that are drawn at random.
         workers: The number of threads that read and decode images.
         is_known: Tells of a content hash whether that image has been decoded before, so that it need not be again.
         on_progress: Called with the number of images checked, and of all images.
     """
     report = ValidationReport()
     candidates = [candidate for source in sources for candidate in _find_images(source, report.problems)]
-    kept: dict[str, PreparedImage] = {}
+    kept: dict[str, _Candidate] = {}
     checked = map_ahead(lambda candidate: _check(candidate.path, is_known), candidates, workers)
     for done, (candidate, outcome) in enumerate(checked, 1):
         on_progress(done, len(candidates))
         if isinstance(outcome, ImageError):
             report.problems.append(Problem("unreadable image", str(candidate.path), str(outcome)))
             continue
-        image = _prepared_image(candidate, outcome)
-        first = kept.setdefault(outcome, image)
-        if first is not image:
-            kept[outcome] = _choose_duplicate(first, image, report.problems)
-    report.images, report.has_random_split = _with_splits(list(kept.values()), seed)
+        candidate.image_hash = outcome
+        first = kept.setdefault(outcome, candidate)
+        if first is not candidate:
+            kept[outcome] = _join_duplicate(first, candidate, report.problems)
+    report.drawn_splits = _draw_splits(list(kept.values()), seed)
+    report.images = [_prepared_image(candidate) for candidate in kept.values()]
     return report
-
-
-def locate(image: str, folders: Sequence[Path], *, by_name: bool = True) -> Path | None:
-    """Find the file of an image.
-
-    Args:
-        image: The name or the path that the source gives.
-        folders: Where it may lie; the whole path in any of them goes before the bare name.
-        by_name: Whether the bare name will do, too.
-    """
-    for name in dict.fromkeys((image, Path(image).name) if by_name else (image,)):
-        for folder in folders:
-            try:
-                if (folder / name).is_file():
-                    return folder / name
-            except (OSError, ValueError):  # a name that no file can have
-                return None
-    return None
 
 
 def _check(path: Path, is_known: Callable[[str], bool]) -> str | ImageError:
@@ -142,77 +135,96 @@ def _find_images(source: LoadedSource, problems: list[Problem]) -> list[_Candida
     """Find the image files of a source, and join the examples of one file; what is left out is added to ``problems``."""
     dataset = source.dataset
     problems += dataset.problems
-    name_counts = Counter(Path(image).name for image in {example.image for example in dataset.examples})
-    candidates: dict[str, _Candidate] = {}
+    locator = ImageLocator(dataset)
+    candidates: dict[Path, _Candidate] = {}
     for example in filter(source.takes, dataset.examples):
         captions = [caption for caption in example.captions if words(caption)]
         problems += [Problem("empty caption", example.image)] * (len(example.captions) - len(captions))
-        path = locate(example.image, dataset.image_folders, by_name=name_counts[Path(example.image).name] == 1)
-        if path is None:
-            kind = "missing image" if example.split != UNUSED else "caption without an image"
-            problems.append(Problem(kind, example.image, f"not in {dataset.image_folders[0]}"))
+        path = locator.locate(example)
+        if isinstance(path, Problem):
+            is_stray = path.kind == MISSING and example.split == UNUSED
+            problems.append(replace(path, kind="caption without an image") if is_stray else path)
         elif not example.captions:
             problems.append(Problem("image without a caption", example.image))
         elif example.split == UNUSED:
             problems.append(Problem("image in no split", example.image))
         elif captions:
-            candidate = candidates.setdefault(str(path), _Candidate(path, [], example.split, source))
-            _join(candidate, example, captions, problems)
+            split = example.split or ("train" if source.train_only else "")
+            candidate = candidates.setdefault(path, _Candidate(path, [], split, source))
+            _join_row(candidate, split, captions, problems)
     return list(candidates.values())
 
 
-def _join(candidate: _Candidate, example: Example, captions: list[str], problems: list[Problem]) -> None:
-    """Add the captions of another example of the same file."""
-    if candidate.split != example.split:
-        candidate.split, other = _by_protection(candidate.split, example.split)
+def _join_row(candidate: _Candidate, split: str, captions: list[str], problems: list[Problem]) -> None:
+    """Add the captions of another row of the same file."""
+    if candidate.split != split:
+        candidate.split, other = sorted((candidate.split, split), key=_protection, reverse=True)
         detail = f"kept in {candidate.split}, not {other or 'none'}"
-        problems.append(Problem("image in two splits", example.image, detail))
+        problems.append(Problem("image in two splits", str(candidate.path), detail))
     candidate.captions += captions
 
 
-def _prepared_image(candidate: _Candidate, image_hash: str) -> PreparedImage:
+def _join_duplicate(first: _Candidate, second: _Candidate, problems: list[Problem]) -> _Candidate:
+    """Keep one of two files with the same content, the one in the split that must stay whole, and join their captions.
+
+    The captions of another source are not joined to an image of another split or domain: those of dev and test are what
+    captioners are compared with.
+    """
+    kept, other = (second, first) if _protection(second.split) > _protection(first.split) else (first, second)
+    in_one_split = first.split == second.split
+    is_joined = first.source.domain == second.source.domain and (in_one_split or first.source is second.source)
+    if is_joined:
+        said = set(kept.captions)
+        kept.captions += [caption for caption in other.captions if caption not in said]
+    kind = f"duplicate image, {'joined' if is_joined else 'left out'}" if in_one_split else "image in two splits"
+    detail = f"the same content as {kept.path}" + ("" if in_one_split else f", kept in {kept.split}")
+    problems.append(Problem(kind, str(other.path), detail))
+    return kept
+
+
+def _protection(split: str) -> int:
+    """Return how strictly an image must stay in a split.
+
+    An image of test must be used neither for training nor for choosing a model, an image of dev not for training.
+    """
+    return ("", *SPLITS).index(split)
+
+
+def _prepared_image(candidate: _Candidate) -> PreparedImage:
     source = candidate.source
     return PreparedImage(
-        path=str(candidate.path.resolve()),
-        image_hash=image_hash,
-        split=candidate.split or ("train" if source.train_only else ""),
+        # Links are not followed: in folders of links only they have the names of the images.
+        path=str(candidate.path.absolute()),
+        image_hash=candidate.image_hash,
+        split=candidate.split,
         captions=tuple(candidate.captions),
         weight=source.weight,
         domain=source.domain,
     )
 
 
-def _choose_duplicate(first: PreparedImage, second: PreparedImage, problems: list[Problem]) -> PreparedImage:
-    """Of two files with the same content, keep the one in the split that must stay whole: test, then dev, then train."""
-    kept, dropped = (second, first) if _by_protection(first.split, second.split)[0] != first.split else (first, second)
-    detail = f"the same as {Path(kept.path).name}"
-    if first.split == second.split:
-        problems.append(Problem("duplicate image", Path(dropped.path).name, detail))
-    else:
-        detail += f", kept in {kept.split or 'no split'}"
-        problems.append(Problem("image in two splits", Path(dropped.path).name, detail))
-    return kept
-
-
-def _by_protection(first: str | None, second: str | None) -> tuple[str | None, str | None]:
-    """Order two splits, the one first that an image must stay in.
-
-    An image of test must be used neither for training nor for choosing a model, an image of dev not for training.
-    """
-    rank = {split: index for index, split in enumerate((None, "", *SPLITS))}
-    return (first, second) if rank[first] >= rank[second] else (second, first)
-
-
-def _with_splits(images: list[PreparedImage], seed: int) -> tuple[list[PreparedImage], bool]:
-    """Give each image without a split one at random; return all images, and whether there were any without.
+def _draw_splits(candidates: list[_Candidate], seed: int) -> tuple[str, ...]:
+    """Give each image without a split one at random, and draw a dev split from train if there is none.
 
     The order that decides is a hash of the seed and of each image's content, so that further images move few of the others.
+
+    Returns:
+        The splits that images were drawn for.
     """
-    without = [image for image in images if not image.split]
-    without.sort(key=lambda image: hashlib.sha256(f"{seed}:{image.image_hash}".encode()).digest())
-    held_out = min(HELD_OUT_LIMIT, round(HELD_OUT_SHARE * len(without))) or int(len(without) >= len(SPLITS))
-    splits = {
-        image.image_hash: "dev" if index < held_out else "test" if index < 2 * held_out else "train"
-        for index, image in enumerate(without)
-    }
-    return [replace(image, split=splits.get(image.image_hash, image.split)) for image in images], bool(without)
+    by_chance = sorted(candidates, key=lambda one: hashlib.sha256(f"{seed}:{one.image_hash}".encode()).digest())
+    without = [candidate for candidate in by_chance if not candidate.split]
+    held_out = _held_out_count(len(without), len(SPLITS))
+    for index, candidate in enumerate(without):
+        candidate.split = "dev" if index < held_out else "test" if index < 2 * held_out else "train"
+    if any(candidate.split == "dev" for candidate in candidates):
+        return SPLITS if without else ()
+    own = [one for one in by_chance if one.split == "train" and not (one.source.train_only or one.source.domain)]
+    dev = own[: _held_out_count(len(own), 2)]
+    for candidate in dev:
+        candidate.split = "dev"
+    return ("dev",) if dev else ()
+
+
+def _held_out_count(images: int, splits: int) -> int:
+    """Return how many of the images are held out in a split: at least one if each of the splits can have one."""
+    return min(HELD_OUT_LIMIT, round(HELD_OUT_SHARE * images)) or int(images >= splits)

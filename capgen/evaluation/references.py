@@ -1,15 +1,15 @@
 """Human captions: the images of one split of a data set, with what people wrote for each of them."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from capgen import datasets
 from capgen.captioner.vocabulary import words
 from capgen.datasets import prepared
-from capgen.datasets.layout import Example
-from capgen.datasets.validation import locate
+from capgen.datasets.image_locator import ImageLocator
+from capgen.datasets.layout import Example, LoadedDataset
 from capgen.errors import DataError, UnknownNameError
 
 TRAIN = "train"
@@ -73,22 +73,25 @@ def from_source(source: Path, split: str) -> Split:
         raise UnknownNameError("split", split, prepared.SPLITS)
     dataset = datasets.read(source)
     wanted = split if any(example.split for example in dataset.examples) else None
-    references = _references([one for one in dataset.examples if one.split == wanted], dataset.image_folders)
+    references = _references(dataset, wanted)
     if not references:
         raise DataError(f"{source} has no captions in its {split} split; choose another with --split")
     training = [text for one in dataset.examples if one.split == TRAIN != split for text in one.captions]
     return Split(f"{source.resolve().name}-{wanted or 'all'}", references, training)
 
 
-def _references(examples: Sequence[Example], folders: Sequence[Path]) -> list[Reference]:
-    """Join the examples of each image, and leave out images whose captions have no words."""
-    images: dict[str, str] = {}
+def _references(dataset: LoadedDataset, split: str | None) -> list[Reference]:
+    """Join the examples of each image of a split, and leave out images whose captions have no words."""
+    locator = ImageLocator(dataset)
+    first: dict[str, Example] = {}
     captions: dict[str, list[str]] = {}
-    for example in examples:
-        key = example.id or example.image
-        images.setdefault(key, example.image)
-        captions.setdefault(key, []).extend(text for text in example.captions if words(text))
-    return [Reference(key, locate(images[key], folders), tuple(texts)) for key, texts in captions.items() if texts]
+    for example in dataset.examples:
+        if example.split == split:
+            key = example.id or example.image
+            first.setdefault(key, example)
+            captions.setdefault(key, []).extend(text for text in example.captions if words(text))
+    found = {key: locator.locate(first[key]) for key, texts in captions.items() if texts}
+    return [Reference(key, path if isinstance(path, Path) else None, tuple(captions[key])) for key, path in found.items()]
 
 
 def _unique_id(path: Path, counts: Mapping[str, int]) -> str:

@@ -7,7 +7,7 @@ from support.layouts import SAMPLES, write
 
 from capgen import datasets
 from capgen.datasets import LAYOUTS
-from capgen.datasets.validation import locate
+from capgen.datasets.image_locator import ImageLocator
 from capgen.errors import DataError
 
 CLUTTER = {
@@ -74,7 +74,8 @@ def test_examples_have_image_captions_and_split(tmp_path, name, sample):
 
 def test_the_images_are_found(tmp_path, name, sample):
     dataset = datasets.read(write(tmp_path, sample.files), name)
-    found = {example.image: locate(example.image, dataset.image_folders) for example in dataset.examples}
+    locator = ImageLocator(dataset)
+    found = {example.image: locator.locate(example) for example in dataset.examples}
     assert found == {"1.png": tmp_path / "1.png", "2.png": tmp_path / "2.png"}
 
 
@@ -97,7 +98,7 @@ def test_where_nothing_is_found_the_error_names_what_was_looked_for(tmp_path, na
 
 def test_a_byte_order_mark_makes_no_difference(tmp_path, name, sample):
     write(tmp_path, sample.files)
-    for path in tmp_path.iterdir():
+    for path in tmp_path.rglob("*.*"):
         if path.suffix != ".png":
             path.write_bytes("\ufeff".encode() + path.read_bytes())
     assert captions_by_image(datasets.read(tmp_path, name)) == sample.captions
@@ -105,7 +106,7 @@ def test_a_byte_order_mark_makes_no_difference(tmp_path, name, sample):
 
 def test_line_ends_of_windows_make_no_difference(tmp_path, name, sample):
     write(tmp_path, sample.files)
-    for path in tmp_path.iterdir():
+    for path in tmp_path.rglob("*.*"):
         if path.suffix != ".png":
             path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
     dataset = datasets.read(tmp_path, name)

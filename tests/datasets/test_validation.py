@@ -9,7 +9,7 @@ from PIL import Image
 from capgen.datasets import prepared
 from capgen.datasets.layout import Example, LoadedDataset, Problem
 from capgen.datasets.prepared import PreparedDataset, PreparedImage
-from capgen.datasets.validation import LoadedSource, locate, validate
+from capgen.datasets.validation import LoadedSource, validate
 from capgen.errors import DataError, UnknownNameError
 
 
@@ -50,7 +50,7 @@ def test_a_good_row_is_kept_with_its_captions_split_and_content_hash(tmp_path):
     assert (only.path, only.captions, only.split) == (str(tmp_path / "1.png"), ("A dog.", "A pet."), "test")
     assert len(only.image_hash) == 64
     assert report.problems == []
-    assert not report.has_random_split
+    assert report.drawn_splits == ()
 
 
 def test_a_missing_image_is_reported_and_left_out(tmp_path):
@@ -112,12 +112,28 @@ def test_what_the_reading_could_not_read_is_reported_first(tmp_path):
     assert validate([LoadedSource(dataset)]).problems[0] == problem
 
 
-def test_a_second_file_of_the_same_content_is_reported_and_left_out(tmp_path):
+def test_the_captions_of_a_second_file_of_the_same_content_are_joined_to_the_first_and_it_is_reported(tmp_path):
     draw_image(tmp_path / "1.png", 1)
     draw_image(tmp_path / "copy.png", 1)
-    report = checked(tmp_path, Example("1.png", ("A dog.",), "train"), Example("copy.png", ("A pet.",), "train"))
-    assert [(p.kind, p.where, p.detail) for p in report.problems] == [("duplicate image", "copy.png", "the same as 1.png")]
-    assert splits_of(report) == {"1.png": "train"}
+    report = checked(
+        tmp_path, Example("1.png", ("A dog.", "A dog."), "train"), Example("copy.png", ("A pet.", "A dog."), "train")
+    )
+    assert [(p.kind, p.where, p.detail) for p in report.problems] == [
+        ("duplicate image, joined", str(tmp_path / "copy.png"), f"the same content as {tmp_path}/1.png")
+    ]
+    assert {name: image.captions for name, image in kept(report).items()} == {"1.png": ("A dog.", "A dog.", "A pet.")}
+
+
+def test_an_image_downloaded_once_a_caption_is_one_image_with_all_captions_in_one_split(tmp_path):
+    rows = []
+    for number in range(20):
+        for copy in range(5):
+            draw_image(tmp_path / f"{number}-{copy}.png", number)
+            rows.append(Example(f"{number}-{copy}.png", (f"Caption {copy}.",)))
+    report = checked(tmp_path, *rows)
+    assert [len(image.captions) for image in report.images] == [5] * 20
+    assert [problem.kind for problem in report.problems] == ["duplicate image, joined"] * 80
+    assert sorted(image.split for image in report.images) == ["dev"] * 2 + ["test"] * 2 + ["train"] * 16
 
 
 @pytest.mark.parametrize(
@@ -137,13 +153,13 @@ def test_files_of_the_same_content_in_two_splits_are_kept_in_test_over_dev_over_
     report = checked(tmp_path, *(Example(f"{index}.png", ("A dog.",), split) for index, split in enumerate(splits)))
     expected, left = f"{splits.index(kept_in)}.png", f"{1 - splits.index(kept_in)}.png"
     assert splits_of(report) == {expected: kept_in}
-    assert problems_of(report) == [("image in two splits", left)]
+    assert problems_of(report) == [("image in two splits", str(tmp_path / left))]
 
 
 def test_rows_that_put_one_image_in_two_splits_are_reported_and_it_stays_in_one(tmp_path):
     draw_image(tmp_path / "1.png", 1)
     report = checked(tmp_path, Example("1.png", ("A dog.",), "test"), Example("1.png", ("A pet.",), "train"))
-    assert problems_of(report) == [("image in two splits", "1.png")]
+    assert problems_of(report) == [("image in two splits", str(tmp_path / "1.png"))]
     assert splits_of(report) == {"1.png": "test"}
 
 
@@ -153,13 +169,33 @@ def test_rows_that_put_one_image_in_two_splits_keep_it_in_test_whatever_their_or
     assert splits_of(report) == {"1.png": "test"}
 
 
-def test_the_same_image_in_two_sources_is_kept_once(tmp_path):
-    draw_image(tmp_path / "a/1.png", 1)
-    draw_image(tmp_path / "b/1.png", 1)
-    loaded = [LoadedDataset([Example("1.png", ("A dog.",), "train")], [tmp_path / folder]) for folder in "ab"]
-    report = validate([LoadedSource(dataset) for dataset in loaded])
-    assert [image.path for image in report.images] == [str(tmp_path / "a/1.png")]
-    assert problems_of(report) == [("duplicate image", "1.png")]
+def two_sources(tmp_path, splits, **second):
+    """Validate the same image in two sources; ``second`` is more of the second one."""
+    loaded = []
+    for folder, split in zip("ab", splits, strict=True):
+        draw_image(tmp_path / folder / "1.png", 1)
+        loaded.append(LoadedDataset([Example("1.png", (f"Caption {folder}.",), split)], [tmp_path / folder]))
+    return validate([LoadedSource(loaded[0]), LoadedSource(loaded[1], **second)])
+
+
+def test_the_same_image_in_one_split_of_two_sources_is_kept_once_with_all_captions(tmp_path):
+    report = two_sources(tmp_path, ("train", "train"))
+    assert [(image.path, image.captions) for image in report.images] == [
+        (str(tmp_path / "a/1.png"), ("Caption a.", "Caption b."))
+    ]
+    assert problems_of(report) == [("duplicate image, joined", str(tmp_path / "b/1.png"))]
+
+
+def test_captions_of_another_domain_are_not_joined(tmp_path):
+    report = two_sources(tmp_path, ("train", "train"), domain="web")
+    assert [image.captions for image in report.images] == [("Caption a.",)]
+    assert problems_of(report) == [("duplicate image, left out", str(tmp_path / "b/1.png"))]
+
+
+def test_an_image_of_test_is_compared_with_the_captions_of_its_own_source_alone(tmp_path):
+    report = two_sources(tmp_path, ("test", "train"))
+    assert [(image.split, image.captions) for image in report.images] == [("test", ("Caption a.",))]
+    assert problems_of(report) == [("image in two splits", str(tmp_path / "b/1.png"))]
 
 
 def test_each_source_gives_its_images_its_weight(tmp_path):
@@ -180,7 +216,7 @@ def test_a_source_may_only_train(tmp_path):
         ("3.png", "train", "pets"),
     ]
     assert not report.problems
-    assert not report.has_random_split
+    assert report.drawn_splits == ()
 
 
 def test_images_are_left_out_by_their_names(tmp_path):
@@ -197,7 +233,7 @@ def test_official_splits_are_kept_and_only_the_rest_is_drawn(tmp_path):
     report = checked(tmp_path, *official, *rows[10:])
     assert [image.split for image in report.images][:10] == ["train"] * 10
     assert sorted(image.split for image in report.images[10:]) == ["dev", "test", *["train"] * 8]
-    assert report.has_random_split
+    assert report.drawn_splits == ("train", "dev", "test")
 
 
 def test_a_tenth_is_drawn_for_each_of_dev_and_test(tmp_path):
@@ -206,10 +242,50 @@ def test_a_tenth_is_drawn_for_each_of_dev_and_test(tmp_path):
     assert (random.count("train"), random.count("dev"), random.count("test")) == (32, 4, 4)
 
 
-@pytest.mark.parametrize(("count", "expected"), [(1, ["train"]), (2, ["train"] * 2), (3, ["dev", "test", "train"])])
+@pytest.mark.parametrize(("count", "expected"), [(1, ["train"]), (2, ["dev", "train"]), (3, ["dev", "test", "train"])])
 def test_few_images_still_leave_one_to_train_on(tmp_path, count, expected):
     report = checked(tmp_path, *many(tmp_path, range(count)))
     assert sorted(image.split for image in report.images) == expected
+
+
+@pytest.mark.parametrize(("count", "drawn"), [(1, 0), (2, 1), (16, 2), (40, 4)])
+def test_where_there_is_no_dev_split_a_tenth_of_train_is_drawn_for_it(tmp_path, count, drawn):
+    rows = many(tmp_path, range(count + 4))
+    split = [Example(row.image, row.captions, "train" if n < count else "test") for n, row in enumerate(rows)]
+    report = checked(tmp_path, *split)
+    found = [image.split for image in report.images]
+    assert found[count:] == ["test"] * 4
+    assert (found.count("train"), found.count("dev")) == (count - drawn, drawn)
+    assert report.drawn_splits == (("dev",) if drawn else ())
+    assert splits_of(checked(tmp_path, *reversed(split))) == splits_of(report)
+
+
+def test_no_dev_split_is_drawn_from_images_that_only_train_or_are_of_another_domain(tmp_path):
+    own, others = many(tmp_path / "own", range(20)), many(tmp_path / "others", range(100, 140))
+    sources = [
+        LoadedSource(LoadedDataset([Example(o.image, o.captions, "train") for o in own], [tmp_path / "own"])),
+        LoadedSource(LoadedDataset(others[:20], [tmp_path / "others"]), train_only=True),
+        LoadedSource(
+            LoadedDataset([Example(o.image, o.captions, "train") for o in others[20:]], [tmp_path / "others"]), domain="web"
+        ),
+    ]
+    dev = {name for name, split in splits_of(validate(sources)).items() if split == "dev"}
+    assert len(dev) == 2
+    assert dev <= {row.image for row in own}
+
+
+def test_a_data_set_of_test_images_alone_stays_one(tmp_path):
+    report = checked(tmp_path, *(Example(row.image, row.captions, "test") for row in many(tmp_path, range(5))))
+    assert [image.split for image in report.images] == ["test"] * 5
+    assert report.drawn_splits == ()
+
+
+def test_an_image_keeps_the_name_of_the_link_that_the_source_names(tmp_path):
+    draw_image(tmp_path / "blobs/0a1b", 1)
+    (tmp_path / "snapshots").mkdir()
+    (tmp_path / "snapshots/dog.png").symlink_to("../blobs/0a1b")
+    report = checked(tmp_path / "snapshots", Example("dog.png", ("A dog.",), "train"))
+    assert [image.path for image in report.images] == [str(tmp_path / "snapshots/dog.png")]
 
 
 def test_the_split_is_the_same_for_the_same_seed_whatever_the_order_of_the_rows(tmp_path):
@@ -248,24 +324,6 @@ def test_progress_counts_every_image_once(tmp_path):
     seen = []
     checked(tmp_path, *many(tmp_path, range(5)), on_progress=lambda done, total: seen.append((done, total)))
     assert seen == [(1, 5), (2, 5), (3, 5), (4, 5), (5, 5)]
-
-
-@pytest.mark.parametrize("written", ["deep/1.png", "somewhere/else/1.png", "1.png"])
-def test_a_image_is_found_with_or_without_the_folders_it_is_written_with(tmp_path, written):
-    place = "deep/1.png" if written == "deep/1.png" else "1.png"
-    draw_image(tmp_path / "images" / place, 1)
-    assert locate(written, [tmp_path, tmp_path / "images"]) == tmp_path / "images" / place
-
-
-def test_a_image_with_an_absolute_path_is_found(tmp_path):
-    draw_image(tmp_path / "1.png", 1)
-    assert locate(str(tmp_path / "1.png"), [tmp_path / "none"]) == tmp_path / "1.png"
-
-
-def test_the_whole_path_in_any_folder_is_preferred_to_the_bare_name(tmp_path):
-    draw_image(tmp_path / "1.png", 1)
-    draw_image(tmp_path / "images/cats/1.png", 2)
-    assert locate("cats/1.png", [tmp_path, tmp_path / "images"]) == tmp_path / "images/cats/1.png"
 
 
 @pytest.mark.parametrize(
@@ -392,7 +450,7 @@ def test_a_source_that_only_trains_gives_its_train_split_or_all_of_it(tmp_path):
         report = validate([LoadedSource(LoadedDataset(only, [tmp_path]), train_only=True)])
         assert splits_of(report) == found
         assert report.problems == []
-        assert not report.has_random_split
+        assert report.drawn_splits == ()
 
 
 def test_what_only_trains_takes_no_part_in_the_random_split(tmp_path):

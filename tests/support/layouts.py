@@ -105,6 +105,19 @@ SAMPLES = {
         damaged={"results.csv": _FLICKR30K.replace("2.png| 0|", "2.png| 0 ")},
         looked_for="results.csv",
     ),
+    "flickr30k-entities": LayoutSample(
+        {
+            "Sentences/1.txt": "A [/EN#1/other red circle] .\nA [/EN#1/other/shapes circle] .\n",
+            "Sentences/2.txt": "[/EN#2/other A blue square] .\n",
+            "train.txt": "1\n",
+            "test.txt": "2\n",
+            **_IMAGES,
+        },
+        splits=("train", "test"),
+        damaged={"Sentences/2.txt": "Ein gr\u00fcnes Dreieck.".encode("latin-1")},
+        looked_for="Sentences",
+        captions={"1.png": ("A red circle .", "A circle ."), "2.png": ("A blue square .",)},
+    ),
     "csv": LayoutSample(
         {"captions.csv": _CSV, **_IMAGES},
         splits=("train", "test"),

@@ -85,6 +85,32 @@ def test_a_source_without_splits_gets_a_seeded_one_and_it_says_so(studio, tmp_pa
     assert sorted(image["split"] for image in images) == ["dev", "test", *["train"] * 8]
 
 
+def table(folder, *splits):
+    """Write a table of drawn images with these splits; return its folder."""
+    folder.mkdir()
+    for index in range(len(splits)):
+        draw(folder / f"{index}.png", "red", "circle", index)
+    rows = (f"{index}.png,a red circle,{split}\n" for index, split in enumerate(splits))
+    (folder / "captions.csv").write_text("image,caption,split\n" + "".join(rows))
+    return folder
+
+
+def test_where_there_is_no_dev_split_one_is_drawn_from_train_and_it_says_so(studio, tmp_path):
+    source = table(tmp_path / "no_dev", *["train"] * 8, "test", "test")
+    done = studio.run("prepare", source, "--encoder", "efficientnet-lite0")
+    assert "there is no dev split: 1 of the train images was drawn for it at random, with seed 0" in done.stderr
+    assert "capgen train no_dev" in done.stderr
+    images = json.loads((studio.folder / "user/datasets/no_dev.json").read_text())["images"]
+    assert sorted(image["split"] for image in images) == ["dev", "test", "test", *["train"] * 7]
+
+
+def test_it_does_not_say_to_train_where_there_is_nothing_to_train_on(studio, tmp_path):
+    done = studio.run("prepare", table(tmp_path / "tests_alone", "test", "test"), "--encoder", "efficientnet-lite0")
+    assert "no train split" in done.stderr
+    assert "capgen train" not in done.stderr
+    assert "--data tests_alone --split test" in done.stderr
+
+
 def test_several_sources_make_one_data_set_each_with_its_weight(studio, tmp_path):
     other = draw_dataset(tmp_path / "other", 5, first_seed=100)
     done = studio.run(

@@ -1,0 +1,250 @@
+"""Which file a source means by the name of an image: its path within the data set.
+
+A data set is loaded with the names that its author wrote, often on another machine. ``ImageLocator`` takes it and returns
+the file of each example, or the ``Problem`` that it is: an image is never taken for another one with the same file name.
+"""
+
+import filecmp
+import re
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import chain, product
+from pathlib import Path
+from urllib.parse import unquote
+
+from capgen.datasets.layout import UNUSED, Example, LoadedDataset, Problem, names_in, split_folders, split_in_name
+
+MISSING = "missing image"
+"""The kind of problem that an image is of which there is no file."""
+
+AMBIGUOUS = "ambiguous image name"
+"""The kind of problem that a name is which several files or several images have."""
+
+_LONGEST_SUFFIX = 16
+"""The most folders before a file name that are compared; a path of another machine may have any number."""
+
+_YEAR = re.compile(r"\d{4}")
+
+
+@dataclass(frozen=True)
+class _Places:
+    """Where the file of an image is looked for.
+
+    Attributes:
+        own: The folder of the file that names it, and the one folder of its split; the first that has the file is right.
+        shared: The other folders of the data set; only one of them may have it.
+        borrowed: The folders of other splits, where its own split has no folder.
+    """
+
+    own: tuple[Path, ...]
+    shared: tuple[Path, ...]
+    borrowed: tuple[Path, ...]
+
+    def groups(self) -> list[tuple[Path, ...]]:
+        """Return the folders that are looked into together, the most particular first."""
+        return [*((folder,) for folder in self.own), self.shared, self.borrowed]
+
+
+@dataclass(frozen=True)
+class _Identity:
+    """What makes two names of a source names of one image.
+
+    Attributes:
+        own: The folders that are its own.
+        name: The whole name, with slashes, composed.
+    """
+
+    own: tuple[Path, ...]
+    name: str
+
+    def __str__(self) -> str:
+        return str(self.own[-1] / self.name)
+
+
+@dataclass(frozen=True)
+class _Hit:
+    """The files that one reading of a name leads to.
+
+    Attributes:
+        files: At least one, each of another content.
+        relative: The path that was looked for.
+        is_whole: Whether it is all of the name, not the last parts of it.
+        is_certain: Whether no other image can be meant: they have exactly the whole path, in no folder of another split.
+    """
+
+    files: list[Path]
+    relative: str
+    is_whole: bool
+    is_certain: bool
+
+
+class ImageLocator:
+    """Finds the files of the images of one data set.
+
+    The name as it is written goes before the same name in another normal form (composed or decomposed, upper or lower case),
+    with slashes in place of backslashes, or with percent signs decoded. The whole path goes before its last parts, down
+    to the bare name; parts of a path are only taken for it if no other image of the data set ends in them, too. In each
+    step the folder of the file that names the image goes first, then the folder of its split, then the others, of which only
+    one may have such a file. A folder of another split counts only where the image's own split has none, and if no other
+    image of the data set has the name. Files of the same content are one file.
+
+    Args:
+        dataset: The data set as loaded, with the examples of all of its splits.
+    """
+
+    def __init__(self, dataset: LoadedDataset) -> None:
+        self._examples = dataset.examples
+        self._folders = tuple(dataset.image_folders)
+        self._places: dict[tuple[Path | None, str, str | None], _Places] = {}
+        self._listings: dict[Path, dict[str, list[str]]] = {}
+        self._located: dict[tuple[Path | None, str, str | None, str], Path | Problem] = {}
+
+    def locate(self, example: Example) -> Path | Problem:
+        """Return the file of an example's image, or why there is none that is certainly it; no image is opened."""
+        key = (example.folder, example.part, example.split, example.image)
+        if key not in self._located:
+            self._located[key] = self._search(example.image, self._places_of(example))
+        return self._located[key]
+
+    def _search(self, image: str, places: _Places) -> Path | Problem:
+        hit = next(self._hits(image, places), None)
+        if hit is None:
+            tried = dict.fromkeys(chain(*places.groups()))
+            return Problem(MISSING, image, f"not in {', '.join(map(str, tried))}")
+        first, *others = hit.files
+        if others:
+            return Problem(AMBIGUOUS, image, f"it may be {' or '.join(map(str, hit.files))}")
+        rival = None if hit.is_certain else self._rival(image, places, hit)
+        return first if rival is None else Problem(AMBIGUOUS, image, f"{first} may be the image of {rival}, too")
+
+    def _hits(self, image: str, places: _Places) -> Iterator[_Hit]:
+        """Yield the files that a name may mean, the most certain reading of it first."""
+        searches = ((_exactly, True), (self._in_normal_form, False))
+        for (relative, is_whole), (search, is_exact), folders in product(_readings(image), searches, places.groups()):
+            if found := [file for folder in folders for file in search(folder, relative)]:
+                is_certain = is_whole and is_exact and folders != places.borrowed
+                yield _Hit(_of_different_content(found), relative, is_whole, is_certain)
+
+    def _in_normal_form(self, folder: Path, relative: str) -> list[Path]:
+        """Return the files whose path differs only in the normal form and in the case of its letters."""
+        found = [folder]
+        for part in relative.split("/"):
+            found = [inner / name for inner in found for name in self._listing(inner).get(_normal_form(part), ())]
+        return [file for path in found for file in _exactly(path, "")]
+
+    def _listing(self, folder: Path) -> dict[str, list[str]]:
+        """Return the names in a folder by their normal form."""
+        if folder not in self._listings:
+            listing: dict[str, list[str]] = {}
+            for name in names_in(folder):
+                listing.setdefault(_normal_form(name), []).append(name)
+            self._listings[folder] = listing
+        return self._listings[folder]
+
+    def _rival(self, image: str, places: _Places, hit: _Hit) -> _Identity | None:
+        """Return another image of the data set whose name is, or ends in, what was taken for the name of this one."""
+        this = _Identity(places.own, _name(image))
+        key = _normal_form(hit.relative)
+        others = (one for one in self._by_suffix.get(key, ()) if one != this)
+        return next((one for one in others if not hit.is_whole or _normal_form(one.name) == key), None)
+
+    @cached_property
+    def _by_suffix(self) -> dict[str, set[_Identity]]:
+        """The images of the data set by each path that their names end in, in the normal form."""
+        found: dict[str, set[_Identity]] = {}
+        for example in self._examples:
+            identity = _Identity(self._places_of(example).own, _name(example.image))
+            for suffix in _suffixes(unquote(identity.name)):
+                found.setdefault(_normal_form(suffix), set()).add(identity)
+        return found
+
+    def _places_of(self, example: Example) -> _Places:
+        key = (example.folder, example.part, example.split)
+        if key not in self._places:
+            home = example.folder or self._folders[0]
+            of_split = self._split_folders_of(*_designation(example))
+            own = (home, *of_split) if len(of_split) == 1 else (home,)
+            shared = tuple(folder for folder in dict.fromkeys((*self._folders, *of_split)) if folder not in own)
+            self._places[key] = _Places(own, shared, () if of_split else self._claimed_split_folders)
+        return self._places[key]
+
+    def _split_folders_of(self, split: str | None, year: str) -> list[Path]:
+        """Return the folders of a split, those of the same year if there are any."""
+        fitting = [folder for folder in self._split_folders if split is not None and split_in_name(folder.name) == split]
+        same_year = [folder for folder in fitting if _year(folder.name) == year]
+        return same_year or [folder for folder in fitting if not (year and _year(folder.name))]
+
+    @cached_property
+    def _split_folders(self) -> tuple[Path, ...]:
+        """The folders of splits in the image folders, such as ``images/train2017``."""
+        return tuple(dict.fromkeys(chain.from_iterable(map(split_folders, self._folders))))
+
+    @cached_property
+    def _claimed_split_folders(self) -> tuple[Path, ...]:
+        """The folders of splits that examples of this data set are in; of every split if some examples are in none."""
+        designations = dict.fromkeys(map(_designation, self._examples))
+        if any(split is None for split, _ in designations):
+            return self._split_folders
+        return tuple(folder for designation in designations for folder in self._split_folders_of(*designation))
+
+
+def _designation(example: Example) -> tuple[str | None, str]:
+    """Return the split and the year of the folder that an example's image may have: what its part is named for."""
+    if example.part:
+        return split_in_name(example.part), _year(example.part)
+    return (None if example.split == UNUSED else example.split), ""
+
+
+def _year(name: str) -> str:
+    found = _YEAR.search(name)
+    return found.group() if found else ""
+
+
+def _readings(image: str) -> Iterator[tuple[str, bool]]:
+    """Yield what a name may mean, as a path within a folder, and whether that is all of it."""
+    with_slashes = image.replace("\\", "/")
+    spellings = dict.fromkeys((image, with_slashes, unquote(with_slashes)))
+    yield from ((spelling, True) for spelling in spellings)
+    yield from ((suffix, False) for spelling in spellings for suffix in _suffixes(spelling) if suffix != spelling)
+
+
+def _suffixes(path: str) -> Iterator[str]:
+    """Yield the paths that a path ends in, the longest first."""
+    parts = [part for part in path.split("/") if part not in ("", ".", "..")]
+    for start in range(max(0, len(parts) - _LONGEST_SUFFIX), len(parts)):
+        yield "/".join(parts[start:])
+
+
+def _name(image: str) -> str:
+    return unicodedata.normalize("NFC", image.replace("\\", "/").removeprefix("./"))
+
+
+def _normal_form(text: str) -> str:
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
+
+
+def _exactly(folder: Path, relative: str) -> list[Path]:
+    """Return the file of exactly this path, if there is one."""
+    try:
+        path = folder / relative
+        return [path] if path.is_file() else []
+    except (OSError, ValueError):  # a name that no file can have
+        return []
+
+
+def _of_different_content(files: Sequence[Path]) -> list[Path]:
+    """Return the files without those of which an equal one comes before."""
+    kept: list[Path] = []
+    for file in files:
+        if not any(_are_equal(file, other) for other in kept):
+            kept.append(file)
+    return kept
+
+
+def _are_equal(first: Path, second: Path) -> bool:
+    try:
+        return first.samefile(second) or filecmp.cmp(first, second, shallow=False)
+    except OSError:  # one of them cannot be read
+        return False
