@@ -46,13 +46,14 @@ def list_command(
     """List the captioners, after checking every file of them."""
     from capgen.captioner import catalogue, collection
     from capgen.errors import BundleError
+    from capgen.evaluation.metrics import PRIMARY
     from capgen.storage import files
 
     found = collection.entries()
     if as_json:
         typer.echo(files.json_text([entry.plain() for entry in found], indent=1).encode())
     else:
-        _show_table([("name", "from", "size", "trained on", "CIDEr-D"), *map(_row, found)])
+        _show_table([("name", "from", "size", "trained on", PRIMARY), *map(_row, found)])
     for entry in found:
         if entry.fault:
             remedy = "install capgen again" if entry.ships else f"or remove it: capgen models remove {entry.name}"
@@ -197,6 +198,7 @@ def default_command(
 
 def _row(entry: "Entry") -> tuple[str, ...]:
     """Return the row of a captioner in the table of ``list``."""
+    from capgen.evaluation.metrics import PRIMARY
     from capgen.storage import files
 
     name = f"{entry.name} (default)" if entry.default else entry.name
@@ -206,7 +208,7 @@ def _row(entry: "Entry") -> tuple[str, ...]:
     training, scores = entry.description.training, entry.description.scores
     split = "test" if "test" in scores else next(iter(scores), "")
     found = scores.get(split)
-    score = f"{_number(found['CIDEr-D'])} on {split}" if isinstance(found, dict) and "CIDEr-D" in found else ""
+    score = f"{_number(found[PRIMARY])} on {split}" if isinstance(found, dict) and PRIMARY in found else ""
     return name, origin, files.size_text(entry.size), str(training.get("data", "")), score
 
 

@@ -47,9 +47,10 @@ class PlainLines(TrainingReporter):
     def on_epoch(self, epoch: "Epoch", *, best: bool) -> None:
         """Print the epoch."""
         loss = f"loss {epoch.loss:.4f}" if epoch.number else "before training"
+        scores = "".join(f", dev {name} {text}" for name, text in epoch.score_texts.items())
         say(
-            f"epoch {epoch.number}: {loss}, dev loss {epoch.dev_loss:.4f}, dev CIDEr-D {epoch.cider_d:.4f}, "
-            f"dev BLEU-4 {epoch.bleu_4:.4f}, {epoch.seconds:.0f} s{', best so far' if best else ''}"
+            f"epoch {epoch.number}: {loss}, dev loss {epoch.dev_loss:.4f}{scores}, "
+            f"{epoch.seconds:.0f} s{', best so far' if best else ''}"
         )
         for path, caption in epoch.samples:
             say(f"  {Path(path).name}: {caption}")
@@ -152,12 +153,14 @@ class LiveDisplay(TrainingReporter):
         from rich.console import Group
         from rich.table import Table
 
-        table = Table("epoch", "loss", "dev loss", "dev CIDEr-D", "dev BLEU-4", "seconds", "")
+        from capgen.training.history import SCORE_COLUMNS
+
+        table = Table("epoch", "loss", "dev loss", *(f"dev {name}" for name in SCORE_COLUMNS), "seconds", "")
         for epoch, best in self._rows:
             loss = f"{epoch.loss:.4f}" if epoch.number else ""
-            numbers = (epoch.dev_loss, epoch.cider_d, epoch.bleu_4)
+            scores = epoch.score_texts.values()
             table.add_row(
-                str(epoch.number), loss, *(f"{n:.4f}" for n in numbers), f"{epoch.seconds:.0f}", "best" if best else ""
+                str(epoch.number), loss, f"{epoch.dev_loss:.4f}", *scores, f"{epoch.seconds:.0f}", "best" if best else ""
             )
         samples = Table.grid(padding=(0, 2))
         for path, caption in self._rows[-1][0].samples if self._rows else ():

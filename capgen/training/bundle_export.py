@@ -46,7 +46,7 @@ MAX_COMMON_CAPTIONS = 10_000
 """The greatest number of common captions that a bundle keeps."""
 
 MAX_INT8_LOSS = 0.005
-"""The CIDEr-D on dev that int8 weights may cost; a graph that loses more is exported with float16 weights."""
+"""What of the primary metric on dev int8 weights may cost; a graph that loses more is exported with float16 weights."""
 
 
 @dataclass(frozen=True)
@@ -233,8 +233,8 @@ class _DevResult:
 
 
 def _better(float16: _DevResult, int8: _DevResult) -> _DevResult:
-    """Choose the int8 weights unless they cost more CIDEr-D than they may."""
-    return float16 if float16.scores["CIDEr-D"] >= int8.scores["CIDEr-D"] + MAX_INT8_LOSS else int8
+    """Choose the int8 weights unless they cost more of the primary metric than they may."""
+    return float16 if float16.scores[metrics.PRIMARY] >= int8.scores[metrics.PRIMARY] + MAX_INT8_LOSS else int8
 
 
 def _float16(weights: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -1,11 +1,14 @@
-"""The curves of a run's history as an image: losses on the left, CIDEr-D on the right.
+"""The curves of a run's history as an image: losses on the left, the primary metric on the right.
 
 They are drawn with Pillow, which is loaded to decode images anyway.
 """
 
 import io
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from capgen.evaluation.metrics import PRIMARY
 
 if TYPE_CHECKING:
     from PIL.ImageDraw import ImageDraw
@@ -15,8 +18,22 @@ if TYPE_CHECKING:
 WIDTH, HEIGHT, MARGIN = 900, 360, 48
 """Pixels."""
 
-COLOURS = {"loss": "#1f77b4", "dev_loss": "#ff7f0e", "cider_d": "#2ca02c"}
-LABELS = {"loss": "training loss (smoothed)", "dev_loss": "dev loss", "cider_d": "dev CIDEr-D"}
+BLUE, ORANGE, GREEN = "#1f77b4", "#ff7f0e", "#2ca02c"
+
+
+@dataclass(frozen=True)
+class _Curve:
+    """One line of a panel.
+
+    Attributes:
+        label: What stands above it.
+        colour: The colour of line and label.
+        points: The number of each epoch and its value; epochs without one are left out.
+    """
+
+    label: str
+    colour: str
+    points: Sequence[tuple[int, float]]
 
 
 def draw(epochs: "Sequence[Epoch]") -> bytes:
@@ -33,34 +50,42 @@ def draw(epochs: "Sequence[Epoch]") -> bytes:
     image = Image.new("RGB", (WIDTH, HEIGHT), "white")
     pen = ImageDraw.Draw(image)
     half = WIDTH // 2
-    cross_entropy = [epoch for epoch in epochs if epoch.is_cross_entropy]
-    _draw_panel(pen, (0, half), cross_entropy or epochs, ("loss", "dev_loss"))
-    _draw_panel(pen, (half, WIDTH), epochs, ("cider_d",))
+    compared = [epoch for epoch in epochs if epoch.is_cross_entropy] or epochs
+    losses = [
+        _Curve("training loss (smoothed)", BLUE, [(epoch.number, epoch.loss) for epoch in compared]),
+        _Curve("dev loss", ORANGE, [(epoch.number, epoch.dev_loss) for epoch in compared]),
+    ]
+    scored = [(epoch.number, epoch.scores[PRIMARY]) for epoch in epochs if PRIMARY in epoch.scores]
+    _draw_panel(pen, (0, half), losses)
+    _draw_panel(pen, (half, WIDTH), [_Curve(f"dev {PRIMARY}" + ("" if scored else " is not defined"), GREEN, scored)])
     buffer = io.BytesIO()
     image.save(buffer, "PNG")
     return buffer.getvalue()
 
 
-def _draw_panel(pen: "ImageDraw", sides: tuple[int, int], epochs: "Sequence[Epoch]", names: Sequence[str]) -> None:
-    """Draw some columns of the history between two x coordinates."""
+def _draw_panel(pen: "ImageDraw", sides: tuple[int, int], curves: Sequence[_Curve]) -> None:
+    """Draw curves between two x coordinates."""
     left, right, top, bottom = sides[0] + MARGIN, sides[1] - MARGIN // 2, MARGIN, HEIGHT - MARGIN
-    values = [getattr(epoch, name) for epoch in epochs for name in names]
-    low, high = min(values), max(values)
+    pen.rectangle((left, top, right, bottom), outline="#cccccc")
+    for index, curve in enumerate(curves):
+        pen.text((left + 170 * index, top - 24), curve.label, fill=curve.colour)
+    points = [point for curve in curves for point in curve.points]
+    if not points:
+        return
+    low, high = min(value for _, value in points), max(value for _, value in points)
     span = (high - low) or 1.0
-    first, last = epochs[0].number, epochs[-1].number
+    first, last = min(number for number, _ in points), max(number for number, _ in points)
 
-    def point(number: int, value: float) -> tuple[float, float]:
+    def position(number: int, value: float) -> tuple[float, float]:
         across = (number - first) / max(1, last - first)
         return left + across * (right - left), bottom - (value - low) / span * (bottom - top)
 
-    pen.rectangle((left, top, right, bottom), outline="#cccccc")
     pen.text((left - 40, top - 6), f"{high:.3f}", fill="black")
     pen.text((left - 40, bottom - 6), f"{low:.3f}", fill="black")
     pen.text((left, bottom + 6), f"epoch {first}", fill="black")
     pen.text((right - 14, bottom + 6), str(last), fill="black")
-    for index, name in enumerate(names):
-        points = [point(epoch.number, getattr(epoch, name)) for epoch in epochs]
-        pen.line(points, fill=COLOURS[name], width=2)
-        for x, y in points:
-            pen.ellipse((x - 3, y - 3, x + 3, y + 3), fill=COLOURS[name])
-        pen.text((left + 170 * index, top - 24), LABELS[name], fill=COLOURS[name])
+    for curve in curves:
+        line = [position(*point) for point in curve.points]
+        pen.line(line, fill=curve.colour, width=2)
+        for x, y in line:
+            pen.ellipse((x - 3, y - 3, x + 3, y + 3), fill=curve.colour)

@@ -3,11 +3,12 @@
 import csv
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from capgen.evaluation.metrics import validation_metrics
 from capgen.storage import files
 from capgen.training import curves
 
@@ -35,8 +36,8 @@ class Epoch:
         number: From 1; 0 is the captioner that a run starts from.
         loss: The mean training loss of a word, label smoothing included; of a self-critical epoch the negative mean reward.
         dev_loss: The mean cross-entropy of a word on dev, in nats, teacher-forced, without label smoothing.
-        cider_d: The CIDEr-D of the captions generated for dev.
-        bleu_4: The BLEU-4 of the same captions.
+        scores: The scores of the captions generated for dev, by the names of ``validation_metrics``. A score that is not
+            defined for them is not among them.
         seconds: The wall time of the epoch, validation included.
         phase: What it trained with.
         samples: The paths of some dev images, each with the caption generated for it.
@@ -45,8 +46,7 @@ class Epoch:
     number: int
     loss: float
     dev_loss: float
-    cider_d: float
-    bleu_4: float
+    scores: Mapping[str, float]
     seconds: float
     phase: Phase = Phase.CROSS_ENTROPY
     samples: tuple[tuple[str, str], ...] = field(default=(), compare=False)
@@ -56,9 +56,23 @@ class Epoch:
         """Whether the loss is a cross-entropy, which can be drawn on one axis with that of other epochs."""
         return self.phase == Phase.CROSS_ENTROPY
 
+    @property
+    def score_texts(self) -> dict[str, str]:
+        """The scores of dev as tables show them, by the name of the metric; a dash for one that is not defined."""
+        return {
+            metric.name: metric.text(self.scores[metric.name]) if metric.name in self.scores else "–"
+            for metric in validation_metrics()
+        }
+
+    @property
+    def curve_values(self) -> dict[str, float]:
+        """The losses and the scores by column, for curves."""
+        scores = {column(name): value for name, value in self.scores.items()}
+        return {"loss": self.loss, "dev_loss": self.dev_loss, **scores}
+
     def to_mapping(self) -> dict[str, Any]:
         """Return the columns of ``history.csv`` by name; the samples are not among them."""
-        return {column: getattr(self, name) for column, name in COLUMNS.items()}
+        return {"epoch": self.number, **self.curve_values, "seconds": self.seconds, "phase": self.phase}
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> "Epoch":
@@ -68,15 +82,22 @@ class Epoch:
             number=int(renamed["epoch"]),
             loss=float(renamed["loss"]),
             dev_loss=float(renamed["dev_loss"]),
-            cider_d=float(renamed["cider_d"]),
-            bleu_4=float(renamed["bleu_4"]),
+            scores={name: float(renamed[key]) for name, key in SCORE_COLUMNS.items() if renamed.get(key, "") != ""},
             seconds=float(renamed["seconds"]),
             phase=Phase(PHASE_ALIASES.get(renamed["phase"], renamed["phase"])),
         )
 
 
-COLUMNS = {{"number": "epoch"}.get(item.name, item.name): item.name for item in fields(Epoch) if item.name != "samples"}
-"""The columns of ``history.csv``, each with the attribute of ``Epoch`` that it holds."""
+def column(metric: str) -> str:
+    """Return what ``history.csv`` and TensorBoard call the score of a metric on dev, such as ``"cider_d"``."""
+    return metric.lower().replace("-", "_").replace(" ", "_")
+
+
+SCORE_COLUMNS = {metric.name: column(metric.name) for metric in validation_metrics()}
+"""The column of each score, by the name of its metric."""
+
+COLUMNS = ("epoch", "loss", "dev_loss", *SCORE_COLUMNS.values(), "seconds", "phase")
+"""The columns of ``history.csv``; that of a score is empty where the score is not defined."""
 
 ALIASES = {"number": "epoch"}
 """The names that earlier versions gave to columns."""
@@ -124,7 +145,7 @@ class History:
             StorageError: A file cannot be written.
         """
         buffer = io.StringIO()
-        table = csv.DictWriter(buffer, list(COLUMNS), lineterminator="\n")
+        table = csv.DictWriter(buffer, COLUMNS, lineterminator="\n")
         table.writeheader()
         table.writerows(epoch.to_mapping() for epoch in epochs)
         files.write_text(self._folder / HISTORY, buffer.getvalue())
@@ -138,8 +159,8 @@ class History:
         metadata = tf.compat.v1.SummaryMetadata()
         metadata.plugin_data.plugin_name = "scalars"
         with self._events.as_default():
-            for name in ("loss", "dev_loss", "cider_d", "bleu_4"):
-                tf.summary.write(name, tf.constant(getattr(epoch, name), tf.float32), step=epoch.number, metadata=metadata)
+            for name, value in epoch.curve_values.items():
+                tf.summary.write(name, tf.constant(value, tf.float32), step=epoch.number, metadata=metadata)
         self._events.flush()
 
 

@@ -1,7 +1,7 @@
 """The model card of a captioner (Mitchell et al. 2019): what it is, its training data, its scores, where it fails."""
 
 from capgen.captioner.bundle import Description
-from capgen.evaluation.metrics import every_metric
+from capgen.evaluation.metrics import PRIMARY, every_metric
 
 METRICS = tuple(metric.name for metric in every_metric() if metric.in_model_card)
 
@@ -22,9 +22,7 @@ def model_card(description: Description, about: str = "", examples: str = "") ->
     """
     training, decoder, options = description.training, description.decoder, description.decoding
     scores = "\n".join(
-        f"| {split} | {values['images']} | "
-        + " | ".join(f"{values[name]:.4f}" if name in values else "–" for name in METRICS)
-        + " |"
+        f"| {split} | {values['images']} | " + " | ".join(_cell(values.get(name)) for name in METRICS) + " |"
         for split, values in description.scores.items()
     )
     reliability = description.calibration.reliability
@@ -46,7 +44,7 @@ Data set `{training["data"]}` (fingerprint `{training["fingerprint"]}`): {traini
 
 Beam {options.num_beams}, length penalty {options.length_penalty}, guidance {options.guidance}, common-caption penalty
 {options.common_caption_penalty}; fractions, as the coco-caption tools define them. Dev is that of the training data set; the
-epoch was chosen by CIDEr-D there (without the common-caption penalty), so that its row is a little flattering.
+epoch was chosen by {PRIMARY} there (without the common-caption penalty), so that its row is a little flattering.
 
 | split | images | {" | ".join(METRICS)} |
 |---|---|{"---|" * len(METRICS)}
@@ -84,5 +82,5 @@ captions, their guesses at gender and age among them. Do not use it to identify 
 
 
 def _cell(value: float | None) -> str:
-    """Return a score as the table shows it; a metric that needs more than human captions has none."""
+    """Return a score as the table shows it; there is none of a metric that needs more than human captions."""
     return "–" if value is None else f"{value:.4f}"

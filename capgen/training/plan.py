@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from capgen.evaluation.metrics import PRIMARY
 from capgen.training.config import TrainingConfig
 from capgen.training.history import Epoch, Phase
 
@@ -56,7 +57,7 @@ class LoopPlan:
 
     def merit(self, epoch: Epoch) -> float:
         """Return how good the weights of an epoch are; a greater number is better."""
-        return epoch.cider_d if self.criterion == Criterion.CIDER_D else -epoch.dev_loss
+        return epoch.scores.get(PRIMARY, 0.0) if self.criterion == Criterion.CIDER_D else -epoch.dev_loss
 
     def is_best(self, epoch: Epoch, earlier: Sequence[Epoch]) -> bool:
         """Tell whether an epoch is better than all before it."""

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from capgen.evaluation import report
+from capgen.evaluation.metrics import PRIMARY
 from capgen.evaluation.report import thumbnails
 from capgen.storage import files
 
@@ -48,11 +49,11 @@ class RunReport:
 
     def describe(self, epochs: "Sequence[Epoch]") -> dict[str, Any]:
         """Return what the page shows, in the form that ``capgen.evaluation.report.write`` takes."""
-        best = max(epochs, key=lambda epoch: epoch.cider_d)
+        best = max(epochs, key=lambda epoch: epoch.scores.get(PRIMARY, 0.0))
         return {
             "title": f"Training on {self._data.name}",
-            "subtitle": f"Run {self._folder.name}, epoch {epochs[-1].number}; the best CIDEr-D on dev so far is "
-            f"{best.cider_d:.4f}, of epoch {best.number}",
+            "subtitle": f"Run {self._folder.name}, epoch {epochs[-1].number}; the best {PRIMARY} on dev so far is "
+            f"{best.score_texts[PRIMARY]}, of epoch {best.number}",
             "curves": _curves(epochs, best),
             "samples": self._samples_by_image(),
             "tables": [_epoch_table(epochs), self._data_table(), self._configuration_table()],
@@ -114,7 +115,7 @@ def _read_samples(path: Path) -> dict[int, list[list[str]]]:
 
 def _curves(epochs: "Sequence[Epoch]", best: "Epoch") -> list[dict[str, Any]]:
     """Return the curves; that of the training loss leaves out self-critical epochs, whose loss is a negative reward."""
-    from capgen.training.history import Phase
+    from capgen.training.history import SCORE_COLUMNS, Phase
 
     cross_entropy = [epoch for epoch in epochs if epoch.is_cross_entropy]
     self_critical = [epoch for epoch in epochs if epoch.phase == Phase.SELF_CRITICAL]
@@ -129,28 +130,29 @@ def _curves(epochs: "Sequence[Epoch]", best: "Epoch") -> list[dict[str, Any]]:
             ],
             "marks": phase_marks,
         },
-        {
-            "title": "CIDEr-D on dev",
-            "series": [{"name": "CIDEr-D", "points": [(epoch.number, epoch.cider_d) for epoch in epochs]}],
-            "marks": [*phase_marks, (best.number, "best")],
-        },
-        {
-            "title": "BLEU-4 on dev",
-            "series": [{"name": "BLEU-4", "points": [(epoch.number, epoch.bleu_4) for epoch in epochs]}],
-            "marks": phase_marks,
-        },
+        *(
+            {
+                "title": f"{name} on dev",
+                "series": [{"name": name, "points": [(epoch.number, epoch.scores.get(name)) for epoch in epochs]}],
+                "marks": [*phase_marks, (best.number, "best")] if name == PRIMARY else phase_marks,
+            }
+            for name in SCORE_COLUMNS
+        ),
     ]
 
 
 def _epoch_table(epochs: "Sequence[Epoch]") -> dict[str, Any]:
+    from capgen.training.history import SCORE_COLUMNS
+
     rows = [
         (
             str(epoch.number),
             epoch.phase,
-            *(f"{value:.4f}" for value in (epoch.loss, epoch.dev_loss, epoch.cider_d, epoch.bleu_4)),
+            *(f"{value:.4f}" for value in (epoch.loss, epoch.dev_loss)),
+            *epoch.score_texts.values(),
             f"{epoch.seconds:.0f}",
         )
         for epoch in epochs
     ]
-    head = ["epoch", "phase", "loss", "dev loss", "dev CIDEr-D", "dev BLEU-4", "seconds"]
+    head = ["epoch", "phase", "loss", "dev loss", *(f"dev {name}" for name in SCORE_COLUMNS), "seconds"]
     return {"title": "Epochs", "head": head, "rows": rows, "open": True}

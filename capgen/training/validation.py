@@ -47,14 +47,13 @@ class Validation:
     def _epoch(self, number: int, phase: Phase, loss: float, started: float) -> Epoch:
         images = self._data.dev_images
         captions = self._generator.captions(images)
-        scores = metrics.score(captions, [image.captions for image in images])
+        scores = metrics.score(captions, [image.captions for image in images], metrics.validation_metrics())
         shown = np.linspace(0, len(captions) - 1, min(SAMPLES, len(captions))).astype(int)
         return Epoch(
             number=number,
             loss=loss,
             dev_loss=self._loss(),
-            cider_d=scores["CIDEr-D"],
-            bleu_4=scores["BLEU-4"],
+            scores={name: value for name, value in scores.items() if name in metrics.METRICS},
             seconds=time.monotonic() - started,
             phase=phase,
             samples=tuple((images[index].path, captions[index]) for index in shown),

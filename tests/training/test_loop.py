@@ -149,7 +149,7 @@ def scripted(monkeypatch, scores):
 def test_it_stops_when_patience_runs_out(data, tmp_path, monkeypatch):
     scripted(monkeypatch, [0.1, 0.3, 0.2, 0.2, 0.9])
     epochs = list(training_loop(data, tmp_path / "run", "epochs=5", "patience=2").run(Silence()))
-    assert [epoch.cider_d for epoch in epochs] == [0.1, 0.3, 0.2, 0.2]
+    assert [epoch.scores["CIDEr-D"] for epoch in epochs] == [0.1, 0.3, 0.2, 0.2]
 
 
 def test_it_ends_with_the_weights_of_the_epoch_that_captioned_best(data, tmp_path, monkeypatch):
@@ -237,7 +237,7 @@ def test_a_run_from_a_captioner_begins_with_what_that_says(data, tmp_path, sourc
     first = next(epochs)
     assert (first.number, first.phase, first.loss) == (0, "warm-start", 0.0)
     assert [caption for _, caption in first.samples] == [said_on_dev(source)[index] for index in (0, 1, 3)]
-    assert first.cider_d == source.epochs[-1].cider_d
+    assert first.scores == source.epochs[-1].scores
     assert next(epochs).number == 1
 
 

@@ -11,7 +11,7 @@ def epochs_of(plan, scores):
     """Follow a plan to its end, with the CIDEr-D of each epoch given."""
     epochs = []
     while phase := plan.next_phase(epochs):
-        epochs.append(Epoch(plan.next_number(epochs), 1.0, 1.0, scores[len(epochs)], 0.0, 1.0, phase))
+        epochs.append(Epoch(plan.next_number(epochs), 1.0, 1.0, {"CIDEr-D": scores[len(epochs)]}, 1.0, phase))
     return epochs
 
 
@@ -32,7 +32,7 @@ def test_a_fine_tuned_encoder_has_a_loop_of_its_own_which_is_judged_by_the_loss(
     plan = RunPlan.from_config(TrainingConfig(epochs=0, encoder_epochs=2, scst_epochs=1))
     assert plan.encoder == LoopPlan(False, 2, 0, TrainingConfig().patience, Criterion.DEV_LOSS)
     assert [epoch.phase for epoch in epochs_of(plan.decoder, [0.1, 0.2])] == [Phase.WARM_START, Phase.SELF_CRITICAL]
-    low, high = Epoch(1, 1.0, 0.5, 0.0, 0.0, 1.0), Epoch(2, 1.0, 0.9, 1.0, 0.0, 1.0)
+    low, high = Epoch(1, 1.0, 0.5, {"CIDEr-D": 0.0}, 1.0), Epoch(2, 1.0, 0.9, {"CIDEr-D": 1.0}, 1.0)
     assert plan.encoder.is_best(low, [high])
     assert not plan.encoder.is_best(high, [low])
 
@@ -45,7 +45,7 @@ def test_patience_ends_cross_entropy_training_and_self_critical_training_follows
 
 def test_an_epoch_that_is_as_good_as_an_earlier_one_is_not_better():
     plan = LoopPlan(False, 3, 0, 3)
-    first, second = (Epoch(number, 1.0, 1.0, 0.5, 0.0, 1.0) for number in (1, 2))
+    first, second = (Epoch(number, 1.0, 1.0, {"CIDEr-D": 0.5}, 1.0) for number in (1, 2))
     assert plan.is_best(first, [])
     assert not plan.is_best(second, [first])
 

@@ -33,8 +33,8 @@ def test_a_run_that_goes_on_keeps_the_samples_of_the_epochs_before(tmp_path):
     draw(tmp_path / "dog.png", "red", "circle", 1)
     dev = str(tmp_path / "dog.png")
     data = PreparedDataset("few", (PreparedImage(dev, "h", "dev", ("a dog",)),), "encoder", "", ("plain",), ("folder",))
-    first = Epoch(1, 2.0, 2.5, 0.3, 0.1, 9.0, samples=((dev, "a cat"),))
-    second = Epoch(2, 1.0, float("nan"), 0.5, 0.2, 9.0, samples=((dev, "a dog"),))
+    first = Epoch(1, 2.0, 2.5, {"CIDEr-D": 0.3, "BLEU-4": 0.1}, 9.0, samples=((dev, "a cat"),))
+    second = Epoch(2, 1.0, float("nan"), {"CIDEr-D": 0.5, "BLEU-4": 0.2}, 9.0, samples=((dev, "a dog"),))
     RunReport(tmp_path, data, TrainingConfig()).write([first])
     restored = Epoch.from_mapping(first.to_mapping())
     RunReport(tmp_path, data, TrainingConfig()).write([restored, second])
@@ -51,7 +51,8 @@ def described(tmp_path, *epochs):
 
 
 def test_the_loss_of_self_critical_epochs_is_not_drawn_beside_cross_entropy_and_their_beginning_is_marked(tmp_path):
-    first, second = Epoch(1, 2.0, 2.5, 0.3, 0.1, 9.0), Epoch(2, -0.4, 2.6, 0.5, 0.2, 9.0, Phase.SELF_CRITICAL)
+    first = Epoch(1, 2.0, 2.5, {"CIDEr-D": 0.3, "BLEU-4": 0.1}, 9.0)
+    second = Epoch(2, -0.4, 2.6, {"CIDEr-D": 0.5, "BLEU-4": 0.2}, 9.0, Phase.SELF_CRITICAL)
     loss, cider_d, _ = described(tmp_path, first, second)["curves"]
     training, dev = loss["series"]
     assert (training["points"], dev["points"]) == ([(1, 2.0)], [(1, 2.5), (2, 2.6)])
@@ -60,7 +61,7 @@ def test_the_loss_of_self_critical_epochs_is_not_drawn_beside_cross_entropy_and_
 
 
 def test_a_run_of_self_critical_epochs_alone_has_no_mark_where_they_begin(tmp_path):
-    loss, *_ = described(tmp_path, Epoch(1, -0.4, 2.6, 0.5, 0.2, 9.0, Phase.SELF_CRITICAL))["curves"]
+    loss, *_ = described(tmp_path, Epoch(1, -0.4, 2.6, {"CIDEr-D": 0.5, "BLEU-4": 0.2}, 9.0, Phase.SELF_CRITICAL))["curves"]
     assert loss["marks"] == []
 
 
@@ -70,6 +71,6 @@ def test_domains_other_than_the_captioners_own_are_named(tmp_path):
         for index, domain in enumerate(["", "web", "room", "web"])
     )
     data = PreparedDataset("few", images, "encoder", "", ("plain", "flip"), ("folder",))
-    page = RunReport(tmp_path, data, TrainingConfig()).describe([Epoch(1, 2.0, 2.5, 0.3, 0.1, 9.0)])
+    page = RunReport(tmp_path, data, TrainingConfig()).describe([Epoch(1, 2.0, 2.5, {"CIDEr-D": 0.3, "BLEU-4": 0.1}, 9.0)])
     assert ("other domains", "room, web") in page["tables"][1]["rows"]
     assert ("augmentations", "plain, flip") in page["tables"][1]["rows"]

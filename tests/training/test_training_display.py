@@ -33,7 +33,7 @@ def test_an_export_after_the_last_epoch_is_called_one(shown):
         for step in (1, 2, 3):
             shown.on_step(epoch, step, 3, 1.0)
         assert shown.tasks() == [(f"epoch {epoch}: validating", "", "")]
-        shown.on_epoch(Epoch(epoch, 1.0, 1.0, 0.5, 0.1, 2.0), best=True)
+        shown.on_epoch(Epoch(epoch, 1.0, 1.0, {"CIDEr-D": 0.5, "BLEU-4": 0.1}, 2.0), best=True)
         assert shown.tasks() == []
     shown.on_export()
     assert shown.tasks() == [("exporting", "", "")]

@@ -1,7 +1,7 @@
 """The field's scores of captions, as the coco-caption tools define them.
 
 ``METRICS`` lists all metrics. A new one is a module with a ``Metric`` and a line there: the bootstrap, the tables, the JSON
-file, the report page and the model card take it from there.
+file, the report page, the model card and the history of a training run take it from there.
 """
 
 from collections.abc import Sequence
@@ -16,8 +16,9 @@ from capgen.evaluation.metrics.tokenizer import tokenize
 from capgen.registry import Registry
 
 __all__ = [
-    "METRICS", "Candidates", "Cider", "Metric", "Need", "PerImageMetric", "References", "Score",
+    "METRICS", "PRIMARY", "Candidates", "Cider", "Metric", "Need", "PerImageMetric", "References", "Score",
     "UnavailableError", "bleu", "cider", "cider_d", "compute", "every_metric", "rouge_l", "score", "tokenize",
+    "validation_metrics",
 ]  # fmt: skip
 
 _HERE = __name__
@@ -45,10 +46,18 @@ METRICS: Registry[Metric] = Registry(
 )
 """All metrics, in the order in which they are shown."""
 
+PRIMARY = "CIDEr-D"
+"""The metric that ranks: the epochs of a training run, the captioners of a list, the images of a report."""
+
 
 def every_metric() -> list[Metric]:
     """Return all metrics, in the order in which they are shown."""
     return [METRICS[name] for name in METRICS]
+
+
+def validation_metrics() -> list[Metric]:
+    """Return the metrics that are computed after each epoch of training, the primary one first."""
+    return sorted((metric for metric in every_metric() if metric.in_validation), key=lambda metric: metric.name != PRIMARY)
 
 
 def compute(
@@ -67,27 +76,39 @@ def compute(
     scores: list[dict[str, Score]] = [{} for _ in systems]
     unavailable: dict[str, str] = {}
     for metric in every_metric() if metrics is None else metrics:
-        missing = next(filter(None, (system.missing_images for system in systems)), "")
-        if Need.IMAGES in metric.needs and missing:
-            unavailable[metric.name] = missing
-            continue
-        known = [index for index, system in enumerate(systems) if all(map(system.knows, metric.needs))]
         try:
-            found = metric.compute([systems[index] for index in known]) if known else []
+            found = _compute_known(metric, systems)
         except UnavailableError as error:
             unavailable[metric.name] = str(error)
             continue
-        for index, score_of_system in zip(known, found, strict=True):
+        for index, score_of_system in found.items():
             scores[index][metric.name] = score_of_system
     return scores, unavailable
 
 
-def score(candidates: Sequence[str], references: Sequence[Sequence[str]]) -> dict[str, float]:
-    """Tokenise captions and score them with the metrics that need nothing but human captions.
+def _compute_known(metric: Metric, systems: Sequence[Candidates]) -> dict[int, Score]:
+    """Score the systems of which is known what a metric needs; return the scores by the index of the system.
+
+    Raises:
+        UnavailableError: The score cannot be computed here, or not for all images.
+    """
+    missing = next(filter(None, (system.missing_images for system in systems)), "")
+    if Need.IMAGES in metric.needs and missing:
+        raise UnavailableError(missing)
+    known = [index for index, system in enumerate(systems) if all(map(system.knows, metric.needs))]
+    found = metric.compute([systems[index] for index in known]) if known else []
+    return dict(zip(known, found, strict=True))
+
+
+def score(
+    candidates: Sequence[str], references: Sequence[Sequence[str]], metrics: Sequence[Metric] | None = None
+) -> dict[str, float]:
+    """Tokenise captions and score them with metrics that need nothing but human captions.
 
     Args:
         candidates: One caption an image, as text.
         references: The human captions of each image, in the same order.
+        metrics: By default all that need no more and say how good captions are.
 
     Returns:
         The scores by name, and the number of images as ``images``.
@@ -95,6 +116,7 @@ def score(candidates: Sequence[str], references: Sequence[Sequence[str]]) -> dic
     tokens = {caption: tuple(tokenize(caption)) for caption in {*candidates, *chain.from_iterable(references)}}
     known = References([[tokens[caption] for caption in captions] for captions in references])
     system = Candidates(candidates, [tokens[caption] for caption in candidates], known)
-    chosen = [metric for metric in every_metric() if metric.is_quality and metric.needs <= {Need.REFERENCES}]
-    (found,), _ = compute([system], chosen)
+    if metrics is None:
+        metrics = [metric for metric in every_metric() if metric.is_quality and metric.needs <= {Need.REFERENCES}]
+    (found,), _ = compute([system], metrics)
     return {**{name: one.value for name, one in found.items()}, "images": len(candidates)}

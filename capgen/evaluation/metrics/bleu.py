@@ -73,6 +73,7 @@ class Bleu(PerImageMetric):
 
     def __init__(self, order: int) -> None:
         self.name, self.order = f"BLEU-{order}", order
+        self.in_validation = order == ORDERS
 
     def per_image(self, candidates: Candidates) -> np.ndarray:
         """Return the counts of each image, see ``bleu_counts``: (N, 10)."""

@@ -101,6 +101,7 @@ class CiderD(PerImageMetric):
     range = (0.0, SCALE)
     is_corpus_dependent = True
     in_model_card = True
+    in_validation = True
 
     def per_image(self, candidates: Candidates) -> np.ndarray:
         """Return the score of each image: (N,)."""

@@ -124,6 +124,10 @@ class Metric(ABC):
     in_model_card: ClassVar[bool] = False
     """Whether the model card of a captioner shows the score, if ``score`` computes it."""
 
+    in_validation: bool = False
+    """Whether the score of the captions for dev is computed after each epoch of training, and recorded in its history. Such
+    a metric needs human captions alone."""
+
     format: ClassVar[str] = ".4f"
     """How a value is written, as Python's format specification."""
 

@@ -18,9 +18,6 @@ from capgen.evaluation.references import Reference
 from capgen.evaluation.report import thumbnails
 from capgen.storage.pipeline import map_ahead
 
-CARD_METRIC = "CIDEr-D"
-"""The metric that the images are sorted by."""
-
 MAX_CARDS = 3500
 """The most cards of a page. Of more images it shows some, at even distances from the worst to the best."""
 
@@ -41,7 +38,7 @@ class Card:
     Attributes:
         reference: The image and its human captions.
         caption: The caption that is scored.
-        score: The CIDEr-D of the caption.
+        score: The score of the caption by the primary metric.
         attention: The attention weights of the words of the caption, if they are known.
     """
 
@@ -88,7 +85,7 @@ def cards(predictions: Predictions, references: Sequence[Reference], evaluation:
         references: The images of the split.
         evaluation: The scores of the captions.
     """
-    scores = evaluation.scores[CARD_METRIC].per_image.tolist()
+    scores = evaluation.scores[metrics.PRIMARY].per_image.tolist()
     return [
         Card(reference, predictions.captions[reference.id], score, predictions.attention.get(reference.id))
         for reference, score in zip(common_references([predictions], references), scores, strict=True)
@@ -153,7 +150,7 @@ def _scores(cards: Sequence[Card]) -> dict[str, Any]:
     counts = Counter(math.floor(min(card.score, LAST_BIN) / BIN_WIDTH) for card in cards)
     bins = range(max(counts) + 1)
     return {
-        "title": f"{CARD_METRIC} of an image",
+        "title": f"{metrics.PRIMARY} of an image",
         "labels": [f"{index * BIN_WIDTH:.2f}" + ("+" if index * BIN_WIDTH >= LAST_BIN else "") for index in bins],
         "unit": "images",
         "series": [{"name": "images", "values": [counts[index] for index in bins]}],
