@@ -14,12 +14,12 @@ import numpy as np
 from capgen.batch.engines import Worker
 from capgen.batch.shards.folder import ShardFolder
 from capgen.batch.shards.run import caption_shard
+from capgen.batch.shards.task import Task
 from capgen.captioner import bundle, container
 from capgen.captioner.bundle import Bundle
 from capgen.captioner.captioner import Captioner, Item
 from capgen.captioner.request import CaptionRequest
 from capgen.captioner.results import Result
-from capgen.inputs.archives import Task
 
 _NOT_NEEDED = (bundle.WEIGHTS, bundle.MODEL_CARD)
 """Files of a captioner that captioning does not read."""

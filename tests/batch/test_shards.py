@@ -22,10 +22,11 @@ from support.drawing import draw_each
 from capgen.batch.shards.folder import ShardFolder
 from capgen.batch.shards.plan import ShardPlan
 from capgen.batch.shards.run import caption_shard
+from capgen.batch.shards.task import Task
 from capgen.captioner.captioner import Captioner
 from capgen.captioner.request import CaptionRequest
 from capgen.errors import Status, UsageError
-from capgen.inputs.archives import LazyImage, Task, images_in
+from capgen.inputs.archives import LazyImage, images_in
 from capgen.inputs.selection import Found
 from capgen.inputs.spool import Spool
 

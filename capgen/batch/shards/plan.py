@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from itertools import count, islice
 
 from capgen.batch.shards.folder import MARK, STATISTICS, ShardFolder, absolute
+from capgen.batch.shards.task import Task
 from capgen.errors import UsageError
-from capgen.inputs.archives import Task, is_archive
+from capgen.inputs.archives import is_archive
 from capgen.inputs.listing import Listing
 from capgen.inputs.selection import Found
 from capgen.outputs import SHARD_FORMATS

@@ -7,10 +7,11 @@ from contextlib import closing
 from dataclasses import replace
 
 from capgen.batch.shards.folder import FAILURES, ShardFolder, ShardStatistics, absolute
+from capgen.batch.shards.task import Task
 from capgen.captioner.captioner import Captioner, Item
 from capgen.captioner.results import Result
 from capgen.errors import Status
-from capgen.inputs.archives import LazyImage, Task
+from capgen.inputs.archives import LazyImage
 from capgen.inputs.selection import Found
 from capgen.outputs import SHARD_FORMATS
 from capgen.storage import files, locations
