@@ -33,7 +33,7 @@ def caption_command(
         list[str] | None,
         typer.Argument(
             metavar="PATH",
-            help="Photographs, folders with --recursive, quoted patterns, URLs, .tar, .parquet; - reads paths from stdin.",
+            help="Photographs, folders with --recursive, quoted patterns, URLs, .tar, .zip, .parquet; - reads stdin.",
         ),
     ] = None,
     recursive: Annotated[bool, typer.Option("--recursive", "-r", help="Look into folders.")] = False,

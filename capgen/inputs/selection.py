@@ -16,11 +16,11 @@ from capgen.storage import remote
 from capgen.storage.hashing import HashSet, hash64
 from capgen.storage.locations import Location, Url, is_url
 
-ARCHIVES = frozenset({".tar", ".parquet"})
-"""Endings of files that hold images."""
+TAR_ENDINGS = (".tar", ".tar.gz", ".tgz")
+"""How the names of tar archives end."""
 
-_FILE_SUFFIXES = SUFFIXES | ARCHIVES
-"""Endings by which a URL is known to be that of a file and not of a folder."""
+ARCHIVE_ENDINGS = (*TAR_ENDINGS, ".zip", ".parquet")
+"""How the names of files end that hold images."""
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ class Selection:
             yield from self._matching(argument)
 
     def _at_url(self, url: Url) -> Iterator[Found]:
-        if not self.recursive or url.suffix.lower() in _FILE_SUFFIXES:
+        if not self.recursive or url.name.lower().endswith((*SUFFIXES, *ARCHIVE_ENDINGS)):
             yield Found(url, url.parent)
             return
         try:

@@ -25,6 +25,8 @@ class Url:
     A URL is not a ``Path``, and deliberately not an ``os.PathLike`` either: ``Path(url)`` would merge its slashes and
     ``open(url)`` would look for a file of that name here. ``str(url)`` is the text exactly as it was given.
 
+    A file in an archive has the URL of the archive behind its own, as fsspec writes it: ``zip://a.jpg::s3://bucket/a.zip``.
+
     Attributes:
         text: The URL, unchanged; two URLs are equal if their texts are.
     """
@@ -36,7 +38,8 @@ class Url:
 
     def __truediv__(self, name: str) -> "Url":
         """Return the URL of ``name``, a relative path with ``/`` between its parts, below this one."""
-        return Url(f"{self.address.rstrip('/')}/{name}")
+        folder = self.address if self.address.endswith("://") else self.address.rstrip("/") + "/"
+        return Url(folder + name + self._archive)
 
     @property
     def name(self) -> str:
@@ -55,18 +58,27 @@ class Url:
 
     @property
     def parent(self) -> "Url":
-        """The URL without its last part and without the slash before that; a bucket or a server is its own parent."""
+        """The URL without its last part and the slash before that; a bucket, a server or an archive is its own parent."""
         folder = self.address.rstrip("/").rpartition("/")[0]
-        return Url(folder) if is_url(folder) else self
+        if self._archive and not is_url(folder):
+            return Url(self.address.partition("://")[0] + "://" + self._archive)
+        return Url(folder + self._archive) if is_url(folder) else self
 
     def relative_to(self, root: "Url") -> str:
         """Return the path from ``root`` to this URL, with its query; the whole text if it does not lie below ``root``."""
-        return self.text.removeprefix(root.address).lstrip("/")
+        return self.text.removesuffix(self._archive).removeprefix(root.address).lstrip("/")
 
     @property
     def address(self) -> str:
-        """The text up to the query; only web addresses have one, as a key of an object store may contain ``?``."""
-        return re.split("[?#]", self.text, maxsplit=1)[0] if remote.is_web(self.text) else self.text
+        """The text up to the query or the archive; only web addresses have a query: a key of a store may contain ``?``."""
+        if remote.is_web(self.text):
+            return re.split("[?#]", self.text, maxsplit=1)[0]
+        return self.text.removesuffix(self._archive)
+
+    @property
+    def _archive(self) -> str:
+        """Two colons and the URL of the archive that the file is in; empty if it is in none."""
+        return "" if remote.is_web(self.text) else "".join(self.text.partition("::")[1:])
 
 
 Location: TypeAlias = Path | Url

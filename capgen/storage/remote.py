@@ -18,8 +18,10 @@ _SILENCE_SECONDS = 60
 
 _WEB = ("http", "https")
 
-_PACKAGES = {"fsspec", "s3fs", "botocore", "aiobotocore", "aiohttp", "gcsfs", "google", "requests", "urllib3"}
-"""The packages whose errors say that something is wrong with a file or a server."""
+_PACKAGES = {
+    "fsspec", "s3fs", "botocore", "aiobotocore", "aiohttp", "gcsfs", "google", "requests", "urllib3", "zipfile", "zlib",
+}  # fmt: skip
+"""The packages whose errors say that something is wrong with a file, an archive or a server."""
 
 _MISSING, _REFUSED = (404, 410), (401, 403)
 """Status codes of HTTP."""
@@ -178,7 +180,7 @@ def _image_errors() -> Iterator[None]:
     except PermissionError as error:
         raise ImageError(Status.DENIED, "permission denied") from error
     except Exception as error:  # these packages have no base class in common
-        if not isinstance(error, (OSError, ValueError)) and _package(error) not in _PACKAGES:
+        if not isinstance(error, (OSError, ValueError, EOFError)) and _package(error) not in _PACKAGES:
             raise
         raise _image_error(error) from error
 

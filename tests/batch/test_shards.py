@@ -486,7 +486,7 @@ def test_a_sparse_member_as_gnu_tar_writes_it_does_not_derail_what_follows(tmp_p
 
 
 def test_a_huge_member_is_too_large_and_takes_no_memory(tmp_path, monkeypatch):
-    monkeypatch.setattr("capgen.inputs.archives.tar.images.MAX_BYTES", 1000)
+    monkeypatch.setattr("capgen.images.MAX_BYTES", 1000)
     place = tar_of(tmp_path / "a.tar", ("a.jpg", bytes(2000)), ("b.jpg", b"12345"))
     assert results(place) == [("a.jpg", "too-large"), ("b.jpg", 5)]
 

@@ -10,7 +10,8 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from support.drawing import draw_each
+from support.archives import zipped
+from support.drawing import draw_each, drawn
 
 from capgen import images
 from capgen.errors import ImageError, UsageError
@@ -310,3 +311,34 @@ def test_an_archive_on_the_web_may_take_longer_than_five_minutes_but_not_be_sile
     system, _ = remote._file_system("https://example.org/data.tar")
     limits = system.client_kwargs["timeout"]
     assert (limits.total, limits.sock_read) == (None, 60)
+
+
+# files in archives
+
+
+@pytest.mark.parametrize(
+    ("url", "name", "parent", "below"),
+    [
+        ("zip://a.jpg::x.zip", "a.jpg", "zip://::x.zip", "a.jpg"),
+        ("zip://d/a.jpg::s3://bucket/x.zip", "a.jpg", "zip://d::s3://bucket/x.zip", "a.jpg"),
+        ("zip://::x.zip", "zip:", "zip://::x.zip", ""),
+    ],
+)
+def test_the_url_of_a_file_in_an_archive_keeps_the_archive(url, name, parent, below):
+    assert Url(url).name == name
+    assert Url(url).parent == Url(parent)
+    assert Url(url).relative_to(Url(parent)) == below
+    assert Url(parent) / "b.jpg" == Url(parent.replace("::", "b.jpg::" if "://::" in parent else "/b.jpg::", 1))
+
+
+def test_the_images_of_an_archive_are_found_by_its_url(tmp_path):
+    archive = zipped(tmp_path / "x.zip", [("a.png", drawn(0)), ("d/b.png", drawn(1)), ("notes.txt", b"")])
+    found = list(Selection(recursive=True).find([f"zip://::{archive}"]))
+    assert [file.relative_path for file in found] == ["a.png", "d/b.png"]
+    assert [images.read_bytes(file.path) for file in found] == [drawn(0), drawn(1)]
+
+
+def test_an_archive_that_is_damaged_is_an_unreadable_image_and_no_fault_of_the_program(tmp_path):
+    (tmp_path / "x.zip").write_bytes(b"no archive")
+    with pytest.raises(ImageError, match="it cannot be fetched"):
+        images.read_bytes(f"zip://a.png::{tmp_path}/x.zip")

@@ -1,5 +1,6 @@
 """Drawn images and data sets."""
 
+import io
 import json
 import random
 
@@ -9,8 +10,19 @@ COLOURS = {"red": (220, 40, 30), "green": (40, 170, 60), "blue": (40, 70, 210), 
 SHAPES = ("circle", "square", "triangle")
 
 
+def drawn(index, form="PNG"):
+    """Return the bytes of an image; another index gives another image."""
+    file = io.BytesIO()
+    _picture(list(COLOURS)[index % 4], SHAPES[index % 3], index).save(file, form)
+    return file.getvalue()
+
+
 def draw(path, colour, shape, seed):
     """Draw a shape of a colour on a pale ground."""
+    _picture(colour, shape, seed).save(path)
+
+
+def _picture(colour, shape, seed):
     generator = random.Random(seed)
     ground = tuple(generator.randrange(200, 256) for _ in range(3))
     image = Image.new("RGB", (160, 120), ground)
@@ -23,7 +35,7 @@ def draw(path, colour, shape, seed):
         pen.rectangle(box, fill=COLOURS[colour])
     else:
         pen.polygon([(x, y + size), (x + size, y + size), (x + size // 2, y)], fill=COLOURS[colour])
-    image.save(path)
+    return image
 
 
 def draw_each(folder, *names):

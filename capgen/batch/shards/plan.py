@@ -8,7 +8,7 @@ from itertools import count, islice
 from capgen.batch.shards.folder import MARK, STATISTICS, ShardFolder, absolute
 from capgen.batch.shards.task import Task
 from capgen.errors import UsageError
-from capgen.inputs.archives import is_archive
+from capgen.inputs.archives import archive_stem, is_archive
 from capgen.inputs.listing import Listing
 from capgen.inputs.selection import Found
 from capgen.outputs import SHARD_FORMATS
@@ -104,11 +104,10 @@ class ShardPlan:
             if not is_archive(one.path):
                 yield one
                 continue
-            other = self._archives.setdefault(one.path.stem, one.path)
+            shard = archive_stem(one.path)
+            other = self._archives.setdefault(shard, one.path)
             if other != one.path:
-                raise UsageError(
-                    f"{other} and {one.path} would share the shard {one.path.stem}; caption them into two folders"
-                )
+                raise UsageError(f"{other} and {one.path} would share the shard {shard}; caption them into two folders")
 
     def _check_names(self, present: set[str]) -> None:
         """Make sure that no archive and no file of somebody else would be replaced."""

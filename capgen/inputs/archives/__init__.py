@@ -1,21 +1,19 @@
-"""Images in archives: a tar archive or a Parquet table is read once, in order, and gives its images one by one."""
+"""Images in archives: a tar or zip archive or a Parquet table is read once, in order, and gives its images one by one."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import BinaryIO, TypeAlias
+from typing import BinaryIO
 
 from capgen import images
 from capgen.captioner.results import Result
 from capgen.errors import ImageError
-from capgen.inputs.selection import ARCHIVES, Found
+from capgen.inputs.archives.members import Entry, Member, read_images
+from capgen.inputs.selection import ARCHIVE_ENDINGS, TAR_ENDINGS, Found
 from capgen.inputs.spool import Spool
 from capgen.storage import remote
 from capgen.storage.hashing import HashSet, hash64
 from capgen.storage.locations import Location, Url, located
-
-Entry: TypeAlias = "tuple[str, bytes | ImageError]"
-"""An entry of an archive: the name of an image, and its bytes or the reason why there are none."""
 
 
 def _nothing() -> None:
@@ -41,7 +39,13 @@ class LazyImage:
 
 def is_archive(path: Location) -> bool:
     """Return whether a file holds images, by its ending."""
-    return path.suffix.lower() in ARCHIVES
+    return path.name.lower().endswith(ARCHIVE_ENDINGS)
+
+
+def archive_stem(archive: Location) -> str:
+    """Return the name of an archive without the ending that says that it is one."""
+    ending = next((ending for ending in ARCHIVE_ENDINGS if archive.name.lower().endswith(ending)), "")
+    return archive.name[: len(archive.name) - len(ending)]
 
 
 def expand_archives(found: Iterable[Found]) -> Iterator[tuple[Found, LazyImage | Result | Location]]:
@@ -55,7 +59,7 @@ def expand_archives(found: Iterable[Found]) -> Iterator[tuple[Found, LazyImage |
 
 
 def images_in(archive: Location) -> Iterator[LazyImage | Result]:
-    """Read the images of a tar archive or a table, once and in order.
+    """Read the images of an archive or a table, once and in order.
 
     Yields:
         The images, with the paths ``ARCHIVE/NAME``; a name that has been there before gets its number. In the place of an
@@ -85,10 +89,25 @@ def _read(archive: Location) -> Iterator[tuple[Location, LazyImage | Result]]:
 
 def _opened(archive: Location) -> tuple[AbstractContextManager[BinaryIO], Callable[[BinaryIO], Iterator[Entry]]]:
     """Return the opened archive, and the function that reads its images."""
-    if archive.suffix.lower() == ".tar":
+    if archive.name.lower().endswith(".parquet"):
+        from capgen.inputs.archives import parquet
+
+        return _opened_seekable(archive), parquet.read_images
+    opened, read_members = open_members(archive)
+    return opened, lambda file: read_images(read_members(file))
+
+
+def open_members(archive: Location) -> tuple[AbstractContextManager[BinaryIO], Callable[[BinaryIO], Iterator[Member]]]:
+    """Return an opened tar or zip archive, and the function that reads the files in it."""
+    if archive.name.lower().endswith(TAR_ENDINGS):
         from capgen.inputs.archives import tar
 
-        return remote.open_stream(archive.text) if isinstance(archive, Url) else images.open_file(archive), tar.read_images
-    from capgen.inputs.archives import parquet
+        stream = remote.open_stream(archive.text) if isinstance(archive, Url) else images.open_file(archive)
+        return stream, tar.read_members
+    from capgen.inputs.archives import zip as zip_archive
 
-    return remote.open_seekable(archive.text) if isinstance(archive, Url) else images.open_file(archive), parquet.read_images
+    return _opened_seekable(archive), zip_archive.read_members
+
+
+def _opened_seekable(archive: Location) -> AbstractContextManager[BinaryIO]:
+    return remote.open_seekable(archive.text) if isinstance(archive, Url) else images.open_file(archive)

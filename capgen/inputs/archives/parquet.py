@@ -1,40 +1,100 @@
-"""Parquet tables with a column of images, as data sets are published in."""
+"""Parquet tables with a column of images, as data sets are published in.
 
-from collections.abc import Iterator
+A value of the column is the bytes of an image, a structure of ``bytes`` and ``path``, or a list of either, whatever the type
+in which Arrow keeps bytes. A row is read with all that it says in words about its images.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 from capgen.errors import ImageError, Status, UsageError
-from capgen.inputs.archives import Entry
+from capgen.inputs.archives.members import Entry
 
-_IMAGE_COLUMNS = ("image", "jpg", "jpeg", "png", "webp")
-"""Names of the column of images; the first that is there is taken."""
+_IMAGE_COLUMNS = ("image", "images", "img", "image_bytes", "jpg", "jpeg", "png", "webp")
+"""Names of the column of images in lower case; the first that is there and holds bytes is taken."""
 
-_NAME_COLUMNS = ("path", "key", "__key__", "url")
-"""Names of the column with the images' names; the first that is there is taken."""
+_NAME_COLUMNS = ("path", "key", "__key__", "url", "file_name", "filename")
+"""Names of the column with the images' names in lower case; the first that is there is taken."""
 
 _BATCH = 16
-"""The number of images that are read at once."""
+"""The number of rows that are read at once."""
+
+
+_SHOWN = 20
+"""The most columns that a message names."""
+
+
+@dataclass(frozen=True)
+class TableImage:
+    """An image in a row of a table.
+
+    Attributes:
+        name: What the table calls it, or the number of its row, counted from 0.
+        data: Its bytes; ``None`` if they are not in the table.
+        path: The path in its structure, if there is one.
+    """
+
+    name: str
+    data: bytes | None
+    path: str | None = None
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of a table.
+
+    Attributes:
+        images: Its images; none if the table has no column of them, or the row's list is empty.
+        values: The values of the columns that hold text, or lists of it, by the columns' names.
+    """
+
+    images: Sequence[TableImage]
+    values: Mapping[str, Any]
 
 
 def read_images(file: BinaryIO) -> Iterator[Entry]:
-    """Yield the images of a table, a few rows at a time. A value is the bytes, or a struct of ``bytes`` and ``path``.
+    """Yield the images of a table, a few rows at a time.
 
-    An image is named by the column of names if there is one, or by the ``path`` of its struct, or by the number of its row.
+    An image is named by the column of names if there is one, else by the ``path`` of its structure or the number of its row.
 
     Raises:
         ImageError: The file is not a table, is damaged, or has no column of images.
         UsageError: pyarrow is missing.
     """
+    for row in read_rows(file, with_text=False):
+        for image in row.images:
+            where = f", only the path {image.path}" if image.path else ""
+            missing = ImageError(Status.UNREADABLE, f"its bytes are not in the table{where}")
+            yield image.name, image.data or missing
+
+
+def read_rows(file: BinaryIO, *, column: str | None = None, with_text: bool = True) -> Iterator[Row]:
+    """Yield the rows of a table; where a part of it is damaged, those after it as well.
+
+    Args:
+        file: The table.
+        column: The name of the column of images, in any case; by default the one that must be it.
+        with_text: Read the columns that hold text, too, and be content with a table that has no column of images.
+
+    Raises:
+        ImageError: The file is not a table, is damaged, or has no column of images; after the rows that can be read.
+        UsageError: pyarrow is missing.
+    """
     arrow = load_pyarrow()
     try:
         table = arrow.parquet.ParquetFile(file)
-        image_column = _image_column(arrow, table.schema_arrow)
-        name_column = next((name for name in _NAME_COLUMNS if name in table.schema_arrow.names), None)
-        for row, values in enumerate(_rows(table, [name for name in (image_column, name_column) if name])):
-            yield _entry(values[image_column], values[name_column] if name_column else None, row)
+        schema = table.schema_arrow
     except (arrow.ArrowException, OSError, ValueError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise ImageError(Status.UNREADABLE, f"the table cannot be read ({reason}); what comes before was read") from error
+        raise ImageError(Status.UNREADABLE, f"it is not a Parquet table, or its end is missing ({_line(error)})") from error
+    image_column = _image_column(arrow, schema, column, required=not with_text)
+    name_column = next((name for known in _NAME_COLUMNS for name in schema.names if name.lower() == known), None)
+    text_columns = [field.name for field in schema if with_text and _holds_text(arrow, field.type)]
+    wanted = list(dict.fromkeys(name for name in (image_column, name_column, *text_columns) if name))
+    for number, values in _numbered(arrow, table, wanted):
+        name = values[name_column] if name_column else None
+        found = _images(values[image_column], name, number) if image_column else []
+        yield Row(found, {name: values[name] for name in text_columns})
 
 
 def load_pyarrow() -> Any:
@@ -51,35 +111,105 @@ def load_pyarrow() -> Any:
     return pyarrow
 
 
-def _rows(table: Any, columns: list[str]) -> Iterator[dict[str, Any]]:
+def _numbered(arrow: Any, table: Any, columns: list[str]) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield the rows with their numbers. A group of rows that is damaged is passed over, and raised at the end."""
+    first, damage = 0, dict[int, Exception]()
     for group in range(table.num_row_groups):
-        for batch in table.iter_batches(_BATCH, row_groups=[group], columns=columns):
-            yield from batch.to_pylist()
+        number = first
+        try:
+            for batch in table.iter_batches(_BATCH, row_groups=[group], columns=columns):
+                for values in _rows(batch):
+                    yield number, values
+                    number += 1
+        except (arrow.ArrowException, OSError, ValueError) as error:
+            damage[number] = error
+        first += table.metadata.row_group(group).num_rows
+    for number, cause in damage.items():
+        reason = f"the table is damaged from its row {number} on ({_line(cause)}); what could be read was read"
+        raise ImageError(Status.UNREADABLE, reason) from cause
 
 
-def _entry(value: Any, name: Any, row: int) -> Entry:
-    data = value
-    if isinstance(value, dict):
-        data, name = value.get("bytes"), name or value.get("path")
-    name = name if isinstance(name, str) and name else str(row)
-    return name, data if data else ImageError(Status.UNREADABLE, "its bytes are not in the table")
+def _rows(batch: Any) -> list[dict[str, Any]]:
+    try:
+        return batch.to_pylist()
+    except UnicodeDecodeError:  # a text is not UTF-8, which costs it alone
+        columns = {name: [_value(cell) for cell in batch.column(name)] for name in batch.schema.names}
+        return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
 
 
-def _image_column(arrow: Any, schema: Any) -> str:
-    for name in _IMAGE_COLUMNS:
-        if name in schema.names and _is_binary(arrow, _type_of_bytes(arrow, schema.field(name).type)):
-            return name
-    expected = f"{', '.join(_IMAGE_COLUMNS[:-1])} or {_IMAGE_COLUMNS[-1]}"
-    raise ImageError(Status.UNSUPPORTED, f"it has no column of images' bytes called {expected}")
+def _value(cell: Any) -> Any:
+    try:
+        return cell.as_py()
+    except UnicodeDecodeError:
+        return None
 
 
-def _type_of_bytes(arrow: Any, column_type: Any) -> Any:
-    """Return the type of a struct's field ``bytes``, ``None`` if it has none; any other type is returned unchanged."""
-    if not arrow.types.is_struct(column_type):
-        return column_type
-    fields = (column_type.field(index) for index in range(column_type.num_fields))
-    return next((field.type for field in fields if field.name == "bytes"), None)
+def _images(value: Any, name: Any, number: int) -> list[TableImage]:
+    """Return the images that a value of the column holds."""
+    base = name if isinstance(name, str) and name else str(number)
+    if not isinstance(value, list):
+        return [_image(value, base, named=base == name)]
+    return [_image(one, f"{base}-{index}", named=False) for index, one in enumerate(value)]
 
 
-def _is_binary(arrow: Any, value_type: Any) -> bool:
-    return value_type is not None and (arrow.types.is_binary(value_type) or arrow.types.is_large_binary(value_type))
+def _image(value: Any, name: str, *, named: bool) -> TableImage:
+    if not isinstance(value, dict):
+        return TableImage(name, value)
+    path = value.get("path") or None
+    return TableImage(name if named or not path else path, value.get("bytes"), path)
+
+
+def _image_column(arrow: Any, schema: Any, wanted: str | None, *, required: bool) -> str | None:
+    """Return the name of the column of images: the one that is wanted, one with a name for it, or the only one with bytes.
+
+    Raises:
+        ImageError: There is none, though one is required.
+    """
+    holding = {field.name.lower(): field.name for field in schema if _holds_bytes(arrow, field.type)}
+    found = next((holding[name] for name in ([wanted.lower()] if wanted else _IMAGE_COLUMNS) if name in holding), None)
+    if found is None and not wanted and len(holding) == 1:
+        return next(iter(holding.values()))
+    if found is None and required:
+        columns = ", ".join(f"{field.name} ({str(field.type)[:40]})" for field in list(schema)[:_SHOWN])
+        reason = "has several columns of bytes, none of them called 'image'" if holding else "has no column of images' bytes"
+        raise ImageError(Status.UNSUPPORTED, f"it {reason}; its columns: {columns}")
+    return found
+
+
+def _holds_bytes(arrow: Any, column_type: Any) -> bool:
+    """Return whether the values of a type are bytes, structures with ``bytes``, or lists of either."""
+    if arrow.types.is_struct(column_type):
+        fields = (column_type.field(index) for index in range(column_type.num_fields))
+        return any(field.name == "bytes" and _holds_bytes(arrow, field.type) for field in fields)
+    if inner := _inner_type(arrow, column_type):
+        return _holds_bytes(arrow, inner)
+    tests = (
+        arrow.types.is_binary,
+        arrow.types.is_large_binary,
+        arrow.types.is_binary_view,
+        arrow.types.is_fixed_size_binary,
+    )
+    return any(test(column_type) for test in tests)
+
+
+def _holds_text(arrow: Any, column_type: Any) -> bool:
+    """Return whether the values of a type are texts, structures with texts, or lists of either; no bytes are in them."""
+    if arrow.types.is_struct(column_type):
+        fields = [column_type.field(index) for index in range(column_type.num_fields)]
+        return any(_holds_text(arrow, field.type) for field in fields) and not _holds_bytes(arrow, column_type)
+    if inner := _inner_type(arrow, column_type):
+        return _holds_text(arrow, inner)
+    tests = (arrow.types.is_string, arrow.types.is_large_string, arrow.types.is_string_view)
+    return any(test(column_type) for test in tests)
+
+
+def _inner_type(arrow: Any, column_type: Any) -> Any:
+    """Return the type of the values in a list or a dictionary; ``None`` for every other type."""
+    types = arrow.types
+    lists = (types.is_list, types.is_large_list, types.is_fixed_size_list, types.is_list_view, types.is_large_list_view)
+    is_nested = types.is_dictionary(column_type) or any(test(column_type) for test in lists)
+    return column_type.value_type if is_nested else None
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(str(error).split())[:200]

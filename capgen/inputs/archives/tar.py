@@ -1,18 +1,17 @@
-"""Tar archives, such as the shards of WebDataset, read once from beginning to end.
+"""Tar archives, such as the shards of WebDataset, plain or compressed by gzip, read once from beginning to end.
 
 The headers are parsed by ``tarfile``, one block at a time. Its reader of whole archives is not used, as it allocates as much
 memory as an extended header says that it is long, and a damaged one may say anything.
 """
 
+import gzip
 import tarfile
+import zlib
 from collections.abc import Iterator
-from pathlib import PurePosixPath
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
-from capgen import images
 from capgen.errors import ImageError, Status
-from capgen.images.formats import SUFFIXES
-from capgen.inputs.archives import Entry
+from capgen.inputs.archives.members import Member, check_ratio
 
 LARGEST_HEADER = 1 << 20
 """The most bytes of an extended header, which holds a name and a few numbers."""
@@ -27,21 +26,26 @@ _EXTENDED = (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE
 """Types of headers that only say something about the member which follows."""
 
 
-def read_images(file: BinaryIO) -> Iterator[Entry]:
-    """Yield the members whose names end like an image's and do not begin with a dot.
+_GZIP = b"\x1f\x8b"
+"""The first bytes of what gzip has compressed. They decide, as servers unpack files and leave their names as they are."""
+
+
+class Readable(Protocol):
+    """What a stream reads from: an open file, or what unpacks one."""
+
+    def read(self, size: int, /) -> bytes:
+        """Return at most ``size`` bytes, none at the end."""
+
+
+def read_members(file: BinaryIO) -> Iterator[Member]:
+    """Yield the regular files in an archive, of which each is read before the next one.
 
     Raises:
-        ImageError: The file is not a tar archive, is damaged or ends early; after the images that come before.
+        ImageError: The file is not a tar archive, is damaged or ends early; after the members that come before.
     """
-    stream = Stream(file)
+    stream = Stream(_unpacked(file))
     for name, size in members(stream):
-        path = PurePosixPath(name)
-        if path.suffix.lower() not in SUFFIXES or path.name.startswith("."):
-            continue
-        if size > images.MAX_BYTES:
-            yield name, ImageError(Status.TOO_LARGE, f"it has {size:,} bytes, more than is safe to read at once")
-        else:
-            yield name, stream.read(size)
+        yield Member(name, size, stream.read)
 
 
 class Stream:
@@ -54,7 +58,7 @@ class Stream:
         position: The number of bytes that have been read.
     """
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: Readable) -> None:
         self._file, self.position = file, 0
 
     def read(self, size: int) -> bytes:
@@ -77,6 +81,64 @@ class Stream:
         """Read on to a position, in bytes from the beginning."""
         while self.position < position:
             self.read(min(position - self.position, _BLOCK))
+
+
+def _unpacked(file: BinaryIO) -> Readable:
+    """Return what unpacks a file, if gzip has compressed it, or what reads it as it is."""
+    head = b""
+    while len(head) < len(_GZIP) and (part := file.read(len(_GZIP) - len(head))):
+        head += part
+    rest = _Rest(head, file)
+    return _Gunzip(rest) if head == _GZIP else rest
+
+
+class _Rest:
+    """A file whose first bytes have been read.
+
+    Args:
+        head: The first bytes.
+        file: The file after them.
+
+    Attributes:
+        position: The number of bytes that have been read here.
+    """
+
+    def __init__(self, head: bytes, file: BinaryIO) -> None:
+        self._head, self._file, self.position = head, file, 0
+
+    def read(self, size: int) -> bytes:
+        """Return at most ``size`` bytes, none at the end."""
+        data, self._head = self._head[:size], self._head[size:]
+        data = data or self._file.read(size)
+        self.position += len(data)
+        return data
+
+
+class _Gunzip:
+    """Unpacks a file, and no more of it than can be images.
+
+    Args:
+        packed: The file.
+    """
+
+    def __init__(self, packed: _Rest) -> None:
+        self._packed, self._file, self._size = packed, gzip.GzipFile(fileobj=packed), 0  # type: ignore[call-overload]
+
+    def read(self, size: int) -> bytes:
+        """Return at most ``size`` bytes, none at the end, however early that comes.
+
+        Raises:
+            ImageError: It is damaged, or too much is in it.
+        """
+        try:
+            data = self._file.read(size)
+        except EOFError:
+            return b""
+        except (zlib.error, gzip.BadGzipFile) as error:
+            raise _damaged(str(error)) from error
+        self._size += len(data)
+        check_ratio(self._size, self._packed.position)
+        return data
 
 
 def members(stream: Stream) -> Iterator[tuple[str, int]]:
