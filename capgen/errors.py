@@ -76,20 +76,22 @@ class UnknownNameError(UsageError):
         kind: What was looked for, e.g. ``"encoder"``.
         name: The name that was given.
         known: The names that exist.
+        remedy: What else can be done, such as making one.
     """
 
-    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+    def __init__(self, kind: str, name: str, known: Iterable[str], remedy: str = "") -> None:
         """Write the message, with the nearest of the known names."""
         import difflib
 
         names = sorted(known)
         near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
         offer = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(names) or 'none yet'}"
-        super().__init__(f"there is no {kind} named {name!r}; {offer}")
+        more = f"{' or' if near else ';'} {remedy}" if remedy else ""
+        super().__init__(f"there is no {kind} named {name!r}; {offer}{more}")
         self.nearest = near
-        self._arguments = kind, name, tuple(names)
+        self._arguments = kind, name, tuple(names), remedy
 
-    def __reduce__(self) -> tuple[type["UnknownNameError"], tuple[str, str, tuple[str, ...]]]:
+    def __reduce__(self) -> tuple[type["UnknownNameError"], tuple[str, str, tuple[str, ...], str]]:
         """Pickle all arguments; by default only the message would be sent to another process."""
         return UnknownNameError, self._arguments
 

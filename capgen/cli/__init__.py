@@ -91,4 +91,4 @@ def main() -> None:
     app()
 
 
-from capgen.cli import cache, caption, doctor, evaluate, merge, models, prepare, score, train  # noqa: E402, F401 - each registers its subcommand
+from capgen.cli import cache, caption, data, doctor, evaluate, merge, models, prepare, score, train  # noqa: E402, F401 - each registers its subcommand

@@ -7,6 +7,7 @@ import typer
 
 from capgen.cli import app
 from capgen.cli.console import Quiet, Verbose, command, confirm, printable, say
+from capgen.cli.tables import show_table
 
 if TYPE_CHECKING:
     from capgen.captioner.bundle import Bundle
@@ -53,7 +54,7 @@ def list_command(
     if as_json:
         typer.echo(files.json_text([entry.plain() for entry in found], indent=1).encode())
     else:
-        _show_table([("name", "from", "size", "trained on", PRIMARY), *map(_row, found)])
+        show_table([("name", "from", "size", "trained on", PRIMARY), *map(_row, found)])
     for entry in found:
         if entry.fault:
             remedy = "install capgen again" if entry.ships else f"or remove it: capgen models remove {entry.name}"
@@ -210,26 +211,6 @@ def _row(entry: "Entry") -> tuple[str, ...]:
     found = scores.get(split)
     score = f"{_number(found[PRIMARY])} on {split}" if isinstance(found, dict) and PRIMARY in found else ""
     return name, origin, files.size_text(entry.size), str(training.get("data", "")), score
-
-
-def _show_table(rows: list[tuple[str, ...]]) -> None:
-    """Print a table to a terminal, and columns of plain text to anything else."""
-    import sys
-
-    shown = [tuple(map(printable, row)) for row in rows]
-    if sys.stdout.isatty():
-        from rich.console import Console
-        from rich.table import Table
-        from rich.text import Text
-
-        table = Table(*shown[0])
-        for row in shown[1:]:
-            table.add_row(*map(Text, row))
-        Console().print(table)
-        return
-    widths = [max(map(len, column)) for column in zip(*shown, strict=True)]
-    for row in shown:
-        typer.echo("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip().encode())
 
 
 def _described(opened: "Bundle", sizes: dict[str, int]) -> list[tuple[str, str]]:

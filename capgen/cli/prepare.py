@@ -50,6 +50,15 @@ def prepare_command(
             help="Name of a way of writing that must not become the captioner's own; '' for none; once a source.",
         ),
     ] = None,
+    image_column: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Column or key of a table that names its images, if capgen does not know it; once, or once a source."
+        ),
+    ] = None,
+    caption_column: Annotated[
+        list[str] | None, typer.Option(help="Column or key of a table with its captions; once, or once a source.")
+    ] = None,
     leave_out: Annotated[
         Path | None, typer.Option(help="File of image names, one a line, that are not used, whatever source they are in.")
     ] = None,
@@ -78,6 +87,10 @@ def prepare_command(
     engine: EngineName = "local",
     address: Address = None,
     strict: Annotated[bool, typer.Option("--strict", help="Make any problem an error.")] = False,
+    report: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.jsonl", help="Write all that was left out or joined, row by row, as JSON lines."),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the splits that are drawn, where a source has none.")] = 0,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -90,7 +103,10 @@ def prepare_command(
     from capgen.batch.engines import ENGINES
     from capgen.training.preparation import PreparationRequest, prepare
 
-    chosen = _sources(sources, images=images, layout=layout, weight=weight, use=use, domain=domain)
+    chosen = _sources(
+        sources, images=images, layout=layout, weight=weight, use=use, domain=domain,
+        image_column=image_column, caption_column=caption_column,
+    )  # fmt: skip
     chosen_engine = ENGINES[engine](address=address, workers=None if engine == LOCAL else workers)
     with (
         chosen_engine as opened,
@@ -106,6 +122,7 @@ def prepare_command(
             workers=(workers if opened.in_this_process else None) or 2,
             excluded=_names(leave_out) if leave_out else frozenset(),
             strict=strict,
+            report=report,
             seed=seed,
             overwrite=overwrite,
         )
@@ -133,6 +150,8 @@ def _sources(
     weight: list[float] | None,
     use: list[str] | None,
     domain: list[str] | None,
+    image_column: list[str] | None,
+    caption_column: list[str] | None,
 ) -> "list[DataSetSource]":
     """Put the options of each source together; an option that is given once holds for every source.
 
@@ -155,6 +174,8 @@ def _sources(
         each(weight, 1.0, "--weight"),
         each(use, "all", "--use"),
         each(domain, "", "--domain"),
+        each(image_column, None, "--image-column"),
+        each(caption_column, None, "--caption-column"),
         strict=True,
     )
     return [DataSetSource(*row) for row in columns]
@@ -193,6 +214,8 @@ def _reporter(
     class BarsAndLines(Bars):
         def on_read(self, source: "DataSetSource", dataset: "LoadedDataset") -> None:
             say(f"{source.path}: {dataset.layout} layout ({dataset.recognised_by})")
+            for note in dataset.notes:
+                say(f"{source.path}: {note}")
 
         def on_convert(self, encoder: "EncoderSpec") -> None:
             say(f"making {encoder.name} ready for this machine, once ({encoder.origin})")

@@ -4,11 +4,15 @@ Each layout is a module with a ``LAYOUT``. ``recognise`` finds out which layout 
 ``read`` loads the source.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
-from capgen.datasets.layout import Layout, LoadedDataset
-from capgen.errors import DataError
+from capgen.datasets.columns import NEEDED
+from capgen.datasets.layout import Columns, Layout, LoadedDataset
+from capgen.errors import DataError, UsageError
+from capgen.inputs.folders import visible_files
 from capgen.registry import Registry
 
 LAYOUTS: Registry[Layout] = Registry(
@@ -21,6 +25,7 @@ LAYOUTS: Registry[Layout] = Registry(
         "flickr30k-entities": "capgen.datasets.flickr30k_entities:LAYOUT",
         "csv": "capgen.datasets.csv:LAYOUT",
         "jsonl": "capgen.datasets.jsonl:LAYOUT",
+        "json": "capgen.datasets.json:LAYOUT",
         "folder": "capgen.datasets.folder:LAYOUT",
     },
 )
@@ -28,56 +33,90 @@ LAYOUTS: Registry[Layout] = Registry(
 
 AUTO = "auto"
 
+SHOWN = 5
+"""The most things that the message about a source in no layout lists."""
 
-def recognise(source: Path, layout: str = AUTO) -> tuple[Layout, str]:
+
+def recognise(source: Path, layout: str = AUTO, columns: Columns | None = None) -> tuple[Layout, str]:
     """Find the layout of a source.
 
     Args:
         source: A file or a folder.
         layout: The name of a layout, or ``"auto"`` to look at the source.
+        columns: The columns of a table that a person names; then only layouts with columns are looked for.
 
     Returns:
         The layout, and in words how it was recognised.
 
     Raises:
-        DataError: The source does not exist, or it is not in a known layout.
+        DataError: The source does not exist, or it is not in a known layout; the message says what was seen.
+        UsageError: Columns are named, and the layout has none.
         UnknownNameError: There is no layout of that name.
     """
     if layout != AUTO:
-        named = LAYOUTS[layout]
+        named = _named(layout, columns)
         _must_exist(source)
         return named, "named with --format"
     _must_exist(source)
-    for name in LAYOUTS:
-        candidate: Layout = LAYOUTS[name]
+    candidates = [_named(name, columns) for name in LAYOUTS if columns is None or LAYOUTS[name].with_columns]
+    for candidate in candidates:
         if reason := candidate.recognise(source):
             return candidate, reason
-    raise DataError(f"{source} is not in a known layout ({', '.join(LAYOUTS)}); name one with --format, or see the README")
+    raise DataError(f"{source} is not in a known layout ({', '.join(LAYOUTS)}): {_seen(source, candidates)}")
 
 
-def read(source: Path, layout: str = AUTO, images: Path | None = None) -> LoadedDataset:
+def read(source: Path, layout: str = AUTO, images: Path | None = None, columns: Columns | None = None) -> LoadedDataset:
     """Read the captions of a source, and where its images may lie; no image is opened.
 
     Args:
         source: A file or a folder.
         layout: The name of a layout, or ``"auto"``.
         images: The folder of the images, where they are not in the layout's own folders.
+        columns: The columns of a table, where they are not called as capgen expects.
 
     Raises:
         DataError: The source does not exist, is not in a known layout, or holds nothing that can be used.
+        UsageError: Columns are named, and the layout has none.
         UnknownNameError: There is no layout of that name.
     """
     if images is not None and not images.is_dir():
         reason = "is a file, not a folder" if images.exists() else "does not exist"
         raise DataError(f"the image folder {images} {reason}; give the folder with --images")
-    found, recognised_by = recognise(source, layout)
+    found, recognised_by = recognise(source, layout, columns)
     dataset = replace(found.read(source), layout=found.name, recognised_by=recognised_by)
     if not dataset.examples:
-        raise DataError(f"{source} holds no captions in the {found.name} layout")
+        first = "".join(f"; the first problem: {problem.where}: {problem.detail}" for problem in dataset.problems[:1])
+        raise DataError(f"{source} holds no captions in the {found.name} layout{first}")
     if images is None:
         return dataset
     examples = [replace(example, folder=None) if example.folder else example for example in dataset.examples]
     return replace(dataset, examples=examples, image_folders=[images])
+
+
+def _named(name: str, columns: Columns | None) -> Layout:
+    layout = LAYOUTS[name]
+    if columns is None:
+        return layout
+    if layout.with_columns is None:
+        raise UsageError(f"the {name} layout has no columns; leave --image-column and --caption-column out")
+    return layout.with_columns(columns)
+
+
+def _seen(source: Path, layouts: Sequence[Layout]) -> str:
+    """Say what was seen of a source in no layout, and what would make it readable."""
+    seen = [text for layout in layouts for text in layout.seen(source)]
+    what = "; ".join(seen[:SHOWN]) or _contents(source)
+    return (
+        f"{what}; it needs a table with {NEEDED} (--image-column and --caption-column name others), or a .txt file of "
+        "captions beside each image; or name a layout with --format"
+    )
+
+
+def _contents(source: Path) -> str:
+    if source.is_file():
+        return f"it has the ending {source.suffix!r}, and none of a table" if source.suffix else "its name has no ending"
+    names = [path.relative_to(source).as_posix() for path in islice(visible_files(source), SHOWN)]
+    return f"there is {', '.join(names)} in it" if names else "it is empty"
 
 
 def _must_exist(source: Path) -> None:

@@ -1,68 +1,119 @@
-"""A table with named columns: CSV or TSV, Kaggle's ``captions.txt`` among them."""
+"""A table with named columns as text: CSV (RFC 4180), TSV, or with semicolons or bars; Kaggle's ``captions.txt`` among them.
+
+A quoted cell may have line breaks. A quotation mark that is left open would swallow the rows after it, up to the next mark,
+and put their captions under the name of its own image: such a record is given up, and what follows its first line is read
+anew. In a table with tabs that line is a row without quoting, as many programs write them.
+"""
 
 import csv
 import io
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from capgen.datasets.layout import MALFORMED, Layout, LoadedDataset, Problem, read_text
-from capgen.datasets.tables import NEEDED, Row, find_file, image_and_caption_columns, load
-from capgen.errors import DataError
+from capgen.datasets.cells import ends_like_image
+from capgen.datasets.layout import MALFORMED, Problem, has_broken_bytes, read_rows_text
+from capgen.datasets.table_layout import TableFormat, table_layout
+from capgen.datasets.tables import Row
 
-SUFFIXES = (".csv", ".tsv", ".txt")
-
-
-def recognise(source: Path) -> str | None:
-    """Say why ``source`` is in this layout, or return ``None``."""
-    path = _find(source)
-    columns = _columns(path) if path else None
-    return f"{path.name} has the columns {' and '.join(columns)}" if path and columns else None
+LEFT_OPEN = "a quotation mark is left open"
 
 
-def read(source: Path) -> LoadedDataset:
-    """Read a table, or the folder that holds one; captions with commas are quoted.
+def read_rows(path: Path) -> Iterator[Row | Problem]:
+    """Read a table whose first line names its columns.
 
     Raises:
-        DataError: There is no table with the columns needed, or it is not UTF-8 text or not CSV.
+        DataError: The file cannot be read.
     """
-    path = _find(source)
-    if path is None:
-        raise DataError(f"{source} has no table whose first line names its columns: {NEEDED}")
-    return load(path, _rows(path))
+    lines = io.StringIO(read_rows_text(path)).readlines()
+    dialect = _dialect(next(filter(str.strip, lines), ""))
+    names: list[str] = []
+    for number, record in _records(lines, dialect):
+        where = f"{path.name}:{number}"
+        if isinstance(record, str):
+            yield Problem(MALFORMED, where, record)
+        elif not any(map(str.strip, record)):  # spreadsheets end tables with rows of nothing but delimiters
+            continue
+        elif not names:
+            names = _unique(record)
+        elif any(map(has_broken_bytes, record)):
+            yield Problem(MALFORMED, where, "it is not UTF-8 text")
+        elif any(map(str.strip, record[len(names) :])):
+            yield Problem(
+                MALFORMED, where, f"it has more columns than names; quote a caption with {dialect.delimiter!r} in it"
+            )
+        else:
+            yield where, dict(zip(names, record, strict=False))
 
 
-def _find(source: Path) -> Path | None:
-    return find_file(source, SUFFIXES, lambda path: _columns(path) is not None)
+@dataclass(frozen=True)
+class _Dialect:
+    """What stands between the cells of a row, and whether a space after it belongs to it."""
+
+    delimiter: str
+    is_spaced: bool
+
+    def split(self, lines: Iterable[str], *, strict: bool) -> "csv.Reader":
+        return csv.reader(lines, delimiter=self.delimiter, skipinitialspace=self.is_spaced, strict=strict)
 
 
-def _columns(path: Path) -> tuple[str, str] | None:
-    """Return the image column and the caption column that the first line names.
-
-    Raises:
-        DataError: The file is a table by its name, but it is not UTF-8 text.
-    """
-    first = read_text(path).partition("\n")[0]
-    return image_and_caption_columns(next(csv.reader([first], delimiter=_delimiter(first)), []))
+def _dialect(header: str) -> _Dialect:
+    """Tell the dialect by the line that names the columns: its tab, or whichever sign makes the most of them."""
+    delimiter = "\t" if "\t" in header else max(",;|", key=header.count)
+    return _Dialect(delimiter, f"{delimiter} " in header)
 
 
-def _delimiter(first_line: str) -> str:
-    return "\t" if "\t" in first_line else ","
+def _unique(names: Sequence[str]) -> list[str]:
+    """Number the names that have been there before."""
+    seen: Counter[str] = Counter()
+    unique = []
+    for name in map(str.strip, names):
+        seen[name] += 1
+        unique.append(f"{name}_{seen[name]}" if seen[name] > 1 else name)
+    return unique
 
 
-def _rows(path: Path) -> Iterator[Row | Problem]:
-    content = read_text(path)
-    # newline="" leaves it to the csv module what ends a row, so that other line separators stay inside captions
-    reader = csv.DictReader(io.StringIO(content, newline=""), delimiter=_delimiter(content.partition("\n")[0]))
-    previous = reader.reader.line_num
+def _records(lines: Sequence[str], dialect: _Dialect) -> Iterator[tuple[int, list[str] | str]]:
+    """Yield the number of each record's first line, and its cells, or what is wrong with it; blank lines are left out."""
+    start, width = 0, 0
+    while start < len(lines):
+        reader, first = dialect.split((lines[index] for index in range(start, len(lines))), strict=True), start
+        try:
+            for cells in reader:
+                end = start + reader.line_num
+                if end - first > 1 and (len(cells) < width or _is_several_rows(lines[first:end], dialect)):
+                    raise csv.Error(LEFT_OPEN)  # noqa: TRY301 - what the reader itself raises when the file ends
+                width = width or len(cells)
+                if cells:
+                    yield first + 1, cells
+                first = end
+        except csv.Error:
+            yield first + 1, _line_alone(lines[first], dialect)
+            start = first + 1
+        else:
+            return
+
+
+def _line_alone(line: str, dialect: _Dialect) -> list[str] | str:
+    """Return the cells of a line in which quoting is not as it should be, or what is wrong with it."""
+    if dialect.delimiter == "\t":
+        return line.rstrip("\n").split("\t")
     try:
-        for row in reader:
-            where, previous = f"{path.name}:{previous + 1}", reader.line_num
-            if any("\n" in value for value in row.values() if isinstance(value, str)):
-                yield Problem(MALFORMED, where, "a quote is left open, or a caption has several lines")
-            else:
-                yield where, row
+        cells = next(dialect.split([line.rstrip("\n") + "\n"], strict=False), [])
     except csv.Error as error:
-        raise DataError(f"{path}:{reader.line_num} is not CSV: {error}") from error
+        return f"it is not CSV ({error})"
+    return LEFT_OPEN if cells and cells[-1].endswith("\n") else cells
 
 
-LAYOUT = Layout("csv", recognise, read)
+def _is_several_rows(lines: Sequence[str], dialect: _Dialect) -> bool:
+    """Tell whether more than one of the lines of a record has what a row begins with: a number, or the name of an image."""
+
+    def is_row(line: str) -> bool:
+        cells = [cell.strip().strip('"') for cell in line.split(dialect.delimiter)]
+        return len(cells) > 1 and (cells[0].isdigit() or any(map(ends_like_image, cells)))
+
+    return sum(map(is_row, lines)) > 1
+
+
+LAYOUT = table_layout(TableFormat("csv", (".csv", ".tsv", ".txt"), "column", read_rows))

@@ -1,45 +1,103 @@
-"""A folder of images with a ``.txt`` file of captions beside each, one caption a line; folders inside it count, too."""
+"""A folder of images with a file of captions beside each, one caption a line; folders inside it count, too.
 
+The file is called as the image is, with ``.txt`` or ``.caption`` in place of the image's ending, or after it.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from capgen.datasets.layout import MALFORMED, Example, Layout, LoadedDataset, Problem, lines
+from capgen.datasets.splits import split_in_folders, with_splits_of_names
 from capgen.errors import DataError
 from capgen.images.formats import SUFFIXES
+from capgen.inputs.folders import visible_files
+
+SIDECAR_SUFFIXES = (".txt", ".caption")
+"""The endings of files of captions; of an image that has several the first is read."""
+
+_NAMES = " or ".join(SIDECAR_SUFFIXES)
+
+_REPEATS = re.compile(r"[0-9]{1,4}_.")
+"""What a folder's name begins with where a trainer takes it for how often its images are seen in an epoch."""
 
 
 def recognise(source: Path) -> str | None:
     """Say why ``source`` is in this layout, or return ``None``."""
-    if not source.is_dir():
-        return None
-    first = next((path for path in _find(source) if path.with_suffix(".txt").is_file()), None)
-    return f"{first.name} has a .txt file beside it" if first else None
+    first = next((path for path, sidecar in _Contents.of(source).pairs() if sidecar), None) if source.is_dir() else None
+    return f"{first.name} has a {_NAMES} file beside it" if first else None
 
 
 def read(source: Path) -> LoadedDataset:
-    """Read a folder; an image without a ``.txt`` file is an example without captions.
+    """Read a folder; an image without a file of captions is an example without captions.
 
     Raises:
-        DataError: The source is a file, or no image in it has a ``.txt`` file.
+        DataError: The source is a file, or no image in it has a file of captions.
     """
     if not source.is_dir():
-        raise DataError(f"{source} is a file; the folder layout takes a folder of images with .txt files")
-    if recognise(source) is None:
-        raise DataError(f"there is no image with a .txt file of captions beside it in {source}")
+        raise DataError(f"{source} is a file; the folder layout takes a folder of images with {_NAMES} files")
+    contents = _Contents.of(source)
+    pairs = list(contents.pairs())
+    if not any(sidecar for _, sidecar in pairs):
+        raise DataError(f"there is no image with a {_NAMES} file of captions beside it in {source}")
     examples: list[Example] = []
-    problems: list[Problem] = []
-    for path in _find(source):
-        sidecar = path.with_suffix(".txt")
+    problems = contents.problems
+    for path, sidecar in pairs:
         try:
-            captions = tuple(line.strip() for _, line in lines(sidecar)) if sidecar.is_file() else ()
+            captions = tuple(line.strip() for _, line in lines(sidecar)) if sidecar else ()
         except DataError as error:
-            problems.append(Problem(MALFORMED, str(sidecar.relative_to(source)), str(error)))
+            problems.append(Problem(MALFORMED, str(sidecar), str(error)))
             continue
         examples.append(Example(str(path.relative_to(source)), captions))
-    return LoadedDataset(examples, [source], problems)
+    told = [split_in_folders(example.image) for example in examples]
+    return LoadedDataset(with_splits_of_names(examples, told), [source], problems, notes=_notes(source, pairs))
 
 
-def _find(source: Path) -> list[Path]:
-    return sorted(path for path in source.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+def seen(source: Path) -> list[str]:
+    """Say how many images without captions there are."""
+    images = sum(1 for _ in _Contents.of(source).pairs()) if source.is_dir() else 0
+    return [f"no image of {images:,} has a {_NAMES} file beside it"] if images else []
 
 
-LAYOUT = Layout("folder", recognise, read)
+@dataclass(frozen=True)
+class _Contents:
+    """The files of a folder.
+
+    Attributes:
+        files: Those that are not hidden, by name.
+        problems: The folders that cannot be listed.
+    """
+
+    files: list[Path]
+    problems: list[Problem]
+
+    @classmethod
+    def of(cls, source: Path) -> "_Contents":
+        problems: list[Problem] = []
+
+        def note(error: OSError) -> None:
+            problems.append(Problem("unreadable folder", str(error.filename), error.strerror or str(error)))
+
+        return cls(list(visible_files(source, note)), problems)
+
+    def pairs(self) -> Iterator[tuple[Path, Path | None]]:
+        """Yield each image with its file of captions, if it has one."""
+        sidecars = {
+            path.with_suffix(path.suffix.lower()): path for path in self.files if path.suffix.lower() in SIDECAR_SUFFIXES
+        }
+        for path in self.files:
+            if path.suffix.lower() in SUFFIXES:
+                names = (path.with_name(base + ending) for ending in SIDECAR_SUFFIXES for base in (path.stem, path.name))
+                yield path, next((sidecars[name] for name in names if name in sidecars), None)
+
+
+def _notes(source: Path, pairs: list[tuple[Path, Path | None]]) -> list[str]:
+    folders = (part for path, _ in pairs for part in path.relative_to(source).parts[:-1])
+    numbered = next(filter(_REPEATS.match, folders), None)
+    if numbered is None:
+        return []
+    return [f"the number of repeats in {numbered!r} is not heeded; give each such folder as a source, with its --weight"]
+
+
+LAYOUT = Layout("folder", recognise, read, seen)

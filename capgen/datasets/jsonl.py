@@ -4,41 +4,21 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from capgen.datasets.layout import MALFORMED, Layout, LoadedDataset, Problem, lines
-from capgen.datasets.tables import NEEDED, Row, find_file, image_and_caption_columns, load
-from capgen.errors import DataError
-
-SUFFIXES = (".jsonl", ".ndjson")
+from capgen.datasets.layout import MALFORMED, Problem, has_broken_bytes, numbered, read_rows_text
+from capgen.datasets.table_layout import TableFormat, table_layout
+from capgen.datasets.tables import Row
 
 
-def recognise(source: Path) -> str | None:
-    """Say why ``source`` is in this layout, or return ``None``; malformed lines are passed over."""
-    path = _find(source)
-    if path is None:
-        return None
-    found = (image_and_caption_columns(row[1]) for row in _rows(path) if not isinstance(row, Problem))
-    columns = next((names for names in found if names), None)
-    return f"{path.name} has the keys {' and '.join(columns)}" if columns else None
-
-
-def read(source: Path) -> LoadedDataset:
-    """Read a file of JSON lines, or the folder that holds one.
+def read_rows(path: Path) -> Iterator[Row | Problem]:
+    """Read an object from each line.
 
     Raises:
-        DataError: There is no such file, or it is not UTF-8 text.
+        DataError: The file cannot be read.
     """
-    path = _find(source)
-    if path is None:
-        raise DataError(f"{source} has no file of JSON lines ({', '.join(SUFFIXES)}) with the keys {NEEDED}")
-    return load(path, _rows(path))
-
-
-def _find(source: Path) -> Path | None:
-    return find_file(source, SUFFIXES, lambda path: True)
-
-
-def _rows(path: Path) -> Iterator[Row | Problem]:
-    for where, line in lines(path):
+    for where, line in numbered(read_rows_text(path), path.name):
+        if has_broken_bytes(line):
+            yield Problem(MALFORMED, where, "it is not UTF-8 text")
+            continue
         try:
             value = json.loads(line)
         except (ValueError, RecursionError) as error:
@@ -50,4 +30,4 @@ def _rows(path: Path) -> Iterator[Row | Problem]:
             yield Problem(MALFORMED, where, "it is not a JSON object")
 
 
-LAYOUT = Layout("jsonl", recognise, read)
+LAYOUT = table_layout(TableFormat("jsonl", (".jsonl", ".ndjson"), "key", read_rows))

@@ -1,10 +1,11 @@
 """What every layout is loaded into, and the small tools that the layouts share."""
 
+import codecs
 import json
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ class Example:
             data set's image folders.
         part: The name of the file that names the image, such as ``captions_val2017``, where the folders of the images may be
             named for the same split; by default they may be named for ``split``.
+        where: The row that says so, as ``file:line``; empty if the image has no row of its own.
     """
 
     image: str
@@ -42,6 +44,7 @@ class Example:
     id: str = ""
     folder: Path | None = None
     part: str = ""
+    where: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,7 @@ class LoadedDataset:
         problems: What could not be read.
         layout: The name of the layout.
         recognised_by: In words, how the layout was recognised.
+        notes: What a person should know of how the source was read, a sentence each.
     """
 
     examples: Sequence[Example]
@@ -76,6 +80,20 @@ class LoadedDataset:
     problems: Sequence[Problem] = ()
     layout: str = ""
     recognised_by: str = ""
+    notes: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The columns of tables that a person names, where they are not called as capgen expects.
+
+    Attributes:
+        image: The column of the names of the images; by default the one of a known name that holds names of image files.
+        caption: The column of the captions; by default the first of a known name that holds texts.
+    """
+
+    image: str | None = None
+    caption: str | None = None
 
 
 @dataclass(frozen=True)
@@ -85,12 +103,17 @@ class Layout:
     Attributes:
         name: What ``--format`` calls it.
         recognise: Takes a source, a file or a folder, and returns the reason why it is in this layout, or ``None``.
+            It never raises: a file that cannot be read is not in this layout.
         read: Takes a source and returns its examples; raises ``DataError`` where what it looks for is not there.
+        seen: Takes a source that is in no layout, and says in words what of it comes near to this one.
+        with_columns: Returns the layout as it reads columns of other names; ``None`` for a layout without columns.
     """
 
     name: str
     recognise: Callable[[Path], str | None]
     read: Callable[[Path], LoadedDataset]
+    seen: Callable[[Path], list[str]] = lambda source: []
+    with_columns: "Callable[[Columns], Layout] | None" = None
 
 
 SPLIT_NAMES = {
@@ -118,15 +141,15 @@ def split_in_name(name: str) -> str | None:
     return named.pop() if len(named) == 1 else None
 
 
+def split_of_folder(name: str) -> str | None:
+    """Return the split of which a folder has the images, if its name says nothing else: ``train2017``, ``test_images``."""
+    said = {word.lower() for word in _WORDS_OF_A_NAME.findall(name)}
+    return split_in_name(name) if said <= _WORDS_BESIDE_A_SPLIT | SPLIT_NAMES.keys() else None
+
+
 def split_folders(folder: Path) -> list[Path]:
     """Return the folders directly in a folder that are those of a split: ``train2017``, ``val``, ``test_images``."""
-    names = [name for name in names_in(folder) if split_in_name(name) and _names_nothing_else(name)]
-    return [folder / name for name in names if (folder / name).is_dir()]
-
-
-def _names_nothing_else(name: str) -> bool:
-    said = {word.lower() for word in _WORDS_OF_A_NAME.findall(name)}
-    return said <= _WORDS_BESIDE_A_SPLIT | SPLIT_NAMES.keys()
+    return [folder / name for name in names_in(folder) if split_of_folder(name) and (folder / name).is_dir()]
 
 
 def image_folders(root: Path) -> list[Path]:
@@ -160,17 +183,62 @@ def names_in(folder: Path) -> list[str]:
 
 
 def read_text(path: Path) -> str:
-    """Read a text file in UTF-8, with or without a byte order mark.
+    """Read a text file in UTF-8, with or without a byte order mark, or in UTF-16 with one.
 
     Raises:
-        DataError: The file cannot be read, or it is not UTF-8 text.
+        DataError: The file cannot be read, or it is not such text.
     """
     try:
-        return path.read_text(encoding="utf-8-sig")
+        return decoded(path.read_bytes())
     except UnicodeDecodeError as error:
         raise DataError(f"{path} is not UTF-8 text (byte {error.start}); convert it first") from error
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def decoded(data: bytes, errors: str = "strict") -> str:
+    r"""Decode UTF-8, with or without a byte order mark, or UTF-16 with one, as spreadsheets write it.
+
+    Args:
+        data: The bytes of a text.
+        errors: What becomes of bytes that are not UTF-8, as in ``bytes.decode``.
+
+    Returns:
+        The text; every line of it ends in ``\n``, whatever the file has.
+
+    Raises:
+        UnicodeDecodeError: It is neither.
+    """
+    is_utf16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    text = data.decode("utf-16") if is_utf16 else data.decode("utf-8-sig", errors)
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def read_rows_text(path: Path) -> str:
+    """Read a text file of rows, of which a few may have bytes that are not UTF-8; ``has_broken_bytes`` tells them.
+
+    Raises:
+        DataError: The file cannot be read, or it is in another encoding.
+    """
+    try:
+        return read_text(path)
+    except DataError:
+        if not path.is_file():
+            raise
+        text = decoded(path.read_bytes(), "surrogateescape")
+        broken = sum(map(has_broken_bytes, text.split("\n")))
+        if broken > BROKEN_SHARE * text.count("\n"):
+            raise
+        return text
+
+
+BROKEN_SHARE = 0.1
+"""A text of which more of the lines than this are not UTF-8 is in another encoding."""
+
+
+def has_broken_bytes(text: str) -> bool:
+    """Tell whether there are bytes in a text of ``read_rows_text`` that are not UTF-8."""
+    return re.search("[\udc80-\udcff]", text) is not None
 
 
 def read_json(path: Path) -> Any:

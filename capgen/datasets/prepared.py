@@ -105,12 +105,10 @@ def load(name: str) -> PreparedDataset:
     """Read the data set called ``name``.
 
     Raises:
-        UnknownNameError: There is no data set of that name; the message offers the nearest names.
+        UnknownNameError: There is no data set of that name; the message offers the nearest, and says how to prepare it.
         DataError: Its file is damaged, or of a schema that this version does not know.
     """
-    path = dataset_file(name)
-    if not path.is_file():
-        raise UnknownNameError("prepared data set", name, names())
+    path = _existing_file(name)
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
         if values.pop("schema") not in READABLE_SCHEMAS:
@@ -131,13 +129,42 @@ def names() -> list[str]:
 
 
 def save_problems(name: str, problems: Sequence[Problem]) -> None:
-    """List what was left out of a data set, one JSON object a line.
+    """List what was left out of a data set in the data folder; see ``write_problems``."""
+    write_problems(problems_file(name), problems)
+
+
+def write_problems(path: Path, problems: Sequence[Problem]) -> None:
+    """Write what was left out of a data set, one JSON object with ``kind``, ``where`` and ``detail`` a line.
 
     Raises:
-        StorageError: The list cannot be written.
+        StorageError: The file cannot be written.
     """
     lines = (files.json_text(dataclasses.asdict(problem)) + "\n" for problem in problems)
-    files.write_text(problems_file(name), "".join(lines))
+    files.write_text(path, "".join(lines))
+
+
+def load_problems(name: str) -> list[Problem]:
+    """Return what was left out of a data set; nothing if that is not known any more."""
+    try:
+        text = problems_file(name).read_text(encoding="utf-8")
+        return [Problem(**json.loads(line)) for line in text.splitlines()]
+    except (OSError, ValueError, TypeError):
+        return []
+
+
+def remove(name: str) -> None:
+    """Remove a data set from the data folder; its images, and their features in the cache, stay.
+
+    Raises:
+        UnknownNameError: There is no data set of that name.
+        StorageError: It cannot be removed.
+    """
+    _existing_file(name)
+    for path in (dataset_file(name), problems_file(name)):
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise files.storage_error(path, error) from error
 
 
 def problems_file(name: str) -> Path:
@@ -148,6 +175,20 @@ def problems_file(name: str) -> Path:
 def dataset_file(name: str) -> Path:
     """Return the path of the file of a data set."""
     return paths.datasets_dir() / f"{name}.json"
+
+
+def _existing_file(name: str) -> Path:
+    """Return the path of the file of a data set.
+
+    Raises:
+        UnknownNameError: There is no data set of that name.
+    """
+    path = dataset_file(name)
+    if paths.NAME.fullmatch(name) and path.is_file():
+        return path
+    # A source may have been given in place of the name that it is prepared under.
+    source = name if Path(name).exists() else f"FOLDER --name {name}"
+    raise UnknownNameError("prepared data set", name, names(), f"prepare it first, with: capgen prepare {source}")
 
 
 def _renamed(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,107 +1,110 @@
-"""What the layouts with named columns share: which columns they may have, and how a row becomes an example.
+"""From the rows of a table to examples, for all layouts with named columns.
 
-A row has an image and one caption or a list of captions, and it may have a split. In place of captions it may have a label,
-the name of what the image shows, of which short captions are made.
+A row has an image or a list of images, and one caption or several, and it may have a split. In place of captions it may
+have a label, the name of what the image shows, of which short captions are made.
 """
 
-import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from capgen.captioner.vocabulary import article, words
-from capgen.datasets.layout import MALFORMED, SPLIT_NAMES, Example, LoadedDataset, Problem, image_folders
-
-IMAGE_COLUMNS = ("image", "file_name", "filename", "image_name", "image_path", "file", "path", "filepath")
-CAPTION_COLUMNS = ("captions", "caption", "text", "comment", "sentence", "description")
-LABEL_COLUMNS = ("label",)
-SPLIT_COLUMNS = ("split",)
-
-NEEDED = f"one of {', '.join(IMAGE_COLUMNS)} and one of {', '.join((*CAPTION_COLUMNS, *LABEL_COLUMNS))}"
-"""The columns that a table must have, in words."""
+from capgen.datasets.cells import image_names, texts
+from capgen.datasets.columns import Choice, ColumnChooser, split_value
+from capgen.datasets.layout import MALFORMED, SPLIT_NAMES, Columns, Example, LoadedDataset, Problem, image_folders
+from capgen.datasets.splits import split_in_folders, with_splits_of_names
+from capgen.errors import Status
 
 LABEL_CAPTIONS = ("a close up of {}", "{} up close", "a view of {}")
 """The captions of an image of which only the name of the thing in it is known."""
 
-Row = tuple[str, Mapping[Any, Any]]
+SAMPLE = 1000
+"""The number of rows at the beginning of a table by which its columns are chosen."""
+
+NOT_WRITTEN = {str(status) for status in Status} - {Status.CAPTIONED}
+"""What capgen's own JSON lines say of images whose captions it did not write."""
+
+Row = tuple[str, Mapping[str, Any]]
 """A row of a table: what names it in messages, and its values by column."""
 
 
-def find_file(source: Path, suffixes: Iterable[str], fits: Callable[[Path], bool]) -> Path | None:
-    """Return ``source``, or the first file in it, that ends in one of the suffixes and fits."""
-    found = [source] if source.is_file() else sorted(path for path in source.glob("*") if path.is_file())
-    return next((path for path in found if path.suffix.lower() in suffixes and fits(path)), None)
-
-
-def image_and_caption_columns(names: Iterable[str]) -> tuple[str, str] | None:
-    """Return the names of the image column and the caption column, if both are among ``names``."""
-    present = {str(name).strip().lower(): str(name) for name in names}
-    image = next((present[name] for name in IMAGE_COLUMNS if name in present), None)
-    caption = next((present[name] for name in (*CAPTION_COLUMNS, *LABEL_COLUMNS) if name in present), None)
-    return (image, caption) if image and caption else None
-
-
-def load(path: Path, rows: Iterable[Row | Problem]) -> LoadedDataset:
-    """Turn the rows of a table into examples.
+def load(path: Path, rows: Iterable[Row | Problem], columns: Columns | None = None) -> LoadedDataset:
+    """Turn the rows of a table into the examples of a data set.
 
     Args:
         path: The file of the table; its images may lie beside it.
         rows: The rows, and the problems that were found where a row should be.
+        columns: The columns that a person names.
     """
+    examples, problems = examples_of(rows, columns or Columns())
+    told = [split_in_folders(example.image) for example in examples]
+    return LoadedDataset(with_splits_of_names(examples, told), image_folders(path.parent), problems)
+
+
+def examples_of(rows: Iterable[Row | Problem], columns: Columns) -> tuple[list[Example], list[Problem]]:
+    """Return the examples that rows hold, and what is wrong with the others."""
+    found = list(rows)
+    chooser = chooser_for(found, columns)
     examples: list[Example] = []
     problems: list[Problem] = []
-    for row in rows:
-        found = row if isinstance(row, Problem) else _example(*row)
-        if isinstance(found, Problem):
-            problems.append(found)
-        else:
-            examples.append(found)
-    return LoadedDataset(examples, image_folders(path.parent), problems)
-
-
-def _example(where: str, row: Mapping[Any, Any]) -> Example | Problem:
-    """Make an example of a row, or say what is wrong with it."""
-    found = _image_and_captions(row)
-    if found is None:
-        return Problem(MALFORMED, where, "it lacks an image or a caption")
-    if None in row:  # where csv.DictReader puts what is beyond the last column
-        return Problem(MALFORMED, where, "it has more columns than names; quote a caption with commas")
-    value = next((row[key] for key in row if str(key).strip().lower() in SPLIT_COLUMNS), None)
-    split = str(value or "").strip().lower()
-    if split and split not in SPLIT_NAMES:
-        return Problem(MALFORMED, where, f"{value!r} is not the name of a split")
-    return Example(*found, SPLIT_NAMES[split] if split else None)
-
-
-def _image_and_captions(row: Mapping[Any, Any]) -> tuple[str, tuple[str, ...]] | None:
-    """Return the name of a row's image and its captions, or ``None`` if it lacks one of them."""
-    columns = image_and_caption_columns(key for key in row if key is not None)
-    if columns is None:
-        return None
-    image, captions = row[columns[0]], _captions(columns[1], row[columns[1]])
-    if not image or not isinstance(image, str) or captions is None:
-        return None
-    return image.strip(), captions
-
-
-def _captions(column: str, value: Any) -> tuple[str, ...] | None:
-    """Return the captions of a row, or ``None`` if the value holds none; a label becomes captions."""
-    texts = _texts(value)
-    if texts is None or column.strip().lower() not in LABEL_COLUMNS:
-        return texts
-    labels = filter(words, texts)
-    return tuple(template.format(f"{article(label)} {label}") for label in labels for template in LABEL_CAPTIONS)
-
-
-def _texts(value: Any) -> tuple[str, ...] | None:
-    """Return one text, a list of texts, or a list of texts that a cell holds as JSON; else ``None``."""
-    if isinstance(value, str) and value.lstrip().startswith('["'):
+    for row in found:
+        if isinstance(row, Problem):
+            problems.append(row)
+            continue
         try:
-            value = json.loads(value)
-        except (ValueError, RecursionError):
-            return (value,)
-    if isinstance(value, str):
-        return (value,)
-    if isinstance(value, list) and all(isinstance(item, str) for item in value):
-        return tuple(value)
-    return None
+            examples += _examples(*row, chooser.choose(row[1]))
+        except ValueError as error:
+            problems.append(Problem(MALFORMED, row[0], str(error)))
+    return examples, problems
+
+
+def chooser_for(rows: Iterable[Row | Problem], columns: Columns) -> ColumnChooser:
+    """Return the chooser of a table's columns; it looks at the first rows alone, so that every reader chooses the same."""
+    return ColumnChooser((row[1] for row in islice(rows, SAMPLE) if not isinstance(row, Problem)), columns)
+
+
+def is_usable(row: Mapping[str, Any], choice: Choice | None) -> bool:
+    """Tell whether a row has an image and captions in the columns chosen for it."""
+    try:
+        return bool(_examples("", row, choice))
+    except ValueError:
+        return False
+
+
+def _examples(where: str, row: Mapping[str, Any], choice: Choice | None) -> list[Example]:
+    """Make an example of each image of a row.
+
+    Raises:
+        ValueError: Something is wrong with the row; the message says what.
+    """
+    if choice is None:
+        raise ValueError("it lacks an image or a caption")
+    names = image_names(row[choice.image])
+    if not names:
+        raise ValueError(f"its {choice.image} names no image")
+    captions = _captions(row, choice)
+    split = str(split_value(row) or "").strip().lower()
+    if split and split not in SPLIT_NAMES:
+        raise ValueError(f"{split!r} is not the name of a split")
+    return [Example(name, captions, SPLIT_NAMES[split] if split else None, where=where) for name in names]
+
+
+def _captions(row: Mapping[str, Any], choice: Choice) -> tuple[str, ...]:
+    """Return the captions of a row; a label becomes captions.
+
+    Raises:
+        ValueError: There is no text in any of its columns of captions.
+    """
+    if str(row.get("status")) in NOT_WRITTEN:
+        return ()
+    found = [texts(row[name]) for name in choice.captions]
+    if all(each is None for each in found):
+        raise ValueError(f"its {', '.join(choice.captions)} {'are no texts' if len(found) > 1 else 'is no text'}")
+    captions = tuple(text for each in found for text in each or ())
+    if len(found) > 1:  # numbered columns, of which an image with fewer captions leaves some empty
+        captions = tuple(filter(str.strip, captions))
+    if not choice.are_labels:
+        return captions
+    labels = filter(words, captions)
+    return tuple(template.format(f"{article(label)} {label}") for label in labels for template in LABEL_CAPTIONS)

@@ -1,12 +1,28 @@
-"""The images in a folder of this machine, at any depth, found one by one."""
+"""The images, or all files, in a folder of this machine, at any depth, found one by one."""
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from capgen.images.formats import SUFFIXES, is_image_file
-from capgen.inputs.patterns import NameRules, PathPattern
+from capgen.inputs.patterns import NameRules, PathPattern, is_hidden
+
+
+def visible_files(
+    root: Path, on_error: Callable[[OSError], None] | None = None, *, depth: int | None = None
+) -> Iterator[Path]:
+    """Yield the files below a folder by name, without those that are hidden; links to folders are not followed.
+
+    Args:
+        root: The folder.
+        on_error: Called for each folder that cannot be listed.
+        depth: How many folders deep to look, 0 for the files in ``root`` alone; at any depth by default.
+    """
+    for folder, folders, names in os.walk(root, onerror=on_error):
+        is_deepest = depth is not None and len(Path(folder).relative_to(root).parts) >= depth
+        folders[:] = [] if is_deepest else sorted(name for name in folders if not is_hidden(name))
+        yield from (Path(folder, name) for name in sorted(names) if not is_hidden(name))
 
 
 class FolderWalk:

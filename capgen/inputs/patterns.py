@@ -11,6 +11,17 @@ from dataclasses import dataclass
 from fnmatch import translate
 from functools import lru_cache
 
+SYSTEM_NAMES = frozenset({
+    "__macosx", "desktop.ini", "thumbs.db", "ehthumbs.db", "$recycle.bin", "system volume information", "@eadir", "#recycle",
+    "lost+found",
+})  # fmt: skip
+"""What operating systems and storage devices keep for themselves in folders of people, in lower case."""
+
+
+def is_hidden(name: str) -> bool:
+    """Return whether a file or a folder is passed over unless hidden ones are asked for."""
+    return name.startswith(".") or name.lower() in SYSTEM_NAMES
+
 
 def has_wildcard(text: str) -> bool:
     """Return whether a text may be a pattern."""
@@ -48,7 +59,7 @@ class NameRules:
         include: Patterns of which a file must match one, if there are any. A pattern without ``/`` is matched with the name,
             one with ``/`` with the whole path.
         exclude: Patterns of which neither a file nor any folder that it is in may match one.
-        hidden: Whether names that begin with a dot are looked at.
+        hidden: Whether hidden names are looked at; see ``is_hidden``.
     """
 
     include: tuple[str, ...] = ()
@@ -57,7 +68,7 @@ class NameRules:
 
     def allow(self, path: str) -> bool:
         """Return whether a file or a folder is looked at, given that the folder which it is in is."""
-        is_shown = self.hidden or not path.rpartition("/")[2].startswith(".")
+        is_shown = self.hidden or not is_hidden(path.rpartition("/")[2])
         return is_shown and not _matches_any(self.exclude, path)
 
     def allow_all_above(self, path: str) -> bool:

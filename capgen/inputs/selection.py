@@ -64,7 +64,7 @@ class Selection:
         recursive: Look for images in folders, at any depth.
         include: Patterns of which a file must match one, if there are any; see ``NameRules``.
         exclude: Patterns of which a file must match none; a folder that matches one is not entered.
-        hidden: Take files and enter folders whose names begin with a dot.
+        hidden: Take files and enter folders whose names are hidden; see ``is_hidden``.
         follow_links: Follow links to folders, to files outside the folder, and to nothing; see ``FolderWalk``.
         part: (i, n) to take the i-th of n parts, 1 <= i <= n. The part that a file is in depends on its path from its root
             alone, and each file is in exactly one.

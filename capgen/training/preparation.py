@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 from capgen import datasets
 from capgen.datasets import prepared
-from capgen.datasets.layout import LoadedDataset, Problem
+from capgen.datasets.layout import Columns, LoadedDataset, Problem
 from capgen.datasets.prepared import PreparedDataset
 from capgen.datasets.validation import LoadedSource, ValidationReport, validate
 from capgen.errors import DataError, UnknownNameError, UsageError
 from capgen.storage import paths
-from capgen.training.encoder_graph import EncoderGraph, use_encoder
+from capgen.training.encoder_graph import EncoderGraph, encoder_graph, use_encoder
 from capgen.training.encoders import ENCODERS
 from capgen.training.encoders.encoder import EncoderSpec
 from capgen.training.extraction import extract
@@ -50,6 +50,8 @@ class DataSetSource:
         use: A value of ``Use``.
         domain: The name of the domain that its captions are from; empty for the target domain, which is the one that a
             captioner will write in.
+        image_column: The column of a table that names its images, or ``None`` for one of the known names.
+        caption_column: The column of a table that has its captions, or ``None`` for one of the known names.
     """
 
     path: Path
@@ -58,6 +60,14 @@ class DataSetSource:
     weight: float = 1.0
     use: str = Use.ALL
     domain: str = ""
+    image_column: str | None = None
+    caption_column: str | None = None
+
+    @property
+    def columns(self) -> Columns | None:
+        """The columns that are named; ``None`` if none is."""
+        named = self.image_column is not None or self.caption_column is not None
+        return Columns(self.image_column, self.caption_column) if named else None
 
     def check(self) -> None:
         """Make sure that the values fit.
@@ -105,6 +115,7 @@ class PreparationRequest:
         workers: The number of decoding threads.
         excluded: The names of images that are not used, whatever source they are in.
         strict: Whether any problem is an error.
+        report: A file of JSON lines that is written with all that was left out or joined, row by row.
         seed: Decides the split where a source has none.
         overwrite: Whether a data set of that name made of other sources may be replaced.
     """
@@ -117,6 +128,7 @@ class PreparationRequest:
     workers: int = 2
     excluded: frozenset[str] = frozenset()
     strict: bool = False
+    report: Path | None = None
     seed: int = 0
     overwrite: bool = False
 
@@ -168,19 +180,20 @@ def prepare(
     encoder: EncoderSpec = ENCODERS[request.encoder]
     request.check()
     sources = [_load(source, request, reporter) for source in request.sources]
+    # All is looked at before the encoder is converted, which may take a minute.
+    store = FeatureStore(encoder_graph(encoder, request.encoder_weights).store_folder)
+    report = _validate(request, sources, store, reporter)
+    dataset = _dataset(request, report)
     with use_encoder(encoder, request.encoder_weights, lambda: reporter.on_convert(encoder)) as graph:
         # The data set is saved before the block ends, so that its features are in use until it is known to need them.
-        store = FeatureStore(graph.store_folder)
-        report = _validate(request, sources, store, reporter)
-        dataset = _dataset(request, report)
-        _extract(dataset, graph, store, request, reporter, engine)
+        _extract(dataset, graph, FeatureStore(graph.store_folder), request, reporter, engine)
         dataset.save()
         prepared.save_problems(request.name, report.problems)
     return dataset
 
 
 def _load(source: DataSetSource, request: PreparationRequest, reporter: PreparationReporter) -> LoadedSource:
-    dataset = datasets.read(source.path, source.layout, source.images)
+    dataset = datasets.read(source.path, source.layout, source.images, source.columns)
     reporter.on_read(source, dataset)
     return LoadedSource(dataset, source.weight, source.domain, source.use == Use.TRAIN, request.excluded)
 
@@ -196,13 +209,15 @@ def _validate(
         on_progress=reporter.on_check,
     )
     reporter.on_validated(report)
+    if request.report is not None:
+        prepared.write_problems(request.report, report.problems)
     if not report.images:
         raise DataError(f"nothing in {request.sources[0].path} can be used; {_first(report.problems)}")
     if request.strict and report.problems:
         prepared.save_problems(request.name, report.problems)
         listed = prepared.problems_file(request.name)
         raise DataError(
-            f"{len(report.problems)} problems, and --strict; {_first(report.problems)}; all are listed in {listed}"
+            f"{len(report.problems):,} problems, and --strict; {_first(report.problems)}; all are listed in {listed}"
         )
     return report
 

@@ -1,0 +1,32 @@
+"""The splits that names of folders and files tell, where a source has no column for them.
+
+``train/1.jpg``, ``validation/metadata.csv`` and ``captions_test.jsonl`` say what their images are for. A single such name
+does not: a folder ``train`` beside ``dog`` and ``cat`` is one of locomotives.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import PurePath
+
+from capgen.datasets.layout import Example, split_of_folder
+
+
+def split_in_folders(path: str) -> str | None:
+    """Return the split that the folders in a path tell; the innermost of them goes before the others."""
+    folders = PurePath(path.replace("\\", "/")).parts[:-1]
+    return next(filter(None, map(split_of_folder, reversed(folders))), None)
+
+
+def with_splits_of_names(examples: Sequence[Example], told: Sequence[str | None]) -> list[Example]:
+    """Give examples the splits that names tell.
+
+    Args:
+        examples: The examples of a source.
+        told: The split that names tell of each of them, if they do.
+
+    Returns:
+        The examples, which are unchanged if one of them has a split of its own, or names do not tell several splits.
+    """
+    if any(example.split for example in examples) or len(set(filter(None, told))) == 1 or not any(told):
+        return list(examples)
+    return [replace(example, split=split) for example, split in zip(examples, told, strict=True)]

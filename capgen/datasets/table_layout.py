@@ -1,0 +1,209 @@
+"""``table_layout`` makes the layout of a kind of table: which files of a source are such tables, and reading all of them.
+
+In a folder, the tables lie in the folder itself, or in folders that are named for splits, or are called ``metadata``, as in
+image folders of the Hugging Face Hub, which have one in each folder of images.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path, PurePosixPath
+
+from capgen.datasets.cells import ends_like_image
+from capgen.datasets.columns import NEEDED, Choice
+from capgen.datasets.layout import (
+    Columns,
+    Example,
+    Layout,
+    LoadedDataset,
+    Problem,
+    image_folders,
+    split_in_name,
+    split_of_folder,
+)
+from capgen.datasets.splits import split_in_folders, with_splits_of_names
+from capgen.datasets.tables import SAMPLE, Row, chooser_for, examples_of, is_usable
+from capgen.errors import CapgenError, DataError
+from capgen.inputs.folders import visible_files
+from capgen.inputs.patterns import is_hidden
+
+RowReader = Callable[[Path], Iterator[Row | Problem]]
+"""Reads the rows of a file, and in the place of each that cannot be read the problem; raises ``DataError`` for the file."""
+
+METADATA = "metadata"
+"""The name, without its ending, of the tables of image folders, which go before all others."""
+
+METADATA_SUFFIXES = (".csv", ".jsonl", ".parquet")
+
+SIDECAR_SUFFIXES = (".txt", ".json")
+"""The endings of files that belong to an image beside them, if it has the same name."""
+
+NOT_READ = "file not read"
+"""The kind of problem that a table is which lies beside the ones that are read."""
+
+_SHOWN = 12
+"""The most names of columns that a message lists."""
+
+
+@dataclass(frozen=True)
+class TableFormat:
+    """A kind of table.
+
+    Attributes:
+        name: The name of its layout.
+        suffixes: The endings of its files.
+        column: What one of its columns is called.
+        rows: Reads a file.
+    """
+
+    name: str
+    suffixes: tuple[str, ...]
+    column: str
+    rows: RowReader
+
+
+@dataclass(frozen=True)
+class _Table:
+    """A file of a source; ``path`` leads to it from ``root``, which is the source or, of a single file, its folder."""
+
+    root: Path
+    path: PurePosixPath
+
+    @property
+    def file(self) -> Path:
+        return self.root / self.path
+
+    @property
+    def split(self) -> str | None:
+        """The split that its folder or its name tells."""
+        return split_in_folders(str(self.path)) or split_in_name(self.path.stem)
+
+
+def table_layout(kind: TableFormat, columns: Columns | None = None) -> Layout:
+    """Return the layout of tables of a kind.
+
+    Args:
+        kind: The kind of table.
+        columns: The columns that a person names.
+    """
+    finder = _Finder(kind, columns or Columns())
+    return Layout(kind.name, finder.recognise, finder.read, finder.seen, lambda named: table_layout(kind, named))
+
+
+class _Finder:
+    def __init__(self, kind: TableFormat, columns: Columns) -> None:
+        self._kind, self._columns = kind, columns
+
+    def recognise(self, source: Path) -> str | None:
+        """Say why ``source`` is in this layout, or return ``None``."""
+        tables, _ = self._selected(source)
+        if not tables or (tables[0].path.stem != METADATA and self._has_other_metadata(source)):
+            return None
+        names = ", ".join(str(table.path) for table in tables)
+        return f"{names} {'has' if len(tables) == 1 else 'have'} the {self._kind.column}s {self._choice(tables[0].file)}"
+
+    def read(self, source: Path) -> LoadedDataset:
+        """Read a table, or the tables of a folder.
+
+        Raises:
+            DataError: There is no table with the columns needed.
+        """
+        tables, others = self._selected(source)
+        if not tables:
+            seen = "; ".join(self.seen(source))
+            endings = ", ".join(self._kind.suffixes)
+            raise DataError(
+                f"{source} has no table ({endings}) with the {self._kind.column}s needed, {NEEDED}{seen and '; '}{seen}"
+            )
+        detail = f"{tables[0].path} is read; name this file in place of its folder to read it"
+        problems = [Problem(NOT_READ, str(other.path), detail) for other in others]
+        examples: list[Example] = []
+        told: list[str | None] = []
+        for table in tables:
+            found = examples_of(self._kind.rows(table.file), self._columns)
+            for example in found[0]:
+                image = str(table.path.parent / example.image) if table.path.parent.name else example.image
+                examples.append(replace(example, image=image, where=_within(table, example.where)))
+                told.append((table.split if len(tables) > 1 else None) or split_in_folders(image))
+            problems += [replace(problem, where=_within(table, problem.where)) for problem in found[1]]
+        folders = [folder for table in tables for folder in image_folders(table.file.parent)]
+        folders = list(dict.fromkeys((tables[0].root, *folders)))
+        return LoadedDataset(with_splits_of_names(examples, told), folders, problems)
+
+    def seen(self, source: Path) -> list[str]:
+        """Say of each table of a source which columns it has, or why it cannot be read."""
+        return [self._described(table) for table in _candidates(source, self._kind.suffixes)]
+
+    def _selected(self, source: Path) -> tuple[list[_Table], list[_Table]]:
+        """Return the tables of a source that are read, and those that could be read in their place."""
+        tables = [table for table in _candidates(source, self._kind.suffixes) if self._choice(table.file)]
+        metadata = [table for table in tables if table.path.stem == METADATA]
+        split = [table for table in tables if table.split]
+        are_several = len({table.split for table in split}) > 1
+        chosen = metadata or (split if are_several else tables[:1])
+        return chosen, [table for table in tables if table not in chosen]
+
+    def _choice(self, path: Path) -> Choice | None:
+        """Return the columns of the first row that can be used; ``None`` if there is none among the first of the table."""
+        try:
+            rows = list(islice(self._kind.rows(path), SAMPLE))
+        except CapgenError:
+            return None
+        chooser = chooser_for(rows, self._columns)
+        choices = ((row[1], chooser.choose(row[1])) for row in rows if not isinstance(row, Problem))
+        return next((choice for row, choice in choices if is_usable(row, choice)), None)
+
+    def _has_other_metadata(self, source: Path) -> bool:
+        others = (suffix for suffix in METADATA_SUFFIXES if suffix not in self._kind.suffixes)
+        return any((source / f"{METADATA}{suffix}").is_file() for suffix in others)
+
+    def _described(self, table: _Table) -> str:
+        try:
+            first = next(self._kind.rows(table.file), None)
+        except CapgenError as error:
+            return str(error)
+        if first is None:
+            return f"{table.path} has no rows"
+        if isinstance(first, Problem):
+            return f"{first.where}: {first.detail}"
+        names = list(map(str, first[1]))
+        more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+        return f"{table.path} has the {self._kind.column}s {', '.join(names[:_SHOWN])}{more}"
+
+
+def _within(table: _Table, where: str) -> str:
+    """Return how a row is named in a source that has its table in a folder."""
+    return str(table.path.parent / where) if table.path.parent.name else where
+
+
+def _candidates(source: Path, suffixes: Sequence[str]) -> list[_Table]:
+    """Return the files of a source with certain endings, those in the folder itself first, but no sidecars of images."""
+    if source.is_file():
+        return [_Table(source.parent, PurePosixPath(source.name))] if source.suffix.lower() in suffixes else []
+    paths = _without_sidecars(visible_files(source, depth=0), suffixes)
+    for folder in _sub_folders(source):
+        if split_of_folder(folder.name):
+            paths += _without_sidecars(visible_files(folder, depth=0), suffixes)
+        else:
+            paths += [path for suffix in suffixes if (path := folder / f"{METADATA}{suffix}").is_file()]
+    return [_Table(source, PurePosixPath(path.relative_to(source).as_posix())) for path in paths]
+
+
+def _without_sidecars(files: Iterable[Path], suffixes: Sequence[str]) -> list[Path]:
+    found = list(files)
+    images = {path.stem for path in found if ends_like_image(path.name)}
+    tables = [path for path in found if path.suffix.lower() in suffixes]
+    return [path for path in tables if path.suffix.lower() not in SIDECAR_SUFFIXES or path.stem not in images]
+
+
+def _sub_folders(source: Path) -> list[Path]:
+    """Return the folders in a source, and those in its folder ``data``, where repositories of the Hub have them."""
+    found = _folders(source)
+    return found + [inner for folder in found if folder.name == "data" for inner in _folders(folder)]
+
+
+def _folders(source: Path) -> list[Path]:
+    try:
+        return sorted(path for path in source.iterdir() if path.is_dir() and not is_hidden(path.name))
+    except OSError:
+        return []
