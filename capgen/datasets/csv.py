@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from capgen.datasets.cells import ends_like_image
 from capgen.datasets.layout import MALFORMED, Problem, has_broken_bytes, read_rows_text
@@ -54,7 +55,7 @@ class _Dialect:
     delimiter: str
     is_spaced: bool
 
-    def split(self, lines: Iterable[str], *, strict: bool) -> "csv.Reader":
+    def read(self, lines: Iterable[str], *, strict: bool) -> Any:  # what the csv module calls a reader has no public type
         return csv.reader(lines, delimiter=self.delimiter, skipinitialspace=self.is_spaced, strict=strict)
 
 
@@ -78,7 +79,7 @@ def _records(lines: Sequence[str], dialect: _Dialect) -> Iterator[tuple[int, lis
     """Yield the number of each record's first line, and its cells, or what is wrong with it; blank lines are left out."""
     start, width = 0, 0
     while start < len(lines):
-        reader, first = dialect.split((lines[index] for index in range(start, len(lines))), strict=True), start
+        reader, first = dialect.read((lines[index] for index in range(start, len(lines))), strict=True), start
         try:
             for cells in reader:
                 end = start + reader.line_num
@@ -100,7 +101,7 @@ def _line_alone(line: str, dialect: _Dialect) -> list[str] | str:
     if dialect.delimiter == "\t":
         return line.rstrip("\n").split("\t")
     try:
-        cells = next(dialect.split([line.rstrip("\n") + "\n"], strict=False), [])
+        cells: list[str] = next(dialect.read([line.rstrip("\n") + "\n"], strict=False), [])
     except csv.Error as error:
         return f"it is not CSV ({error})"
     return LEFT_OPEN if cells and cells[-1].endswith("\n") else cells

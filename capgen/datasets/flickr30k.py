@@ -1,5 +1,6 @@
 """Flickr30k as distributed: ``results.csv``, whose columns ``image_name| comment_number| comment`` are split by ``|``."""
 
+import re
 from pathlib import Path
 
 from capgen.datasets.layout import MALFORMED, Example, Layout, LoadedDataset, Problem, image_folders, lines
@@ -9,13 +10,19 @@ RESULTS = "results.csv"
 HEADER = "image_name|"
 COLUMNS = 3
 
+_ANOTHER_ROW = re.compile(r"\.[a-z]+\|\s*[0-9]+\s*\|")
+"""What a row begins with; in a caption it is another row, without the line end between them."""
+
 
 def recognise(source: Path) -> str | None:
     """Say why ``source`` is in this layout, or return ``None``."""
     path = _find(source)
     if path is None:
         return None
-    _, first = next(lines(path), ("", ""))
+    try:
+        _, first = next(lines(path), ("", ""))
+    except DataError:
+        return None
     return f"{path.name} has columns split by '|'" if _is_header(first) else None
 
 
@@ -34,7 +41,7 @@ def read(source: Path) -> LoadedDataset:
         if number == 0 and _is_header(line):
             continue
         parts = [part.strip() for part in line.split("|", COLUMNS - 1)]
-        if len(parts) < COLUMNS:
+        if len(parts) < COLUMNS or _ANOTHER_ROW.search(parts[2]):
             # The distributed file has one row without its second bar: "2199200615.jpg| 4   A dog runs across the grass ."
             problems.append(Problem(MALFORMED, where, "it is not image| number| caption"))
             continue

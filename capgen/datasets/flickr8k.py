@@ -41,7 +41,7 @@ def read(source: Path) -> LoadedDataset:
     for where, line in lines(path):
         key, tab, caption = line.partition("\t")
         image, hash_mark, _ = key.rpartition("#")
-        if not tab or not hash_mark:
+        if not tab or not hash_mark or "\t" in caption:  # two tabs: two rows without a line end between them
             problems.append(Problem(MALFORMED, where, "it is not image#number<TAB>caption"))
             continue
         captions.setdefault(image, []).append(caption)

@@ -56,7 +56,7 @@ def _values(text: str, name: str) -> Iterator[tuple[str, Any] | Problem]:
     position += is_array
     line, counted = 1, 0
     while True:
-        position = _BETWEEN.match(text, position).end()
+        position = len(text) if (between := _BETWEEN.match(text, position)) is None else between.end()
         line, counted = line + text.count("\n", counted, position), position
         if position == len(text) and is_array:
             yield Problem(MALFORMED, f"{name}:{line}", "the array does not end; the file seems to be cut off")

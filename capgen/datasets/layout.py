@@ -222,12 +222,12 @@ def read_rows_text(path: Path) -> str:
     """
     try:
         return read_text(path)
-    except DataError:
-        if not path.is_file():
-            raise
-        text = decoded(path.read_bytes(), "surrogateescape")
-        broken = sum(map(has_broken_bytes, text.split("\n")))
-        if broken > BROKEN_SHARE * text.count("\n"):
+    except DataError as error:
+        try:
+            text = decoded(path.read_bytes(), "surrogateescape")
+        except (OSError, UnicodeDecodeError):
+            raise error from None
+        if sum(map(has_broken_bytes, text.split("\n"))) > BROKEN_SHARE * text.count("\n"):
             raise
         return text
 

@@ -41,8 +41,8 @@ SIDECAR_SUFFIXES = (".txt", ".json")
 NOT_READ = "file not read"
 """The kind of problem that a table is which lies beside the ones that are read."""
 
-_SHOWN = 12
-"""The most names of columns that a message lists."""
+_SHOWN, _LONGEST_NAME = 12, 40
+"""The most names of columns that a message lists, and the most letters of each."""
 
 
 @dataclass(frozen=True)
@@ -166,7 +166,7 @@ class _Finder:
             return f"{table.path} has no rows"
         if isinstance(first, Problem):
             return f"{first.where}: {first.detail}"
-        names = list(map(str, first[1]))
+        names = [" ".join(name.split())[:_LONGEST_NAME] for name in first[1]]
         more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
         return f"{table.path} has the {self._kind.column}s {', '.join(names[:_SHOWN])}{more}"
 

@@ -109,7 +109,7 @@ SIDECARS = {"a/1.jpg": None, "a/1.txt": "A dog.\n\n  A pet.  \n", "2.PNG": None,
         (TABLE, "csv", "captions.csv has the columns file_name and text"),
         (TABS, "csv", "captions.tsv has the columns image and caption"),
         (JSON_LINES, "jsonl", "captions.jsonl has the keys image and captions"),
-        (SIDECARS, "folder", "has a .txt file beside it"),
+        (SIDECARS, "folder", "has a .txt or .caption file beside it"),
     ],
 )
 def test_a_layout_is_recognised_and_the_reason_given(tmp_path, files, layout, why):
@@ -230,7 +230,12 @@ def test_a_table_has_an_image_a_caption_and_maybe_a_split_in_named_columns(tmp_p
     ("name", "text"),
     [
         ("t.csv", 'image,captions\n1.jpg,"[""A dog."", ""A pet.""]"\n'),
+        ("t.csv", "image,captions\n1.jpg,\"['A dog.', 'A pet.']\"\n"),
+        ("t.csv", "image,captions\n1.jpg,\"['A dog.'\n 'A pet.']\"\n"),  # as NumPy shows it
+        ("t.csv", "image,caption,caption\n1.jpg,A dog.,A pet.\n"),
+        ("t.csv", "image,caption_0,caption_1,caption_2\n1.jpg,A dog.,A pet.,\n"),
         ("t.jsonl", '{"image": "1.jpg", "captions": ["A dog.", "A pet."]}\n'),
+        ("t.jsonl", '{"image": "1.jpg", "captions": [{"caption": "A dog.", "confidence": 0.5}, {"caption": "A pet."}]}\n'),
     ],
 )
 def test_a_row_may_have_a_list_of_captions(tmp_path, name, text):
@@ -265,7 +270,7 @@ GOOD_JSON = '{"image": "1.jpg", "caption": "A dog."}\n'
         ("t.jsonl", GOOD_JSON + '{"image": "2.jpg"}\n'),
         ("t.jsonl", GOOD_JSON + '{"image": "2.jpg", "caption": 5}\n'),
         ("t.jsonl", GOOD_JSON + '{"image": "2.jpg", "captions": ["A cat.", null]}\n'),
-        ("t.jsonl", GOOD_JSON + '{"image": ["2.jpg"], "caption": "A cat."}\n'),
+        ("t.jsonl", GOOD_JSON + '{"image": [2], "caption": "A cat."}\n'),
     ],
 )
 def test_a_malformed_row_is_reported_with_its_place_and_the_others_are_read(tmp_path, name, text):
@@ -357,10 +362,27 @@ def test_a_missing_source_is_an_error_that_names_it(tmp_path):
         datasets.read(tmp_path / "none")
 
 
-@pytest.mark.parametrize("files", [{}, {"1.jpg": None}, {"notes.txt": "nothing"}, {"t.csv": ""}, {"x.json": "{"}])
-def test_what_is_in_no_layout_is_an_error_that_lists_them(tmp_path, files):
-    with pytest.raises(DataError, match=r"not in a known layout.*karpathy, coco, flickr8k.*--format"):
+@pytest.mark.parametrize(
+    ("files", "seen"),
+    [
+        ({}, "it is empty"),
+        ({"1.jpg": None}, "no image of 1 has a .txt or .caption file beside it"),
+        ({"notes.md": "nothing"}, "there is notes.md in it"),
+        ({"t.csv": ""}, "t.csv has no rows"),
+        ({"t.csv": "img,said\n1.jpg,A dog.\n"}, "t.csv has the columns img, said"),
+        ({"t.jsonl": '{"img": "1.jpg", "said": "A dog."}\n'}, "t.jsonl has the keys img, said"),
+        ({"train/t.json": [{"img": "1.jpg"}]}, "train/t.json has the keys img"),
+        ({"x.json": "{"}, "x.json:1: it is not JSON"),
+        ({"t.csv": b"image,caption\n1.jpg,caf\xe9\n"}, "t.csv is not UTF-8 text"),
+    ],
+)
+def test_what_is_in_no_layout_is_an_error_that_says_what_was_seen_and_what_is_needed(tmp_path, files, seen):
+    with pytest.raises(
+        DataError, match=r"not in a known layout.*karpathy, coco, flickr8k.*--caption-column.*--format"
+    ) as caught:
         datasets.read(write(tmp_path, files))
+    assert seen in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 def test_an_unknown_layout_offers_the_nearest(tmp_path):

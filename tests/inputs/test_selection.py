@@ -101,6 +101,12 @@ def test_hidden_files_and_folders_are_left_alone_unless_asked_for(tree):
     assert found("in", recursive=True, hidden=True) == ["in/.b.jpg", "in/.cache/c.jpg", "in/a.jpg"]
 
 
+def test_what_systems_keep_for_themselves_is_hidden(tree):
+    tree("in/a.jpg", "in/__MACOSX/b.jpg", "in/@eaDir/c.jpg", "in/$RECYCLE.BIN/d.jpg", "in/thumbs/e.jpg")
+    assert found("in", recursive=True) == ["in/a.jpg", "in/thumbs/e.jpg"]
+    assert len(found("in", recursive=True, hidden=True)) == 5
+
+
 def test_a_hidden_folder_that_is_named_is_entered(tree):
     tree(".photos/a.jpg")
     assert found(".photos", recursive=True) == [".photos/a.jpg"]

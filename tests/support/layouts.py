@@ -66,6 +66,7 @@ _JSONL = (
     '{"image": "1.png", "captions": ["A red circle.", "A circle."], "split": "train"}\n'
     '{"image": "2.png", "captions": ["A blue square."], "split": "test"}\n'
 )
+_JSON = [json.loads(line) for line in _JSONL.splitlines()]
 _FLICKR8K = "1.png#0\tA red circle.\n1.png#1\tA circle.\n2.png#0\tA blue square.\n"
 _FLICKR30K = "image_name| comment_number| comment\n1.png| 0| A red circle.\n1.png| 1| A circle.\n2.png| 0| A blue square.\n"
 
@@ -129,6 +130,12 @@ SAMPLES = {
         splits=("train", "test"),
         damaged={"captions.jsonl": _JSONL.replace('["A blue', '["A blue"')},
         looked_for=".jsonl",
+    ),
+    "json": LayoutSample(
+        {"captions.json": _JSON, **_IMAGES},
+        splits=("train", "test"),
+        damaged={"captions.json": json.dumps(_JSON).replace('["A blue', '["A blue"')},
+        looked_for=".json",
     ),
     "folder": LayoutSample(
         {"1.txt": "A red circle.\nA circle.\n", "2.txt": "A blue square.\n", **_IMAGES},

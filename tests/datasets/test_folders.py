@@ -1,0 +1,66 @@
+"""Folders of images with files of captions, as people and their programs leave them."""
+
+import pytest
+from support.layouts import write
+
+from capgen import datasets
+
+
+def read(folder, files):
+    return datasets.read(write(folder, files))
+
+
+def captions_of(dataset):
+    return {example.image: example.captions for example in dataset.examples}
+
+
+@pytest.mark.parametrize("sidecar", ["1.txt", "1.TXT", "1.caption", "1.jpg.txt"])
+def test_captions_lie_in_a_file_called_as_the_image(tmp_path, sidecar):
+    dataset = read(tmp_path, {"1.jpg": None, sidecar: "A dog.\n"})
+    assert dataset.layout == "folder"
+    assert captions_of(dataset) == {"1.jpg": ("A dog.",)}
+
+
+def test_a_file_has_a_caption_a_line_whatever_its_ends_and_marks(tmp_path):
+    files = {f"{number}.JPG": None for number in range(4)}
+    texts = ("A dog.\r\n\r\nA pet.\r\n", "\ufeffA dog.\nA pet.", "\n\nA dog.\rA pet.\r", "")
+    dataset = read(tmp_path, files | {f"{number}.txt": text for number, text in enumerate(texts)})
+    assert list(captions_of(dataset).values()) == [("A dog.", "A pet.")] * 3 + [()]
+    assert not dataset.problems
+
+
+LEFTOVERS = (
+    "._1.jpg", ".hidden/1.jpg", ".ipynb_checkpoints/1-checkpoint.jpg", "__MACOSX/1.jpg", "@eaDir/1.jpg", "a/@eaDir/1.jpg",
+    "$RECYCLE.BIN/1.jpg", "Thumbs.db", "desktop.ini",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LEFTOVERS)
+def test_what_systems_leave_behind_is_passed_over(tmp_path, name):
+    stem = name.rpartition(".")[0]
+    dataset = read(tmp_path, {"1.jpg": None, "1.txt": "A dog.", name: b"\0\5\x16\7", f"{stem}.txt": "stale"})
+    assert captions_of(dataset) == {"1.jpg": ("A dog.",)}
+    assert not dataset.problems
+
+
+def test_downloads_of_web_pictures_are_read_by_their_text_files(tmp_path):
+    files = {"00000_stats.json": {"count": 2}}
+    for number in range(2):
+        files |= {
+            f"00000/{number}.jpg": None,
+            f"00000/{number}.txt": f"Dog {number}",
+            f"00000/{number}.json": {"caption": "x"},
+        }
+    assert captions_of(read(tmp_path, files)) == {"00000/0.jpg": ("Dog 0",), "00000/1.jpg": ("Dog 1",)}
+
+
+def test_folders_that_are_named_for_splits_are_these_splits(tmp_path):
+    folders = {"train": "train", "val": "dev", "test": "test"}
+    dataset = read(tmp_path, {f"{f}/{n}": None if n[-1] == "g" else "A dog." for f in folders for n in ("1.jpg", "1.txt")})
+    assert {example.image: example.split for example in dataset.examples} == {f"{f}/1.jpg": s for f, s in folders.items()}
+
+
+def test_that_numbers_in_names_of_folders_are_not_heeded_is_said(tmp_path):
+    dataset = read(tmp_path, {"10_white dog/1.jpg": None, "10_white dog/1.txt": "A dog."})
+    assert "'10_white dog' is not heeded" in dataset.notes[0]
+    assert not read(tmp_path / "plain", {"white dog/1.jpg": None, "white dog/1.txt": "A dog."}).notes
