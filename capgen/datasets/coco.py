@@ -1,5 +1,6 @@
 """The form of MS-COCO and VizWiz-Captions: JSON files of images and annotations, image folders such as ``train2014``."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -48,8 +49,6 @@ def read(source: Path) -> LoadedDataset:
     """
     paths = _find(source)
     if not paths:
-        for path in _named(source):
-            _values(path)  # says what is wrong with it
         raise DataError(f"there is no COCO annotation file (captions_*.json) at {source}")
     examples: list[Example] = []
     problems: list[Problem] = []
@@ -65,19 +64,20 @@ def read(source: Path) -> LoadedDataset:
 
 
 def _find(source: Path) -> list[Path]:
-    """Return the annotation files of a source, if one of them can be read: those with COCO's own names, or else others.
+    """Return the annotation files of a source, if one of them has COCO's keys: those with COCO's own names, or else others.
 
     Of the others, those are meant that have captions, and those that are damaged but named for a split.
     """
     if source.is_file():
-        return [source] if source.suffix == ".json" and _is_annotation_file(source) else []
+        return [source] if source.suffix == ".json" and _has_keys(source, *KEYS) else []
     named = _named(source)
-    if any(map(_is_annotation_file, named)):
+    if any(_has_keys(path, *KEYS) for path in named):
         return named
     others = [path for path in _json_files(source) if not path.name.startswith(("captions_", *OTHER_TASKS))]
-    found = [path for path in others if _is_annotation_file(path) and _has_captions(_values(path))]
-    damaged = [path for path in others if found and split_in_name(path.stem) and is_damaged_json(path)]
-    return [path for path in others if path in found or path in damaged]
+    found = [path for path in others if _has_keys(path, *KEYS, "caption")]
+    if not found:
+        return []
+    return [path for path in others if path in found or (split_in_name(path.stem) and is_damaged_json(path))]
 
 
 def _named(source: Path) -> list[Path]:
@@ -86,6 +86,15 @@ def _named(source: Path) -> list[Path]:
 
 def _json_files(source: Path) -> list[Path]:
     return [*json_files(source), *json_files(source / "annotations")]
+
+
+def _has_keys(path: Path, *keys: str) -> bool:
+    """Tell whether a file has these keys anywhere; big files are not parsed for it, nor do damaged ones have to be whole."""
+    try:
+        content = path.read_bytes()
+    except OSError:
+        return False
+    return all(re.search(rb'"%b"\s*:' % key.encode(), content) for key in keys)
 
 
 def _values(path: Path) -> dict[str, Any]:
@@ -98,19 +107,6 @@ def _values(path: Path) -> dict[str, Any]:
     if not isinstance(values, dict) or not all(isinstance(values.get(key), list) for key in KEYS):
         raise DataError(f"{path} is not a COCO annotation file: it lacks a list of {' or of '.join(KEYS)}")
     return values
-
-
-def _is_annotation_file(path: Path) -> bool:
-    try:
-        _values(path)
-    except DataError:
-        return False
-    return True
-
-
-def _has_captions(values: dict[str, Any]) -> bool:
-    """Tell whether annotations are captions, not objects or questions."""
-    return any(isinstance(entry, dict) and "caption" in entry for entry in values["annotations"])
 
 
 def _read_file(path: Path, split: str | None, problems: list[Problem]) -> list[Example]:

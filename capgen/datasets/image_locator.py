@@ -98,7 +98,8 @@ class ImageLocator:
         self._examples = dataset.examples
         self._folders = tuple(dataset.image_folders)
         self._places: dict[tuple[Path | None, str, str | None], _Places] = {}
-        self._listings: dict[Path, dict[str, list[str]]] = {}
+        self._listings: dict[Path, frozenset[str]] = {}
+        self._normal_listings: dict[Path, dict[str, list[str]]] = {}
         self._located: dict[tuple[Path | None, str, str | None, str], Path | Problem] = {}
 
     def locate(self, example: Example) -> Path | Problem:
@@ -121,27 +122,38 @@ class ImageLocator:
 
     def _hits(self, image: str, places: _Places) -> Iterator[_Hit]:
         """Yield the files that a name may mean, the most certain reading of it first."""
-        searches = ((_exactly, True), (self._in_normal_form, False))
+        searches = ((self._exactly, True), (self._in_normal_form, False))
         for (relative, is_whole), (search, is_exact), folders in product(_readings(image), searches, places.groups()):
             if found := [file for folder in folders for file in search(folder, relative)]:
                 is_certain = is_whole and is_exact and folders != places.borrowed
                 yield _Hit(_of_different_content(found), relative, is_whole, is_certain)
 
+    def _exactly(self, folder: Path, relative: str) -> list[Path]:
+        """Return the file of exactly this path, if there is one."""
+        first = relative.partition("/")[0]
+        may_be_there = first in ("", ".", "..") or first in self._names(folder)  # to ask for each file takes much longer
+        return [folder / relative] if may_be_there and _is_file(folder / relative) else []
+
     def _in_normal_form(self, folder: Path, relative: str) -> list[Path]:
         """Return the files whose path differs only in the normal form and in the case of its letters."""
         found = [folder]
         for part in relative.split("/"):
-            found = [inner / name for inner in found for name in self._listing(inner).get(_normal_form(part), ())]
-        return [file for path in found for file in _exactly(path, "")]
+            found = [inner / name for inner in found for name in self._by_normal_form(inner).get(_normal_form(part), ())]
+        return [path for path in found if _is_file(path)]
 
-    def _listing(self, folder: Path) -> dict[str, list[str]]:
-        """Return the names in a folder by their normal form."""
+    def _names(self, folder: Path) -> frozenset[str]:
         if folder not in self._listings:
-            listing: dict[str, list[str]] = {}
-            for name in names_in(folder):
-                listing.setdefault(_normal_form(name), []).append(name)
-            self._listings[folder] = listing
+            self._listings[folder] = frozenset(names_in(folder))
         return self._listings[folder]
+
+    def _by_normal_form(self, folder: Path) -> dict[str, list[str]]:
+        """Return the names in a folder by their normal form."""
+        if folder not in self._normal_listings:
+            listing: dict[str, list[str]] = {}
+            for name in sorted(self._names(folder)):
+                listing.setdefault(_normal_form(name), []).append(name)
+            self._normal_listings[folder] = listing
+        return self._normal_listings[folder]
 
     def _rival(self, image: str, places: _Places, hit: _Hit) -> _Identity | None:
         """Return another image of the data set whose name is, or ends in, what was taken for the name of this one."""
@@ -225,13 +237,11 @@ def _normal_form(text: str) -> str:
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
 
 
-def _exactly(folder: Path, relative: str) -> list[Path]:
-    """Return the file of exactly this path, if there is one."""
+def _is_file(path: Path) -> bool:
     try:
-        path = folder / relative
-        return [path] if path.is_file() else []
+        return path.is_file()
     except (OSError, ValueError):  # a name that no file can have
-        return []
+        return False
 
 
 def _of_different_content(files: Sequence[Path]) -> list[Path]:

@@ -403,6 +403,7 @@ def test_a_named_layout_that_the_source_is_not_in_is_an_error(tmp_path, layout):
         ("results.csv", "image_name| comment_number| comment\n1.jpg| 0| A café.\n"),
         ("t.jsonl", '{"image": "1.jpg", "caption": "A café."}\n'),
         pytest.param("captions.txt", "image,caption\n1.jpg,A café.\n"),
+        pytest.param("captions_x.json", '{"images": [], "annotations": ["é"]}'),
     ],
 )
 def test_a_file_that_is_not_utf8_is_an_error_that_says_so(tmp_path, name, text):
