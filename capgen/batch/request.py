@@ -1,6 +1,7 @@
 """What a job is asked to do: which images it captions, where the captions go, and what becomes of each of them."""
 
 import os
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -8,12 +9,16 @@ from typing import Any
 
 from capgen.captioner.results import Caption, Result
 from capgen.errors import Status, UsageError
+from capgen.inputs.lists import read_list, read_list_file
 from capgen.inputs.selection import Found, Selection, parse_shard
 from capgen.outputs import DESTINATIONS, FORMATS, SHARD_FORMATS, format_of
 from capgen.outputs.destination import Destination
 from capgen.outputs.format import Format
 from capgen.outputs.policy import Existing
 from capgen.storage.locations import is_url
+
+STDIN = "-"
+"""The argument that stands for a list of paths on the standard input."""
 
 _CLOSING = ",.;:!?)]}'\"…"
 """Characters that follow a word without a space."""
@@ -34,13 +39,40 @@ class Inputs:
     selection: Selection = field(default_factory=Selection)
 
     @classmethod
-    def of(cls, paths: Sequence[str], listed: Sequence[str], selection: Selection, *, part: str | None = None) -> "Inputs":
-        """Return the inputs of which only a part is taken, which is written as ``"2/8"`` for the second of eight.
+    def of(
+        cls,
+        paths: Sequence[str],
+        from_file: Path | None = None,
+        *,
+        nul: bool = False,
+        selection: Selection | None = None,
+        part: str | None = None,
+    ) -> "Inputs":
+        """Return the inputs that the arguments of a command stand for.
+
+        Args:
+            paths: Files, folders, patterns and URLs; ``-`` stands for a list of paths on the standard input.
+            from_file: A list of paths.
+            nul: The paths in lists end with a zero byte.
+            selection: Which files of folders and patterns are taken.
+            part: The part of all files that is taken, as ``"2/8"`` for the second of eight.
 
         Raises:
-            UsageError: There is no such part.
+            UsageError: There is nothing to look at, a list cannot be read, or there is no such part.
         """
-        return cls(paths=paths, listed=listed, selection=replace(selection, part=parse_shard(part)) if part else selection)
+        if not paths and from_file is None:
+            raise UsageError("nothing to caption: name photographs, folders with --recursive, or - for paths on stdin")
+        if nul and from_file is None and STDIN not in paths:
+            raise UsageError("-0 is about paths from --from-file or stdin; add - or --from-file LIST")
+        listed = list(read_list(sys.stdin.buffer, nul=nul)) if STDIN in paths else []
+        if from_file is not None:
+            listed += read_list_file(from_file, nul=nul)
+        selection = selection or Selection()
+        return cls(
+            paths=tuple(path for path in paths if path != STDIN),
+            listed=tuple(listed),
+            selection=replace(selection, part=parse_shard(part)) if part else selection,
+        )
 
     def find(self, **changes: Any) -> Iterator[Found]:
         """Find the images.

@@ -2,11 +2,17 @@
 
 import io
 import math
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from capgen.captioner.results import Attention
+from capgen import images
+from capgen.captioner.captioner import Captioner
+from capgen.captioner.request import CaptionRequest
+from capgen.captioner.results import Attention, Caption
+from capgen.errors import ImageError, UsageError
+from capgen.storage import files
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,6 +25,35 @@ PANEL_INCHES, DOTS_PER_INCH = 3.6, 100
 
 LONGEST_SIDE = 360
 """Pixels of the image's longer side on the sheet, at most."""
+
+
+def explain(captioner: Captioner, path: Path, sheet: Path, request: CaptionRequest | None = None) -> Caption:
+    """Caption an image, and draw for each word where the captioner looked.
+
+    Args:
+        captioner: A captioner with attention.
+        path: The file of the image.
+        sheet: The PNG file that is written; one that exists is replaced.
+        request: What caption is wanted.
+
+    Raises:
+        UsageError: The sheet is not a PNG file or is the image itself, the captioner has no attention, or the caption has
+            no words.
+        ImageError: The image cannot be read.
+        StorageError: The sheet cannot be written.
+    """
+    if sheet.suffix.lower() != ".png":
+        raise UsageError(f"{sheet}: the sheet is a PNG file; let its name end in .png")
+    if sheet.exists() and path.exists() and sheet.samefile(path):
+        raise UsageError(f"{sheet} is the photograph itself; name another file to draw into")
+    try:
+        caption = captioner.caption(path, request, output_attention=True)
+    except ImageError as error:
+        raise ImageError(error.status, f"{path}: {error}") from error
+    if caption.attention is None or not caption.attention.words:
+        raise UsageError(f"{path}: its caption has no words to explain")
+    files.write_bytes(sheet, draw_attention(images.read_scaled(path, LONGEST_SIDE), caption.attention))
+    return caption
 
 
 def draw_attention(image: np.ndarray, attention: Attention) -> bytes:

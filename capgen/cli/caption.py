@@ -14,6 +14,7 @@ from capgen.cli.engine import LOCAL, Address, EngineName
 from capgen.cli.reporting import Reporter
 from capgen.errors import UsageError
 from capgen.outputs import ENDINGS, FORMATS, SHARD_FORMATS
+from capgen.storage.locations import is_url
 
 if TYPE_CHECKING:
     from capgen.batch.job import CaptionJob
@@ -159,13 +160,12 @@ def caption_command(
         )  # fmt: skip
         _explain(explain, paths or [], model, request, alone=not any(others))
         return
-    _check_options(request, watch=watch, dry_run=dry_run)
+    _check_options(request, paths or [], watch=watch, dry_run=dry_run)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends like Ctrl-C, so that what was begun is finished
     job = CaptionJob(
         inputs=Inputs.of(
-            *_all_paths(paths or [], from_file, nul=nul, watch=watch),
-            Selection(recursive, tuple(include or ()), tuple(exclude or ()), hidden, follow_links),
-            part=shard,
+            paths or [], from_file, nul=nul, part=shard,
+            selection=Selection(recursive, tuple(include or ()), tuple(exclude or ()), hidden, follow_links),
         ),
         outputs=Outputs.to(
             output, format=output_format, sidecar=sidecar, xmp=xmp, embed=embed, output_dir=output_dir,
@@ -188,44 +188,14 @@ def caption_command(
         _caption(job, quiet=quiet)
 
 
-def _check_options(request: "CaptionRequest", *, watch: bool, dry_run: bool) -> None:
+def _check_options(request: "CaptionRequest", paths: list[str], *, watch: bool, dry_run: bool) -> None:
     """Check the combinations of options that a ``CaptionJob`` does not see."""
+    if watch and "-" in paths:
+        raise UsageError("--watch looks again and again, and stdin can be read only once; name folders or --from-file LIST")
     if request.seed and not request.sampling:
         raise UsageError("--seed is for sampled words; add --temperature 1 or --top-p 0.9")
     if watch and dry_run:
         raise UsageError("--watch goes on for ever and --dry-run does nothing; choose one")
-
-
-def _all_paths(
-    paths: list[str], from_file: Path | None, *, nul: bool, watch: bool
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the paths that are given, without ``-``, and the paths on stdin, if that is among them, and in a list.
-
-    Raises:
-        UsageError: There is nothing to look at, or the list cannot be read.
-    """
-    if not paths and from_file is None:
-        raise UsageError("nothing to caption: name photographs, folders with --recursive, or - for paths on stdin")
-    if watch and "-" in paths:
-        raise UsageError("--watch looks again and again, and stdin can be read only once; name folders or --from-file LIST")
-    if nul and from_file is None and "-" not in paths:
-        raise UsageError("-0 is about paths from --from-file or stdin; add - or --from-file LIST")
-    listed = _listed(from_file, stdin="-" in paths, nul=nul)
-    return tuple(path for path in paths if path != "-"), tuple(listed)
-
-
-def _listed(from_file: Path | None, *, stdin: bool, nul: bool) -> list[str]:
-    """Return the paths on stdin, if it is to be read, and those in a list."""
-    from capgen.inputs.lists import read_list
-
-    listed = list(read_list(sys.stdin.buffer, nul=nul)) if stdin else []
-    if from_file is not None:
-        try:
-            with from_file.open("rb") as file:
-                listed += read_list(file, nul=nul)
-        except OSError as error:
-            raise UsageError(f"the list {from_file} cannot be read: {error.strerror}") from error
-    return listed
 
 
 def _caption(job: "CaptionJob", *, quiet: bool) -> None:
@@ -274,34 +244,14 @@ def _exit(reporter: Reporter) -> None:
 
 
 def _explain(sheet: Path, paths: list[str], model: str | None, request: "CaptionRequest", *, alone: bool) -> None:
-    """Print the caption of one photograph, and draw where the captioner looked for each word.
-
-    Raises:
-        UsageError: More is asked for, or the captioner has no attention.
-        ImageError: The photograph cannot be read.
-        StorageError: The sheet cannot be written.
-    """
-    from capgen import images
+    """Print the caption of one photograph, and draw where the captioner looked for each word."""
     from capgen.captioner.captioner import Captioner
-    from capgen.captioner.explain import LONGEST_SIDE, draw_attention
-    from capgen.errors import ImageError
+    from capgen.captioner.explain import explain
     from capgen.inputs.archives import is_archive
-    from capgen.storage import files
-    from capgen.storage.locations import is_url
 
-    if sheet.suffix.lower() != ".png":
-        raise UsageError(f"{sheet}: the sheet is a PNG file; let its name end in .png")
     if len(paths) != 1 or not alone:
         raise UsageError("--explain draws one photograph; give one path, and no options of folders, lists or outputs")
     if is_url(paths[0]) or is_archive(Path(paths[0])):
         raise UsageError(f"--explain draws a photograph in a folder here, and {paths[0]} is not one; fetch it first")
-    if sheet.exists() and sheet.samefile(paths[0]):
-        raise UsageError(f"{sheet} is the photograph itself; name another file to draw into")
-    try:
-        caption = Captioner.load(model).caption(paths[0], request, output_attention=True)
-    except ImageError as error:
-        raise ImageError(error.status, f"{paths[0]}: {error}") from error
-    if caption.attention is None or not caption.attention.words:
-        raise UsageError(f"{paths[0]}: its caption has no words to explain")
-    files.write_bytes(sheet, draw_attention(images.read_scaled(paths[0], LONGEST_SIDE), caption.attention))
+    caption = explain(Captioner.load(model), Path(paths[0]), sheet, request)
     typer.echo(caption.text.encode("utf-8", "surrogateescape"))

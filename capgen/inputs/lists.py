@@ -2,7 +2,10 @@
 
 import os
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import BinaryIO
+
+from capgen.errors import UsageError
 
 _BLOCK = 65536
 """The most bytes that are read at once."""
@@ -26,6 +29,19 @@ def read_list(stream: BinaryIO, *, nul: bool) -> Iterator[str]:
         *entries, rest = (rest + block).split(end)
         yield from _decoded(entries, nul=nul)
     yield from _decoded([rest], nul=nul)
+
+
+def read_list_file(path: Path, *, nul: bool) -> list[str]:
+    """Read the paths in a file, as ``read_list`` does.
+
+    Raises:
+        UsageError: The file cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return list(read_list(file, nul=nul))
+    except OSError as error:
+        raise UsageError(f"the list {path} cannot be read: {error.strerror}") from error
 
 
 def _decoded(entries: Iterable[bytes], *, nul: bool) -> Iterator[str]:
