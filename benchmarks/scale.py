@@ -4,7 +4,7 @@ python benchmarks/scale.py FOLDER [COUNT ...]
 
 FOLDER holds photographs, 2,000 of which are captioned greedily. Ray's workers have a thread each; what Ray takes for a
 single photograph, all of it before and after the work, is told apart. Plain processes are ``capgen caption --shard`` kept
-on a processor each by ``taskset``. The second part captions COUNT small generated pictures (1,000, 10,000 and 100,000 by
+on a processor each by ``taskset``. The second part captions COUNT small generated images (1,000, 10,000 and 100,000 by
 default), each number in a process of its own; the last takes ten minutes.
 """
 
@@ -72,8 +72,8 @@ def compare(folder: Path) -> None:
             f"Ray, {workers} of one thread: {work[workers]:.1f} s of work, and {fixed:.1f} s that a single photograph takes"
         )
     print(f"Ray, two against one: {work[1] / work[2]:.2f} times as fast, without that")
-    with tempfile.TemporaryDirectory() as place:
-        listing = Path(place) / "list"
+    with tempfile.TemporaryDirectory() as target:
+        listing = Path(target) / "list"
         listing.write_text("".join(f"{path}\n" for path in paths))
         one, two = as_processes(listing, 1), as_processes(listing, 2)
     print(
@@ -82,24 +82,24 @@ def compare(folder: Path) -> None:
 
 
 def generate(folder: Path, count: int) -> None:
-    """Make small pictures in folders of a thousand."""
+    """Make small images in folders of a thousand."""
     random = np.random.default_rng(0)
     for number in range(count):
-        place = folder / f"{number // 1000:03}" / f"{number:06}.jpg"
-        place.parent.mkdir(exist_ok=True)
+        target = folder / f"{number // 1000:03}" / f"{number:06}.jpg"
+        target.parent.mkdir(exist_ok=True)
         if number < DIFFERENT:
-            Image.fromarray(random.integers(0, 256, (96, 128, 3), np.uint8)).save(place)
+            Image.fromarray(random.integers(0, 256, (96, 128, 3), np.uint8)).save(target)
         else:
-            place.hardlink_to(folder / "000" / f"{number % DIFFERENT:06}.jpg")
+            target.hardlink_to(folder / "000" / f"{number % DIFFERENT:06}.jpg")
 
 
 def grow(counts: list[int]) -> None:
     """Print seconds and memory for growing numbers of files."""
     for count in counts:
-        with tempfile.TemporaryDirectory() as place:
-            generate(Path(place), count)
-            output = Path(place) / "captions.jsonl"
-            program = [sys.executable, __file__, "--one", place, str(output)]
+        with tempfile.TemporaryDirectory() as target:
+            generate(Path(target), count)
+            output = Path(target) / "captions.jsonl"
+            program = [sys.executable, __file__, "--one", target, str(output)]
             started = time.perf_counter()
             peak = float(subprocess.run(program, check=True, capture_output=True, text=True).stdout.split()[-1])
             seconds = time.perf_counter() - started

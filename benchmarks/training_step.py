@@ -75,8 +75,8 @@ def prefix_rows(decoder: Decoder, features: np.ndarray, captions: list[list[list
                 prefixes.append(said[:count] + [0] * (LONGEST - count))
                 lengths.append([count])
                 targets.append(keras.utils.to_categorical(said[count], VOCABULARY))
-        pictures = np.repeat(features[:1], len(prefixes), axis=0)
-        model.train_on_batch([pictures, np.array(prefixes), np.array(lengths)], np.stack(targets))
+        images = np.repeat(features[:1], len(prefixes), axis=0)
+        model.train_on_batch([images, np.array(prefixes), np.array(lengths)], np.stack(targets))
 
     return step, sum(len(ids) + 1 for ids in captions[0])
 

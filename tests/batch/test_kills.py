@@ -1,6 +1,6 @@
 """Runs that end at any moment, by ``kill -9`` or a full disk: what is written is whole, and the next run goes on.
 
-What is killed is ``capgen caption`` as it is, but for its graphs: every picture has a caption made from its pixels, so that
+What is killed is ``capgen caption`` as it is, but for its graphs: every image has a caption made from its pixels, so that
 a run spends its time on what is tested, which is reading, deciding and writing. It is forked from a process that has
 imported all, so that it begins at once. A few runs of the real command with the captioner that ships are killed, too.
 
@@ -26,7 +26,7 @@ from capgen.outputs.xmp import XmpSidecar
 
 pytestmark = pytest.mark.slow
 
-PICTURES = 500
+IMAGES = 500
 KILLS = 25
 """How often runs of each of the four kinds are killed."""
 
@@ -151,11 +151,11 @@ for line in sys.stdin:
 class Workshop:
     """The process that runs are forked from."""
 
-    def __init__(self, place):
-        self.place = place
-        (place / "server.py").write_text(SERVER)
+    def __init__(self, location):
+        self.location = location
+        (location / "server.py").write_text(SERVER)
         self._process = subprocess.Popen(
-            [sys.executable, place / "server.py"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [sys.executable, location / "server.py"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
 
     def run(self, *arguments, env, **happens):
@@ -163,7 +163,7 @@ class Workshop:
         expected = {
             "arguments": list(map(str, arguments)),
             "env": env,
-            "stderr": str(self.place / "stderr"),
+            "stderr": str(self.location / "stderr"),
             "happens": happens,
         }
         self._process.stdin.write(json.dumps(expected) + "\n")
@@ -172,7 +172,7 @@ class Workshop:
 
     def said(self):
         """Return what the last run said."""
-        return (self.place / "stderr").read_text()
+        return (self.location / "stderr").read_text()
 
     def close(self):
         self._process.communicate()
@@ -188,10 +188,10 @@ def workshop(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def images(tmp_path_factory):
-    """A folder of small pictures that differ, in ten folders."""
+    """A folder of small images that differ, in ten folders."""
     folder = tmp_path_factory.mktemp("pictures")
     generator = random.Random(1)
-    for number in range(PICTURES):
+    for number in range(IMAGES):
         (folder / str(number % 10)).mkdir(exist_ok=True)
         Image.frombytes("RGB", (3, 3), generator.randbytes(27)).save(folder / f"{number % 10}/{number:03}.png")
     return folder
@@ -199,13 +199,13 @@ def images(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def known(workshop, images, tmp_path_factory):
-    """The caption of each picture, from a run that nothing happens to."""
-    place = tmp_path_factory.mktemp("known")
-    env = {"CAPGEN_DATA_DIR": str(place)}
-    assert workshop.run("-r", images, "--output", place / "all.jsonl", env=env) == 0
-    rows = [json.loads(line) for line in (place / "all.jsonl").read_text().splitlines()]
+    """The caption of each image, from a run that nothing happens to."""
+    location = tmp_path_factory.mktemp("known")
+    env = {"CAPGEN_DATA_DIR": str(location)}
+    assert workshop.run("-r", images, "--output", location / "all.jsonl", env=env) == 0
+    rows = [json.loads(line) for line in (location / "all.jsonl").read_text().splitlines()]
     found = {os.path.relpath(row["path"], images)[:-4]: row["caption"] for row in rows}
-    assert len(set(found.values())) == PICTURES
+    assert len(set(found.values())) == IMAGES
     return found
 
 
@@ -217,8 +217,8 @@ def env(tmp_path):
 class Sidecars:
     """Text files in a folder of their own, filled by a person or not."""
 
-    def __init__(self, place, known, existing):
-        self.folder, self.known = place / "out", known
+    def __init__(self, location, known, existing):
+        self.folder, self.known = location / "out", known
         self.flags = ("--sidecar", ".txt", "--output-dir", self.folder, "--existing", existing)
         self.by_hand = "by hand, " if existing == "append" else ""
         for name in known if self.by_hand else ():
@@ -244,8 +244,8 @@ class Sidecars:
 class XmpFiles(Sidecars):
     """XMP files in a folder of their own."""
 
-    def __init__(self, place, known):
-        super().__init__(place, known, "skip")
+    def __init__(self, location, known):
+        super().__init__(location, known, "skip")
         self.flags = ("--xmp", "--output-dir", self.folder)
 
     def done(self):
@@ -263,8 +263,8 @@ class XmpFiles(Sidecars):
 class Lines:
     """A file of JSON lines."""
 
-    def __init__(self, place, known, images):
-        self.path, self.known, self._pictures = place / "captions.jsonl", known, images
+    def __init__(self, location, known, images):
+        self.path, self.known, self._images = location / "captions.jsonl", known, images
         self.flags = ("--output", self.path)
 
     def done(self):
@@ -272,7 +272,7 @@ class Lines:
         data = self.path.read_text() if self.path.exists() else ""
         assert data == "" or data.endswith("\n")
         rows = list(map(json.loads, data.splitlines()))
-        names = [os.path.relpath(row["path"], self._pictures)[:-4] for row in rows]
+        names = [os.path.relpath(row["path"], self._images)[:-4] for row in rows]
         assert max(Counter(names).values(), default=1) == 1
         assert all(row["caption"] == self.known[name] for name, row in zip(names, rows, strict=True))
         return len(rows)
@@ -282,12 +282,12 @@ class Lines:
         return [path for path in self.path.parent.iterdir() if path.is_file() and path != self.path]
 
 
-def made(kind, place, known, images):
+def made(kind, location, known, images):
     """Make what a kind of run writes to."""
-    place.mkdir()
+    location.mkdir()
     if kind in ("skip", "append"):
-        return Sidecars(place, known, kind)
-    return XmpFiles(place, known) if kind == "xmp" else Lines(place, known, images)
+        return Sidecars(location, known, kind)
+    return XmpFiles(location, known) if kind == "xmp" else Lines(location, known, images)
 
 
 @pytest.mark.parametrize("kind", ["skip", "append", "xmp", "output"])
@@ -305,7 +305,7 @@ def test_whenever_a_run_is_killed_all_captions_are_whole_and_the_next_goes_on(wo
         kills += code != 0
         hits += code != 0 and after > before
         before = after
-        if after == PICTURES:
+        if after == IMAGES:
             finish(workshop, images, env, target)
             target = None
     assert hits > KILLS // 2
@@ -323,10 +323,10 @@ def some_moment(generator):
 def finish(workshop, images, env, target):
     """Let the last run end; all captions are there, and a further run changes nothing."""
     assert workshop.run("-r", images, *target.flags, env=env) == 0, workshop.said()
-    assert target.done() == PICTURES
+    assert target.done() == IMAGES
     assert workshop.run("-r", images, *target.flags, env=env) == 0, workshop.said()
     assert f"{PICTURES} skipped in" in workshop.said()
-    assert target.done() == PICTURES
+    assert target.done() == IMAGES
     assert all(path.name.startswith(".") and path.name.endswith(".part") for path in target.left_over())
 
 
@@ -339,12 +339,12 @@ MOMENTS = [
 
 @pytest.fixture
 def few(images):
-    """A folder of fifty of the pictures."""
+    """A folder of fifty of the images."""
     return images / "0"
 
 
 def of_few(target, known):
-    """Let a target be about the fifty pictures alone."""
+    """Let a target be about the fifty images alone."""
     target.known = {name.split("/")[1]: caption for name, caption in known.items() if name.startswith("0/")}
     return target
 
@@ -465,10 +465,10 @@ def test_a_file_of_lines_on_a_full_disk_has_whole_lines_and_is_gone_on_with(work
     target = Lines(disk.folder, known, images)
     assert workshop.run("-r", images, *target.flags, env=env) == 1
     assert workshop.said() == f"capgen: cannot write {target.path}: the disk is full; free some space and run it again\n"
-    assert 0 < target.done() < PICTURES
+    assert 0 < target.done() < IMAGES
     disk.grow()
     assert workshop.run("-r", images, *target.flags, env=env) == 0
-    assert target.done() == PICTURES
+    assert target.done() == IMAGES
 
 
 def test_a_full_disk_under_the_manifest_stops_writing_and_doubles_nothing(workshop, images, known, tmp_path, disk):
@@ -476,7 +476,7 @@ def test_a_full_disk_under_the_manifest_stops_writing_and_doubles_nothing(worksh
     env = {"CAPGEN_DATA_DIR": str(disk.folder / "data")}
     assert workshop.run("-r", images, *target.flags, env=env) == 3
     assert "see that its folder can be written to and its disk is not full" in workshop.said()
-    assert target.done() < PICTURES
+    assert target.done() < IMAGES
     disk.grow()
     assert workshop.run("-r", images, *target.flags, env=env) == 0, workshop.said()
-    assert target.done() == PICTURES
+    assert target.done() == IMAGES

@@ -35,7 +35,7 @@ NAMES = ("a.png", "b.png", "c.png", "deep/d.png")
 
 
 def scrawl(path, seed):
-    """Draw a picture that is like no other."""
+    """Draw an image that is like no other."""
     generator = random.Random(seed)
     image = Image.new("RGB", (64, 48), tuple(generator.randrange(256) for _ in range(3)))
     pen = ImageDraw.Draw(image)
@@ -54,16 +54,16 @@ def command(*arguments):
 
 
 class Shelf:
-    """A folder of pictures, with a cache and a data folder of its own."""
+    """A folder of images, with a cache and a data folder of its own."""
 
-    def __init__(self, place):
-        self.place, self.folder = place, place / "library"
-        self.env = {"CAPGEN_CACHE_DIR": str(place / "cache"), "CAPGEN_DATA_DIR": str(place / "data")}
+    def __init__(self, location):
+        self.location, self.folder = location, location / "library"
+        self.env = {"CAPGEN_CACHE_DIR": str(location / "cache"), "CAPGEN_DATA_DIR": str(location / "data")}
         self.folder.mkdir(parents=True)
-        install_fake(place / "data")
+        install_fake(location / "data")
 
     def fill(self, names=NAMES):
-        """Draw pictures."""
+        """Draw images."""
         for seed, name in enumerate(names):
             scrawl(self.folder / name, seed)
         return self
@@ -74,7 +74,7 @@ class Shelf:
 
     def reported(self, *arguments):
         """Caption the folder; return what became of each file."""
-        report = self.place / "report.jsonl"
+        report = self.location / "report.jsonl"
         done = self.run("--report", report, *arguments)
         assert "Traceback" not in done.stderr
         rows = [json.loads(line) for line in report.read_text().splitlines()]
@@ -91,7 +91,7 @@ class Shelf:
         )
 
     def texts(self):
-        """Return the sidecars, by the names of their pictures."""
+        """Return the sidecars, by the names of their images."""
         return {os.path.relpath(path, self.folder)[:-4]: path.read_text() for path in self.folder.rglob("*.txt")}
 
 
@@ -102,7 +102,7 @@ def shelf(tmp_path):
 
 @pytest.fixture(scope="module")
 def known(tmp_path_factory):
-    """What the captioner says of the pictures ``NAMES``, in one run over them."""
+    """What the captioner says of the images ``NAMES``, in one run over them."""
     shelf = Shelf(tmp_path_factory.mktemp("known")).fill()
     return {name: row["caption"] for name, row in shelf.reported("-q").items()}
 
@@ -112,7 +112,7 @@ class Place:
 
     def __init__(self, name, shelf):
         self.name, self._shelf = name, shelf
-        self.output = shelf.place / "captions.jsonl"
+        self.output = shelf.location / "captions.jsonl"
         self.flags = {
             "sidecar": ("--sidecar", ".txt"), "xmp": ("--xmp",), "embed": ("--embed",), "output": ("--output", self.output)
         }[name]  # fmt: skip
@@ -120,7 +120,7 @@ class Place:
         self._destination = kinds[name]() if name in kinds else None
 
     def read(self):
-        """Return the caption of each picture that has one."""
+        """Return the caption of each image that has one."""
         if self._destination is None:
             lines = self.output.read_text().splitlines() if self.output.exists() else []
             rows = [json.loads(line) for line in lines]
@@ -153,7 +153,7 @@ class Place:
 
 
 @pytest.fixture(params=["sidecar", "xmp", "embed", "output"])
-def place(request, shelf):
+def location(request, shelf):
     if request.param == "embed":
         require_tool("exiftool")
     made = Place(request.param, shelf)
@@ -198,9 +198,9 @@ def test_no_caption_is_ever_assigned_to_another_file(shelf, user_folders):
     alone = {path: captioner.caption(path, options).text for path in paths if path not in broken}
     assert len(set(alone.values())) == len(alone)
 
-    arguments = ("--temperature", "1.5", "--seed", "5", "--sidecar", ".txt", "--output", shelf.place / "o.jsonl")
+    arguments = ("--temperature", "1.5", "--seed", "5", "--sidecar", ".txt", "--output", shelf.location / "o.jsonl")
     here("caption", "--beam", "1", *paths, *arguments, env=shelf.env)
-    rows = [json.loads(line) for line in (shelf.place / "o.jsonl").read_text().splitlines()]
+    rows = [json.loads(line) for line in (shelf.location / "o.jsonl").read_text().splitlines()]
     assert [row["path"] for row in rows] == list(map(str, paths))
     assert {Path(row["path"]): row["caption"] for row in rows if row["caption"]} == alone
     for path in paths:
@@ -212,15 +212,15 @@ def test_no_caption_is_ever_assigned_to_another_file(shelf, user_folders):
 # Captions that exist
 
 
-def test_a_caption_that_a_person_has_changed_is_never_replaced_whatever_the_policy(shelf, place, known):
+def test_a_caption_that_a_person_has_changed_is_never_replaced_whatever_the_policy(shelf, location, known):
     shelf.fill()
-    assert shelf.run(*place.flags).returncode == 0
-    assert place.read() == known
-    place.edit("b.png", "as a person says it")
-    for policy in POLICIES if place.name == "sidecar" else POLICIES[1:3]:
-        done = shelf.run(*place.flags, "--existing", policy)
+    assert shelf.run(*location.flags).returncode == 0
+    assert location.read() == known
+    location.edit("b.png", "as a person says it")
+    for policy in POLICIES if location.name == "sidecar" else POLICIES[1:3]:
+        done = shelf.run(*location.flags, "--existing", policy)
         assert done.returncode == 0, done.stderr
-        assert place.read() == {**known, "b.png": "as a person says it"}
+        assert location.read() == {**known, "b.png": "as a person says it"}
         assert ("(1 changed by hand)" in done.stderr) == (policy != "skip")  # which looks no further
 
 
@@ -234,46 +234,46 @@ def test_the_summary_names_a_changed_caption_also_where_another_place_has_capgen
     assert "2 skipped (1 changed by hand)" in done.stderr
 
 
-def test_with_force_a_changed_caption_is_treated_like_any_and_only_once(shelf, place, known):
+def test_with_force_a_changed_caption_is_treated_like_any_and_only_once(shelf, location, known):
     shelf.fill(NAMES[:2])
-    shelf.run(*place.flags)
-    place.edit("a.png", "by hand")
-    shelf.run(*place.flags, "--existing", "append", "--force")
-    assert place.read()["a.png"].startswith(f"by hand, {known['a.png']}")
-    place.edit("b.png", "by hand")
-    shelf.run(*place.flags, "--existing", "overwrite", "--force")
-    assert place.read() == {name: known[name] for name in NAMES[:2]}
+    shelf.run(*location.flags)
+    location.edit("a.png", "by hand")
+    shelf.run(*location.flags, "--existing", "append", "--force")
+    assert location.read()["a.png"].startswith(f"by hand, {known['a.png']}")
+    location.edit("b.png", "by hand")
+    shelf.run(*location.flags, "--existing", "overwrite", "--force")
+    assert location.read() == {name: known[name] for name in NAMES[:2]}
 
 
 @pytest.mark.parametrize("policy", ["append", "prepend"])
-def test_what_is_added_to_a_persons_caption_is_added_once(shelf, place, known, policy):
+def test_what_is_added_to_a_persons_caption_is_added_once(shelf, location, known, policy):
     shelf.fill(NAMES[:3])
-    place.edit("a.png", "by hand")
+    location.edit("a.png", "by hand")
     for _ in range(2):
-        done = shelf.run(*place.flags, "--existing", policy)
+        done = shelf.run(*location.flags, "--existing", policy)
         assert done.returncode == 0, done.stderr
         joined = f"by hand, {known['a.png']}" if policy == "append" else f"{known['a.png']}, by hand"
-        assert place.read() == {"a.png": joined, "b.png": known["b.png"], "c.png": known["c.png"]}
+        assert location.read() == {"a.png": joined, "b.png": known["b.png"], "c.png": known["c.png"]}
     assert "3 skipped in" in done.stderr
 
 
-def test_overwriting_replaces_captions_of_others_and_capgens_own(shelf, place, known):
+def test_overwriting_replaces_captions_of_others_and_capgens_own(shelf, location, known):
     shelf.fill(NAMES[:2])
-    place.edit("a.png", "of another program")
-    shelf.run(*place.flags, "--existing", "overwrite")
-    assert place.read() == {name: known[name] for name in NAMES[:2]}
-    shelf.run(*place.flags, "--existing", "overwrite", "--prefix", "photo:")
-    assert place.read() == {name: f"photo: {known[name]}" for name in NAMES[:2]}
+    location.edit("a.png", "of another program")
+    shelf.run(*location.flags, "--existing", "overwrite")
+    assert location.read() == {name: known[name] for name in NAMES[:2]}
+    shelf.run(*location.flags, "--existing", "overwrite", "--prefix", "photo:")
+    assert location.read() == {name: f"photo: {known[name]}" for name in NAMES[:2]}
 
 
-def test_what_has_a_caption_is_skipped_and_not_touched(shelf, place, known):
+def test_what_has_a_caption_is_skipped_and_not_touched(shelf, location, known):
     shelf.fill()
-    place.edit("a.png", "by hand")
-    shelf.run(*place.flags)
+    location.edit("a.png", "by hand")
+    shelf.run(*location.flags)
     before = snapshot(shelf.folder)
-    assert set(shelf.statuses(*place.flags).values()) == {"skipped"}
+    assert set(shelf.statuses(*location.flags).values()) == {"skipped"}
     assert snapshot(shelf.folder) == before
-    assert place.read() == {**known, "a.png": "by hand"}
+    assert location.read() == {**known, "a.png": "by hand"}
 
 
 def test_a_sidecar_that_was_deleted_or_emptied_is_written_again(shelf, known):
@@ -301,7 +301,7 @@ def test_an_unknown_policy_is_refused_before_anything_is_read(shelf):
     assert shelf.texts() == {}
 
 
-def test_a_picture_that_is_reached_by_two_names_has_its_caption_added_once(shelf, known):
+def test_an_image_that_is_reached_by_two_names_has_its_caption_added_once(shelf, known):
     require_tool("exiftool")
     shelf.fill(NAMES[:1])
     (shelf.folder / "b.png").symlink_to("a.png")
@@ -317,16 +317,16 @@ def test_a_picture_that_is_reached_by_two_names_has_its_caption_added_once(shelf
 
 
 @pytest.mark.parametrize("flags", [("--sidecar", ".txt"), ("--xmp",), ("--sidecar", "txt", "--output-dir", "out")])
-def test_two_pictures_that_want_the_same_file_are_named_before_anything_is_written(shelf, flags, monkeypatch):
-    monkeypatch.chdir(shelf.place)
+def test_two_images_that_want_the_same_file_are_named_before_anything_is_written(shelf, flags, monkeypatch):
+    monkeypatch.chdir(shelf.location)
     shelf.fill(["a.png", "a.jpg", "b.png"])
-    before = snapshot(shelf.place)
-    done = shelf.run(*flags, "--report", shelf.place / "report.jsonl")
+    before = snapshot(shelf.location)
+    done = shelf.run(*flags, "--report", shelf.location / "report.jsonl")
     assert done.returncode == 2
     assert f"{shelf.folder / 'a.jpg'} and {shelf.folder / 'a.png'} would share " in done.stderr
     assert "b.png" not in done.stderr
     assert len(done.stderr.splitlines()) == 1
-    assert snapshot(shelf.place) == before
+    assert snapshot(shelf.location) == before
 
 
 def test_of_many_that_want_the_same_file_some_are_named_and_the_rest_are_counted(shelf):
@@ -337,21 +337,21 @@ def test_of_many_that_want_the_same_file_some_are_named_and_the_rest_are_counted
     assert "and 2 more" in done.stderr
 
 
-def test_lines_of_one_file_take_pictures_of_the_same_name(shelf):
+def test_lines_of_one_file_take_images_of_the_same_name(shelf):
     shelf.fill(["a.png", "a.jpg"])
-    assert shelf.statuses("--output", shelf.place / "o.jsonl") == {"a.png": "captioned", "a.jpg": "captioned"}
+    assert shelf.statuses("--output", shelf.location / "o.jsonl") == {"a.png": "captioned", "a.jpg": "captioned"}
 
 
 def test_the_same_name_in_folders_of_one_tree_stays_apart_in_the_output_folder(shelf):
     shelf.fill(["x/a.png", "y/a.png"])
-    assert shelf.run("--sidecar", ".txt", "--output-dir", shelf.place / "out").returncode == 0
-    assert sorted(path.relative_to(shelf.place / "out").as_posix() for path in (shelf.place / "out").rglob("*.txt")) == [
+    assert shelf.run("--sidecar", ".txt", "--output-dir", shelf.location / "out").returncode == 0
+    assert sorted(path.relative_to(shelf.location / "out").as_posix() for path in (shelf.location / "out").rglob("*.txt")) == [
         "x/a.txt", "y/a.txt"
     ]  # fmt: skip
     assert shelf.texts() == {}
 
 
-def test_a_sidecar_never_takes_the_place_of_a_picture_of_the_run(shelf):
+def test_a_sidecar_never_takes_the_place_of_an_image_of_the_run(shelf):
     shelf.fill(["a.png", "a.txt"])
     before = (shelf.folder / "a.txt").read_bytes()
     done = shelf.run("--sidecar", ".txt", "--existing", "overwrite")
@@ -360,7 +360,7 @@ def test_a_sidecar_never_takes_the_place_of_a_picture_of_the_run(shelf):
 
 
 @pytest.mark.parametrize("option", ["--output", "--report"])
-def test_a_picture_is_never_written_over_by_lines(shelf, option):
+def test_an_image_is_never_written_over_by_lines(shelf, option):
     shelf.fill(NAMES[:2])
     before = snapshot(shelf.folder)
     done = shelf.run(option, shelf.folder / "a.png", "--format", "text")
@@ -379,7 +379,7 @@ def test_a_sidecar_and_a_file_of_lines_with_one_name_are_refused(shelf, option):
 
 
 def test_a_second_run_goes_on_with_its_output(shelf, known):
-    output = shelf.place / "o.jsonl"
+    output = shelf.location / "o.jsonl"
     shelf.fill(NAMES[:2])
     shelf.run("--output", output)
     first = output.read_bytes()
@@ -393,12 +393,12 @@ def test_a_second_run_goes_on_with_its_output(shelf, known):
 
 
 def test_a_last_line_that_a_lost_disk_cut_off_is_written_anew(shelf, known):
-    output = shelf.place / "o.jsonl"
+    output = shelf.location / "o.jsonl"
     shelf.fill()
     shelf.run("--output", output)
     whole = output.read_bytes()
     output.write_bytes(whole[:-30])
-    manifest = Manifest(shelf.place / "data")  # the run before has not ended well
+    manifest = Manifest(shelf.location / "data")  # the run before has not ended well
     manifest.put(key(output), Record("", line=whole.splitlines(keepends=True)[-1]))
     manifest.close()
     assert shelf.statuses("--output", output)["deep/d.png"] == "captioned"
@@ -406,7 +406,7 @@ def test_a_last_line_that_a_lost_disk_cut_off_is_written_anew(shelf, known):
 
 
 def test_what_failed_is_tried_again_and_has_one_line(shelf):
-    output = shelf.place / "o.jsonl"
+    output = shelf.location / "o.jsonl"
     shelf.fill(NAMES[:2])
     whole = (shelf.folder / "a.png").read_bytes()
     (shelf.folder / "a.png").write_bytes(whole[:60])
@@ -424,14 +424,16 @@ def test_what_failed_is_tried_again_and_has_one_line(shelf):
 
 
 def seen_outside_the_manifest(shelf):
-    return {path: seen for path, seen in snapshot(shelf.place).items() if shelf.place / "data" not in (path, path.parent)}
+    return {
+        path: seen for path, seen in snapshot(shelf.location).items() if shelf.location / "data" not in (path, path.parent)
+    }
 
 
-def test_a_dry_run_writes_nothing_and_says_what_would_be_done(shelf, place):
+def test_a_dry_run_writes_nothing_and_says_what_would_be_done(shelf, location):
     shelf.fill()
-    place.edit("a.png", "by hand")
+    location.edit("a.png", "by hand")
     before = seen_outside_the_manifest(shelf)
-    done = shelf.run(*place.flags, "--dry-run", "--report", shelf.place / "none.jsonl")
+    done = shelf.run(*location.flags, "--dry-run", "--report", shelf.location / "none.jsonl")
     assert done.returncode == 0, done.stderr
     first, *others = done.stdout.splitlines()
     assert first.startswith(f"{shelf.folder / 'a.png'}: left as it is: ")
@@ -441,13 +443,13 @@ def test_a_dry_run_writes_nothing_and_says_what_would_be_done(shelf, place):
 
 
 def test_a_dry_run_makes_no_output_folder(shelf):
-    done = shelf.fill(NAMES[:1]).run("--sidecar", ".txt", "--output-dir", shelf.place / "out", "--dry-run")
+    done = shelf.fill(NAMES[:1]).run("--sidecar", ".txt", "--output-dir", shelf.location / "out", "--dry-run")
     assert done.stdout == f"{shelf.folder / 'a.png'}: would write {shelf.place / 'out/a.txt'}\n"
-    assert not (shelf.place / "out").exists()
+    assert not (shelf.location / "out").exists()
 
 
 def test_a_dry_run_does_not_mend_an_output_that_was_cut_off(shelf):
-    output = shelf.place / "o.jsonl"
+    output = shelf.location / "o.jsonl"
     shelf.fill(NAMES[:2])
     shelf.run("--output", output)
     output.write_bytes(output.read_bytes()[:-30])
@@ -458,7 +460,7 @@ def test_a_dry_run_does_not_mend_an_output_that_was_cut_off(shelf):
 
 def test_a_dry_run_makes_no_manifest(shelf):
     shelf.fill(NAMES[:1]).run("--sidecar", ".txt", "--dry-run")
-    assert not list((shelf.place / "data").glob("manifest*"))
+    assert not list((shelf.location / "data").glob("manifest*"))
 
 
 # What is said
@@ -501,10 +503,10 @@ def test_a_sidecar_that_cannot_be_written_fails_alone(shelf, known):
 def test_fail_fast_stops_at_the_first_file_that_fails(shelf):
     shelf.fill()
     (shelf.folder / "b.png").write_bytes(b"")
-    done = shelf.run("--sidecar", ".txt", "--fail-fast", "--report", shelf.place / "report.jsonl")
+    done = shelf.run("--sidecar", ".txt", "--fail-fast", "--report", shelf.location / "report.jsonl")
     assert done.returncode == 3
     assert shelf.texts().keys() == {"a"}
-    rows = [json.loads(line) for line in (shelf.place / "report.jsonl").read_text().splitlines()]
+    rows = [json.loads(line) for line in (shelf.location / "report.jsonl").read_text().splitlines()]
     assert [row["status"] for row in rows] == ["captioned", "unsupported"]
     assert done.stderr.splitlines()[-1].startswith("1 captioned, 1 unsupported in ")
 
@@ -514,7 +516,7 @@ def test_fail_fast_stops_at_the_first_file_that_fails(shelf):
 
 def test_paths_come_from_a_list(shelf):
     shelf.fill()
-    listed = shelf.place / "list"
+    listed = shelf.location / "list"
     listed.write_text(f"{shelf.folder}/c.png\r\n\n{shelf.folder}/a.png")
     done = here("caption", "--beam", "1", "--from-file", listed, shelf.folder / "b.png", env=shelf.env)
     assert [Path(line.split("\t")[0]).name for line in done.stdout.splitlines()] == ["b.png", "c.png", "a.png"]
@@ -524,7 +526,7 @@ def test_paths_come_from_stdin(shelf):
     shelf.fill(NAMES[:2])
     listed = f"{shelf.folder}/b.png\n{shelf.folder}/a.png\n".encode()
     done = subprocess.run(
-        command("-"), input=listed, capture_output=True, env={**os.environ, **shelf.env}, cwd=shelf.place, check=True
+        command("-"), input=listed, capture_output=True, env={**os.environ, **shelf.env}, cwd=shelf.location, check=True
     )
     assert [line.split(b"\t")[0] for line in done.stdout.splitlines()] == listed.split()
 
@@ -547,7 +549,7 @@ def test_paths_that_end_in_zero_bytes_may_hold_any_other(shelf):
 
 @pytest.mark.parametrize("arguments", [("--from-file", "none"), ("-0", "picture.png"), ("a.png", "--shard", "3/2")])
 def test_what_makes_no_sense_is_a_usage_error_in_one_line(shelf, arguments):
-    done = capgen("caption", *arguments, env=shelf.env, cwd=shelf.place)
+    done = capgen("caption", *arguments, env=shelf.env, cwd=shelf.location)
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1 or "Usage" in done.stderr
 
@@ -578,13 +580,13 @@ def test_a_file_that_is_named_by_two_arguments_is_captioned_once(shelf):
 @pytest.mark.parametrize("form", ["jsonl", "csv"])
 def test_shards_put_together_are_one_run(shelf, form):
     shelf.fill([f"{number}.png" for number in range(6)] + ['odd, "name"\n\'.png'])
-    shelf.run("--output", shelf.place / "one", "--format", form)
-    parts = [shelf.place / f"part{number}.{form}" for number in (1, 2)]
+    shelf.run("--output", shelf.location / "one", "--format", form)
+    parts = [shelf.location / f"part{number}.{form}" for number in (1, 2)]
     for number, part in enumerate(parts, 1):
         assert shelf.run("--output", part, "--format", form, "--shard", f"{number}/2").returncode == 0
-    merged = shelf.place / "merged"
+    merged = shelf.location / "merged"
     assert capgen("merge", *parts, "--output", merged, "--format", form).returncode == 0
-    lines = sorted((shelf.place / "one").read_text().splitlines())
+    lines = sorted((shelf.location / "one").read_text().splitlines())
     assert sorted("".join(part.read_text() for part in parts).splitlines()) == lines
     assert sorted(merged.read_text().splitlines()) == lines
     assert all(len(part.read_text().splitlines()) > 1 for part in parts)
@@ -596,7 +598,7 @@ def test_shards_of_sidecars_share_the_work_without_overlap(shelf):
     shelf.fill(names)
     parts = []
     for number in (1, 2, 3):
-        report = shelf.place / f"{number}.jsonl"
+        report = shelf.location / f"{number}.jsonl"
         flags = ("--sidecar", ".txt", "--shard", f"{number}/3", "--report", report)
         done = capgen(*command("-r", shelf.folder, *flags)[1:], env={**shelf.env, "PYTHONHASHSEED": str(number)})
         assert done.returncode == 0, done.stderr
@@ -631,10 +633,10 @@ def test_a_space_comes_between_words_and_not_before_punctuation(prefix, suffix, 
 
 def test_prefix_and_suffix_are_put_around_every_caption_wherever_it_goes(shelf, known):
     shelf.fill(NAMES[:2])
-    shelf.run("--prefix", "photo of", "--suffix", ", 2024", "--sidecar", ".txt", "--output", shelf.place / "o.jsonl")
+    shelf.run("--prefix", "photo of", "--suffix", ", 2024", "--sidecar", ".txt", "--output", shelf.location / "o.jsonl")
     expected = {name: f"photo of {known[name]}, 2024" for name in NAMES[:2]}
     assert shelf.texts() == {name[0]: f"{caption}\n" for name, caption in expected.items()}
-    rows = [json.loads(line) for line in (shelf.place / "o.jsonl").read_text().splitlines()]
+    rows = [json.loads(line) for line in (shelf.location / "o.jsonl").read_text().splitlines()]
     assert [row["caption"] for row in rows] == list(expected.values())
 
 
@@ -688,7 +690,7 @@ def test_a_caption_of_low_confidence_is_not_written(shelf):
 
 def test_a_file_of_low_confidence_has_its_confidence_in_the_report_and_no_line_of_text(shelf):
     shelf.fill(NAMES[:2])
-    output = shelf.place / "o.txt"
+    output = shelf.location / "o.txt"
     for row in shelf.reported("--min-confidence", "1", "--output", output).values():
         assert row["status"] == "low-confidence"
         assert row["confidence"] < 1
@@ -701,16 +703,16 @@ def test_a_file_of_low_confidence_has_its_confidence_in_the_report_and_no_line_o
 
 @pytest.mark.slow
 @pytest.mark.parametrize("policy", ["skip", "append"])
-def test_two_runs_at_once_write_each_caption_once(shelf, place, known, policy):
+def test_two_runs_at_once_write_each_caption_once(shelf, location, known, policy):
     shelf.fill()
     if policy == "append":
         for name in NAMES:
-            place.edit(name, "by hand")
-    arguments = ("-r", shelf.folder, *place.flags, "--existing", policy)
+            location.edit(name, "by hand")
+    arguments = ("-r", shelf.folder, *location.flags, "--existing", policy)
     runs = [shelf.start(*arguments) for _ in range(2)]
     errors = [run.communicate(timeout=PATIENCE)[1] for run in runs]
     codes = [run.returncode for run in runs]
-    if place.name == "output":  # one is told to wait, unless the other has ended
+    if location.name == "output":  # one is told to wait, unless the other has ended
         assert all(
             code == 0 or "is being written by another capgen" in error for code, error in zip(codes, errors, strict=True)
         )
@@ -718,7 +720,7 @@ def test_two_runs_at_once_write_each_caption_once(shelf, place, known, policy):
     else:
         assert codes == [0, 0], errors
     before = "by hand, " if policy == "append" else ""
-    assert place.read() == {name: f"{before}{caption}" for name, caption in known.items()}
+    assert location.read() == {name: f"{before}{caption}" for name, caption in known.items()}
 
 
 @pytest.mark.slow
@@ -737,10 +739,10 @@ def test_four_runs_that_make_the_manifest_at_once_do_not_fail(shelf):
 def test_an_interrupted_run_says_so_leaves_whole_captions_and_can_go_on(shelf, kind, number):
     names = [f"{number:03}.png" for number in range(300)]
     shelf.fill(names)
-    place = Place(kind, shelf)
-    os.mkfifo(shelf.place / "report")
-    run = shelf.start("-r", shelf.folder, *place.flags, "--report", shelf.place / "report")
-    with (shelf.place / "report").open() as report:
+    location = Place(kind, shelf)
+    os.mkfifo(shelf.location / "report")
+    run = shelf.start("-r", shelf.folder, *location.flags, "--report", shelf.location / "report")
+    with (shelf.location / "report").open() as report:
         if hasattr(fcntl, "F_SETPIPE_SZ"):
             fcntl.fcntl(report, fcntl.F_SETPIPE_SZ, 4096)
         report.readline()
@@ -749,12 +751,12 @@ def test_an_interrupted_run_says_so_leaves_whole_captions_and_can_go_on(shelf, k
     error = run.communicate(timeout=PATIENCE)[1]
     assert run.returncode == 130
     assert error == "capgen: interrupted; run it again, it goes on\n"
-    first = place.read()
+    first = location.read()
     assert 0 < len(first) < len(names)
-    done = shelf.run(*place.flags)
+    done = shelf.run(*location.flags)
     assert done.returncode == 0, done.stderr
     assert done.stderr.startswith(f"{len(names) - len(first)} captioned, {len(first)} skipped in ")
-    captions = place.read()
+    captions = location.read()
     assert captions.items() >= first.items()
     assert sorted(captions) == names
     assert not [path for path in shelf.folder.iterdir() if path.name.endswith(".part")]
@@ -791,7 +793,7 @@ def watched(shelf, monkeypatch):
                 raise KeyboardInterrupt
             step()
 
-        report = shelf.place / "report.jsonl"
+        report = shelf.location / "report.jsonl"
         monkeypatch.setattr("capgen.inputs.watch.time", SimpleNamespace(sleep=pause))
         done = shelf.run("--watch", *arguments, "--report", report)
         rows = map(json.loads, report.read_text().splitlines())
@@ -806,7 +808,7 @@ def nothing():
 
 def test_a_file_that_is_still_being_written_is_left_until_it_is_whole(shelf, known, watched):
     shelf.fill(NAMES[:1])
-    whole = scrawl(shelf.place / "b.png", 1).read_bytes()
+    whole = scrawl(shelf.location / "b.png", 1).read_bytes()
     piece = len(whole) // 10 + 1
 
     def write(start):
@@ -825,10 +827,10 @@ def test_a_file_that_is_still_being_written_is_left_until_it_is_whole(shelf, kno
 @pytest.mark.slow
 def test_of_two_that_arrive_and_want_the_same_file_the_second_fails(shelf):
     shelf.fill(["a.jpg"])
-    run = watching(shelf, "--sidecar", ".txt", "--report", shelf.place / "report.jsonl")
+    run = watching(shelf, "--sidecar", ".txt", "--report", shelf.location / "report.jsonl")
     wait_for((shelf.folder / "a.txt").exists, run)
     scrawl(shelf.folder / "a.png", 5)
-    wait_for(lambda: "write-failed" in (shelf.place / "report.jsonl").read_text(), run)
+    wait_for(lambda: "write-failed" in (shelf.location / "report.jsonl").read_text(), run)
     said = ended(run)
     assert run.returncode == 3
     assert f"{shelf.folder / 'a.jpg'} has {shelf.folder / 'a.txt'} for its caption" in said
@@ -845,9 +847,9 @@ def test_a_watch_does_not_caption_again_what_it_has_changed_itself(shelf, watche
 
 
 @pytest.mark.parametrize("option", ["--output", "--report"])
-def test_a_picture_that_is_not_among_the_photographs_is_not_written_over_either(shelf, option):
+def test_an_image_that_is_not_among_the_photographs_is_not_written_over_either(shelf, option):
     shelf.fill(NAMES[:1])
-    other = shelf.place / "other.jpg"
+    other = shelf.location / "other.jpg"
     other.write_bytes((shelf.folder / "a.png").read_bytes())
     before = other.read_bytes()
     done = shelf.run(option, other)
@@ -881,24 +883,24 @@ def test_shards_do_not_hide_that_two_want_one_file(shelf):
 
 def test_a_caption_of_low_confidence_is_not_in_the_lines_either(shelf):
     shelf.fill(NAMES[:1])
-    shelf.run("--output", shelf.place / "o.jsonl", "--min-confidence", "1")
-    [row] = map(json.loads, (shelf.place / "o.jsonl").read_text().splitlines())
+    shelf.run("--output", shelf.location / "o.jsonl", "--min-confidence", "1")
+    [row] = map(json.loads, (shelf.location / "o.jsonl").read_text().splitlines())
     assert (row["status"], row["caption"], row["captions"]) == ("low-confidence", None, [])
 
 
 def test_a_name_in_a_list_is_no_pattern(shelf):
     shelf.fill(NAMES[:1])
-    names = shelf.place / "list"
+    names = shelf.location / "list"
     names.write_text(f"{shelf.folder}/gone[1].png\n{shelf.folder}/a.png\n")
-    done = here("caption", "--beam", "1", "--from-file", names, "--report", shelf.place / "r.jsonl", env=shelf.env)
-    rows = map(json.loads, (shelf.place / "r.jsonl").read_text().splitlines())
+    done = here("caption", "--beam", "1", "--from-file", names, "--report", shelf.location / "r.jsonl", env=shelf.env)
+    rows = map(json.loads, (shelf.location / "r.jsonl").read_text().splitlines())
     assert [row["status"] for row in rows] == ["vanished", "captioned"]
     assert done.returncode == 3
 
 
 def test_a_dry_run_names_the_line_that_would_be_added_beside_a_sidecar_that_exists(shelf):
     shelf.fill(NAMES[:1]).run("--sidecar", ".txt")
-    reported = shelf.run("--sidecar", ".txt", "--output", shelf.place / "o.csv", "--dry-run").stdout
+    reported = shelf.run("--sidecar", ".txt", "--output", shelf.location / "o.csv", "--dry-run").stdout
     assert f"would write {shelf.place / 'o.csv'}" in reported
     assert "left as it is" in reported
 
@@ -909,17 +911,17 @@ def test_what_cannot_be_captioned_is_not_promised_by_a_dry_run(shelf):
 
 
 def test_a_folder_that_is_not_there_cannot_be_watched(shelf):
-    done = here("caption", "--watch", "-r", shelf.place / "typo", env=shelf.env)
+    done = here("caption", "--watch", "-r", shelf.location / "typo", env=shelf.env)
     assert done.returncode == 2
     assert "typo to watch" in done.stderr
 
 
 def test_a_report_may_go_into_a_pipe(shelf):
-    """Looking whether it is a picture must not wait for what nobody writes."""
+    """Looking whether it is an image must not wait for what nobody writes."""
     shelf.fill()
-    os.mkfifo(shelf.place / "pipe")
-    run = shelf.start("-r", shelf.folder, "--report", shelf.place / "pipe")
-    with (shelf.place / "pipe").open() as report:
+    os.mkfifo(shelf.location / "pipe")
+    run = shelf.start("-r", shelf.folder, "--report", shelf.location / "pipe")
+    with (shelf.location / "pipe").open() as report:
         rows = [json.loads(line) for line in report]
     run.communicate(timeout=PATIENCE)
     assert run.returncode == 0
@@ -940,7 +942,7 @@ def test_a_watched_pattern_that_matches_nothing_hides_no_other(shelf):
 @pytest.mark.parametrize("more", [["--prefix", "P "], ["--format", "jsonl"], ["--fail-fast"], ["--min-confidence", "0.5"]])
 def test_a_sheet_takes_no_options_that_it_would_not_heed(shelf, more):
     photograph = shelf.fill(NAMES[:1]).folder / NAMES[0]
-    done = here("caption", photograph, "--explain", shelf.place / "sheet.png", *more, env=shelf.env)
+    done = here("caption", photograph, "--explain", shelf.location / "sheet.png", *more, env=shelf.env)
     assert done.returncode == 2
     assert "one photograph" in done.stderr
-    assert not (shelf.place / "sheet.png").exists()
+    assert not (shelf.location / "sheet.png").exists()

@@ -21,7 +21,7 @@ from support.drawing import COLOURS, draw
 
 pytestmark = pytest.mark.ray
 
-PICTURES = 80
+IMAGES = 80
 MANY = 900
 """Enough to be in the middle of them when something is killed, while a worker that takes its place is still starting."""
 
@@ -31,12 +31,12 @@ SETTINGS = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled"}
 
 @pytest.fixture(scope="module")
 def photographs(tmp_path_factory):
-    """Drawn pictures in two folders, and three files that are none."""
+    """Drawn images in two folders, and three files that are none."""
     folder = tmp_path_factory.mktemp("photographs")
-    for index in range(PICTURES):
-        place = folder / ("a", "b")[index % 2]
-        place.mkdir(exist_ok=True)
-        draw(place / f"{index:03} é.png", list(COLOURS)[index % 4], "circle", index)
+    for index in range(IMAGES):
+        target = folder / ("a", "b")[index % 2]
+        target.mkdir(exist_ok=True)
+        draw(target / f"{index:03} é.png", list(COLOURS)[index % 4], "circle", index)
     (folder / "a/no picture.jpg").write_text("words")
     (folder / "b/empty.png").touch()
     whole = (folder / "a/000 é.png").read_bytes()
@@ -146,7 +146,7 @@ def test_captions_statuses_and_report_are_those_of_a_local_run_byte_for_byte(run
     there = run(*arguments, "--report", user_folders / "there.jsonl")
     assert (there.returncode, there.stdout) == (here.returncode, here.stdout)
     assert here.returncode == 3
-    assert here.stdout.count("\n") == PICTURES + 3
+    assert here.stdout.count("\n") == IMAGES + 3
     assert here.stdout.startswith('{"path": "a/000 é.png"')
     assert (user_folders / "there.jsonl").read_bytes() == (user_folders / "here.jsonl").read_bytes()
     failures = [[line for line in done.stderr.splitlines() if line.startswith("capgen:")] for done in (here, there)]
@@ -165,7 +165,7 @@ def test_sidecars_that_are_there_stay_and_a_second_run_does_nothing(run, photogr
     assert f"{PICTURES // 2 - 1} captioned, 1 skipped, 1 unreadable, 1 unsupported" in first.stderr
     assert (folder / "001 é.txt").read_text() == "by a person\n"
     written = {path: path.stat().st_mtime_ns for path in folder.glob("*.txt")}
-    assert len(written) == PICTURES // 2
+    assert len(written) == IMAGES // 2
     second = run("caption", "-r", folder, "--sidecar", "txt")
     assert f"{PICTURES // 2} skipped, 1 unreadable, 1 unsupported" in second.stderr
     assert {path: path.stat().st_mtime_ns for path in folder.glob("*.txt")} == written
@@ -187,7 +187,7 @@ def wait_for_lines(file, count, process, seconds=600):
 
 @pytest.fixture(scope="module")
 def many(tmp_path_factory):
-    """Links to a few drawn pictures, under many names."""
+    """Links to a few drawn images, under many names."""
     folder = tmp_path_factory.mktemp("many")
     source = folder / "source"
     source.mkdir()
@@ -278,7 +278,7 @@ def stored(cache):
     return rows
 
 
-def test_prepare_describes_pictures_as_a_local_run_does(cluster, studio, tmp_path):
+def test_prepare_describes_images_as_a_local_run_does(cluster, studio, tmp_path):
     here, there = studio.folder / "cache", tmp_path / "cache"
     shutil.copytree(here / "encoders", there / "encoders")  # which it would make again
     user_folders = {"CAPGEN_CACHE_DIR": str(there), "CAPGEN_DATA_DIR": str(tmp_path / "data")}
@@ -314,7 +314,7 @@ def test_an_unknown_engine_is_refused_in_a_dry_run_too_and_leaves_no_file(photog
         assert (done.returncode, output.exists()) == (2, False)
 
 
-def test_a_picture_that_is_lost_while_it_is_described_is_told_as_in_a_local_run(photographs, user_folders):
+def test_an_image_that_is_lost_while_it_is_described_is_told_as_in_a_local_run(photographs, user_folders):
     from capgen.errors import ImageError
 
     reported = pickle.loads(pickle.dumps(ImageError("vanished", "it has changed")))

@@ -22,7 +22,7 @@ PLACES = ("tiny", "tiny.capgen")
 
 
 @pytest.fixture(params=PLACES)
-def place(request, tmp_path):
+def target(request, tmp_path):
     """A captioner as a folder, then as a zip."""
     bundle.write(tmp_path / request.param, DESCRIPTION, CONTENTS)
     return tmp_path / request.param
@@ -34,33 +34,33 @@ def folder(tmp_path):
     return tmp_path / "tiny"
 
 
-def opened_whole(place):
+def opened_whole(target):
     """Open a captioner and check every file of it."""
-    Bundle(place).verify()
+    Bundle(target).verify()
 
 
-def packed(place, compression):
+def packed(target, compression):
     """The bytes of a zip of a captioner, as somebody's packer makes it."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", compression) as archive:
-        for name, data in contents_of(place).items():
+        for name, data in contents_of(target).items():
             archive.writestr(name, data)
     return buffer.getvalue()
 
 
-def test_what_was_written_is_read(place):
-    found = Bundle(place)
+def test_what_was_written_is_read(target):
+    found = Bundle(target)
     assert found.description == DESCRIPTION
     assert found.vocabulary.entries == (*SPECIAL, "a", "dog")
     assert {name: found.read(name) for name in CONTENTS} == CONTENTS
 
 
-def test_an_untouched_captioner_verifies(place):
-    opened_whole(place)
+def test_an_untouched_captioner_verifies(target):
+    opened_whole(target)
 
 
-def test_the_description_is_readable_json_with_the_hash_of_every_other_file(place):
-    text = contents_of(place)[bundle.DESCRIPTION].decode()
+def test_the_description_is_readable_json_with_the_hash_of_every_other_file(target):
+    text = contents_of(target)[bundle.DESCRIPTION].decode()
     assert "café" in text
     values = json.loads(text)
     assert values["schema"] == bundle.SCHEMA
@@ -76,77 +76,77 @@ def test_a_graph_in_a_zip_is_given_as_its_bytes(tmp_path):
     assert Bundle(tmp_path / "tiny.capgen").graph(bundle.ENCODER) == CONTENTS[bundle.ENCODER]
 
 
-def test_an_older_one_is_replaced_whole(place, tmp_path):
-    bundle.write(place, DESCRIPTION, {**CONTENTS, "extra": b"of an older one"})
-    bundle.write(place, DESCRIPTION, {**CONTENTS, bundle.DECODER: b"newer"})
-    assert contents_of(place).keys() == {*CONTENTS, bundle.DESCRIPTION}
-    assert Bundle(place).read(bundle.DECODER) == b"newer"
-    assert list(tmp_path.iterdir()) == [place]
+def test_an_older_one_is_replaced_whole(target, tmp_path):
+    bundle.write(target, DESCRIPTION, {**CONTENTS, "extra": b"of an older one"})
+    bundle.write(target, DESCRIPTION, {**CONTENTS, bundle.DECODER: b"newer"})
+    assert contents_of(target).keys() == {*CONTENTS, bundle.DESCRIPTION}
+    assert Bundle(target).read(bundle.DECODER) == b"newer"
+    assert list(tmp_path.iterdir()) == [target]
 
 
 @pytest.mark.parametrize("name", CONTENTS)
-def test_a_changed_byte_is_found_and_its_file_named(place, name):
+def test_a_changed_byte_is_found_and_its_file_named(target, name):
     data = bytearray(CONTENTS[name])
     data[len(data) // 2] ^= 1
-    change(place, name, bytes(data))
+    change(target, name, bytes(data))
     with pytest.raises(BundleError, match=f"is damaged: {name} is not the file") as caught:
-        opened_whole(place)
-    assert str(place) in str(caught.value)
+        opened_whole(target)
+    assert str(target) in str(caught.value)
 
 
 @pytest.mark.parametrize("name", [*CONTENTS, bundle.DESCRIPTION])
-def test_a_missing_file_is_named(place, name):
-    change(place, name, None)
+def test_a_missing_file_is_named(target, name):
+    change(target, name, None)
     with pytest.raises(BundleError, match=f"{name} cannot be read"):
-        opened_whole(place)
+        opened_whole(target)
 
 
 @pytest.mark.parametrize("name", [bundle.ENCODER, bundle.DECODER])
-def test_a_graph_that_was_changed_is_never_given_out(place, name):
-    change(place, name, b"another graph")
+def test_a_graph_that_was_changed_is_never_given_out(target, name):
+    change(target, name, b"another graph")
     with pytest.raises(BundleError, match=f"is damaged: {name}"):
-        Bundle(place).graph(name)
+        Bundle(target).graph(name)
 
 
-def test_a_graph_that_is_missing_is_named(place):
-    change(place, bundle.DECODER, None)
+def test_a_graph_that_is_missing_is_named(target):
+    change(target, bundle.DECODER, None)
     with pytest.raises(BundleError, match=r"decoder\.tflite cannot be read"):
-        Bundle(place).graph(bundle.DECODER)
+        Bundle(target).graph(bundle.DECODER)
 
 
-def test_a_file_that_the_description_does_not_list_is_not_trusted(place):
-    change(place, "extra.py", b"print('hello')")
+def test_a_file_that_the_description_does_not_list_is_not_trusted(target):
+    change(target, "extra.py", b"print('hello')")
     with pytest.raises(BundleError, match=r"extra\.py is not the file it was written with"):
-        Bundle(place).read("extra.py")
+        Bundle(target).read("extra.py")
 
 
 @pytest.mark.parametrize("schema", [bundle.SCHEMA + 1, 0, "1", None, True, [1]])
-def test_one_of_another_schema_says_so(place, schema):
-    describe(place, schema=schema)
+def test_one_of_another_schema_says_so(target, schema):
+    describe(target, schema=schema)
     said = re.escape(f"written by another version of capgen (schema {schema}, not {bundle.SCHEMA})")
     with pytest.raises(BundleError, match=said):
-        Bundle(place)
+        Bundle(target)
 
 
 @pytest.mark.parametrize("data", [b"", b"{", b"\xff\xfe\x00", b"{'schema': 1}"])
-def test_a_description_that_is_no_json_says_so(place, data):
-    change(place, bundle.DESCRIPTION, data)
+def test_a_description_that_is_no_json_says_so(target, data):
+    change(target, bundle.DESCRIPTION, data)
     with pytest.raises(BundleError, match=r"bundle\.json is not JSON"):
-        Bundle(place)
+        Bundle(target)
 
 
 @pytest.mark.parametrize("data", [b"[]", b"null", b"1", b'"schema"'])
-def test_a_description_that_is_no_object_is_refused(place, data):
-    change(place, bundle.DESCRIPTION, data)
+def test_a_description_that_is_no_object_is_refused(target, data):
+    change(target, bundle.DESCRIPTION, data)
     with pytest.raises(BundleError, match="written by another version"):
-        Bundle(place)
+        Bundle(target)
 
 
-def test_a_description_that_somebody_changed_is_refused(place):
-    text = contents_of(place)[bundle.DESCRIPTION]
-    change(place, bundle.DESCRIPTION, text.replace(b'"output": "cells"', b'"output": "other"'))
+def test_a_description_that_somebody_changed_is_refused(target):
+    text = contents_of(target)[bundle.DESCRIPTION]
+    change(target, bundle.DESCRIPTION, text.replace(b'"output": "cells"', b'"output": "other"'))
     with pytest.raises(BundleError, match=r"bundle\.json is not as it was written"):
-        Bundle(place)
+        Bundle(target)
 
 
 def test_a_folder_that_holds_something_else_is_never_replaced(tmp_path):
@@ -163,10 +163,10 @@ def test_a_folder_that_holds_something_else_is_never_replaced(tmp_path):
         "files", "name", "backend", "encoder", "decoder", "preprocessing", "decoding", "constraints", "training", "scores",
     ],
 )  # fmt: skip
-def test_a_description_without_a_key_names_it(place, key):
-    describe(place, **{key: None})
+def test_a_description_without_a_key_names_it(target, key):
+    describe(target, **{key: None})
     with pytest.raises(BundleError, match=f"bundle.json lacks '{key}'"):
-        Bundle(place)
+        Bundle(target)
 
 
 @pytest.mark.parametrize(
@@ -220,11 +220,11 @@ def test_a_compressed_zip_is_read_too(folder, tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize(("compression", "bits"), [(zipfile.ZIP_STORED, 0x01), (zipfile.ZIP_DEFLATED, 0xFF)])
 def test_any_changed_byte_of_a_zip_is_harmless_or_a_bundle_error(folder, tmp_path, compression, bits):
-    place, whole, escaped = tmp_path / "packed.capgen", packed(folder, compression), set()
+    target, whole, escaped = tmp_path / "packed.capgen", packed(folder, compression), set()
     for position, byte in enumerate(whole):
-        place.write_bytes(whole[:position] + bytes([byte ^ bits]) + whole[position + 1 :])
+        target.write_bytes(whole[:position] + bytes([byte ^ bits]) + whole[position + 1 :])
         try:
-            opened_whole(place)
+            opened_whole(target)
         except BundleError:
             continue
         except Exception as error:
@@ -233,13 +233,13 @@ def test_any_changed_byte_of_a_zip_is_harmless_or_a_bundle_error(folder, tmp_pat
 
 
 def test_a_zip_cut_short_anywhere_is_a_bundle_error(tmp_path):
-    place = tmp_path / "tiny.capgen"
-    bundle.write(place, DESCRIPTION, CONTENTS)
-    whole = place.read_bytes()
+    target = tmp_path / "tiny.capgen"
+    bundle.write(target, DESCRIPTION, CONTENTS)
+    whole = target.read_bytes()
     for length in range(0, len(whole), 7):
-        place.write_bytes(whole[:length])
+        target.write_bytes(whole[:length])
         with pytest.raises(BundleError):
-            opened_whole(place)
+            opened_whole(target)
 
 
 def test_a_captioner_is_found_by_its_name_in_the_data_folder(user_folders):
@@ -248,11 +248,11 @@ def test_a_captioner_is_found_by_its_name_in_the_data_folder(user_folders):
     assert "tiny" in catalogue.names()
 
 
-def test_a_captioner_is_found_by_its_path(place, monkeypatch):
-    assert catalogue.find(place) == place
-    assert catalogue.find(str(place)) == place
-    monkeypatch.chdir(place.parent)
-    assert catalogue.find(place.name) == Path(place.name)
+def test_a_captioner_is_found_by_its_path(target, monkeypatch):
+    assert catalogue.find(target) == target
+    assert catalogue.find(str(target)) == target
+    monkeypatch.chdir(target.parent)
+    assert catalogue.find(target.name) == Path(target.name)
 
 
 def test_an_unknown_name_offers_the_nearest(user_folders):
@@ -301,7 +301,7 @@ def npy(array):
     return buffer.getvalue()
 
 
-def test_the_average_picture_of_a_captioner_that_is_guided_is_read(tmp_path):
+def test_the_average_image_of_a_captioner_that_is_guided_is_read(tmp_path):
     average = np.arange(6, dtype=np.float16).reshape(2, 3)
     bundle.write(tmp_path / "tiny", GUIDED, {**CONTENTS, bundle.AVERAGE: npy(average)})
     found = Bundle(tmp_path / "tiny")
@@ -313,7 +313,7 @@ def test_the_average_picture_of_a_captioner_that_is_guided_is_read(tmp_path):
     "data",
     [b"", b"no array", npy(np.zeros(3)), npy(np.full((2, 2), np.nan)), npy(np.array([["a"]])), npy(np.zeros((2, 2)))[:-3]],
 )
-def test_an_average_picture_that_is_none_says_so(tmp_path, data):
+def test_an_average_image_that_is_none_says_so(tmp_path, data):
     bundle.write(tmp_path / "tiny", GUIDED, {**CONTENTS, bundle.AVERAGE: data})
     with pytest.raises(BundleError, match=r"average\.npy holds no features"):
         _ = Bundle(tmp_path / "tiny").average
@@ -323,9 +323,9 @@ VARIED = replace(DESCRIPTION, decoding=replace(DESCRIPTION.decoding, common_capt
 
 
 def test_the_common_captions_of_a_captioner_with_variety_are_read(tmp_path):
-    for place in (tmp_path / "tiny", tmp_path / "tiny.capgen"):
-        bundle.write(place, VARIED, {**CONTENTS, bundle.COMMON: b"[[7, 4, 3], [2, 4]]"})
-        found = Bundle(place)
+    for target in (tmp_path / "tiny", tmp_path / "tiny.capgen"):
+        bundle.write(target, VARIED, {**CONTENTS, bundle.COMMON: b"[[7, 4, 3], [2, 4]]"})
+        found = Bundle(target)
         assert found.description.decoding.common_caption_penalty == 0.1
         assert found.common == {(4, 3): 7, (4,): 2}
 
@@ -370,7 +370,7 @@ def test_common_captions_that_are_none_say_so(tmp_path, data):
         _ = Bundle(tmp_path / "tiny").common
 
 
-def test_an_average_picture_that_would_have_to_be_unpickled_is_not_read(tmp_path):
+def test_an_average_image_that_would_have_to_be_unpickled_is_not_read(tmp_path):
     buffer = io.BytesIO()
     np.save(buffer, np.array([[print]], dtype=object), allow_pickle=True)
     bundle.write(tmp_path / "tiny", GUIDED, {**CONTENTS, bundle.AVERAGE: buffer.getvalue()})
@@ -394,66 +394,66 @@ def as_schema1(path):
     change(path, bundle.DESCRIPTION, json.dumps(written).encode())
 
 
-def test_one_of_schema_1_says_the_same_as_one_of_today(place):
-    as_schema1(place)
-    assert b"num_beams" not in contents_of(place)[bundle.DESCRIPTION]
-    found = Bundle(place)
+def test_one_of_schema_1_says_the_same_as_one_of_today(target):
+    as_schema1(target)
+    assert b"num_beams" not in contents_of(target)[bundle.DESCRIPTION]
+    found = Bundle(target)
     found.verify()
     assert found.description == DESCRIPTION
 
 
-def test_other_defaults_do_not_change_what_one_of_schema_1_says(place, monkeypatch):
-    as_schema1(place)
-    said = Bundle(place).description
+def test_other_defaults_do_not_change_what_one_of_schema_1_says(target, monkeypatch):
+    as_schema1(target)
+    said = Bundle(target).description
     other = ConstraintConfig(slot_bonus=1.0, repeat_penalty=-1.0, min_class_probability=0.5, plurals=(("dog", "hounds"),))
     monkeypatch.setattr(ConstraintConfig, "default", lambda: other)
-    found = Bundle(place).description
+    found = Bundle(target).description
     assert (found.constraints, found.backend) == (said.constraints, "litert-lstm")
     assert found.constraints != other
 
 
 @pytest.mark.parametrize("schema", [1, 2])
-def test_scores_of_earlier_versions_are_read_under_their_names_of_today(place, schema):
+def test_scores_of_earlier_versions_are_read_under_their_names_of_today(target, schema):
     description = replace(DESCRIPTION, scores={"dev": {"words used": 5, "sharing": 0.5, "CIDEr-D": 1.0}, "x": 3})
-    bundle.write(place, description, CONTENTS)
+    bundle.write(target, description, CONTENTS)
     if schema == 1:
-        as_schema1(place)
+        as_schema1(target)
     current = {"vocabulary size used": 5, "share of duplicate captions": 0.5, "CIDEr-D": 1.0}
-    assert Bundle(place).description.scores == {"dev": current, "x": 3}
+    assert Bundle(target).description.scores == {"dev": current, "x": 3}
 
 
-def test_one_of_schema_1_is_handed_on_as_it_was_written(place):
-    as_schema1(place)
-    assert Bundle(place).contents() == contents_of(place)
+def test_one_of_schema_1_is_handed_on_as_it_was_written(target):
+    as_schema1(target)
+    assert Bundle(target).contents() == contents_of(target)
 
 
-def test_one_of_schema_1_that_somebody_changed_is_refused(place):
-    as_schema1(place)
-    text = contents_of(place)[bundle.DESCRIPTION]
-    change(place, bundle.DESCRIPTION, text.replace(b'"output": "cells"', b'"output": "other"'))
+def test_one_of_schema_1_that_somebody_changed_is_refused(target):
+    as_schema1(target)
+    text = contents_of(target)[bundle.DESCRIPTION]
+    change(target, bundle.DESCRIPTION, text.replace(b'"output": "cells"', b'"output": "other"'))
     with pytest.raises(BundleError, match=r"bundle\.json is not as it was written"):
-        Bundle(place)
+        Bundle(target)
 
 
 @pytest.mark.parametrize("key", ["encoder", "decoding", "files", "scores"])
-def test_one_of_schema_1_without_a_key_names_it(place, key):
-    as_schema1(place)
-    written = json.loads(contents_of(place)[bundle.DESCRIPTION])
+def test_one_of_schema_1_without_a_key_names_it(target, key):
+    as_schema1(target)
+    written = json.loads(contents_of(target)[bundle.DESCRIPTION])
     kept = {name: value for name, value in written.items() if name not in (key, "seal")}
-    change(place, bundle.DESCRIPTION, json.dumps({**kept, "seal": bundle.checksum(kept)}).encode())
+    change(target, bundle.DESCRIPTION, json.dumps({**kept, "seal": bundle.checksum(kept)}).encode())
     with pytest.raises(BundleError, match=f"bundle.json lacks '{key}'"):
-        Bundle(place)
+        Bundle(target)
 
 
 @pytest.mark.parametrize("key", ["encoder", "decoding"])
 @pytest.mark.parametrize("value", [[1], "none", 3, None])
-def test_one_of_schema_1_with_values_of_another_kind_is_refused(place, key, value):
-    as_schema1(place)
-    written = {**json.loads(contents_of(place)[bundle.DESCRIPTION]), key: value}
+def test_one_of_schema_1_with_values_of_another_kind_is_refused(target, key, value):
+    as_schema1(target)
+    written = {**json.loads(contents_of(target)[bundle.DESCRIPTION]), key: value}
     del written["seal"]
-    change(place, bundle.DESCRIPTION, json.dumps({**written, "seal": bundle.checksum(written)}).encode())
+    change(target, bundle.DESCRIPTION, json.dumps({**written, "seal": bundle.checksum(written)}).encode())
     with pytest.raises(BundleError, match="not as capgen writes it"):
-        Bundle(place)
+        Bundle(target)
 
 
 # Names

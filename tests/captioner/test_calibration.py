@@ -272,6 +272,6 @@ def test_a_caption_is_close_if_it_shares_half_of_its_words_in_order(caption, hum
     assert is_close([caption], [human]).tolist() == [expected]
 
 
-def test_each_caption_is_held_against_the_human_ones_of_its_own_picture():
+def test_each_caption_is_held_against_the_human_ones_of_its_own_image():
     captions, human = ["a dog runs", "a dog runs"], [["two cats asleep"], ["a dog runs fast"]]
     assert is_close(captions, human).tolist() == [False, True]

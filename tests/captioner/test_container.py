@@ -45,14 +45,14 @@ def folder(user_folders):
     return user_folders / "tiny"
 
 
-def opens_not(place, data, match):
+def opens_not(target, data, match):
     """Make sure that an archive is refused wherever it is used, and that nothing is written."""
-    place.write_bytes(data)
-    before = everything(place.parent)
-    for use in (lambda: Bundle(place).contents(), lambda: collection.install(place, "evil")):
+    target.write_bytes(data)
+    before = everything(target.parent)
+    for use in (lambda: Bundle(target).contents(), lambda: collection.install(target, "evil")):
         with pytest.raises(BundleError, match=match):
             use()
-    assert everything(place.parent) == before
+    assert everything(target.parent) == before
 
 
 @pytest.mark.parametrize("name", EVIL)
@@ -308,11 +308,11 @@ def mutated(originals, seed):
 def test_every_damaged_archive_is_refused_or_gives_what_was_packed(user_folders, monkeypatch):
     monkeypatch.setattr(os, "fsync", lambda _: None)
     originals = [packed(WHOLE), packed(WHOLE, kind=zipfile.ZIP_DEFLATED)]
-    place, shelf, taken, texts = user_folders / "file.capgen", user_folders / "data/models", 0, set()
+    target, shelf, taken, texts = user_folders / "file.capgen", user_folders / "data/models", 0, set()
     for seed in range(COUNT):
-        place.write_bytes(mutated(originals, seed))
+        target.write_bytes(mutated(originals, seed))
         try:
-            collection.install(place, "it")
+            collection.install(target, "it")
         except CapgenError as error:
             assert isinstance(error, BundleError), (seed, error)
             assert len(str(error)) < 600, seed

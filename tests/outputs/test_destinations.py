@@ -1,4 +1,4 @@
-"""The places where one picture's caption is written: a text file, an XMP file, the picture itself."""
+"""The places where one image's caption is written: a text file, an XMP file, the image itself."""
 
 import errno
 import json
@@ -108,7 +108,7 @@ def no_space(*_):
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-def picture(path):
+def photograph(path):
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.new("RGB", (8, 8), (200, 10, 10)).save(path)
     return path
@@ -166,13 +166,13 @@ def stubbed(stub):
         ("p/.jpg", None, "p/.jpg"),
     ],
 )
-def test_a_file_is_named_after_its_picture(make, ending, path, output_dir, expected):
+def test_a_file_is_named_after_its_image(make, ending, path, output_dir, expected):
     destination = make(output_dir and Path(output_dir))
     assert destination.target(Path(path), Path("p")) == Path(expected + ending)
 
 
 @pytest.mark.parametrize(("destination", "name"), [(Sidecar("txt", None), "a.txt"), (XmpSidecar(None), "a.xmp")])
-def test_a_picture_that_is_named_like_a_sidecar_is_not_its_own_sidecar(destination, name):
+def test_an_image_that_is_named_like_a_sidecar_is_not_its_own_sidecar(destination, name):
     assert destination.target(Path(name), Path()) != Path(name)
 
 
@@ -188,7 +188,7 @@ def test_an_extension_that_would_harm_other_files_is_refused(extension):
 
 
 @pytest.mark.parametrize("output_dir", [None, "out"])
-def test_an_xmp_file_named_after_the_whole_picture_is_used_where_there_is_one(tmp_path, output_dir):
+def test_an_xmp_file_named_after_the_whole_image_is_used_where_there_is_one(tmp_path, output_dir):
     folder = tmp_path / (output_dir or "p")
     folder.mkdir()
     (folder / "a.jpg.xmp").touch()
@@ -196,7 +196,7 @@ def test_an_xmp_file_named_after_the_whole_picture_is_used_where_there_is_one(tm
     assert destination.target(tmp_path / "p/a.jpg", tmp_path / "p") == folder / "a.jpg.xmp"
 
 
-def test_a_picture_with_the_longest_name_has_an_xmp_file(tmp_path):
+def test_an_image_with_the_longest_name_has_an_xmp_file(tmp_path):
     path = tmp_path / ("x" * 251 + ".jpg")
     assert XmpSidecar(None).target(path, tmp_path) == path.with_suffix(".xmp")
 
@@ -227,7 +227,7 @@ def test_a_blank_caption_is_none(tmp_path, destination):
 
 
 @pytest.mark.parametrize("kind", [Sidecar, XmpSidecar])
-def test_folders_are_made_in_an_output_folder_and_never_beside_pictures(tmp_path, kind):
+def test_folders_are_made_in_an_output_folder_and_never_beside_images(tmp_path, kind):
     arguments = ("txt",) if kind is Sidecar else ()
     destination = kind(*arguments, tmp_path)
     destination.write(tmp_path / "a/b/c", "a dog")
@@ -341,18 +341,18 @@ def test_any_caption_comes_back_from_a_text_file(tmp_path, caption):
 @example(data=b"caf\xe9 \xff\xfe\xc3\xa9")
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 def test_bytes_that_are_no_text_are_written_back_as_they_were(tmp_path, data):
-    place = tmp_path / "a.txt"
-    place.write_bytes(b"[" + data + b"]")
-    Sidecar("txt", None).write(place, Sidecar("txt", None).read(place))
-    assert place.read_bytes() == b"[" + data + b"]\n"
+    location = tmp_path / "a.txt"
+    location.write_bytes(b"[" + data + b"]")
+    Sidecar("txt", None).write(location, Sidecar("txt", None).read(location))
+    assert location.read_bytes() == b"[" + data + b"]\n"
 
 
 # XMP files
 
 
-def field(place, namespace, name):
+def field(location, namespace, name):
     """Return the field's text in each language."""
-    document = parseString(place.read_bytes())
+    document = parseString(location.read_bytes())
     [element] = document.getElementsByTagNameNS(namespace, name)
     items = element.getElementsByTagNameNS(RDF, "li")
     return {item.getAttribute("xml:lang"): "".join(child.data for child in item.childNodes) for item in items}
@@ -369,13 +369,13 @@ def test_a_new_xmp_file_is_wrapped_and_holds_both_fields(tmp_path):
 
 
 def test_a_caption_is_merged_into_a_file_of_another_program(tmp_path):
-    place = tmp_path / "a.xmp"
-    place.write_text(LIGHTROOM, "utf-8")
-    assert XmpSidecar(None).read(place) == "Old"
-    XmpSidecar(None).write(place, "New")
-    assert field(place, DC, "description") == {"x-default": "New", "de": "Alt"}
-    assert field(place, IPTC, "AltTextAccessibility") == {"x-default": "New"}
-    text = place.read_text("utf-8")
+    location = tmp_path / "a.xmp"
+    location.write_text(LIGHTROOM, "utf-8")
+    assert XmpSidecar(None).read(location) == "Old"
+    XmpSidecar(None).write(location, "New")
+    assert field(location, DC, "description") == {"x-default": "New", "de": "Alt"}
+    assert field(location, IPTC, "AltTextAccessibility") == {"x-default": "New"}
+    text = location.read_text("utf-8")
     for kept in (
         'x:xmptk="Adobe XMP Core 7.0"',
         'xmp:Rating="5" xmp:Label="a&#10;b&#9;&quot;c"',
@@ -391,11 +391,11 @@ def test_a_caption_is_merged_into_a_file_of_another_program(tmp_path):
 
 def test_exiftool_reads_what_was_merged(tmp_path):
     require_tool("exiftool")
-    place = tmp_path / "a.xmp"
-    place.write_text(LIGHTROOM, "utf-8")
-    XmpSidecar(None).write(place, "A dog\n& a <cat>")
+    location = tmp_path / "a.xmp"
+    location.write_text(LIGHTROOM, "utf-8")
+    XmpSidecar(None).write(location, "A dog\n& a <cat>")
     wanted = ["-XMP:Description", "-XMP:Description-de", "-XMP:AltTextAccessibility", "-XMP:Rating", "-XMP:Label"]
-    reported = subprocess.run(["exiftool", "-j", *wanted, place], check=True, capture_output=True).stdout
+    reported = subprocess.run(["exiftool", "-j", *wanted, location], check=True, capture_output=True).stdout
     [values] = json.loads(reported)
     del values["SourceFile"]
     assert values == {
@@ -408,12 +408,12 @@ def test_exiftool_reads_what_was_merged(tmp_path):
 
 
 def test_writing_the_same_caption_twice_changes_nothing(tmp_path):
-    place = tmp_path / "a.xmp"
-    place.write_text(LIGHTROOM, "utf-8")
-    XmpSidecar(None).write(place, "New")
-    once = place.read_bytes()
-    XmpSidecar(None).write(place, "New")
-    assert place.read_bytes() == once
+    location = tmp_path / "a.xmp"
+    location.write_text(LIGHTROOM, "utf-8")
+    XmpSidecar(None).write(location, "New")
+    once = location.read_bytes()
+    XmpSidecar(None).write(location, "New")
+    assert location.read_bytes() == once
 
 
 def described(inside="", attributes=""):
@@ -448,40 +448,40 @@ def described(inside="", attributes=""):
     ],
 )
 def test_each_form_of_the_field_is_read_and_replaced_once(tmp_path, xmp, old, languages):
-    place = tmp_path / "a.xmp"
-    place.write_text(xmp)
-    assert XmpSidecar(None).read(place) == old
-    XmpSidecar(None).write(place, "New")
-    assert XmpSidecar(None).read(place) == "New"
-    assert field(place, DC, "description") == {"x-default": "New", **languages}
-    assert field(place, IPTC, "AltTextAccessibility") == {"x-default": "New"}
-    assert "Old" not in place.read_text()
+    location = tmp_path / "a.xmp"
+    location.write_text(xmp)
+    assert XmpSidecar(None).read(location) == old
+    XmpSidecar(None).write(location, "New")
+    assert XmpSidecar(None).read(location) == "New"
+    assert field(location, DC, "description") == {"x-default": "New", **languages}
+    assert field(location, IPTC, "AltTextAccessibility") == {"x-default": "New"}
+    assert "Old" not in location.read_text()
 
 
-def test_a_description_in_a_structure_below_is_not_the_pictures(tmp_path):
+def test_a_description_in_a_structure_below_is_not_the_images(tmp_path):
     inner = '<other:part><rdf:Description dc:description="of the part"/></other:part>'
-    place = tmp_path / "a.xmp"
-    place.write_text(described(inner))
-    assert XmpSidecar(None).read(place) is None
-    XmpSidecar(None).write(place, "New")
-    assert inner in place.read_text()
+    location = tmp_path / "a.xmp"
+    location.write_text(described(inner))
+    assert XmpSidecar(None).read(location) is None
+    XmpSidecar(None).write(location, "New")
+    assert inner in location.read_text()
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
 def test_a_file_with_a_byte_order_mark_is_read_and_merged(tmp_path, encoding):
-    place = tmp_path / "a.xmp"
-    place.write_bytes(LIGHTROOM.replace("Old", "Älter").encode(encoding))
-    assert XmpSidecar(None).read(place) == "Älter"
-    XmpSidecar(None).write(place, "New")
-    assert field(place, DC, "description") == {"x-default": "New", "de": "Alt"}
+    location = tmp_path / "a.xmp"
+    location.write_bytes(LIGHTROOM.replace("Old", "Älter").encode(encoding))
+    assert XmpSidecar(None).read(location) == "Älter"
+    XmpSidecar(None).write(location, "New")
+    assert field(location, DC, "description") == {"x-default": "New", "de": "Alt"}
 
 
 def test_a_file_in_latin_1_becomes_utf_8(tmp_path):
-    place = tmp_path / "a.xmp"
+    location = tmp_path / "a.xmp"
     declared = '<?xml version="1.0" encoding="latin-1" standalone="yes"?>' + described("<other:name>Zoë</other:name>")
-    place.write_bytes(declared.encode("latin-1"))
-    XmpSidecar(None).write(place, "New")
-    text = place.read_text("utf-8")
+    location.write_bytes(declared.encode("latin-1"))
+    XmpSidecar(None).write(location, "New")
+    text = location.read_text("utf-8")
     assert text.startswith('<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n')
     assert "<other:name>Zoë</other:name>" in text
 
@@ -501,32 +501,32 @@ BOMB = '<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a
     ],
 )
 def test_a_file_that_is_no_sound_xmp_is_left_as_it_is(tmp_path, content, reason):
-    place = tmp_path / "a.xmp"
-    place.write_bytes(content)
+    location = tmp_path / "a.xmp"
+    location.write_bytes(content)
     with pytest.raises(StorageError, match=reason):
-        XmpSidecar(None).read(place)
+        XmpSidecar(None).read(location)
     with pytest.raises(StorageError, match=reason):
-        XmpSidecar(None).write(place, "New")
-    assert place.read_bytes() == content
+        XmpSidecar(None).write(location, "New")
+    assert location.read_bytes() == content
 
 
 def test_a_file_that_is_nested_too_deep_is_left_as_it_is(tmp_path):
-    place = tmp_path / "a.xmp"
+    location = tmp_path / "a.xmp"
     content = described("<other:a>" * 5000 + "</other:a>" * 5000)
-    place.write_text(content)
+    location.write_text(content)
     with pytest.raises(StorageError, match="nested too deep; left as it is"):
-        XmpSidecar(None).write(place, "New")
-    assert place.read_text() == content
+        XmpSidecar(None).write(location, "New")
+    assert location.read_text() == content
 
 
 @given(caption=TEXTS)
 @example(caption="a\r\nb\rc\td ]]> &amp; \x00\x0b \ufffe\U0010ffff \"'<")
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 def test_any_caption_comes_back_from_an_xmp_file_but_for_what_xml_forbids(tmp_path, caption):
-    place = tmp_path / "a.xmp"
-    place.write_text(LIGHTROOM, "utf-8")
-    XmpSidecar(None).write(place, caption)
-    assert XmpSidecar(None).read(place) == (xml_text(caption) or None)
+    location = tmp_path / "a.xmp"
+    location.write_text(LIGHTROOM, "utf-8")
+    XmpSidecar(None).write(location, caption)
+    assert XmpSidecar(None).read(location) == (xml_text(caption) or None)
 
 
 def test_only_what_xml_forbids_is_dropped():
@@ -603,18 +603,18 @@ def other(node):
 @given(before=documents())
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None)
 def test_merging_a_caption_keeps_all_else(tmp_path, before):
-    place = tmp_path / "a.xmp"
-    place.write_text(before, "utf-8")
-    XmpSidecar(None).write(place, "New")
+    location = tmp_path / "a.xmp"
+    location.write_text(before, "utf-8")
+    XmpSidecar(None).write(location, "New")
     root = parseString(before)
     if not root.getElementsByTagNameNS(RDF, "Description"):
         rdf = root.getElementsByTagNameNS(RDF, "RDF")[0]
         rdf.appendChild(root.createElementNS(RDF, "rdf:Description")).setAttribute("rdf:about", "")
-    assert other(parseString(place.read_bytes())) == other(root)
-    assert XmpSidecar(None).read(place) == "New"
+    assert other(parseString(location.read_bytes())) == other(root)
+    assert XmpSidecar(None).read(location) == "New"
 
 
-# The pictures themselves
+# The images themselves
 
 
 def test_without_exiftool_it_is_said_how_to_get_it(monkeypatch, tmp_path):
@@ -628,9 +628,9 @@ def test_an_image_is_its_own_target(stubbed):
 
 
 @pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.tif", "-a b.jpg", "#a '$(x)%d*.jpg", os.fsdecode(b"caf\xe9.jpg")])
-def test_a_caption_is_written_into_a_picture_and_read_back(tmp_path, monkeypatch, embedding, name):
+def test_a_caption_is_written_into_an_image_and_read_back(tmp_path, monkeypatch, embedding, name):
     monkeypatch.chdir(tmp_path)
-    picture(Path(name))
+    photograph(Path(name))
     assert embedding.read(Path(name)) is None
     embedding.write(Path(name), "A dog & a <cat>\nsecond line é 😀")
     assert embedding.read(Path(name)) == "A dog & a <cat>\nsecond line é 😀"
@@ -641,50 +641,50 @@ def test_a_caption_is_written_into_a_picture_and_read_back(tmp_path, monkeypatch
     "caption", ["007", "1.50", "1e5", "True", "= x", "<x", "#x", "-x", "&#10; &amp;", "a\r\nb\tc", "$x @y \\n", "[a] {b}"]
 )
 def test_captions_that_look_like_something_else_come_back(tmp_path, embedding, caption):
-    place = picture(tmp_path / "a.jpg")
-    embedding.write(place, caption)
-    assert embedding.read(place) == caption
+    location = photograph(tmp_path / "a.jpg")
+    embedding.write(location, caption)
+    assert embedding.read(location) == caption
 
 
 @given(caption=TEXTS.filter(lambda text: text.lower() not in {"true", "false"}))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=examples(30))
-def test_any_caption_comes_back_from_a_picture_but_for_what_xml_forbids(tmp_path, embedding, caption):
-    place = tmp_path / "a.jpg"
-    if not place.exists():
-        picture(place)
-    embedding.write(place, caption)
-    assert embedding.read(place) == (xml_text(caption) or None)
+def test_any_caption_comes_back_from_an_image_but_for_what_xml_forbids(tmp_path, embedding, caption):
+    location = tmp_path / "a.jpg"
+    if not location.exists():
+        photograph(location)
+    embedding.write(location, caption)
+    assert embedding.read(location) == (xml_text(caption) or None)
 
 
 def test_the_pixels_and_the_modification_time_stay(tmp_path, embedding):
-    place = picture(tmp_path / "a.jpg")
-    os.utime(place, (1_000_000_000, 1_000_000_000))
-    with Image.open(place) as image:
+    location = photograph(tmp_path / "a.jpg")
+    os.utime(location, (1_000_000_000, 1_000_000_000))
+    with Image.open(location) as image:
         pixels = image.tobytes()
-    embedding.write(place, "a dog")
-    with Image.open(place) as image:
+    embedding.write(location, "a dog")
+    with Image.open(location) as image:
         assert image.tobytes() == pixels
-    assert place.stat().st_mtime == 1_000_000_000
+    assert location.stat().st_mtime == 1_000_000_000
 
 
-def test_a_link_to_a_picture_stays_a_link(tmp_path, embedding):
-    place = picture(tmp_path / "a.jpg")
-    (tmp_path / "link.jpg").symlink_to(place)
+def test_a_link_to_an_image_stays_a_link(tmp_path, embedding):
+    location = photograph(tmp_path / "a.jpg")
+    (tmp_path / "link.jpg").symlink_to(location)
     embedding.write(tmp_path / "link.jpg", "a dog")
     assert (tmp_path / "link.jpg").is_symlink()
-    assert embedding.read(place) == "a dog"
+    assert embedding.read(location) == "a dog"
 
 
 def test_a_format_that_exiftool_does_not_write_is_reported(tmp_path, embedding):
-    place = picture(tmp_path / "a.bmp")
-    before = place.read_bytes()
+    location = photograph(tmp_path / "a.bmp")
+    before = location.read_bytes()
     with pytest.raises(StorageError) as error:
-        embedding.write(place, "a dog")
+        embedding.write(location, "a dog")
     assert str(error.value) == f"cannot write {place}: Writing of BMP files is not yet supported"
-    assert place.read_bytes() == before
+    assert location.read_bytes() == before
 
 
-def test_a_missing_picture_has_no_caption_and_takes_none(tmp_path, embedding):
+def test_a_missing_image_has_no_caption_and_takes_none(tmp_path, embedding):
     assert embedding.read(tmp_path / "a.jpg") is None
     with pytest.raises(StorageError, match="no longer there"):
         embedding.write(tmp_path / "a.jpg", "a dog")
@@ -701,14 +701,14 @@ def test_a_path_that_exiftool_could_misread_is_refused(tmp_path, stubbed, name):
 
 def test_captions_in_other_languages_and_other_fields_stay(tmp_path):
     require_tool("exiftool")
-    place = picture(tmp_path / "a.jpg")
+    location = photograph(tmp_path / "a.jpg")
     fields = ["-XMP-dc:Description-de=Hund", "-XMP-dc:Title=Title", "-EXIF:Artist=Ada"]
-    subprocess.run(["exiftool", "-q", *fields, place], check=True)
+    subprocess.run(["exiftool", "-q", *fields, location], check=True)
     destination = Embedded()
-    destination.write(place, "a dog")
+    destination.write(location, "a dog")
     destination.close()
     wanted = ["-XMP:Description-de", "-XMP:Title", "-EXIF:Artist", "-XMP:Description", "-XMP:AltTextAccessibility"]
-    reported = subprocess.run(["exiftool", "-j", *wanted, place], check=True, capture_output=True).stdout
+    reported = subprocess.run(["exiftool", "-j", *wanted, location], check=True, capture_output=True).stdout
     [values] = json.loads(reported)
     del values["SourceFile"]
     assert values == {
@@ -722,15 +722,15 @@ def test_captions_in_other_languages_and_other_fields_stay(tmp_path):
 
 def test_exiftool_is_asked_for_both_fields_of_an_absolute_path(tmp_path, monkeypatch, stub, stubbed):
     monkeypatch.chdir(tmp_path)
-    stubbed.write(picture(Path("-a.jpg")).relative_to("."), " a &\nb ")
+    stubbed.write(photograph(Path("-a.jpg")).relative_to("."), " a &\nb ")
     [[_, *asked]] = stub()
     fields = [f"-XMP-{name}-x-default=a &amp;&#10;b" for name in ("dc:Description", "iptcCore:AltTextAccessibility")]
     assert asked == ["-E", "-P", "-overwrite_original", *fields, str(tmp_path / "-a.jpg")]
 
 
-def test_one_process_serves_all_pictures(tmp_path, stub, stubbed):
+def test_one_process_serves_all_images(tmp_path, stub, stubbed):
     for name in ("a.jpg", "b.jpg"):
-        stubbed.write(picture(tmp_path / name), "a dog")
+        stubbed.write(photograph(tmp_path / name), "a dog")
         stubbed.read(tmp_path / name)
     assert len(stub()) == 4
     assert len({process for process, *_ in stub()}) == 1
@@ -739,43 +739,43 @@ def test_one_process_serves_all_pictures(tmp_path, stub, stubbed):
 def test_exiftool_is_started_only_when_it_is_needed_and_can_be_closed_twice(tmp_path, stubbed):
     stubbed.close()
     assert names(tmp_path / "bin") == ["exiftool"]
-    stubbed.write(picture(tmp_path / "a.jpg"), "a dog")
+    stubbed.write(photograph(tmp_path / "a.jpg"), "a dog")
     stubbed.close()
     stubbed.close()
     assert stubbed.read(tmp_path / "a.jpg") == "a dog"
 
 
-def test_when_exiftool_dies_the_next_picture_gets_a_fresh_one(tmp_path, stub, stubbed):
+def test_when_exiftool_dies_the_next_image_gets_a_fresh_one(tmp_path, stub, stubbed):
     with pytest.raises(StorageError, match=r"dies\.jpg: it gave no reason"):
-        stubbed.write(picture(tmp_path / "dies.jpg"), "a dog")
-    stubbed.write(picture(tmp_path / "a.jpg"), "a dog")
+        stubbed.write(photograph(tmp_path / "dies.jpg"), "a dog")
+    stubbed.write(photograph(tmp_path / "a.jpg"), "a dog")
     assert stubbed.read(tmp_path / "a.jpg") == "a dog"
     assert len({process for process, *_ in stub()}) == 2
     assert names(tmp_path) == ["a.jpg", "a.jpg.json", "bin", "dies.jpg"]
 
 
 def test_exiftool_is_not_waited_for_without_end(tmp_path, monkeypatch, stubbed):
-    stubbed.write(picture(tmp_path / "a.jpg"), "a dog")
+    stubbed.write(photograph(tmp_path / "a.jpg"), "a dog")
     monkeypatch.setattr(embedded, "TIMEOUT", 0.3)
     began = time.monotonic()
     with pytest.raises(StorageError, match="did not answer"):
-        stubbed.write(picture(tmp_path / "hangs.jpg"), "a dog")
+        stubbed.write(photograph(tmp_path / "hangs.jpg"), "a dog")
     assert time.monotonic() - began < 30
     monkeypatch.setattr(embedded, "TIMEOUT", 30)
     assert stubbed.read(tmp_path / "a.jpg") == "a dog"
 
 
-def test_a_picture_that_cannot_be_read_is_reported_with_the_reason(tmp_path, stubbed):
+def test_an_image_that_cannot_be_read_is_reported_with_the_reason(tmp_path, stubbed):
     with pytest.raises(StorageError, match=r"cannot read the caption in .*silent\.jpg: Some reason$"):
-        stubbed.read(picture(tmp_path / "silent.jpg"))
+        stubbed.read(photograph(tmp_path / "silent.jpg"))
 
 
 def test_an_exiftool_that_does_not_know_the_alternative_text_is_too_old(tmp_path, stubbed):
     with pytest.raises(StorageError, match="too old; update it"):
-        stubbed.write(picture(tmp_path / "old.jpg"), "a dog")
+        stubbed.write(photograph(tmp_path / "old.jpg"), "a dog")
 
 
 def test_an_exiftool_that_cannot_be_started_is_reported(tmp_path, stubbed):
     (tmp_path / "bin/exiftool").unlink()
     with pytest.raises(StorageError, match="cannot start"):
-        stubbed.write(picture(tmp_path / "a.jpg"), "a dog")
+        stubbed.write(photograph(tmp_path / "a.jpg"), "a dog")

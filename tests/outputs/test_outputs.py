@@ -21,7 +21,7 @@ def lines(name, result, *, several=True):
     return FORMATS[name](several=several).lines(result)
 
 
-def test_text_for_one_picture_is_the_caption_alone():
+def test_text_for_one_image_is_the_caption_alone():
     assert lines("text", DOG, several=False) == ["a dog runs"]
 
 

@@ -144,14 +144,14 @@ def test_a_file_and_each_of_its_images_have_keys_of_their_own(tmp_path):
         (tmp_path / "b", tmp_path / "a"),
         (tmp_path / "ab",),
     ]
-    assert len({key(*place) for place in parts}) == 4
+    assert len({key(*location) for location in parts}) == 4
 
 
 def test_a_name_that_is_no_utf_8_has_a_key_like_another(tmp_path):
     known = Manifest(tmp_path)
-    place = key(Path(os.fsdecode(b"/caf\xe9.txt")))
-    known.put(place, Record(A))
-    assert known.get(place) == Record(A)
+    location = key(Path(os.fsdecode(b"/caf\xe9.txt")))
+    known.put(location, Record(A))
+    assert known.get(location) == Record(A)
     assert known.get(key(Path("/café.txt"))) is None
     known.close()
 
@@ -179,11 +179,11 @@ def known(tmp_path):
 def test_it_knows_of_each_place_what_was_put_last(rows):
     with tempfile.TemporaryDirectory() as folder:
         known = Manifest(Path(folder))
-        for place, record in rows:
-            known.put(place, record)
+        for location, record in rows:
+            known.put(location, record)
         known.close()
         again = Manifest(Path(folder))
-        assert {place: again.get(place) for place, _ in rows} == dict(rows)
+        assert {location: again.get(location) for location, _ in rows} == dict(rows)
         again.close()
 
 
@@ -395,11 +395,11 @@ class Fragile(Sidecar):
 
 
 class Album:
-    """One picture with its text file, and runs that write captions to it."""
+    """One image with its text file, and runs that write captions to it."""
 
     def __init__(self, folder):
-        self.picture, self.text = folder / "a.jpg", folder / "a.txt"
-        self.picture.touch()
+        self.image, self.text = folder / "a.jpg", folder / "a.txt"
+        self.image.touch()
         self.manifest = Manifest(folder / "data")
 
     def run(self, caption, existing="skip", *, force=False, killed=""):
@@ -407,9 +407,9 @@ class Album:
         destination = Fragile("txt", None)
         destination.moment = killed
         sink = PerImageSink(destination, OverwriteGuard(self.manifest, Existing(existing), force=force))
-        result = Result(self.picture, Status.CAPTIONED, (Caption(caption, 0.5, -1.0),))
+        result = Result(self.image, Status.CAPTIONED, (Caption(caption, 0.5, -1.0),))
         try:
-            return sink.write(Found(self.picture, self.picture.parent), result)
+            return sink.write(Found(self.image, self.image.parent), result)
         except Killed:
             return "killed"
 
@@ -423,7 +423,7 @@ class Album:
 
 @pytest.fixture
 def album(tmp_path):
-    """A picture without a caption."""
+    """An image without a caption."""
     made = Album(tmp_path)
     yield made
     made.manifest.close()
@@ -434,7 +434,7 @@ adding = pytest.mark.parametrize(("existing", "text"), [("append", "pets, a dog"
 
 
 def test_the_album_is_seen_as_a_run_sees_it(album):
-    found = Found(album.picture, album.picture.parent)
+    found = Found(album.image, album.image.parent)
     sinks = [PerImageSink(Sidecar("txt"), OverwriteGuard(album.manifest))]
     captioning = ImageCaptioning(LocalEngine(), None, OutputPolicy(), sinks)
     assert [planned.targets for planned in captioning.plan([found])] == [(album.text,)]

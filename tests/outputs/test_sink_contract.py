@@ -247,9 +247,9 @@ def images(folder):
 def test_a_shard_names_all_its_images_failed_ones_included(shard_format, tmp_path):
     file = io.BytesIO()
     shard = shard_format(file)
-    (first, picture), (second, _) = images(tmp_path)
+    (first, photograph), (second, _) = images(tmp_path)
     assert shard.skip_reason(first) is None
-    assert shard.write(first, captioned(first, "a dog"), picture) is None
+    assert shard.write(first, captioned(first, "a dog"), photograph) is None
     assert shard.write(second, failed(second)) is None
     shard.close()
     shard.close()
@@ -259,10 +259,10 @@ def test_a_shard_names_all_its_images_failed_ones_included(shard_format, tmp_pat
 
 def test_a_shard_on_a_full_disk_is_a_storage_error_and_does_not_appear(shard_format, tmp_path, monkeypatch):
     target = tmp_path / "out" / f"00000{shard_format.ending}"
-    [(item, picture), _] = images(tmp_path)
+    [(item, photograph), _] = images(tmp_path)
     monkeypatch.setattr(os, "fsync", no_space)
     with pytest.raises(StorageError, match="the disk is full"), files.writing(target) as file:
         shard = shard_format(file)
-        shard.write(item, captioned(item, "a dog"), picture)
+        shard.write(item, captioned(item, "a dog"), photograph)
         shard.close()
     assert list(target.parent.iterdir()) == []

@@ -240,7 +240,7 @@ def test_a_second_run_writes_only_what_is_not_there(desk):
     assert desk.data == before + record_of(desk.form, captioned("c.jpg", "a bird"))
 
 
-def test_a_picture_given_twice_has_one_record(desk):
+def test_an_image_given_twice_has_one_record(desk):
     desk.run(captioned("a.jpg", "a dog"), captioned("a.jpg", "a dog"))
     assert desk.records() == [("a.jpg", "a dog")]
 
@@ -379,7 +379,7 @@ def test_after_any_runs_every_path_has_one_record_with_the_caption_that_is_due(n
 # Failures
 
 
-def test_a_failed_picture_is_tried_again_and_its_line_replaced(desk_of):
+def test_a_failed_image_is_tried_again_and_its_line_replaced(desk_of):
     desk = desk_of("jsonl")
     desk.run(failed("a.jpg"), captioned("b.jpg", "a cat"))
     assert desk.records() == [("a.jpg", None), ("b.jpg", "a cat")]
@@ -390,7 +390,7 @@ def test_a_failed_picture_is_tried_again_and_its_line_replaced(desk_of):
 
 
 @pytest.mark.parametrize("name", ["text", "csv"])
-def test_a_failed_picture_has_no_line_in_text_and_csv_and_is_tried_again(desk_of, name):
+def test_a_failed_image_has_no_line_in_text_and_csv_and_is_tried_again(desk_of, name):
     desk = desk_of(name)
     desk.run(failed("a.jpg"))
     assert desk.records() == []
@@ -448,7 +448,7 @@ def after_cuts(desk, last, first_byte=0):
 
 
 @pytest.mark.parametrize("path", ["photos/dog.jpg", 'a, "b".jpg', "a\tb\nc.jpg", "北/é.jpg", FOREIGN])
-def test_a_last_line_that_was_cut_off_is_mended_and_its_picture_captioned_again(desk, path):
+def test_a_last_line_that_was_cut_off_is_mended_and_its_image_captioned_again(desk, path):
     last = captioned(path, "a dog runs, and a café")
     in_confidence = len("0.250\n") if desk.form.header else 0
     results = list(after_cuts(desk, last))
@@ -849,10 +849,10 @@ def test_a_csv_that_a_spreadsheet_has_saved_merges_like_another(tmp_path):
 
 
 @pytest.mark.parametrize("place", ["/dev/full", "/dev/zero", "pipe"])
-def test_what_is_no_file_is_refused_without_reading_it(tmp_path, place):
+def test_what_is_no_file_is_refused_without_reading_it(tmp_path, location):
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(StorageError, match="is not a file that lines can be added to"):
-        CaptionFile(tmp_path / place, FORMATS["jsonl"](several=True), OverwriteGuard(Manifest(tmp_path / "data")))
+        CaptionFile(tmp_path / location, FORMATS["jsonl"](several=True), OverwriteGuard(Manifest(tmp_path / "data")))
 
 
 def test_a_format_that_is_not_that_of_the_ending_is_refused():
