@@ -345,9 +345,8 @@ def test_lines_of_one_file_take_images_of_the_same_name(shelf):
 def test_the_same_name_in_folders_of_one_tree_stays_apart_in_the_output_folder(shelf):
     shelf.fill(["x/a.png", "y/a.png"])
     assert shelf.run("--sidecar", ".txt", "--output-dir", shelf.location / "out").returncode == 0
-    assert sorted(path.relative_to(shelf.location / "out").as_posix() for path in (shelf.location / "out").rglob("*.txt")) == [
-        "x/a.txt", "y/a.txt"
-    ]  # fmt: skip
+    out = shelf.location / "out"
+    assert sorted(path.relative_to(out).as_posix() for path in out.rglob("*.txt")) == ["x/a.txt", "y/a.txt"]
     assert shelf.texts() == {}
 
 

@@ -680,7 +680,7 @@ def test_a_format_that_exiftool_does_not_write_is_reported(tmp_path, embedding):
     before = location.read_bytes()
     with pytest.raises(StorageError) as error:
         embedding.write(location, "a dog")
-    assert str(error.value) == f"cannot write {place}: Writing of BMP files is not yet supported"
+    assert str(error.value) == f"cannot write {location}: Writing of BMP files is not yet supported"
     assert location.read_bytes() == before
 
 
