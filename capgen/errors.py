@@ -57,6 +57,11 @@ class Status(StrEnum):
         return cls.LOW_CONFIDENCE if value == "unsure" else None
 
 
+def one_line(error: BaseException) -> str:
+    """Return the message of an error of another library as at most 200 characters in one line, or the name of its type."""
+    return " ".join(str(error).split())[:200] or type(error).__name__
+
+
 class CapgenError(Exception):
     """Base of every error that capgen raises on purpose."""
 

@@ -4,7 +4,7 @@ import io
 import struct
 from typing import TYPE_CHECKING
 
-from capgen.errors import ImageError, Status
+from capgen.errors import ImageError, Status, one_line
 from capgen.images.formats import FORMATS, OPENERS, recognise
 
 if TYPE_CHECKING:
@@ -86,11 +86,6 @@ def open_heif(data: bytes) -> "Image":
 def damaged(error: BaseException) -> ImageError:
     """Return the error for a file whose decoder raised ``error``."""
     return ImageError(Status.UNREADABLE, f"its data is damaged ({one_line(error)})")
-
-
-def one_line(error: BaseException) -> str:
-    """Return the message of an error as one line of text, or the name of its type if it has none."""
-    return " ".join(str(error).split()) or type(error).__name__
 
 
 def _refusal(error: BaseException, *, recognised: bool) -> ImageError:

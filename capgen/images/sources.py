@@ -9,8 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol, TypeAlias
 
-from capgen.errors import ImageError, Status
-from capgen.images.openers import one_line
+from capgen.errors import ImageError, Status, one_line
 from capgen.storage import remote
 from capgen.storage.locations import Url, located
 

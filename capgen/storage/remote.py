@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from capgen.errors import CapgenError, ImageError, Status, UsageError
+from capgen.errors import CapgenError, ImageError, Status, UsageError, one_line
 
 _BLOCK = 1 << 24
 """The most bytes that are read at once."""
@@ -156,9 +156,9 @@ def _file_system(url: str) -> tuple[Any, str]:
 
         system, path = url_to_fs(url, **(_web_options() if is_web(url) else {}))
     except ImportError as error:
-        raise UsageError(f"{url} takes more packages ({_one_line(error)}): pip install 'capgen[remote]'") from error
+        raise UsageError(f"{url} takes more packages ({one_line(error)}): pip install 'capgen[remote]'") from error
     except ValueError as error:
-        raise UsageError(f"{url} cannot be used: {_one_line(error)}") from error
+        raise UsageError(f"{url} cannot be used: {one_line(error)}") from error
     return system, path
 
 
@@ -193,13 +193,9 @@ def _image_error(error: Exception) -> ImageError:
     if isinstance(error, FileNotFoundError) or code in _MISSING:
         return ImageError(Status.VANISHED, "there is no such file or bucket")
     if "Credentials" in type(error).__name__ or code in _REFUSED:
-        return ImageError(Status.DENIED, f"access is denied ({_one_line(error)})")
-    return ImageError(Status.UNREADABLE, f"it cannot be fetched ({_one_line(error)})")
+        return ImageError(Status.DENIED, f"access is denied ({one_line(error)})")
+    return ImageError(Status.UNREADABLE, f"it cannot be fetched ({one_line(error)})")
 
 
 def _package(error: Exception) -> str:
     return type(error).__module__.partition(".")[0]
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__

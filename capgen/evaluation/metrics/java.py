@@ -9,6 +9,7 @@ import subprocess
 from abc import abstractmethod
 from collections.abc import Sequence
 
+from capgen.errors import one_line
 from capgen.evaluation.metrics.metric import Candidates, Metric, Need, Score, UnavailableError
 
 Captions = dict[int, list[str]]
@@ -43,7 +44,7 @@ class JavaMetric(Metric):
         try:
             return self.run([(_captions(system), _references(system)) for system in systems])
         except (OSError, ValueError, subprocess.SubprocessError) as error:
-            raise UnavailableError(" ".join(str(error).split()) or type(error).__name__) from error
+            raise UnavailableError(one_line(error)) from error
 
 
 def _captions(system: Candidates) -> Captions:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
-from capgen.errors import ImageError, Status, UsageError
+from capgen.errors import ImageError, Status, UsageError, one_line
 from capgen.inputs.archives.members import Entry
 
 _IMAGE_COLUMNS = ("image", "images", "img", "image_bytes", "jpg", "jpeg", "png", "webp")
@@ -86,7 +86,7 @@ def read_rows(file: BinaryIO, *, column: str | None = None, with_text: bool = Tr
         table = arrow.parquet.ParquetFile(file)
         schema = table.schema_arrow
     except (arrow.ArrowException, OSError, ValueError) as error:
-        raise ImageError(Status.UNREADABLE, f"it is not a Parquet table, or its end is missing ({_line(error)})") from error
+        raise ImageError(Status.UNREADABLE, f"it is not a Parquet table, or its end is missing ({one_line(error)})") from error
     image_column = _image_column(arrow, schema, column, required=not with_text)
     name_column = next((name for known in _NAME_COLUMNS for name in schema.names if name.lower() == known), None)
     text_columns = [field.name for field in schema if with_text and _holds_text(arrow, field.type)]
@@ -125,7 +125,7 @@ def _numbered(arrow: Any, table: Any, columns: list[str]) -> Iterator[tuple[int,
             damage[number] = error
         first += table.metadata.row_group(group).num_rows
     for number, cause in damage.items():
-        reason = f"the table is damaged from its row {number} on ({_line(cause)}); what could be read was read"
+        reason = f"the table is damaged from its row {number} on ({one_line(cause)}); what could be read was read"
         raise ImageError(Status.UNREADABLE, reason) from cause
 
 
@@ -209,7 +209,3 @@ def _inner_type(arrow: Any, column_type: Any) -> Any:
     lists = (types.is_list, types.is_large_list, types.is_fixed_size_list, types.is_list_view, types.is_large_list_view)
     is_nested = types.is_dictionary(column_type) or any(test(column_type) for test in lists)
     return column_type.value_type if is_nested else None
-
-
-def _line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:200]

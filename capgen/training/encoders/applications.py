@@ -6,7 +6,7 @@ from pathlib import Path
 import keras
 from keras import layers
 
-from capgen.errors import DataError
+from capgen.errors import DataError, one_line
 from capgen.training.encoders.encoder import EncoderSpec
 
 # The means that VGG16 and ResNet50 were trained with, in BGR order (Caffe's convention).
@@ -66,7 +66,7 @@ _APPLICATIONS: dict[str, tuple[Callable[..., keras.Model], Callable[[keras.Keras
 
 
 def _reason(encoder: EncoderSpec, weights: Path | str | None, error: Exception) -> str:
-    cause = " ".join(str(error).split())[:200]
+    cause = one_line(error)
     if weights is None:
         return f"the weights of {encoder.name} could not be downloaded ({cause}); name a file with --encoder-weights"
     return f"{weights} does not hold the weights of {encoder.name} ({cause})"
