@@ -45,15 +45,15 @@ class Line:
     Attributes:
         name: The name of the check.
         text: What was found; of a fault also what to do about it.
-        broken: Whether it is a fault.
+        failed: Whether a check has failed.
     """
 
     name: str
     text: str
-    broken: bool = False
+    failed: bool = False
 
 
-def examine() -> Iterator[tuple[str, list[Line]]]:
+def run_checks() -> Iterator[tuple[str, list[Line]]]:
     """Run all checks; yield the title and the lines of each section as soon as they are known. Raises nothing."""
     for title, checks in SECTIONS.items():
         yield title, list(_lines(title, checks))
@@ -64,14 +64,14 @@ def _lines(title: str, checks: Callable[[], Iterator[Check]]) -> Iterator[Line]:
         for name, check in checks():
             yield _line(name, check)
     except Exception as error:  # a report that ends in the middle is of no use
-        yield Line(title, _public(_reason(error)), broken=True)
+        yield Line(title, _public(_reason(error)), failed=True)
 
 
 def _line(name: str, check: Callable[[], str]) -> Line:
     try:
         return Line(_public(name), _public(check()))
     except Exception as error:  # the report is there to show errors of any kind
-        return Line(_public(name), _public(_reason(error)), broken=True)
+        return Line(_public(name), _public(_reason(error)), failed=True)
 
 
 def _reason(error: Exception) -> str:
@@ -94,7 +94,7 @@ def _home() -> str:
     return os.path.expanduser("~")  # noqa: PTH111 - Path.home raises where there is none
 
 
-class _FaultError(CapgenError):
+class _CheckFailedError(CapgenError):
     """Something that is needed does not work; the message says what to do."""
 
 
@@ -110,7 +110,7 @@ def _version(package: str) -> str:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
         if package in _required():
-            raise _FaultError(f"is missing; get it with: pip install {package}") from None
+            raise _CheckFailedError(f"is missing; get it with: pip install {package}") from None
         return "not installed, not needed"
 
 
@@ -149,7 +149,7 @@ def _folder(folder: Path, variable: str) -> str:
     while not existing.exists():
         existing = existing.parent
     if not (existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)):
-        raise _FaultError(f"{folder} cannot be written, because of {existing}; let {variable} name another folder")
+        raise _CheckFailedError(f"{folder} cannot be written, because of {existing}; let {variable} name another folder")
     return f"{folder}, writable, {files.size_text(shutil.disk_usage(existing).free)} free"
 
 
@@ -163,7 +163,7 @@ def _encoders() -> Iterator[Check]:
 def _weights(encoder: "EncoderSpec") -> str:
     if encoder.shipped:
         if not encoder.weights_file.is_file():
-            raise _FaultError(f"{encoder.weights_file} is missing from the package; install capgen again")
+            raise _CheckFailedError(f"{encoder.weights_file} is missing from the package; install capgen again")
         return "weights inside the package"
     if not encoder.keras_weights:
         return f"weights not inside the package: {encoder.origin}"
@@ -192,7 +192,7 @@ def _captioner(folder: Path, *, shipped: bool) -> str:
         Bundle(folder).verify()
     except BundleError as error:
         remedy = "install capgen again" if shipped else "train it again or copy it there again, or remove the folder"
-        raise _FaultError(f"{str(error).removesuffix('; get the captioner anew')}; {remedy}") from error
+        raise _CheckFailedError(f"{str(error).removesuffix('; get the captioner anew')}; {remedy}") from error
     return "intact, inside the package" if shipped else f"intact, {folder}"
 
 
@@ -230,17 +230,17 @@ def _caption() -> str:
             command, stdin=subprocess.DEVNULL, capture_output=True, encoding="utf-8", timeout=CAPTION_TIMEOUT, check=False
         )
     except subprocess.TimeoutExpired as error:
-        raise _FaultError(f"no caption after {CAPTION_TIMEOUT:.0f} s; please report it") from error
+        raise _CheckFailedError(f"no caption after {CAPTION_TIMEOUT:.0f} s; please report it") from error
     seconds = time.monotonic() - started
     if done.returncode < 0:
-        raise _FaultError(
+        raise _CheckFailedError(
             f"captioning is ended by {signal.Signals(-done.returncode).name}; please report it with this machine"
         )
     if done.returncode:
         lines = done.stderr.strip().splitlines() or ["no reason given"]
-        raise _FaultError(f"captioning fails ({lines[-1]}); install capgen again, or report it")
+        raise _CheckFailedError(f"captioning fails ({lines[-1]}); install capgen again, or report it")
     if not (caption := done.stdout.strip()):
-        raise _FaultError("the caption is empty; install capgen again, or report it")
+        raise _CheckFailedError("the caption is empty; install capgen again, or report it")
     return f"{caption!r}, {seconds:.2f} s from start to end"
 
 

@@ -15,12 +15,12 @@ def doctor_command(verbose: Verbose = False) -> None:
     """
     from capgen.cli import diagnostics
 
-    broken = 0
-    for title, lines in diagnostics.examine():
+    failed = 0
+    for title, lines in diagnostics.run_checks():
         typer.echo(title)
         for line in lines:
-            typer.echo(f"{'!' if line.broken else ' '} {line.name:<18}  {line.text}".encode())
-            broken += line.broken
-    typer.echo(f"{broken} broken, marked with !" if broken else "all is well")
-    if broken:
+            typer.echo(f"{'!' if line.failed else ' '} {line.name:<18}  {line.text}".encode())
+            failed += line.failed
+    typer.echo(f"{failed} broken, marked with !" if failed else "all is well")
+    if failed:
         raise typer.Exit(FAILED)

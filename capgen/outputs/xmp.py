@@ -5,14 +5,14 @@ Photo managers keep ratings, keywords and edits in the same file, so a caption i
 
 import re
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from xml.dom.minidom import CDATASection, Document, Element, Node, Text, parseString
 from xml.parsers import expat
 from xml.sax.saxutils import escape
 
 from capgen.errors import StorageError
-from capgen.outputs.destination import OutputFolders, both, contents, sibling
+from capgen.outputs.destination import OutputFolders, both, contents
+from capgen.outputs.xmp_naming import xmp_path
 
 _FIELDS = ("dc:description", "Iptc4xmpCore:AltTextAccessibility")
 _NAMESPACES = {
@@ -62,13 +62,8 @@ class XmpSidecar:
         self._folders = OutputFolders(output_dir)
 
     def target(self, path: Path, root: Path) -> Path:
-        """Return ``a.xmp`` for ``a.jpg``, as Adobe names it; ``a.jpg.xmp``, as darktable and digiKam do, if that exists."""
-        short = sibling(path, root, self._folders.output_dir, ".xmp")
-        long = short.with_name(f"{path.name}.xmp")
-        with suppress(OSError):  # the name may be too long for a file
-            if long.exists():
-                return long
-        return short
+        """Return the path of an image's XMP file, as ``xmp_naming`` says."""
+        return xmp_path(path, root, self._folders.output_dir)
 
     def read(self, target: Path) -> str | None:
         """Return description and alternative text in the default language, joined by ``both``; ``None`` if both are missing.

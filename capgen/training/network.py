@@ -63,7 +63,13 @@ class CaptionNetwork:
             cells, channels = cells + 1, channels + token_width
         decoder = family(
             DecoderConfig(
-                cells, channels, len(data.vocabulary), config.embedding_size, config.lstm_size, config.heads, config.dropout
+                cells=cells,
+                channels=channels,
+                vocabulary=len(data.vocabulary),
+                embedding=config.embedding_size,
+                state=config.lstm_size,
+                heads=config.heads,
+                dropout=config.dropout,
             )
         )
         model = decoder.training_model(config.max_words + 1, tail)

@@ -15,7 +15,7 @@ class GreedySearch(SearchStrategy):
 
     @property
     def rows(self) -> int:
-        """One."""
+        """Hypotheses of an image: always 1."""
         return 1
 
     def reset(self, images: int) -> None:

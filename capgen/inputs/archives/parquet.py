@@ -86,7 +86,8 @@ def read_rows(file: BinaryIO, *, column: str | None = None, with_text: bool = Tr
         table = arrow.parquet.ParquetFile(file)
         schema = table.schema_arrow
     except (arrow.ArrowException, OSError, ValueError) as error:
-        raise ImageError(Status.UNREADABLE, f"it is not a Parquet table, or its end is missing ({one_line(error)})") from error
+        reason = f"it is not a Parquet table, or its end is missing ({one_line(error)})"
+        raise ImageError(Status.UNREADABLE, reason) from error
     image_column = _image_column(arrow, schema, column, required=not with_text)
     name_column = next((name for known in _NAME_COLUMNS for name in schema.names if name.lower() == known), None)
     text_columns = [field.name for field in schema if with_text and _holds_text(arrow, field.type)]
