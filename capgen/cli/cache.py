@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from capgen.training.cache import Removal
 
 cache_app = typer.Typer(
-    help="Show and empty the cache of features and encoders.\n\nAll of it is computed again when it is needed.",
+    help="Show and empty the cache: features, encoders, unpacked archives.\n\nAll of it is made again when it is needed.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -70,7 +70,7 @@ def clear_command(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     verbose: Verbose = False,
 ) -> None:
-    """Remove all features and encoders; data sets and captioners stay.
+    """Remove all features, encoders and unpacked archives; data sets and captioners stay.
 
     What a running job uses is left alone, and named; the exit code is then 3.
     """
@@ -79,8 +79,8 @@ def clear_command(
 
     if not yes:
         confirm(
-            f"remove all features and encoders in {paths.cache_dir()}? preparing computes them again",
-            unasked="remove all features and encoders from the cache",
+            f"remove all features, encoders and unpacked archives in {paths.cache_dir()}? preparing makes them again",
+            unasked="remove all features, encoders and unpacked archives from the cache",
         )
     _remove_each(cache.everything(), dry_run=False)
 

@@ -27,7 +27,7 @@ def prepare_command(
     sources: Annotated[list[Path], typer.Argument(metavar="SOURCE", help="Folder or file of a captioned data set.")],
     images: Annotated[
         list[Path] | None,
-        typer.Option(help="Folder of the images, if not in the layout's own place; once, or once a source."),
+        typer.Option(help="Folder or archive of the images, if not in the layout's own place; once, or once a source."),
     ] = None,
     layout: Annotated[
         list[str] | None,

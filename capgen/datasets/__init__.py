@@ -10,7 +10,9 @@ from itertools import islice
 from pathlib import Path
 
 from capgen.datasets.columns import NEEDED
+from capgen.datasets.image_archives import is_image_archive, unpack_dataset, with_unpacked_images
 from capgen.datasets.layout import Columns, Layout, LoadedDataset
+from capgen.datasets.unpacking import unpacked_note
 from capgen.errors import DataError, UsageError
 from capgen.inputs.folders import visible_files
 from capgen.registry import Registry
@@ -27,6 +29,8 @@ LAYOUTS: Registry[Layout] = Registry(
         "jsonl": "capgen.datasets.jsonl:LAYOUT",
         "json": "capgen.datasets.json:LAYOUT",
         "folder": "capgen.datasets.folder:LAYOUT",
+        "webdataset": "capgen.datasets.webdataset:LAYOUT",
+        "parquet": "capgen.datasets.parquet:LAYOUT",
     },
 )
 """The layouts in the order in which they are tried, the most particular first."""
@@ -66,31 +70,46 @@ def recognise(source: Path, layout: str = AUTO, columns: Columns | None = None) 
 
 
 def read(source: Path, layout: str = AUTO, images: Path | None = None, columns: Columns | None = None) -> LoadedDataset:
-    """Read the captions of a source, and where its images may lie; no image is opened.
+    """Read the captions of a source, and where its images may lie; images in archives are unpacked, and none is decoded.
 
     Args:
         source: A file or a folder.
         layout: The name of a layout, or ``"auto"``.
-        images: The folder of the images, where they are not in the layout's own folders.
+        images: The folder or the archive of the images, where they are not in the layout's own folders.
         columns: The columns of a table, where they are not called as capgen expects.
 
     Raises:
         DataError: The source does not exist, is not in a known layout, or holds nothing that can be used.
         UsageError: Columns are named, and the layout has none.
         UnknownNameError: There is no layout of that name.
+        StorageError: Images cannot be unpacked.
     """
-    if images is not None and not images.is_dir():
+    if images is not None and not images.is_dir() and not is_image_archive(images):
         reason = "is a file, not a folder" if images.exists() else "does not exist"
         raise DataError(f"the image folder {images} {reason}; give the folder with --images")
+    if is_image_archive(source) and not LAYOUTS["webdataset"].recognise(source):
+        return _read_packed(source, layout, images, columns)
     found, recognised_by = recognise(source, layout, columns)
     dataset = replace(found.read(source), layout=found.name, recognised_by=recognised_by)
     if not dataset.examples:
         first = "".join(f"; the first problem: {problem.where}: {problem.detail}" for problem in dataset.problems[:1])
         raise DataError(f"{source} holds no captions in the {found.name} layout{first}")
-    if images is None:
-        return dataset
-    examples = [replace(example, folder=None) if example.folder else example for example in dataset.examples]
-    return replace(dataset, examples=examples, image_folders=[images])
+    if images is not None:
+        examples = [replace(example, folder=None) if example.folder else example for example in dataset.examples]
+        dataset = replace(dataset, examples=examples, image_folders=[images])
+    return with_unpacked_images(dataset)
+
+
+def _read_packed(archive: Path, layout: str, images: Path | None, columns: Columns | None) -> LoadedDataset:
+    """Read a whole data set that is in an archive."""
+    folder, unpacked = unpack_dataset(archive)
+    try:
+        dataset = read(folder, layout, images, columns)
+    except DataError as error:
+        reasons = "".join(f"; {problem.where}: {problem.detail}" for problem in unpacked.problems[:1])
+        raise DataError(f"{archive} was unpacked, but {error}{reasons}") from error
+    problems = [*unpacked.problems, *dataset.problems]
+    return replace(dataset, problems=problems, notes=[unpacked_note([unpacked]), *dataset.notes])
 
 
 def _named(name: str, columns: Columns | None) -> Layout:

@@ -12,7 +12,7 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 def cache_dir() -> Path:
-    """Return the folder for what can be computed again: features and converted encoders."""
+    """Return the folder for what can be made again: features, converted encoders and unpacked archives."""
     if folder := os.environ.get("CAPGEN_CACHE_DIR"):
         return Path(folder)
     import platformdirs
@@ -37,6 +37,11 @@ def features_dir() -> Path:
 def encoders_dir() -> Path:
     """Return the folder of the encoders' graphs that were converted to LiteRT."""
     return cache_dir() / "encoders"
+
+
+def unpacked_dir() -> Path:
+    """Return the folder of the images that were unpacked from archives, which has a folder for each archive."""
+    return cache_dir() / "unpacked"
 
 
 def datasets_dir() -> Path:

@@ -4,15 +4,20 @@ A store is the features of one encoder with one set of weights, and the encoder'
 fills or reads a store holds its lock together with others (``encoder_graph.use_encoder``), and whoever removes from it holds
 the lock alone, so that nothing is removed under a running job. All of it is computed again when it is needed. A shard's list
 of keys is removed before its arrays, so that an interrupted removal leaves whole shards, and leftovers that are ignored.
+
+One more store is the images that were unpacked from archives (``capgen.datasets.unpacking``), a folder for each archive.
 """
 
 import contextlib
 import re
-from collections.abc import Callable, Iterator, Set
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Set
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
+from typing import TypeVar
 
-from capgen.datasets import prepared
+from capgen.datasets import prepared, unpacking
 from capgen.errors import CapgenError, StorageError
 from capgen.storage import files, paths
 from capgen.training.encoder_graph import encoder_graph
@@ -52,17 +57,54 @@ class Store:
 
 
 @dataclass(frozen=True)
+class UnpackedStore:
+    """The images that were unpacked from archives."""
+
+    @property
+    def name(self) -> str:
+        """What it is called among the stores."""
+        return self.folder.name
+
+    @property
+    def folder(self) -> Path:
+        """The folder of its archives' folders and its lock."""
+        return paths.unpacked_dir()
+
+    def archives(self) -> list[Path]:
+        """List the folders of its archives, those of interrupted writes among them."""
+        return sorted(path for path in self.folder.iterdir() if path.is_dir()) if self.folder.is_dir() else []
+
+    def users(self) -> dict[str, set[str]]:
+        """Return the names of the prepared data sets that use each archive's folder, by its name.
+
+        Raises:
+            DataError: A prepared data set is damaged.
+        """
+        roots = {self.folder.absolute(), self.folder.resolve()}
+        found: dict[str, set[str]] = {}
+        for name in prepared.names():
+            for path, root in product((Path(image.path) for image in prepared.load(name).images), roots):
+                if path.is_relative_to(root):
+                    found.setdefault(path.relative_to(root).parts[0], set()).add(name)
+        return found
+
+
+AnyStore = Store | UnpackedStore
+_S = TypeVar("_S", Store, UnpackedStore)
+
+
+@dataclass(frozen=True)
 class Usage:
     """What a store holds, and who uses it.
 
     Attributes:
         store: The store.
-        images: The number of images whose features it holds.
-        size: The bytes of its features and its graph.
+        images: The number of images, or of those whose features it holds.
+        size: The bytes of its files.
         datasets: The names of the prepared data sets that use it.
     """
 
-    store: Store
+    store: AnyStore
     images: int
     size: int
     datasets: tuple[str, ...]
@@ -74,13 +116,13 @@ class Removal:
 
     Attributes:
         store: The store.
-        paths: The files, in the order in which they may be removed.
+        paths: The files and the folders of archives, in the order in which they may be removed.
         size: The bytes of the files.
         reason: Why they can be removed; of a store ``in_use``, why nothing can.
         in_use: Whether the store is left alone, because a running job holds its lock.
     """
 
-    store: Store
+    store: AnyStore
     paths: tuple[Path, ...]
     size: int
     reason: str
@@ -102,7 +144,7 @@ def usage() -> list[Usage]:
         DataError: A prepared data set is damaged.
     """
     requirements = _requirements()
-    return [
+    found = [
         Usage(
             store,
             images=len({key.partition("|")[0] for keys in store.shards().values() for key in keys}),
@@ -111,6 +153,12 @@ def usage() -> list[Usage]:
         )
         for store in stores()
     ]
+    unpacked = UnpackedStore()
+    if archives := unpacked.archives():
+        users = sorted(set[str]().union(*unpacked.users().values()))
+        images = sum(unpacking.image_count(folder) for folder in archives)
+        found.append(Usage(unpacked, images, sum(map(_size, archives)), tuple(users)))
+    return found
 
 
 def unneeded() -> Iterator[Removal]:
@@ -119,18 +167,25 @@ def unneeded() -> Iterator[Removal]:
     Raises:
         DataError: A prepared data set is damaged, so that what it needs is not known.
     """
-    return _each_locked(_unneeded)
+    yield from _each_locked(stores(), _unneeded)
+    yield from _each_locked(_unpacked_stores(), _unneeded_archives)
 
 
 def everything() -> Iterator[Removal]:
     """Yield, store by store, all that is there; the store stays locked until the next one is asked for."""
-    return _each_locked(lambda store: _removal(store, store.files(), "features and encoder"))
+    yield from _each_locked(stores(), lambda store: _removal(store, store.files(), "features and encoder"))
+    yield from _each_locked(
+        _unpacked_stores(), lambda store: _removal(store, _everything_unpacked(store), "unpacked archives")
+    )
 
 
 def remove(removal: Removal) -> None:
     """Remove the files that ``unneeded`` or ``everything`` has just yielded."""
     for path in removal.paths:
-        path.unlink(missing_ok=True)
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
     if removal.store.folder / LOCK in removal.paths:
         with contextlib.suppress(OSError):  # there are files of a job that has just begun in it, or of another program
             removal.store.folder.rmdir()
@@ -162,8 +217,8 @@ def _requirements() -> list[_Requirement]:
     return requirements
 
 
-def _each_locked(select: Callable[[Store], Removal]) -> Iterator[Removal]:
-    for store in stores():
+def _each_locked(stores: Iterable[_S], select: Callable[[_S], Removal]) -> Iterator[Removal]:
+    for store in stores:
         try:
             with files.lock(store.folder / LOCK):
                 yield select(store)
@@ -181,7 +236,25 @@ def _unneeded(store: Store) -> Removal:
     unneeded_shards = {shard for shard, keys in shards.items() if needed_keys.isdisjoint(keys)}
     removable = _removable(store, shards.keys() - unneeded_shards)
     leftovers = sum(_shard(path) not in unneeded_shards for path in removable)
-    return _removal(store, removable, _reason(len(unneeded_shards), leftovers))
+    counts = [(len(unneeded_shards), "shard", "that no data set needs"), (leftovers, "leftover", "of interrupted writes")]
+    return _removal(store, removable, _reason(counts))
+
+
+def _unpacked_stores() -> list[UnpackedStore]:
+    """Return the store of unpacked archives, if there are any."""
+    return [store for store in [UnpackedStore()] if store.archives()]
+
+
+def _unneeded_archives(store: UnpackedStore) -> Removal:
+    used = store.users()
+    if not used:
+        return _removal(store, _everything_unpacked(store), "no prepared data set uses it")
+    folders = [folder for folder in store.archives() if folder.name not in used]
+    return _removal(store, folders, _reason([(len(folders), "archive", "that no data set needs")]))
+
+
+def _everything_unpacked(store: UnpackedStore) -> list[Path]:
+    return [*store.archives(), store.folder / LOCK]
 
 
 def _removable(store: Store, kept: Set[str]) -> list[Path]:
@@ -189,13 +262,12 @@ def _removable(store: Store, kept: Set[str]) -> list[Path]:
     return [path for path in store.files() if path.suffix != ".tflite" and path.name != LOCK and _shard(path) not in kept]
 
 
-def _reason(shards: int, leftovers: int) -> str:
-    """Say in words what so many shards and leftovers are removed for."""
-    counts = ((shards, "shard", "that no data set needs"), (leftovers, "leftover", "of interrupted writes"))
+def _reason(counts: Iterable[tuple[int, str, str]]) -> str:
+    """Say in words what so many things are removed for: their number, what they are, and which."""
     return ", ".join(f"{count} {noun}{'s' * (count != 1)} {which}" for count, noun, which in counts if count)
 
 
-def _removal(store: Store, removable: list[Path], reason: str) -> Removal:
+def _removal(store: AnyStore, removable: list[Path], reason: str) -> Removal:
     return Removal(store, tuple(removable), sum(map(_size, removable)), reason)
 
 
@@ -214,6 +286,9 @@ def _files_in(folder: Path) -> list[Path]:
 
 
 def _size(path: Path) -> int:
+    """Return the bytes of a file, or of all files in a folder."""
+    if path.is_dir():
+        return sum(map(_size, path.iterdir()))
     try:
         return path.stat().st_size
     except FileNotFoundError:  # removed, or renamed when it was complete, since it was listed

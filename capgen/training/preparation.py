@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from capgen import datasets
-from capgen.datasets import prepared
+from capgen.datasets import prepared, unpacking
 from capgen.datasets.layout import Columns, LoadedDataset, Problem
 from capgen.datasets.prepared import PreparedDataset
 from capgen.datasets.validation import LoadedSource, ValidationReport, validate
@@ -180,15 +180,16 @@ def prepare(
     encoder: EncoderSpec = ENCODERS[request.encoder]
     request.check()
     sources = [_load(source, request, reporter) for source in request.sources]
-    # All is looked at before the encoder is converted, which may take a minute.
-    store = FeatureStore(encoder_graph(encoder, request.encoder_weights).store_folder)
-    report = _validate(request, sources, store, reporter)
-    dataset = _dataset(request, report)
-    with use_encoder(encoder, request.encoder_weights, lambda: reporter.on_convert(encoder)) as graph:
-        # The data set is saved before the block ends, so that its features are in use until it is known to need them.
-        _extract(dataset, graph, FeatureStore(graph.store_folder), request, reporter, engine)
-        dataset.save()
-        prepared.save_problems(request.name, report.problems)
+    with unpacking.in_use():
+        # All is looked at before the encoder is converted, which may take a minute.
+        store = FeatureStore(encoder_graph(encoder, request.encoder_weights).store_folder)
+        report = _validate(request, sources, store, reporter)
+        dataset = _dataset(request, report)
+        with use_encoder(encoder, request.encoder_weights, lambda: reporter.on_convert(encoder)) as graph:
+            # The data set is saved before the block ends, so that what it uses is in use until it is known to need it.
+            _extract(dataset, graph, FeatureStore(graph.store_folder), request, reporter, engine)
+            dataset.save()
+            prepared.save_problems(request.name, report.problems)
     return dataset
 
 

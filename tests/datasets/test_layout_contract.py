@@ -21,6 +21,14 @@ CLUTTER = {
 """Files that lie beside data sets."""
 
 
+@pytest.fixture(autouse=True)
+def cache(tmp_path_factory, monkeypatch):
+    """A cache that is not among the files of the source."""
+    folder = tmp_path_factory.mktemp("cache")
+    monkeypatch.setenv("CAPGEN_CACHE_DIR", str(folder))
+    return folder
+
+
 @pytest.fixture(params=list(LAYOUTS))
 def name(request):
     return request.param
@@ -37,6 +45,12 @@ def captions_by_image(dataset):
     for example in dataset.examples:
         captions[example.image] += example.captions
     return dict(captions)
+
+
+def texts(folder, sample):
+    """Return the files of a sample that are texts, after writing them."""
+    write(folder, sample.files)
+    return [folder / name for name, content in sample.files.items() if not isinstance(content, bytes | None)]
 
 
 def test_every_layout_has_a_sample():
@@ -72,11 +86,12 @@ def test_examples_have_image_captions_and_split(tmp_path, name, sample):
     assert not dataset.problems
 
 
-def test_the_images_are_found(tmp_path, name, sample):
+def test_the_images_are_found(tmp_path, cache, name, sample):
     dataset = datasets.read(write(tmp_path, sample.files), name)
     locator = ImageLocator(dataset)
     found = {example.image: locator.locate(example) for example in dataset.examples}
-    assert found == {"1.png": tmp_path / "1.png", "2.png": tmp_path / "2.png"}
+    assert {image: path.name for image, path in found.items()} == {"1.png": "1.png", "2.png": "2.png"}
+    assert {path.parent for path in found.values() if not path.is_relative_to(cache)} <= {tmp_path}
 
 
 def test_a_damaged_row_costs_that_row_and_is_counted(tmp_path, name, sample):
@@ -97,18 +112,14 @@ def test_where_nothing_is_found_the_error_names_what_was_looked_for(tmp_path, na
 
 
 def test_a_byte_order_mark_makes_no_difference(tmp_path, name, sample):
-    write(tmp_path, sample.files)
-    for path in tmp_path.rglob("*.*"):
-        if path.suffix != ".png":
-            path.write_bytes("\ufeff".encode() + path.read_bytes())
+    for path in texts(tmp_path, sample):
+        path.write_bytes("\ufeff".encode() + path.read_bytes())
     assert captions_by_image(datasets.read(tmp_path, name)) == sample.captions
 
 
 def test_line_ends_of_windows_make_no_difference(tmp_path, name, sample):
-    write(tmp_path, sample.files)
-    for path in tmp_path.rglob("*.*"):
-        if path.suffix != ".png":
-            path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+    for path in texts(tmp_path, sample):
+        path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
     dataset = datasets.read(tmp_path, name)
     assert captions_by_image(dataset) == sample.captions
     assert {example.split for example in dataset.examples} == set(sample.splits)

@@ -1,5 +1,6 @@
 """Images in archives: which members are images, what is safe to unpack, and that what is damaged costs itself alone."""
 
+import base64
 import gzip
 import random
 import stat
@@ -223,6 +224,13 @@ def test_bytes_of_one_length_are_read(tmp_path):
 @pytest.mark.parametrize("name", ["image", "Image", "images", "img", "image_bytes", "photo"])
 def test_the_column_of_images_is_known_by_its_name_or_by_being_the_only_one(tmp_path, name):
     assert results(table(tmp_path / "t.parquet", **{"text": ["one"], name: [PNG]})) == whole("0")
+
+
+@pytest.mark.parametrize("prefix", ["", "data:image/png;base64,"])
+def test_images_may_be_texts_in_base64(tmp_path, prefix):
+    texts = [prefix + base64.b64encode(PNG).decode(), "?", None]
+    archive = table(tmp_path / "t.parquet", image=texts, text=["one", "two", "three"])
+    assert results(archive) == [("0", len(PNG)), ("1", "unreadable"), ("2", "unreadable")]
 
 
 def test_of_several_columns_of_bytes_one_must_be_called_image(tmp_path):

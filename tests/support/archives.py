@@ -8,13 +8,20 @@ import pyarrow
 import pyarrow.parquet
 
 
-def tar(path, members, mode="w"):
-    """Write a tar archive of (name, data), and return its path."""
-    with tarfile.open(path, mode) as archive:
+def tarred(members, mode="w"):
+    """Return the bytes of a tar archive of (name, data)."""
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode=mode) as archive:
         for name, data in members:
             about = tarfile.TarInfo(name)
             about.size = len(data)
             archive.addfile(about, io.BytesIO(data))
+    return file.getvalue()
+
+
+def tar(path, members, mode="w"):
+    """Write a tar archive of (name, data), and return its path."""
+    path.write_bytes(tarred(members, mode))
     return path
 
 
@@ -26,9 +33,9 @@ def zipped(path, members, compression=zipfile.ZIP_STORED):
     return path
 
 
-def table(path, rows=1000, **columns):
-    """Write a Parquet table, with so many rows in a group, and return its path."""
-    pyarrow.parquet.write_table(pyarrow.table(columns), path, row_group_size=rows)
+def table(path, /, **columns):
+    """Write a Parquet table, and return its path."""
+    pyarrow.parquet.write_table(pyarrow.table(columns), path)
     return path
 
 

@@ -1,9 +1,11 @@
 """A small source in each layout of data sets: how it is written, and how a row of it is damaged."""
 
+import io
 import json
 from dataclasses import dataclass, field
 
-from support.drawing import draw
+from support.archives import structures, table, tarred
+from support.drawing import draw, drawn
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,17 @@ _JSONL = (
 _JSON = [json.loads(line) for line in _JSONL.splitlines()]
 _FLICKR8K = "1.png#0\tA red circle.\n1.png#1\tA circle.\n2.png#0\tA blue square.\n"
 _FLICKR30K = "image_name| comment_number| comment\n1.png| 0| A red circle.\n1.png| 1| A circle.\n2.png| 0| A blue square.\n"
+_SHARDS = {
+    "train.tar": tarred([("1.png", drawn(1)), ("1.txt", b"A red circle.\nA circle.\n")]),
+    "test.tar": tarred([("2.json", b'{"caption": "A blue square."}'), ("2.png", drawn(2))]),
+}
+
+
+def _parquet(*images):
+    file = io.BytesIO()
+    captions = [["A red circle.", "A circle."], ["A blue square."]]
+    return table(file, image=structures(images), captions=captions, split=["train", "test"]).getvalue()
+
 
 SAMPLES = {
     "karpathy": LayoutSample(
@@ -142,6 +155,18 @@ SAMPLES = {
         splits=(None, None),
         damaged={"2.txt": "Ein gr\u00fcnes Dreieck.".encode("latin-1")},
         looked_for=".txt",
+    ),
+    "webdataset": LayoutSample(
+        _SHARDS,
+        splits=("train", "test"),
+        damaged={"test.tar": tarred([("2.json", b'{"caption": "A blue'), ("2.png", drawn(2))])},
+        looked_for=".tar",
+    ),
+    "parquet": LayoutSample(
+        {"shapes.parquet": _parquet(("1.png", drawn(1)), ("2.png", drawn(2)))},
+        splits=("train", "test"),
+        damaged={"shapes.parquet": _parquet(("1.png", drawn(1)), (None, None))},
+        looked_for=".parquet",
     ),
 }
 """One sample for each name in ``capgen.datasets.LAYOUTS``; a new layout adds its own."""

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support.archives import tar
 from support.commands import capgen, here
-from support.drawing import draw_dataset
+from support.drawing import draw_dataset, drawn
 from support.studio import SETTINGS
 from support.tools import require_tool
 
@@ -142,6 +143,31 @@ def test_pruning_removes_what_interrupted_writes_left(shapes):
     assert "3 leftovers of interrupted writes\n" in done.stdout
     assert done.stdout.splitlines()[-1] == "freed 20 B"
     assert contents(shapes / "cache") == before
+
+
+def test_unpacked_archives_are_kept_while_a_data_set_needs_them(shapes):
+    archives = [tar(shapes / f"{name}.tar", [("1.png", drawn(n)), ("1.txt", b"One.")]) for n, name in enumerate("ab")]
+    for archive in archives:
+        assert here("prepare", archive, *SMALL, "--use", "train").returncode == 0
+    row = next(line for line in here("cache", "size").stdout.splitlines() if line.startswith("unpacked"))
+    assert row.split()[1] == "2"
+    assert row.endswith("a, b")
+    forget(shapes, "b")
+    assert "of unpacked: 1 archive that no data set needs\n" in here("cache", "prune").stdout
+    [kept] = (path for path in (shapes / "cache/unpacked").iterdir() if path.is_dir())
+    assert (kept / "images/1.png").read_bytes() == drawn(0)
+    forget(shapes, "a")
+    assert "of unpacked: no prepared data set uses it\n" in here("cache", "prune").stdout
+    assert not (shapes / "cache/unpacked").exists()
+
+
+def test_an_archive_that_is_being_read_is_left_alone(shapes):
+    assert here("prepare", tar(shapes / "a.tar", [("1.png", drawn(1)), ("1.txt", b"One.")]), *SMALL).returncode == 0
+    with files.lock(shapes / "cache/unpacked/.lock", shared=True):
+        done = here("cache", "clear", "--yes")
+    assert done.returncode == 3
+    assert "unpacked is left as it is" in done.stderr
+    assert list((shapes / "cache/unpacked").rglob("1.png"))
 
 
 def test_a_dry_run_says_the_same_and_removes_nothing(shapes):

@@ -1,5 +1,6 @@
 """The files in an archive: which of them are images, by name or by content, and how much is unpacked at most."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -8,6 +9,7 @@ from typing import TypeAlias
 from capgen import images
 from capgen.errors import ImageError, Status
 from capgen.images.formats import HEAD_BYTES, SUFFIXES, looks_like_image
+from capgen.inputs import patterns
 
 Entry: TypeAlias = "tuple[str, bytes | ImageError]"
 """An image of an archive: its name, and its bytes or the reason why there are none."""
@@ -58,13 +60,23 @@ def read_image(member: Member) -> bytes | ImageError | None:
     named = PurePosixPath(member.name).suffix.lower() in SUFFIXES
     try:
         head = b"" if named else member.read(min(member.size, HEAD_BYTES))
-        if not named and not looks_like_image(head):
-            return None
-        if member.size > images.MAX_BYTES:
-            return ImageError(Status.TOO_LARGE, f"it has {member.size:,} bytes, more than is safe to read at once")
+    except DamagedMemberError:
+        return None
+    return read_whole(member, head) if named or looks_like_image(head) else None
+
+
+def read_whole(member: Member, head: bytes = b"") -> bytes | ImageError:
+    """Return all bytes of a member, of which ``head`` has been read, or the reason why they cannot be read.
+
+    Raises:
+        ImageError: The archive cannot be read any further.
+    """
+    if member.size > images.MAX_BYTES:
+        return ImageError(Status.TOO_LARGE, f"it has {member.size:,} bytes, more than is safe to read at once")
+    try:
         return head + member.read(member.size - len(head))
     except DamagedMemberError as error:
-        return error if named else None
+        return error
 
 
 def check_ratio(unpacked: int, packed: int) -> None:
@@ -85,5 +97,5 @@ def check_ratio(unpacked: int, packed: int) -> None:
 
 def is_hidden(name: str) -> bool:
     """Return whether a member, or a folder that it is in, has a name that is passed over in folders, too."""
-    parts = [part for part in name.split("/") if part not in {"", ".", ".."}]
-    return not parts or any(part.startswith(".") or part == "__MACOSX" for part in parts)
+    parts = [part for part in re.split(r"[/\\]", name) if part not in {"", ".", ".."}]
+    return not parts or any(map(patterns.is_hidden, parts))

@@ -1,14 +1,16 @@
 """Parquet tables with a column of images, as data sets are published in.
 
 A value of the column is the bytes of an image, a structure of ``bytes`` and ``path``, or a list of either, whatever the type
-in which Arrow keeps bytes. A row is read with all that it says in words about its images.
+in which Arrow keeps bytes; or the bytes as text, in base64. A row is read with all that it says in words about its images.
 """
 
+import base64
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 from capgen.errors import ImageError, Status, UsageError, one_line
+from capgen.images.formats import HEAD_BYTES, looks_like_image
 from capgen.inputs.archives.members import Entry
 
 _IMAGE_COLUMNS = ("image", "images", "img", "image_bytes", "jpg", "jpeg", "png", "webp")
@@ -23,6 +25,9 @@ _BATCH = 16
 
 _SHOWN = 20
 """The most columns that a message names."""
+
+_LONGEST_TYPE = 40
+"""The most letters of a column's type in a message."""
 
 
 @dataclass(frozen=True)
@@ -82,15 +87,12 @@ def read_rows(file: BinaryIO, *, column: str | None = None, with_text: bool = Tr
         UsageError: pyarrow is missing.
     """
     arrow = load_pyarrow()
-    try:
-        table = arrow.parquet.ParquetFile(file)
-        schema = table.schema_arrow
-    except (arrow.ArrowException, OSError, ValueError) as error:
-        reason = f"it is not a Parquet table, or its end is missing ({one_line(error)})"
-        raise ImageError(Status.UNREADABLE, reason) from error
-    image_column = _image_column(arrow, schema, column, required=not with_text)
+    table = _opened(arrow, file)
+    schema = table.schema_arrow
+    image_column = _image_column(arrow, table, column, required=not with_text)
     name_column = next((name for known in _NAME_COLUMNS for name in schema.names if name.lower() == known), None)
     text_columns = [field.name for field in schema if with_text and _holds_text(arrow, field.type)]
+    text_columns = [name for name in text_columns if name != image_column]
     wanted = list(dict.fromkeys(name for name in (image_column, name_column, *text_columns) if name))
     for number, values in _numbered(arrow, table, wanted):
         name = values[name_column] if name_column else None
@@ -112,6 +114,31 @@ def load_pyarrow() -> Any:
     return pyarrow
 
 
+def described_columns(file: BinaryIO) -> str:
+    """Return the names of a table's columns with their types, in words.
+
+    Raises:
+        ImageError: The file is not a table.
+        UsageError: pyarrow is missing.
+    """
+    return _described(_opened(load_pyarrow(), file).schema_arrow)
+
+
+def _described(schema: Any) -> str:
+    return ", ".join(f"{field.name} ({str(field.type)[:_LONGEST_TYPE]})" for field in list(schema)[:_SHOWN])
+
+
+def _opened(arrow: Any, file: BinaryIO) -> Any:
+    try:
+        table = arrow.parquet.ParquetFile(file)
+        table.schema_arrow  # noqa: B018 - it is computed when it is asked for
+    except (arrow.ArrowException, OSError, ValueError) as error:
+        raise ImageError(
+            Status.UNREADABLE, f"it is not a Parquet table, or its end is missing ({one_line(error)})"
+        ) from error
+    return table
+
+
 def _numbered(arrow: Any, table: Any, columns: list[str]) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield the rows with their numbers. A group of rows that is damaged is passed over, and raised at the end."""
     first, damage = 0, dict[int, Exception]()
@@ -125,7 +152,8 @@ def _numbered(arrow: Any, table: Any, columns: list[str]) -> Iterator[tuple[int,
         except (arrow.ArrowException, OSError, ValueError) as error:
             damage[number] = error
         first += table.metadata.row_group(group).num_rows
-    for number, cause in damage.items():
+    if damage:
+        number, cause = next(iter(damage.items()))
         reason = f"the table is damaged from its row {number} on ({one_line(cause)}); what could be read was read"
         raise ImageError(Status.UNREADABLE, reason) from cause
 
@@ -155,26 +183,48 @@ def _images(value: Any, name: Any, number: int) -> list[TableImage]:
 
 def _image(value: Any, name: str, *, named: bool) -> TableImage:
     if not isinstance(value, dict):
-        return TableImage(name, value)
+        return TableImage(name, _bytes(value))
     path = value.get("path") or None
     return TableImage(name if named or not path else path, value.get("bytes"), path)
 
 
-def _image_column(arrow: Any, schema: Any, wanted: str | None, *, required: bool) -> str | None:
+def _bytes(value: bytes | str | None) -> bytes | None:
+    """Return the bytes that a value is or, as a text in base64, stands for; ``None`` if it is neither."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return base64.b64decode(value.partition(";base64,")[2] or value)
+    except ValueError:
+        return None
+
+
+def _image_column(arrow: Any, table: Any, wanted: str | None, *, required: bool) -> str | None:
     """Return the name of the column of images: the one that is wanted, one with a name for it, or the only one with bytes.
 
     Raises:
         ImageError: There is none, though one is required.
     """
+    schema = table.schema_arrow
+    names = [wanted.lower()] if wanted else _IMAGE_COLUMNS
     holding = {field.name.lower(): field.name for field in schema if _holds_bytes(arrow, field.type)}
-    found = next((holding[name] for name in ([wanted.lower()] if wanted else _IMAGE_COLUMNS) if name in holding), None)
+    texts = {field.name.lower(): field.name for field in schema if _is_text(arrow, field.type)}
+    found = next((holding[name] for name in names if name in holding), None)
     if found is None and not wanted and len(holding) == 1:
-        return next(iter(holding.values()))
+        found = next(iter(holding.values()))
+    if found is None:
+        found = next(
+            (texts[name] for name in names if name in texts and _begins_with_image(arrow, table, texts[name])), None
+        )
     if found is None and required:
-        columns = ", ".join(f"{field.name} ({str(field.type)[:40]})" for field in list(schema)[:_SHOWN])
         reason = "has several columns of bytes, none of them called 'image'" if holding else "has no column of images' bytes"
-        raise ImageError(Status.UNSUPPORTED, f"it {reason}; its columns: {columns}")
+        raise ImageError(Status.UNSUPPORTED, f"it {reason}; its columns: {_described(schema)}")
     return found
+
+
+def _begins_with_image(arrow: Any, table: Any, column: str) -> bool:
+    """Return whether the first text of a column is an image in base64."""
+    first = next((values for _, values in _numbered(arrow, table, [column])), {})
+    return looks_like_image((_bytes(first.get(column)) or b"")[:HEAD_BYTES])
 
 
 def _holds_bytes(arrow: Any, column_type: Any) -> bool:
@@ -200,6 +250,10 @@ def _holds_text(arrow: Any, column_type: Any) -> bool:
         return any(_holds_text(arrow, field.type) for field in fields) and not _holds_bytes(arrow, column_type)
     if inner := _inner_type(arrow, column_type):
         return _holds_text(arrow, inner)
+    return _is_text(arrow, column_type)
+
+
+def _is_text(arrow: Any, column_type: Any) -> bool:
     tests = (arrow.types.is_string, arrow.types.is_large_string, arrow.types.is_string_view)
     return any(test(column_type) for test in tests)
 

@@ -1,0 +1,134 @@
+"""Archives that are taken for what they are when they are unpacked by hand: a whole data set, or the images of one.
+
+Archives of images, such as ``images.zip`` and ``train2017.zip``, lie beside the files that have their captions. They are
+looked into where images are missing.
+"""
+
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+from pathlib import Path, PurePosixPath
+
+from capgen.datasets.image_locator import MISSING, ImageLocator
+from capgen.datasets.layout import LoadedDataset, Problem, split_of_folder
+from capgen.datasets.unpacking import UNREADABLE_MEMBER, ImageWriter, Unpacked, unpack, unpacked_note
+from capgen.errors import ImageError
+from capgen.inputs.archives import archive_stem, open_members
+from capgen.inputs.archives.members import is_hidden, read_image, read_whole
+from capgen.inputs.folders import visible_files
+from capgen.inputs.selection import TAR_ENDINGS
+
+ENDINGS = (".zip", *TAR_ENDINGS)
+"""How the names of these archives end."""
+
+
+ANNOTATION_ENDINGS = (".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".txt", ".caption", ".parquet")
+"""How the names of files end that have the captions of a data set, or its splits."""
+
+
+def unpack_dataset(archive: Path) -> tuple[Path, Unpacked]:
+    """Unpack the images of an archive and the files that may have their captions.
+
+    Returns:
+        The folder of the data set, which is the one in the archive if there is nothing else, and what was unpacked.
+
+    Raises:
+        StorageError: The files cannot be written.
+    """
+    unpacked = unpack(archive, partial(_unpack_dataset, archive), "whole data set")
+    return list(_folders(unpacked.folder))[-1], unpacked
+
+
+def is_image_archive(path: Path) -> bool:
+    """Return whether a file is an archive that may have images, by its ending."""
+    return path.is_file() and path.name.lower().endswith(ENDINGS)
+
+
+def with_unpacked_images(dataset: LoadedDataset) -> LoadedDataset:
+    """Unpack the archives that lie in the image folders of a data set, or are named in place of one, for missing images.
+
+    Returns:
+        The data set, with the folders of the unpacked images behind its own.
+
+    Raises:
+        StorageError: The images cannot be written.
+    """
+    missing = _missing_names(dataset)
+    root = dataset.image_folders[0]
+    found = []
+    for archive in _archives(dataset) if missing else []:
+        is_inside = archive.parent.is_relative_to(root)
+        if not _has_one_of(missing, archive, is_inside=is_inside):
+            continue
+        place = archive.parent.relative_to(root).as_posix() if is_inside else ""
+        found.append(unpack(archive, partial(_unpack, archive, place), place))
+    if not found:
+        return dataset
+    return replace(
+        dataset,
+        image_folders=[*dataset.image_folders, *(folder for one in found for folder in _folders(one.folder))],
+        problems=[*dataset.problems, *(problem for one in found for problem in one.problems)],
+        notes=[*dataset.notes, unpacked_note(found)],
+    )
+
+
+def _missing_names(dataset: LoadedDataset) -> set[str]:
+    """Return the names without folders of the images that are not there."""
+    locator = ImageLocator(dataset)
+    located = ((example.image, locator.locate(example)) for example in dataset.examples)
+    return {_plain(image) for image, found in located if isinstance(found, Problem) and found.kind == MISSING}
+
+
+def _archives(dataset: LoadedDataset) -> list[Path]:
+    folders = dataset.image_folders
+    found = (path for folder in folders for path in (visible_files(folder, depth=0) if folder.is_dir() else [folder]))
+    return [path for path in dict.fromkeys(found) if is_image_archive(path)]
+
+
+def _has_one_of(names: set[str], archive: Path, *, is_inside: bool) -> bool:
+    """Return whether an archive has images of these names; one that cannot be read may, if it is in the data set."""
+    opened, read_members = open_members(archive)
+    try:
+        with opened as file:
+            return any(_plain(member.name) in names for member in read_members(file))
+    except ImageError:
+        return is_inside
+
+
+def _unpack_dataset(archive: Path, writer: ImageWriter) -> Iterator[Problem]:
+    opened, read_members = open_members(archive)
+    with opened as file:
+        for member in read_members(file):
+            is_annotation = PurePosixPath(member.name).suffix.lower() in ANNOTATION_ENDINGS and not is_hidden(member.name)
+            data = read_whole(member) if is_annotation else read_image(member)
+            if isinstance(data, ImageError):
+                yield Problem(UNREADABLE_MEMBER, f"{archive.name}/{member.name}", str(data))
+            elif data is not None:
+                writer.add(member.name, data)
+
+
+def _unpack(archive: Path, place: str, writer: ImageWriter) -> Iterator[Problem]:
+    """Write the images of an archive, see ``unpacking.Read``; those for one split are put into a folder of its name."""
+    stem = archive_stem(archive)
+    opened, read_members = open_members(archive)
+    with opened as file:
+        for member in read_members(file):
+            data = read_image(member)
+            if isinstance(data, ImageError):
+                yield Problem(UNREADABLE_MEMBER, f"{archive.name}/{member.name}", str(data))
+            elif data is not None:
+                is_inside = split_of_folder(stem) is None or PurePosixPath(member.name).parts[0] == stem
+                writer.add("/".join((place, "" if is_inside else stem, member.name)), data)
+
+
+def _folders(folder: Path) -> Iterator[Path]:
+    """Yield a folder, and the one in it if that is all, unless it is named for a split and so is looked into by that."""
+    yield folder
+    names = list(folder.iterdir()) if folder.is_dir() else []
+    if len(names) == 1 and names[0].is_dir() and split_of_folder(names[0].name) is None:
+        yield from _folders(names[0])
+
+
+def _plain(name: str) -> str:
+    return unicodedata.normalize("NFC", name.replace("\\", "/").rpartition("/")[2]).casefold()
