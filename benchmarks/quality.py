@@ -14,7 +14,7 @@ from pathlib import Path
 from capgen import Captioner, CaptionRequest
 from capgen.evaluation.evaluate import evaluate
 from capgen.evaluation.metrics import every_metric
-from capgen.evaluation.predictions import predict
+from capgen.evaluation.captioning import predict
 from capgen.evaluation.references import from_source
 
 

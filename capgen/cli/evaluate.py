@@ -11,6 +11,7 @@ from capgen.cli.console import Quiet, Verbose, command, progress, say
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from capgen.datasets.layout import Problem
     from capgen.evaluation.evaluate import Evaluation
     from capgen.evaluation.predictions import Predictions
     from capgen.evaluation.references import Split
@@ -21,14 +22,17 @@ if TYPE_CHECKING:
 def evaluate_command(
     models: Annotated[
         list[str] | None,
-        typer.Argument(metavar="MODEL", help="Names or paths of captioners, or files of captions in COCO's result format."),
+        typer.Argument(metavar="MODEL", help="Names or paths of captioners, or files or folders of captions."),
     ] = None,
     data: Annotated[str | None, typer.Option(help="A prepared data set to caption and compare with.")] = None,
     split: Annotated[str, typer.Option(help="train, dev or test.")] = "test",
     beam: Annotated[int | None, typer.Option(min=1, max=50, help="Hypotheses kept; 1 is greedy.")] = None,
     predictions: Annotated[
         Path | None,
-        typer.Option(help="Score this file of captions, in COCO's result format, instead of a captioner."),
+        typer.Option(
+            help="Score this file or folder of captions instead of a captioner: what caption writes, COCO's result format,"
+            " JSON lines, a table, a dictionary ..."
+        ),
     ] = None,
     references: Annotated[Path | None, typer.Option(help="Human captions, in any layout that prepare reads.")] = None,
     allow_missing: Annotated[
@@ -64,6 +68,7 @@ def evaluate_command(
     if report_file is not None:
         report.check_target(report_file)
     truth = from_source(references, split) if references else from_dataset(str(data), split)
+    _say_left_out(truth, references, data)
     read = {name: _read(Path(name), truth, allow_missing=allow_missing) for name in inputs}
     scored = _caption(systems, read, truth, beam, output_attention=report_file is not None, quiet=quiet)
     evaluations = evaluate(scored, truth)
@@ -76,10 +81,35 @@ def evaluate_command(
 
 
 def _systems(models: list[str] | None, predictions: Path | None) -> tuple[list[str | None], list[str]]:
-    """Return what is scored, where None is the default captioner, and which of it are files of captions."""
+    """Return what is scored, where None is the default captioner, and which of it are files or folders of captions."""
     systems: list[str | None] = [*(models or []), *([str(predictions)] if predictions else [])]
-    inputs = [name for name in systems if name is not None and (name == str(predictions) or name.lower().endswith(".json"))]
+    inputs = [name for name in systems if name is not None and (name == str(predictions) or _holds_captions(name))]
     return systems or [None], inputs
+
+
+def _holds_captions(name: str) -> bool:
+    """Tell whether an argument is a file or a folder of captions, and not a captioner."""
+    from capgen.captioner import bundle, catalogue
+    from capgen.evaluation.predictions import ENDINGS
+
+    path = Path(name)
+    is_folder = path.is_dir() and not (path / bundle.DESCRIPTION).exists() and name not in catalogue.names()
+    return is_folder or path.suffix.lower() in ENDINGS
+
+
+def _say_left_out(truth: "Split", references: Path | None, data: str | None) -> None:
+    """Say what was left out of the human captions: of each kind how much, with the first as an example."""
+    from capgen.datasets.prepared import problems_file
+
+    first: dict[str, Problem] = {}
+    for problem in truth.problems:
+        first.setdefault(problem.kind, problem)
+    for kind, example in first.items():
+        count = sum(problem.kind == kind for problem in truth.problems)
+        detail = f": {example.detail}" if example.detail else ""
+        say(f"{references}: left out: {kind}, {count:,} (the first: {example.where}{detail})")
+    if data is not None and (listing := problems_file(data)).exists() and (lines := listing.read_bytes().count(b"\n")):
+        say(f"{data}: {lines:,} were left out when it was prepared; they are listed in {listing}")
 
 
 def _check_options(
@@ -103,7 +133,7 @@ def _read(path: Path, truth: "Split", *, allow_missing: bool) -> "Predictions":
     """Read a file of captions, and say which of them are left out."""
     from capgen.evaluation import predictions
 
-    found = predictions.read(path, truth.references, allow_missing=allow_missing)
+    found = predictions.read(path, truth, allow_missing=allow_missing)
     for problem in found.problems:
         say(f"{path}: {problem}; left out")
     return found
@@ -123,13 +153,14 @@ def _caption(
 
     from capgen.captioner.captioner import Captioner
     from capgen.captioner.request import CaptionRequest
-    from capgen.evaluation import predictions
+    from capgen.evaluation import captioning
+    from capgen.evaluation.predictions import distinct_names
 
     # Every captioner is opened before the first captions an image, which may take an hour.
     captioners = {name: Captioner.load(name) for name in systems if name not in read}
     request = CaptionRequest(num_beams=beam)
-    names = predictions.distinct_names(
-        [read[name].name if name in read else predictions.system_name(captioners[name], request) for name in systems],
+    names = distinct_names(
+        [read[name].name if name in read else captioning.system_name(captioners[name], request) for name in systems],
         list(map(str, systems)),
     )
     found = []
@@ -138,10 +169,10 @@ def _caption(
             found.append(dataclasses.replace(read[system], name=name))
             continue
         with progress("Captioning", shown=not quiet) as update:
-            made = predictions.predict(
+            made = captioning.predict(
                 captioners[system], truth.references, request, update, name=name, output_attention=output_attention
             )
-        saved = predictions.save(f"{name}-{truth.name}", made.captions)
+        saved = captioning.save(f"{name}-{truth.name}", made.captions)
         if not quiet:
             say(f"predictions: {saved}")
         found.append(made)
@@ -163,6 +194,8 @@ def _write_report(
 
 
 def _counted(evaluation: "Evaluation") -> str:
-    """Say how many images are scored, and whether some of the split are not."""
+    """Say how many images are scored, whether some of the split are not, and what was left out of the human captions."""
     count, missing = evaluation.images, evaluation.missing
-    return f"{count:,} of {count + missing:,} images, NOT the whole split" if missing else f"{count:,} images"
+    scored = f"{count:,} of {count + missing:,} images, NOT the whole split" if missing else f"{count:,} images"
+    left_out = ", ".join(f"{count:,} {kind}" for kind, count in evaluation.left_out.items())
+    return f"{scored}; left out of the references: {left_out}" if left_out else scored

@@ -19,12 +19,18 @@ WIDEST = 10_000
 
 
 def show(evaluations: "Sequence[Evaluation]", title: str) -> None:
-    """Print the scores with their intervals, the reasons of those that are missing, and the differences from the first."""
+    """Print the scores with their intervals, what is to be known of them, and the differences from the first."""
     first, *others = evaluations
-    typer.echo(title)
+    typer.echo(printable(title))
     _print(_scores(evaluations))
+    typer.echo(f"words are split by the {first.tokenizer.name} tokenizer")
     for name, reason in sorted(first.unavailable.items()):
         typer.echo(f"{name}: not computed ({reason})")
+    for caveat in dict.fromkeys(first.caveats.values()):
+        typer.echo(f"{', '.join(name for name, said in first.caveats.items() if said == caveat)}: {caveat}")
+    if first.images == 1:
+        typer.echo("one image has no intervals" + (", and its scores no differences to tell by" if others else ""))
+        return
     for other in others:
         typer.echo(printable(f"{other.name} against {first.name}, by a paired bootstrap over the images"))
         _print(_differences(other.differences(first)))
@@ -56,9 +62,9 @@ def _shown_metrics(evaluations: "Iterable[Evaluation]") -> "tuple[list[Metric], 
 
 
 def _cells(evaluation: "Evaluation", metric: "Metric") -> tuple[str, str]:
-    """Return the score and its interval as text, empty where there is none."""
+    """Return the score and its interval as text, empty where there is none; ``n/a`` for a score that is not computed."""
     if metric.name not in evaluation.scores:
-        return "", ""
+        return ("n/a" if metric.name in evaluation.unavailable else ""), ""
     value = metric.text(evaluation.scores[metric.name].value)
     if metric.name not in evaluation.intervals:
         return value, ""

@@ -37,7 +37,10 @@ def score_command(
     captions: Annotated[list[str] | None, typer.Argument(metavar="CAPTION", help="What may be said of it.")] = None,
     from_file: Annotated[
         str | None,
-        typer.Option(metavar="FILE.jsonl", help='JSON lines with "image" and "caption" instead; - reads them from stdin.'),
+        typer.Option(
+            metavar="FILE.jsonl",
+            help='JSON lines with "image" and "caption" instead, or what caption wrote; - reads them from stdin.',
+        ),
     ] = None,
     output_format: Annotated[str, typer.Option("--format", "-f", help="text or jsonl.")] = "text",
     model: Annotated[str | None, typer.Option("--model", "-m", help="Name or path of a captioner.")] = None,
@@ -103,13 +106,12 @@ def _read_items(source: str) -> Iterator[_Item]:
 
 def _parse(where: str, line: str) -> _Item:
     """Read one line, which is an object with an image and a caption; ``where`` names the line in a fault."""
-    import json
+    from capgen.evaluation.predictions.jsonl import row
 
-    try:
-        value = json.loads(line)
-        return _Item(Path(value["image"]), [str(value["caption"])])
-    except (ValueError, KeyError, TypeError, RecursionError):
+    found = row(where, line)
+    if not found.image or not found.captions:
         return _Item(None, [], f'{where} has no "image" and "caption"')
+    return _Item(Path(found.image), list(found.captions))
 
 
 def _line(path: Path | None, found: "Likelihood", output_format: str) -> str:

@@ -1,7 +1,8 @@
 """Scoring: the predictions of one system, or of several over the same images, against human captions."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -24,7 +25,11 @@ class Evaluation:
         scores: The scores by the name of the metric, in the order of ``metrics.METRICS``.
         images: The number of images that are scored.
         missing: The number of images of the split that are not scored.
-        unavailable: The reason of each score that cannot be computed here, by the name of the metric.
+        unavailable: The reason of each score that cannot be computed here or is not defined for these images, by the name of
+            the metric.
+        caveats: What a reader should know of a score, by the name of the metric.
+        left_out: How much was left out of the human captions, by the kind of problem.
+        tokenizer: The rule by which the captions were split into words.
     """
 
     name: str
@@ -32,10 +37,15 @@ class Evaluation:
     images: int
     missing: int
     unavailable: Mapping[str, str]
+    caveats: Mapping[str, str] = field(default_factory=dict)
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    tokenizer: metrics.Tokenizer = metrics.COCO_CAPTION
 
     @cached_property
     def bootstrap_samples(self) -> dict[str, np.ndarray]:
-        """The values of each score that is bootstrapped on the samples of the images: (1000,)."""
+        """The values of each score that is bootstrapped on the samples of the images: (1000,). One image has no samples."""
+        if self.images == 1:
+            return {}
         weights = bootstrap.weights(self.images)
         found = {}
         for name, score in self.scores.items():
@@ -52,7 +62,7 @@ class Evaluation:
     def differences(self, other: "Evaluation") -> dict[str, Difference]:
         """Return how much higher each score is than that of another system on the same images, by the paired bootstrap.
 
-        Scores that only one of the two systems has are left out.
+        Scores that only one of the two systems has are left out, and all where there is one image.
         """
         found = {}
         for name, samples in self.bootstrap_samples.items():
@@ -63,20 +73,49 @@ class Evaluation:
             found[name] = Difference(value, bootstrap.interval(differences), bootstrap.p_value(differences))
         return found
 
-    def flat(self) -> dict[str, float | None]:
-        """Return all numbers by name.
+    def flat(self) -> dict[str, Any]:
+        """Return all numbers by name, and the name of the tokenizer.
 
-        The ends of intervals are named ``NAME low`` and ``NAME high``. A score that cannot be computed is None.
+        The ends of intervals are named ``NAME low`` and ``NAME high``. A number that cannot be computed or is not defined is
+        None. What was left out is counted in ``images missing`` and, by the kind of problem, in ``references left out``.
         """
-        values = {name: score.value for name, score in self.scores.items()}
+        values = {**{name: score.value for name, score in self.scores.items()}, **dict.fromkeys(self.unavailable)}
+        bootstrapped = {name: values.pop(name) for name in self._bootstrapped}
         ends = {
             f"{name} {end}": value
-            for name, interval in self.intervals.items()
-            for end, value in zip(("low", "high"), interval, strict=True)
+            for name in bootstrapped
+            for end, value in zip(("low", "high"), self.intervals.get(name, (None, None)), strict=True)
         }
-        counts = {"images": self.images, **({"images missing": self.missing} if self.missing else {})}
-        bootstrapped = {name: values.pop(name) for name in self.intervals}
-        return {**bootstrapped, **counts, **values, **dict.fromkeys(self.unavailable), **ends}
+        missing = {"images missing": self.missing} if self.missing else {}
+        left_out = {"references left out": dict(self.left_out)} if self.left_out else {}
+        counts = {"images": self.images, **missing, **left_out, "tokenizer": self.tokenizer.name}
+        return {**bootstrapped, **counts, **values, **ends}
+
+    def flat_differences(self, other: "Evaluation") -> dict[str, float | None]:
+        """Return the numbers of ``differences`` by name; None where a difference is not defined."""
+        found = self.differences(other)
+        return {
+            f"{name} difference{what}": value(found[name]) if name in found else None
+            for name in self._bootstrapped
+            for what, value in _DIFFERENCE_NUMBERS.items()
+        }
+
+    @property
+    def _bootstrapped(self) -> list[str]:
+        """The names of the scores that have intervals, where these are defined."""
+        return [
+            metric.name
+            for metric in metrics.every_metric()
+            if metric.bootstrapped and (metric.name in self.scores or metric.name in self.unavailable)
+        ]
+
+
+_DIFFERENCE_NUMBERS: dict[str, Callable[[Difference], float]] = {
+    "": lambda difference: difference.value,
+    " low": lambda difference: difference.interval[0],
+    " high": lambda difference: difference.interval[1],
+    " p": lambda difference: difference.p,
+}
 
 
 def common_references(systems: Sequence[Predictions], references: Sequence[Reference]) -> list[Reference]:
@@ -98,12 +137,22 @@ def evaluate(systems: Sequence[Predictions], split: Split) -> list[Evaluation]:
         DataError: There is no such image.
     """
     common = common_references(systems, split.references)
-    known = metrics.References([[metrics.tokenize(caption) for caption in reference.captions] for reference in common])
-    training = frozenset(tuple(metrics.tokenize(caption)) for caption in split.training_captions)
-    all_scores, unavailable = metrics.compute([_candidates(system, common, known, training) for system in systems])
-    missing = len(split.references) - len(common)
+    tokenize = split.tokenizer.split
+    known = metrics.References([[tokenize(caption) for caption in reference.captions] for reference in common])
+    training = frozenset(tuple(tokenize(caption)) for caption in split.training_captions)
+    candidates = [_candidates(system, common, known, training, split.tokenizer) for system in systems]
+    all_scores, unavailable = metrics.compute(candidates)
     return [
-        Evaluation(system.name, scores, len(common), missing, unavailable)
+        Evaluation(
+            system.name,
+            scores,
+            images=len(common),
+            missing=len(split.references) - len(common),
+            unavailable=unavailable,
+            caveats={name: caveat for name in scores if (caveat := metrics.METRICS[name].caveat(candidates[0]))},
+            left_out=Counter(problem.kind for problem in split.problems),
+            tokenizer=split.tokenizer,
+        )
         for system, scores in zip(systems, all_scores, strict=True)
     ]
 
@@ -113,13 +162,14 @@ def _candidates(
     references: Sequence[Reference],
     known: metrics.References,
     training_captions: frozenset[tuple[str, ...]],
+    tokenizer: metrics.Tokenizer,
 ) -> metrics.Candidates:
     """Return the captions of a system for the images of references, as metrics take them."""
     texts = [system.captions[reference.id] for reference in references]
     likelihoods = system.log_probabilities
     return metrics.Candidates(
         texts=texts,
-        tokens=[metrics.tokenize(text) for text in texts],
+        tokens=[tokenizer.split(text) for text in texts],
         references=known,
         images=[reference.path for reference in references],
         training_captions=training_captions,
@@ -134,15 +184,5 @@ def flat(evaluations: Sequence[Evaluation]) -> dict[str, Any]:
         return first.flat()
     found: dict[str, Any] = {first.name: first.flat()}
     for other in others:
-        differences = {
-            f"{name} difference{what}": value
-            for name, difference in other.differences(first).items()
-            for what, value in (
-                ("", difference.value),
-                (" low", difference.interval[0]),
-                (" high", difference.interval[1]),
-                (" p", difference.p),
-            )
-        }
-        found[other.name] = {**other.flat(), **differences}
+        found[other.name] = {**other.flat(), **other.flat_differences(first)}
     return found

@@ -1,16 +1,16 @@
 """Human captions: the images of one split of a data set, with what people wrote for each of them."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from capgen import datasets
-from capgen.captioner.vocabulary import words
 from capgen.datasets import prepared
-from capgen.datasets.image_locator import ImageLocator
-from capgen.datasets.layout import Example, LoadedDataset
+from capgen.datasets.layout import Example, LoadedDataset, Problem
+from capgen.datasets.validation import locate
 from capgen.errors import DataError, UnknownNameError
+from capgen.evaluation.metrics import COCO_CAPTION, Tokenizer
 
 TRAIN = "train"
 
@@ -20,14 +20,16 @@ class Reference:
     """One image with its human captions.
 
     Attributes:
-        id: What predictions call the image: its number in COCO, or its file name.
+        id: What predictions call the image: its number in COCO, or its name or path in the data set.
         path: The file of the image, or None if it was not found.
         captions: At least one.
+        image: The name or the path that the data set gives to the image; empty if that is its id.
     """
 
     id: str
     path: Path | None
     captions: tuple[str, ...]
+    image: str = ""
 
 
 @dataclass(frozen=True)
@@ -40,11 +42,17 @@ class Split:
         references: The images of the split.
         training_captions: The human captions of the train split of the same source. Empty if there is no train split, or
             if this is it.
+        others: The images of the other splits of the same source, which predictions may name, too.
+        problems: What was left out of the human captions.
+        tokenizer: The rule by which the captions of these images are split into words.
     """
 
     name: str
-    references: list[Reference]
-    training_captions: list[str]
+    references: Sequence[Reference]
+    training_captions: Sequence[str]
+    others: Sequence[Reference] = ()
+    problems: Sequence[Problem] = ()
+    tokenizer: Tokenizer = COCO_CAPTION
 
 
 def from_dataset(name: str, split: str) -> Split:
@@ -55,11 +63,19 @@ def from_dataset(name: str, split: str) -> Split:
         DataError: The split is empty.
     """
     dataset = prepared.load(name)
-    images = dataset.split(split)
-    counts = Counter(Path(image.path).name for image in images)
-    references = [Reference(_unique_id(Path(image.path), counts), Path(image.path), image.captions) for image in images]
-    training = [text for image in dataset.images if image.split == TRAIN != split for text in image.captions]
-    return Split(f"{name}-{split}", references, training)
+    dataset.split(split)  # raises where there is none
+    counts = Counter(Path(image.path).name for image in dataset.images)
+
+    def reference(image: prepared.PreparedImage) -> Reference:
+        path = Path(image.path)
+        return Reference(path.name if counts[path.name] == 1 else str(path), path, image.captions)
+
+    return Split(
+        f"{name}-{split}",
+        [reference(image) for image in dataset.images if image.split == split],
+        [text for image in dataset.images if image.split == TRAIN != split for text in image.captions],
+        others=[reference(image) for image in dataset.images if image.split != split],
+    )
 
 
 def from_source(source: Path, split: str) -> Split:
@@ -73,27 +89,39 @@ def from_source(source: Path, split: str) -> Split:
         raise UnknownNameError("split", split, prepared.SPLITS)
     dataset = datasets.read(source)
     wanted = split if any(example.split for example in dataset.examples) else None
-    references = _references(dataset, wanted)
+    problems = list(dataset.problems)
+    references = _references([one for one in dataset.examples if one.split == wanted], dataset, problems)
     if not references:
         raise DataError(f"{source} has no captions in its {split} split; choose another with --split")
+    others = [one for one in dataset.examples if one.split != wanted]
     training = [text for one in dataset.examples if one.split == TRAIN != split for text in one.captions]
-    return Split(f"{source.resolve().name}-{wanted or 'all'}", references, training)
+    name = f"{source.resolve().name}-{wanted or 'all'}"
+    return Split(name, references, training, _references(others, dataset, []), problems)
 
 
-def _references(dataset: LoadedDataset, split: str | None) -> list[Reference]:
-    """Join the examples of each image of a split, and leave out images whose captions have no words."""
-    locator = ImageLocator(dataset)
-    first: dict[str, Example] = {}
-    captions: dict[str, list[str]] = {}
-    for example in dataset.examples:
-        if example.split == split:
-            key = example.id or example.image
-            first.setdefault(key, example)
-            captions.setdefault(key, []).extend(text for text in example.captions if words(text))
-    found = {key: locator.locate(first[key]) for key, texts in captions.items() if texts}
-    return [Reference(key, path if isinstance(path, Path) else None, tuple(captions[key])) for key, path in found.items()]
+def _references(examples: Iterable[Example], dataset: LoadedDataset, problems: list[Problem]) -> list[Reference]:
+    """Join the examples of each image; captions without words, and images without captions, are added to ``problems``."""
+    joined: dict[tuple[str, ...], tuple[Example, Path | None, list[str]]] = {}
+    for example in examples:
+        path = locate(example.image, dataset.image_folders)
+        key = (str(path),) if path else (example.image, example.id)
+        _, _, texts = joined.setdefault(key, (example, path, []))
+        if not example.captions:
+            problems.append(Problem("image without a caption", example.image))
+        for text in example.captions:
+            if COCO_CAPTION.split(text):
+                texts.append(text)
+            else:
+                problems.append(Problem("empty caption", example.image))
+    ids = Counter(example.id or example.image for example, _, _ in joined.values())
+    return [
+        Reference(_unique_id(example, path, ids), path, tuple(texts), example.image)
+        for example, path, texts in joined.values()
+        if texts
+    ]
 
 
-def _unique_id(path: Path, counts: Mapping[str, int]) -> str:
-    """Return the file name of an image, or its whole path where several images have that file name."""
-    return path.name if counts[path.name] == 1 else str(path)
+def _unique_id(example: Example, path: Path | None, ids: Counter[str]) -> str:
+    """Return what predictions call an image: its whole path where the data set calls several images the same."""
+    usual = example.id or example.image
+    return usual if ids[usual] == 1 else str(path or example.image)

@@ -234,7 +234,12 @@ class _DevResult:
 
 def _better(float16: _DevResult, int8: _DevResult) -> _DevResult:
     """Choose the int8 weights unless they cost more of the primary metric than they may."""
-    return float16 if float16.scores[metrics.PRIMARY] >= int8.scores[metrics.PRIMARY] + MAX_INT8_LOSS else int8
+    return float16 if _primary(float16) >= _primary(int8) + MAX_INT8_LOSS else int8
+
+
+def _primary(result: _DevResult) -> float:
+    """Return the score by the primary metric; 0 where it is not defined, since then it tells nothing apart."""
+    return result.scores.get(metrics.PRIMARY, 0.0)
 
 
 def _float16(weights: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

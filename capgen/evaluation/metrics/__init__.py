@@ -12,12 +12,12 @@ from capgen.evaluation.metrics.cider import Cider, cider, cider_d
 from capgen.evaluation.metrics.metric import Candidates, Metric, Need, PerImageMetric, Score, UnavailableError
 from capgen.evaluation.metrics.ngrams import References
 from capgen.evaluation.metrics.rouge import rouge_l
-from capgen.evaluation.metrics.tokenizer import tokenize
+from capgen.evaluation.metrics.tokenizer import COCO_CAPTION, Tokenizer, tokenize
 from capgen.registry import Registry
 
 __all__ = [
-    "METRICS", "PRIMARY", "Candidates", "Cider", "Metric", "Need", "PerImageMetric", "References", "Score",
-    "UnavailableError", "bleu", "cider", "cider_d", "compute", "every_metric", "rouge_l", "score", "tokenize",
+    "COCO_CAPTION", "METRICS", "PRIMARY", "Candidates", "Cider", "Metric", "Need", "PerImageMetric", "References", "Score",
+    "Tokenizer", "UnavailableError", "bleu", "cider", "cider_d", "compute", "every_metric", "rouge_l", "score", "tokenize",
     "validation_metrics",
 ]  # fmt: skip
 
@@ -71,7 +71,7 @@ def compute(
 
     Returns:
         The scores of each system by the name of the metric, without those that need what is unknown of the system; and for
-        each metric that cannot be computed here, or not for all images, the reason.
+        each metric that cannot be computed here or not for all images, or is not defined for these, the reason.
     """
     scores: list[dict[str, Score]] = [{} for _ in systems]
     unavailable: dict[str, str] = {}
@@ -90,12 +90,14 @@ def _compute_known(metric: Metric, systems: Sequence[Candidates]) -> dict[int, S
     """Score the systems of which is known what a metric needs; return the scores by the index of the system.
 
     Raises:
-        UnavailableError: The score cannot be computed here, or not for all images.
+        UnavailableError: The score cannot be computed here or not for all images, or is not defined for these images.
     """
     missing = next(filter(None, (system.missing_images for system in systems)), "")
     if Need.IMAGES in metric.needs and missing:
         raise UnavailableError(missing)
     known = [index for index, system in enumerate(systems) if all(map(system.knows, metric.needs))]
+    if undefined := next(filter(None, (metric.why_undefined(systems[index]) for index in known)), ""):
+        raise UnavailableError(undefined)
     found = metric.compute([systems[index] for index in known]) if known else []
     return dict(zip(known, found, strict=True))
 
@@ -111,7 +113,7 @@ def score(
         metrics: By default all that need no more and say how good captions are.
 
     Returns:
-        The scores by name, and the number of images as ``images``.
+        The scores by name, without those that are not defined for these images, and the number of images as ``images``.
     """
     tokens = {caption: tuple(tokenize(caption)) for caption in {*candidates, *chain.from_iterable(references)}}
     known = References([[tokens[caption] for caption in captions] for captions in references])

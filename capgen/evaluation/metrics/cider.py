@@ -13,6 +13,9 @@ from capgen.evaluation.metrics.ngrams import ORDERS, Matches, References
 SIGMA = 6.0
 SCALE = 10.0
 
+FEW_IMAGES = 100
+"""Of fewer images it is said that the document frequencies are those of few."""
+
 
 def cider_d(candidates: Sequence[Sequence[str]], references: Sequence[Sequence[Sequence[str]]]) -> tuple[float, list[float]]:
     """Score captions by CIDEr-D; the document frequencies are those of the references.
@@ -94,12 +97,34 @@ class Cider:
         return SCALE * np.bincount(ours, similarity, count) / (ORDERS * each)
 
 
-class CiderD(PerImageMetric):
+class _MeanCider(PerImageMetric):
+    """What the two metrics have in common: words count by how few of the images they are said of."""
+
+    range = (0.0, SCALE)
+    is_corpus_dependent = True
+
+    def why_undefined(self, candidates: Candidates) -> str:
+        """Say why these images give no weights to words: there is one image, or people say the same of all of them."""
+        if len(candidates) == 1:
+            return "it is not defined for one image: it weighs words by how few of the images they are said of"
+        if not any(norms.any() for norms in candidates.references.tfidf_norms):
+            return "it is not defined where people say the same of all images: it weighs words by how few images have them"
+        return ""
+
+    def caveat(self, candidates: Candidates) -> str:
+        """Say that the weights of words are those of few images."""
+        if len(candidates) >= FEW_IMAGES:
+            return ""
+        return (
+            f"its weights of words come from the human captions of these {len(candidates)} images; compare it only with"
+            " scores over the same images"
+        )
+
+
+class CiderD(_MeanCider):
     """The mean CIDEr-D of the images."""
 
     name = "CIDEr-D"
-    range = (0.0, SCALE)
-    is_corpus_dependent = True
     in_model_card = True
     in_validation = True
 
@@ -108,12 +133,10 @@ class CiderD(PerImageMetric):
         return Cider(candidates.references).scores(candidates.matches)
 
 
-class PlainCider(PerImageMetric):
+class PlainCider(_MeanCider):
     """The mean CIDEr of the images, without D."""
 
     name = "CIDEr"
-    range = (0.0, SCALE)
-    is_corpus_dependent = True
 
     def per_image(self, candidates: Candidates) -> np.ndarray:
         """Return the score of each image: (N,)."""

@@ -135,6 +135,14 @@ class Metric(ABC):
         """Return a value as tables show it."""
         return f"{value:{self.format}}"
 
+    def why_undefined(self, candidates: Candidates) -> str:
+        """Say why the score of these captions would be a number without a meaning; empty if it is defined."""
+        return ""
+
+    def caveat(self, candidates: Candidates) -> str:
+        """Say what a reader should know of the score of these captions; empty if there is nothing."""
+        return ""
+
     @abstractmethod
     def compute(self, systems: Sequence[Candidates]) -> list[Score]:
         """Score the captions of systems, each on its own; a program that takes time to start is started once for all.

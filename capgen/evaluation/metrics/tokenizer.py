@@ -12,6 +12,8 @@ next caption that begins with "A".
 """
 
 import re
+from collections.abc import Callable
+from dataclasses import dataclass
 
 _DROPPED = [
     *"'`\".?!,:;…‘‛’“”‹›«»–—―‐‑-",
@@ -165,6 +167,23 @@ def tokenize(caption: str) -> list[str]:
     if _WRITTEN.keys().isdisjoint(tokens):
         return tokens
     return [word for token in tokens for word in (_WRITTEN[token].split() if token in _WRITTEN else [token])]
+
+
+@dataclass(frozen=True)
+class Tokenizer:
+    """A rule by which captions are split into the tokens that scores count. Scores by different rules cannot be compared.
+
+    Attributes:
+        name: What tables, JSON and reports call it.
+        split: Returns the tokens of a caption.
+    """
+
+    name: str
+    split: Callable[[str], list[str]]
+
+
+COCO_CAPTION = Tokenizer("coco-caption", tokenize)
+"""The rule of published scores, which is for English."""
 
 
 def _tokens(text: str, plain: re.Pattern[str]) -> list[str]:

@@ -4,7 +4,7 @@
 is a single JSON object in the page. The script shows the parts that are there:
 
 - ``title``, ``subtitle``: texts;
-- ``scores``: ``name``, ``value`` and the 95 % interval ``low`` to ``high`` of each;
+- ``scores``: ``name``, ``value`` and the 95 % interval ``low`` to ``high`` of each, null where they are not defined;
 - ``facts``: pairs of a name and a text;
 - ``histograms``: ``title``, ``labels`` of the bars, ``unit``, and ``series`` of ``name`` and ``values``, one a bar;
 - ``gallery``: ``total``, the number of images, and ``cards``, all of them or a selection: ``name``, ``caption``,

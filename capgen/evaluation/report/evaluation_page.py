@@ -38,13 +38,13 @@ class Card:
     Attributes:
         reference: The image and its human captions.
         caption: The caption that is scored.
-        score: The score of the caption by the primary metric.
+        score: The score of the caption by the primary metric; None where that is not defined.
         attention: The attention weights of the words of the caption, if they are known.
     """
 
     reference: Reference
     caption: str
-    score: float
+    score: float | None
     attention: Attention | None = None
 
 
@@ -67,12 +67,9 @@ def describe(
     return {
         "title": evaluation.name,
         "subtitle": subtitle,
-        "scores": [
-            {"name": name, "value": evaluation.scores[name].value, "low": low, "high": high}
-            for name, (low, high) in evaluation.intervals.items()
-        ],
+        "scores": _tiles(evaluation),
         "facts": _facts(evaluation),
-        "histograms": [_lengths(cards), _scores(cards)],
+        "histograms": [_lengths(cards, evaluation.tokenizer), *_scores(cards)],
         "gallery": {"total": len(cards), "cards": list(_card_values(chosen, longest_side, on_progress))},
     }
 
@@ -85,10 +82,12 @@ def cards(predictions: Predictions, references: Sequence[Reference], evaluation:
         references: The images of the split.
         evaluation: The scores of the captions.
     """
-    scores = evaluation.scores[metrics.PRIMARY].per_image.tolist()
+    common = common_references([predictions], references)
+    is_defined = metrics.PRIMARY in evaluation.scores
+    scores = evaluation.scores[metrics.PRIMARY].per_image.tolist() if is_defined else [None] * len(common)
     return [
         Card(reference, predictions.captions[reference.id], score, predictions.attention.get(reference.id))
-        for reference, score in zip(common_references([predictions], references), scores, strict=True)
+        for reference, score in zip(common, scores, strict=True)
     ]
 
 
@@ -96,20 +95,32 @@ def spread(cards: Sequence[Card], count: int) -> Sequence[Card]:
     """Return all cards, or ``count`` of more of them, at even distances from the worst to the best, in their order."""
     if len(cards) <= count:
         return cards
-    ranks = np.argsort([card.score for card in cards], kind="stable")
+    ranks = np.argsort([card.score or 0.0 for card in cards], kind="stable")
     kept = ranks[np.linspace(0, len(cards) - 1, count).astype(int)]
     return [cards[index] for index in sorted(kept.tolist())]
 
 
-def _facts(evaluation: Evaluation) -> list[tuple[str, str]]:
-    """Return the names and values of the scores without an interval."""
-    shown = [metric for metric in metrics.every_metric() if metric.name in evaluation.scores]
-    facts = [
-        (metric.label or metric.name, metric.text(evaluation.scores[metric.name].value))
-        for metric in shown
-        if metric.name not in evaluation.intervals
+def _tiles(evaluation: Evaluation) -> list[dict[str, Any]]:
+    """Return the scores that have an interval; one image has none, and a score that is not defined has no value."""
+    names = [metric.name for metric in metrics.every_metric() if metric.bootstrapped]
+    return [
+        {
+            "name": name,
+            "value": evaluation.scores[name].value if name in evaluation.scores else None,
+            **dict(zip(("low", "high"), evaluation.intervals.get(name, (None, None)), strict=True)),
+        }
+        for name in names
+        if name in evaluation.scores or name in evaluation.unavailable
     ]
-    return facts + [(name, "not computed") for name in evaluation.unavailable]
+
+
+def _facts(evaluation: Evaluation) -> list[tuple[str, str]]:
+    """Return the scores without an interval, why scores are missing, what is to be known of them, and the tokenizer."""
+    shown = [metric for metric in metrics.every_metric() if metric.name in evaluation.scores and not metric.bootstrapped]
+    facts = [(metric.label or metric.name, metric.text(evaluation.scores[metric.name].value)) for metric in shown]
+    facts += [(name, f"not computed ({reason})") for name, reason in evaluation.unavailable.items()]
+    facts += [(f"about {name}", caveat) for name, caveat in evaluation.caveats.items()]
+    return [*facts, ("tokenizer", evaluation.tokenizer.name)]
 
 
 def _card_values(
@@ -122,17 +133,17 @@ def _card_values(
             "name": (card.reference.path or Path(card.reference.id)).name,
             "caption": card.caption,
             "references": list(card.reference.captions),
-            "score": round(card.score, 4),
+            "score": None if card.score is None else round(card.score, 4),
             **thumbnail,
             **(thumbnails.attention_maps(card.attention) if thumbnail else {}),
         }
         on_progress(done, len(cards))
 
 
-def _lengths(cards: Sequence[Card]) -> dict[str, Any]:
+def _lengths(cards: Sequence[Card], tokenizer: metrics.Tokenizer) -> dict[str, Any]:
     """Return the histogram of the number of words of these captions and of the human captions."""
-    ours = Counter(len(metrics.tokenize(card.caption)) for card in cards)
-    humans = Counter(len(metrics.tokenize(text)) for card in cards for text in card.reference.captions)
+    ours = Counter(len(tokenizer.split(card.caption)) for card in cards)
+    humans = Counter(len(tokenizer.split(text)) for card in cards for text in card.reference.captions)
     lengths = range(min((*ours, *humans)), max((*ours, *humans)) + 1)
     return {
         "title": "Words of a caption",
@@ -145,13 +156,16 @@ def _lengths(cards: Sequence[Card]) -> dict[str, Any]:
     }
 
 
-def _scores(cards: Sequence[Card]) -> dict[str, Any]:
-    """Return the histogram of the scores of the images."""
-    counts = Counter(math.floor(min(card.score, LAST_BIN) / BIN_WIDTH) for card in cards)
+def _scores(cards: Sequence[Card]) -> list[dict[str, Any]]:
+    """Return the histogram of the scores of the images, if these are defined."""
+    counts = Counter(math.floor(min(card.score, LAST_BIN) / BIN_WIDTH) for card in cards if card.score is not None)
+    if not counts:
+        return []
     bins = range(max(counts) + 1)
-    return {
+    histogram = {
         "title": f"{metrics.PRIMARY} of an image",
         "labels": [f"{index * BIN_WIDTH:.2f}" + ("+" if index * BIN_WIDTH >= LAST_BIN else "") for index in bins],
         "unit": "images",
         "series": [{"name": "images", "values": [counts[index] for index in bins]}],
     }
+    return [histogram]

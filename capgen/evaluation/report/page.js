@@ -34,7 +34,7 @@ function imageOf(card) {
 }
 
 const lines = (texts) => texts.map((text) => make("li", {}, text));
-const number = (value, digits) => (value === null ? "–" : value.toFixed(digits));
+const number = (value, digits) => (value === null ? "n/a" : value.toFixed(digits));
 
 // Light and dark
 
@@ -76,7 +76,7 @@ function showScores() {
   if (!show("scores", data.scores)) return;
   at("scores").querySelector(".tiles").append(
     ...data.scores.map((score) =>
-      make("li", {}, score.name, make("strong", {}, number(score.value, 4)), make("span", {}, `${number(score.low, 4)} to ${number(score.high, 4)}`)),
+      make("li", {}, score.name, make("strong", {}, number(score.value, 4)), make("span", {}, score.low === null ? "" : `${number(score.low, 4)} to ${number(score.high, 4)}`)),
     ),
   );
   at("scores").querySelector(".facts").append(...data.facts.map(([name, value]) => make("div", {}, make("dt", {}, name), make("dd", {}, value))));

@@ -6,7 +6,7 @@ import re
 import tarfile
 from collections.abc import Iterator
 from pathlib import PurePosixPath
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from capgen.captioner.results import Result, SkipReason
 from capgen.errors import ImageError, Status
@@ -52,12 +52,22 @@ class TarShard(Shard):
     @staticmethod
     def paths(file: BinaryIO) -> Iterator[str]:
         """Read the paths of the images in a shard."""
+        return (record["path"] for record in TarShard.records(file))
+
+    @staticmethod
+    def records(file: BinaryIO) -> Iterator[Any]:
+        """Read the records of the images in a shard, as JSON lines have them.
+
+        Raises:
+            ImageError: The shard is not a tar archive, is damaged or ends early.
+            ValueError: A record is not JSON.
+        """
         stream = Stream(file)
         for name, size in members(stream):
             if name == _OTHERS:
-                yield from (json.loads(line)["path"] for line in stream.read(size).splitlines())
+                yield from map(json.loads, stream.read(size).splitlines())
             elif name.endswith(".json") and size <= LARGEST_HEADER:
-                yield json.loads(stream.read(size))["path"]
+                yield json.loads(stream.read(size))
 
     def _key(self, name: str) -> str:
         """Return a key that no other image has.

@@ -1,0 +1,42 @@
+"""A folder of text files, one an image, as ``capgen caption --sidecar .txt`` writes them beside images or into a folder."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from capgen.datasets.layout import read_text
+from capgen.errors import DataError
+from capgen.evaluation.predictions.form import Row, Source
+from capgen.images.formats import SUFFIXES
+
+ENDINGS = (".txt", ".caption")
+
+
+class SidecarsForm:
+    """A folder in which ``a.txt`` holds the caption of ``a.jpg``. Where there are images, other text files do not count."""
+
+    example = "a folder in which a.txt or a.caption has the caption of a.jpg"
+    takes_folders = True
+
+    def rows(self, source: Source) -> Iterator[Row] | None:
+        """Return the rows; see ``Form``."""
+        files = [path for path in sorted(source.path.rglob("*")) if not _is_hidden(path.relative_to(source.path))]
+        images = {path.with_suffix("") for path in files if path.suffix.lower() in SUFFIXES}
+        texts = [path for path in files if path.suffix.lower() in ENDINGS and path.is_file()]
+        found = [path for path in texts if path.with_suffix("") in images] if images else texts
+        return (_row(source.path, path) for path in found) if found else None
+
+
+def _is_hidden(path: Path) -> bool:
+    return any(part.startswith((".", "__MACOSX")) for part in path.parts)
+
+
+def _row(folder: Path, path: Path) -> Row:
+    name = path.relative_to(folder)
+    try:
+        text = read_text(path).strip()
+    except DataError:  # a file that is not text costs itself
+        return Row(str(name))
+    return Row(str(name), str(name.with_suffix("")), (text,) if text else ())
+
+
+FORM = SidecarsForm()
