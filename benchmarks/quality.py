@@ -12,9 +12,9 @@ import sys
 from pathlib import Path
 
 from capgen import Captioner, CaptionRequest
+from capgen.evaluation.captioning import predict
 from capgen.evaluation.evaluate import evaluate
 from capgen.evaluation.metrics import every_metric
-from capgen.evaluation.captioning import predict
 from capgen.evaluation.references import from_source
 
 

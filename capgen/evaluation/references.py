@@ -22,7 +22,7 @@ class Reference:
     Attributes:
         id: What predictions call the image: its number in COCO, or its name or path in the data set.
         path: The file of the image, or None if it was not found.
-        captions: At least one.
+        captions: At least one, if the image is scored.
         image: The name or the path that the data set gives to the image; empty if that is its id.
     """
 
@@ -42,7 +42,8 @@ class Split:
         references: The images of the split.
         training_captions: The human captions of the train split of the same source. Empty if there is no train split, or
             if this is it.
-        others: The images of the other splits of the same source, which predictions may name, too.
+        others: All other images of the same source, those of other splits and those without captions. Predictions may name
+            them, too.
         problems: What was left out of the human captions.
         tokenizer: The rule by which the captions of these images are split into words.
     """
@@ -90,13 +91,18 @@ def from_source(source: Path, split: str) -> Split:
     dataset = datasets.read(source)
     wanted = split if any(example.split for example in dataset.examples) else None
     problems = list(dataset.problems)
-    references = _references([one for one in dataset.examples if one.split == wanted], dataset, problems)
+    images = _references([one for one in dataset.examples if one.split == wanted], dataset, problems)
+    references = [image for image in images if image.captions]
     if not references:
         raise DataError(f"{source} has no captions in its {split} split; choose another with --split")
-    others = [one for one in dataset.examples if one.split != wanted]
-    training = [text for one in dataset.examples if one.split == TRAIN != split for text in one.captions]
-    name = f"{source.resolve().name}-{wanted or 'all'}"
-    return Split(name, references, training, _references(others, dataset, []), problems)
+    others = _references([one for one in dataset.examples if one.split != wanted], dataset, [])
+    return Split(
+        f"{source.resolve().name}-{wanted or 'all'}",
+        references,
+        [text for one in dataset.examples if one.split == TRAIN != split for text in one.captions],
+        others=[*others, *(image for image in images if not image.captions)],
+        problems=problems,
+    )
 
 
 def _references(examples: Iterable[Example], dataset: LoadedDataset, problems: list[Problem]) -> list[Reference]:
@@ -117,7 +123,6 @@ def _references(examples: Iterable[Example], dataset: LoadedDataset, problems: l
     return [
         Reference(_unique_id(example, path, ids), path, tuple(texts), example.image)
         for example, path, texts in joined.values()
-        if texts
     ]
 
 

@@ -162,6 +162,15 @@ def test_one_image_is_enough_and_its_caption_may_be_empty(metric, found):
         assert found["one empty caption"].value == pytest.approx(metric.range[0], abs=1e-3)
 
 
+def test_a_score_that_one_image_does_not_define_has_a_reason_and_no_number(metric, images):
+    if Need.JAVA in metric.needs:
+        pytest.skip("its program is started once, for all other tests")
+    one = candidates(known(0)[1][:1], [0], images)
+    (scores,), unavailable = metrics.compute([one], [metric])
+    assert [*scores, *unavailable] == [metric.name]
+    assert bool(unavailable) == bool(metric.why_undefined(one)) == (metric.name in {"CIDEr", "CIDEr-D"})
+
+
 def test_its_interval_contains_the_score(metric, mixed, found):
     evaluation = Evaluation("mixed", {metric.name: found["mixed"]}, len(mixed), 0, {})
     assert list(evaluation.intervals) == ([metric.name] if metric.bootstrapped else [])

@@ -174,7 +174,7 @@ def test_predictions_for_other_splits_are_counted_and_do_no_harm(tmp_path):
     (tmp_path / "said.json").write_text(json.dumps({"1.jpg": "one", "2.jpg": "two", "3.jpg": "three"}))
     found = predictions.read(tmp_path / "said.json", split)
     assert found.captions == {"1.jpg": "one"}
-    assert found.problems == ["2 of 3 predictions are for images of other splits ('2.jpg', '3.jpg')"]
+    assert found.problems == ["2 of 3 predictions are for images of other splits or without references ('2.jpg', '3.jpg')"]
 
 
 def test_two_files_of_one_name_cannot_both_be_the_one_image_that_has_it(tmp_path):
@@ -202,6 +202,18 @@ def test_a_number_is_an_id_before_it_is_the_name_of_a_file_and_that_is_said_wher
 
 
 # What was left out of the human captions
+
+
+def test_an_image_that_nobody_captioned_is_counted_and_a_prediction_for_it_does_no_harm(tmp_path):
+    truth = coco(tmp_path)
+    values = json.loads(truth.read_text())
+    values["images"].append({"id": 5, "file_name": "five.jpg"})
+    truth.write_text(json.dumps(values))
+    (tmp_path / "said.json").write_text(json.dumps([*objects(), {"image_id": 5, "caption": "a dog"}]))
+    done, scores = evaluated(tmp_path / "said.json", truth)
+    assert done.returncode == 0, done.stderr
+    assert (scores["images"], scores["references left out"]) == (4, {"image without a caption": 1})
+    assert "1 of 5 predictions are for images of other splits or without references ('5')" in done.stderr
 
 
 def lined(folder, name, breaks):

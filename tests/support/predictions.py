@@ -5,7 +5,6 @@ import json
 import tarfile
 from dataclasses import dataclass
 
-
 FIRST, SECOND = "a red circle", "a blue square"
 
 

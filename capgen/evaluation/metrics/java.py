@@ -48,8 +48,13 @@ class JavaMetric(Metric):
 
 
 def _captions(system: Candidates) -> Captions:
-    return {number: [" ".join(tokens)] for number, tokens in enumerate(system.tokens)}
+    return {number: [_joined(tokens)] for number, tokens in enumerate(system.tokens)}
 
 
 def _references(system: Candidates) -> Captions:
-    return {number: [" ".join(tokens) for tokens in each] for number, each in enumerate(system.references.captions)}
+    return {number: list(map(_joined, each)) for number, each in enumerate(system.references.captions)}
+
+
+def _joined(tokens: Sequence[str]) -> str:
+    """Return tokens as the programs take them; three bars, which markup may hold, would end the caption for METEOR."""
+    return " ".join(tokens).replace("|||", "")

@@ -154,7 +154,7 @@ _WITH_PERIOD = frozenset([*_ABBREVIATIONS.split(), *_ABBREVIATED_NAMES.lower().s
 
 def tokenize(caption: str) -> list[str]:
     """Split a caption into the tokens that the scores count."""
-    text = caption.replace("\xad", "").replace("&apos;", "'").replace("\n", " ").rstrip()
+    text = " ".join(caption.splitlines()).replace("\xad", "").replace("&apos;", "'").rstrip()
     sentence, plain = text, _PLAIN
     if text.endswith("."):
         last = text[:-1].rsplit(None, 1)[-1:]
