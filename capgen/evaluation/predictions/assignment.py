@@ -127,8 +127,8 @@ class Assignment:
         sentences = []
         if self._of_others:
             sentences.append(
-                f"{len(self._of_others):,} of {self._count:,} predictions are for images of other splits or without references"
-                f" ({_first(self._of_others)})"
+                f"{len(self._of_others):,} of {self._count:,} predictions are for images of other splits or"
+                f" without references ({_first(self._of_others)})"
             )
         if self._read_as_ids:
             sentences.append(
