@@ -196,6 +196,7 @@ def _write_report(
 def _counted(evaluation: "Evaluation") -> str:
     """Say how many images are scored, whether some of the split are not, and what was left out of the human captions."""
     count, missing = evaluation.images, evaluation.missing
-    scored = f"{count:,} of {count + missing:,} images, NOT the whole split" if missing else f"{count:,} images"
-    left_out = ", ".join(f"{count:,} {kind}" for kind, count in evaluation.left_out.items())
+    all_images = f"{count + missing:,} image{'' if count + missing == 1 else 's'}"
+    scored = f"{count:,} of {all_images}, NOT the whole split" if missing else all_images
+    left_out = ", ".join(f"{kind} ({count:,})" for kind, count in evaluation.left_out.items())
     return f"{scored}; left out of the references: {left_out}" if left_out else scored

@@ -1,6 +1,6 @@
 """The tables that ``capgen evaluate`` prints: the scores of each system, and the differences between systems."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import typer
@@ -24,16 +24,22 @@ def show(evaluations: "Sequence[Evaluation]", title: str) -> None:
     typer.echo(printable(title))
     _print(_scores(evaluations))
     typer.echo(f"words are split by the {first.tokenizer.name} tokenizer")
-    for name, reason in sorted(first.unavailable.items()):
-        typer.echo(f"{name}: not computed ({reason})")
-    for caveat in dict.fromkeys(first.caveats.values()):
-        typer.echo(f"{', '.join(name for name, said in first.caveats.items() if said == caveat)}: {caveat}")
+    for names, reason in _by_text(first.unavailable):
+        typer.echo(f"{names}: not computed ({reason})")
+    for names, caveat in _by_text(first.caveats):
+        typer.echo(f"{names}: {caveat}")
     if first.images == 1:
         typer.echo("one image has no intervals" + (", and its scores no differences to tell by" if others else ""))
         return
     for other in others:
         typer.echo(printable(f"{other.name} against {first.name}, by a paired bootstrap over the images"))
         _print(_differences(other.differences(first)))
+
+
+def _by_text(texts: "Mapping[str, str]") -> "Iterator[tuple[str, str]]":
+    """Yield each different text after the names of the metrics that it is said of."""
+    for text in dict.fromkeys(texts.values()):
+        yield ", ".join(name for name, said in texts.items() if said == text), text
 
 
 def _scores(evaluations: "Sequence[Evaluation]") -> "Table":

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from capgen import datasets
 from capgen.datasets import prepared
-from capgen.datasets.layout import Example, LoadedDataset, Problem
-from capgen.datasets.validation import locate
+from capgen.datasets.image_locator import ImageLocator
+from capgen.datasets.layout import Example, Problem
 from capgen.errors import DataError, UnknownNameError
 from capgen.evaluation.metrics import COCO_CAPTION, Tokenizer
 
@@ -91,11 +91,12 @@ def from_source(source: Path, split: str) -> Split:
     dataset = datasets.read(source)
     wanted = split if any(example.split for example in dataset.examples) else None
     problems = list(dataset.problems)
-    images = _references([one for one in dataset.examples if one.split == wanted], dataset, problems)
+    locator = ImageLocator(dataset)
+    images = _references([one for one in dataset.examples if one.split == wanted], locator, problems)
     references = [image for image in images if image.captions]
     if not references:
         raise DataError(f"{source} has no captions in its {split} split; choose another with --split")
-    others = _references([one for one in dataset.examples if one.split != wanted], dataset, [])
+    others = _references([one for one in dataset.examples if one.split != wanted], locator, [])
     return Split(
         f"{source.resolve().name}-{wanted or 'all'}",
         references,
@@ -105,12 +106,13 @@ def from_source(source: Path, split: str) -> Split:
     )
 
 
-def _references(examples: Iterable[Example], dataset: LoadedDataset, problems: list[Problem]) -> list[Reference]:
+def _references(examples: Iterable[Example], locator: ImageLocator, problems: list[Problem]) -> list[Reference]:
     """Join the examples of each image; captions without words, and images without captions, are added to ``problems``."""
-    joined: dict[tuple[str, ...], tuple[Example, Path | None, list[str]]] = {}
+    joined: dict[tuple[object, ...], tuple[Example, Path | None, list[str]]] = {}
     for example in examples:
-        path = locate(example.image, dataset.image_folders)
-        key = (str(path),) if path else (example.image, example.id)
+        located = locator.locate(example)
+        path = located if isinstance(located, Path) else None
+        key = (path,) if path else (example.folder, example.part, example.split, example.image, example.id)
         _, _, texts = joined.setdefault(key, (example, path, []))
         if not example.captions:
             problems.append(Problem("image without a caption", example.image))

@@ -17,7 +17,7 @@ from support.tools import require_tool
 from capgen.evaluation import metrics, predictions
 from capgen.evaluation.evaluate import Evaluation
 from capgen.evaluation.metrics.bleu import bleu_counts, bleu_of
-from capgen.evaluation.references import from_source
+from capgen.evaluation.references import Split, from_source
 
 BOOTSTRAPPED = [metric for metric in metrics.every_metric() if metric.bootstrapped]
 
@@ -150,7 +150,7 @@ def references(shared):
 def test_the_published_scores_of_a_system_come_out(shared, references, family, run):
     system = f"flickr8k_{family}_{run}"
     published = json.loads((shared / "metric_fixtures/published_scores.json").read_text())[system]
-    captions = predictions.read(shared / f"metric_fixtures/{system}.json", references).captions
+    captions = predictions.read(shared / f"metric_fixtures/{system}.json", Split("test", references, ())).captions
     found = metrics.score([captions[one.id] for one in references], [one.captions for one in references])
     assert (found.pop("images"), found.pop("CIDEr") > found["CIDEr-D"]) == (1000, True)
     named = {name: published[theirs] for name, theirs in PUBLISHED_NAMES.items()}
@@ -283,7 +283,7 @@ def test_meteor_is_the_original(shared, references):
     """0.0005 from what was published of one system, as the other scores are."""
     require_tool("java")
     published = json.loads((shared / "metric_fixtures/published_scores.json").read_text())["flickr8k_merge_1"]["METEOR"]
-    captions = predictions.read(shared / "metric_fixtures/flickr8k_merge_1.json", references).captions
+    captions = predictions.read(shared / "metric_fixtures/flickr8k_merge_1.json", Split("test", references, ())).captions
     tokens = [metrics.tokenize(captions[one.id]) for one in references]
     scores, reasons = by_java(tokens, [[metrics.tokenize(c) for c in one.captions] for one in references])
     assert scores["METEOR"].value == pytest.approx(published, abs=5e-4)

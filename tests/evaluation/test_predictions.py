@@ -103,7 +103,8 @@ def test_a_file_that_is_no_json_says_where_and_one_in_no_form_says_which_are_kno
         ('[{"image_id": 1, "caption": "a dog"}', "is not JSON"),
         ('["a dog", "a cat"]', "COCO's result format"),
         ("a dog\na cat\n", "begins with 'a dog"),
-        ('{"model": "x", "scores": [1, 2]}', "known are"),
+        ('{"model": "x", "scores": [1, 2]}', 'read as {"42": "...", ...},'),
+        ('{"scores": [1, 2]}', "known are"),
         ("", "known are"),
     ):
         (tmp_path / "said.json").write_text(content)
@@ -197,7 +198,7 @@ def test_a_number_is_an_id_before_it_is_the_name_of_a_file_and_that_is_said_wher
     (tmp_path / "said.json").write_text(json.dumps([[1, "first"], [2, "second"]]))
     found = predictions.read(tmp_path / "said.json", split)
     assert found.captions == {"1": "first", "2": "second"}
-    assert "2 of 2 predictions name images by numbers, which are taken for ids" in found.problems[0]
+    assert "2 of 2 predictions are named by numbers, which are taken for ids" in found.problems[0]
     assert captions([["1.jpg", "first"], ["2.jpg", "second"]], split, tmp_path) == {"2": "first", "1": "second"}
 
 
@@ -213,7 +214,7 @@ def test_an_image_that_nobody_captioned_is_counted_and_a_prediction_for_it_does_
     done, scores = evaluated(tmp_path / "said.json", truth)
     assert done.returncode == 0, done.stderr
     assert (scores["images"], scores["references left out"]) == (4, {"image without a caption": 1})
-    assert "1 of 5 predictions are for images of other splits or without references ('5')" in done.stderr
+    assert "1 of 5 predictions is for images of other splits or without references ('5')" in done.stderr
 
 
 def lined(folder, name, breaks):
@@ -235,7 +236,7 @@ def test_human_captions_that_are_left_out_are_counted_in_the_table_the_json_and_
     done, scores = evaluated(tmp_path / "said.json", tmp_path / "captions.jsonl")
     assert done.returncode == 0, done.stderr
     assert scores["references left out"] == {"malformed row": 1, "empty caption": 1}
-    assert "4 images; left out of the references: 1 malformed row, 1 empty caption" in done.stdout
+    assert "4 images; left out of the references: malformed row (1), empty caption (1)" in done.stdout
     assert re.search(r"captions.jsonl: left out: malformed row, 1 \(the first: captions.jsonl:5: .*JSON", done.stderr)
     assert "left out: empty caption, 1 (the first: 0.png)" in done.stderr
 
@@ -261,7 +262,7 @@ def test_of_one_image_cider_is_not_defined_and_nothing_has_an_interval(tmp_path)
     assert scores["CIDEr-D"] is scores["CIDEr"] is scores["CIDEr-D low"] is scores["BLEU-4 high"] is None
     assert (scores["BLEU-4"], scores["ROUGE-L"]) == (pytest.approx(1.0), pytest.approx(1.0))
     assert re.search(r"CIDEr-D +│ +n/a", done.stdout)
-    assert "CIDEr-D: not computed (it is not defined for one image" in done.stdout
+    assert "CIDEr-D, CIDEr: not computed (it is not defined for one image" in done.stdout
     assert "one image has no intervals" in done.stdout
     assert '"CIDEr-D"' in page.read_text()
     done, scores = evaluated(tmp_path / "said.json", tmp_path / "truth.json", tmp_path / "other.json")
@@ -282,7 +283,7 @@ def test_where_people_say_the_same_of_all_images_cider_is_not_defined(tmp_path):
 def test_of_few_images_it_is_said_where_the_weights_of_words_come_from(tmp_path):
     (tmp_path / "said.json").write_text(json.dumps(objects()))
     done, scores = evaluated(tmp_path / "said.json", coco(tmp_path))
-    assert "CIDEr-D, CIDEr: its weights of words come from the human captions of these 4 images" in done.stdout
+    assert "CIDEr-D, CIDEr: the weights of words come from the human captions of these 4 images" in done.stdout
     assert "words are split by the coco-caption tokenizer" in done.stdout
     assert scores["tokenizer"] == "coco-caption"
 

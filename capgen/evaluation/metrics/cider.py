@@ -116,8 +116,8 @@ class _MeanCider(PerImageMetric):
         if len(candidates) >= FEW_IMAGES:
             return ""
         return (
-            f"its weights of words come from the human captions of these {len(candidates)} images; compare it only with"
-            " scores over the same images"
+            f"the weights of words come from the human captions of these {len(candidates)} images; compare only with scores"
+            " over the same images"
         )
 
 

@@ -77,18 +77,22 @@ def read(path: Path, split: "Split", *, allow_missing: bool = False) -> Predicti
         DataError: The source is in no known form, or has faults that are not allowed.
     """
     assignment = Assignment(split)
-    assignment.assign(rows(path))
+    form, rows = recognise(path)
+    assignment.assign(rows)
     faults, notes = assignment.faults(), assignment.notes()
     if not assignment.captions:
-        reason = "; ".join([*faults, *notes])
-        raise DataError(f"{path} has no caption of an image of this split: {reason}; is it another --split?")
+        reasons = "; ".join([*faults, *notes])
+        raise DataError(
+            f"{path}, which was read as {form.example}, has no caption of an image of this split: {reasons}; is it another"
+            " --split?"
+        )
     if faults and not allow_missing:
         raise DataError(f"{path}: {'; '.join(faults)}; mend it, or score the rest alone with --allow-missing")
     return Predictions(path.name or str(path), assignment.captions, [*faults, *notes])
 
 
-def rows(path: Path) -> "Iterable[Row]":
-    """Return the rows of a file or a folder in the first form that it is in.
+def recognise(path: Path) -> "tuple[Form, Iterable[Row]]":
+    """Return the first form that a file or a folder is in, and its rows.
 
     Raises:
         DataError: It cannot be read, or is in no known form; the message says which forms are known.
@@ -100,7 +104,7 @@ def rows(path: Path) -> "Iterable[Row]":
     for form in forms:
         found = form.rows(source)
         if found is not None:
-            return found
+            return form, found
     if source.json_fault:
         raise DataError(f"{path} cannot be read: {source.json_fault}")
     seen = "" if is_folder else f" (it begins with {source.text.strip()[:BEGINNING]!r})"

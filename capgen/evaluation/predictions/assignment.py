@@ -112,10 +112,7 @@ class Assignment:
 
     def faults(self) -> list[str]:
         """Return a sentence for each kind of fault; what is faulty is not scored."""
-        sentences = [
-            f"{len(names):,} of {self._count:,} predictions {'is' if len(names) == 1 else 'are'} {fault} ({_first(names)})"
-            for fault, names in self._faults.items()
-        ]
+        sentences = [self._sentence(names, fault) for fault, names in self._faults.items()]
         missing = [reference.id for reference in self._split.references if reference.id not in self._named]
         if missing:
             count = len(self._split.references)
@@ -124,18 +121,15 @@ class Assignment:
 
     def notes(self) -> list[str]:
         """Return a sentence for each thing that is no fault, but may surprise."""
-        sentences = []
-        if self._of_others:
-            sentences.append(
-                f"{len(self._of_others):,} of {self._count:,} predictions are for images of other splits or"
-                f" without references ({_first(self._of_others)})"
-            )
-        if self._read_as_ids:
-            sentences.append(
-                f"{len(self._read_as_ids):,} of {self._count:,} predictions name images by numbers, which are taken for ids,"
-                f" though files of other images have these numbers ({_first(self._read_as_ids)})"
-            )
-        return sentences
+        notes = {
+            "for images of other splits or without references": self._of_others,
+            "named by numbers, which are taken for ids, though files of other images have these numbers": self._read_as_ids,
+        }
+        return [self._sentence(names, note) for note, names in notes.items() if names]
+
+    def _sentence(self, names: Sequence[str], what: str) -> str:
+        verb = "is" if len(names) == 1 else "are"
+        return f"{len(names):,} of {self._count:,} predictions {verb} {what} ({_first(names)})"
 
     def _fault(self, fault: str, name: str) -> None:
         self._faults.setdefault(fault, []).append(name)

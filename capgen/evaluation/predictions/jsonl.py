@@ -17,6 +17,8 @@ class JsonLinesForm:
 
     def rows(self, source: Source) -> Sequence[Row] | None:
         """Return the rows; see ``Form``."""
+        if isinstance(source.json, list):
+            return None
         rows = [row(where, line) for where, line in numbered(source.text, source.path.name)]
         return rows if any(one.image for one in rows) else None
 
