@@ -291,6 +291,26 @@ def test_meteor_is_the_original(shared, references):
     assert scores.keys() | reasons.keys() == {"METEOR", "SPICE"}
 
 
+@pytest.mark.java
+def test_marks_of_the_programs_protocol_and_line_ends_of_any_kind_cost_no_score():
+    require_tool("java")
+    plain = ["a dog runs", "two cats sleep", "a man rides a horse", "a boat lies there", "a train stands", "it is red"]
+    marks = [
+        "\nand waits",
+        " ||| and waits",
+        "\r\nand waits",
+        "\u2028and waits",
+        "\x85and <!-- \r ||| --> waits",
+        "\x0band \x1c waits",
+    ]
+    odd = [metrics.tokenize(text + mark) for text, mark in zip(plain, marks, strict=True)]
+    assert all(metrics.tokenize(f"{plain[n]}{marks[n]}") == metrics.tokenize(f"{plain[n]} and waits") for n in (0, 2, 3, 5))
+    references = [[tokens, ["something", "else"]] for tokens in odd]
+    scores, reasons = by_java(odd, references)
+    assert "METEOR" not in reasons
+    assert scores["METEOR"].value == pytest.approx(1.0)
+
+
 def test_without_java_its_scores_are_named_as_missing(monkeypatch):
     monkeypatch.setenv("PATH", "")
     scores, reasons = by_java([["a", "dog"]], [[["a", "dog"]]])
