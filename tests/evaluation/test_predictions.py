@@ -83,6 +83,8 @@ FORMS = {
     "lines.jsonl": lambda: "".join(json.dumps(one) + "\n" for one in objects()),
     "lines.json": lambda: "".join(json.dumps(one) + "\n" for one in objects()),
     "table.csv": lambda: "image_id,caption\n" + "".join(f'{key},"{text}"\n' for key, text in pairs()),
+    "semicolons.csv": lambda: "\ufeffimage_id;caption\r\n" + "".join(f"{key};{text}\r\n" for key, text in pairs()),
+    "lists in cells.csv": lambda: "image_id,caption\n" + "".join(f"{key},\"['{text}']\"\n" for key, text in pairs()),
     "table.tsv": lambda: "image_id\tcaption\n" + "".join(f"{key}\t{text}\n" for key, text in pairs()),
     "text.txt": lambda: "".join(f"val2014/COCO_val2014_{key:012}.jpg\t{text}\n" for key, text in pairs()),
 }
@@ -124,6 +126,17 @@ def test_a_caption_that_is_null_is_named(tmp_path):
     done, scores = evaluated(tmp_path / "said.json", coco(tmp_path), "--allow-missing")
     assert (scores["images"], scores["images missing"]) == (3, 1)
     assert "3 of 4 images, NOT the whole split" in done.stdout
+
+
+def test_a_line_that_is_not_utf8_costs_that_line(tmp_path):
+    names = [f"{number}.png" for number in range(20)]
+    split = Split("test", of(*names), [])
+    for form, line in (("jsonl", '{{"image": "{}", "caption": "a café"}}\n'), ("tsv", "{}\ta café\n")):
+        lines = [line.format(name).encode("latin-1" if name == "7.png" else "utf-8") for name in names]
+        (tmp_path / f"said.{form}").write_bytes(b"".join(lines))
+        found = predictions.read(tmp_path / f"said.{form}", split, allow_missing=True)
+        assert set(found.captions) == set(names) - {"7.png"}
+        assert found.problems == ["1 of 20 predictions is not UTF-8 text ('7.png')"]
 
 
 def test_several_captions_of_an_image_are_named_and_the_first_may_be_scored(tmp_path):

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from capgen.datasets.layout import has_broken_bytes
 from capgen.evaluation.predictions.form import Row
 from capgen.evaluation.predictions.naming import BY_ID, AmbiguousNameError, ImageNames, Match, common, split_path
 from capgen.evaluation.references import Split
@@ -103,6 +104,8 @@ class Assignment:
             self._fault("without a caption", row.image)
         elif reference_id in self.captions:
             self._fault("for an image that is captioned twice", row.image)
+        elif has_broken_bytes(row.captions[0]):
+            self._fault("not UTF-8 text", row.image)
         elif not self._split.tokenizer.split(row.captions[0]):
             self._fault("empty", row.image)
         else:

@@ -8,8 +8,8 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, Protocol
 
-from capgen.datasets.layout import read_text
 from capgen.datasets.columns import CAPTION_COLUMNS, IMAGE_COLUMNS
+from capgen.datasets.layout import read_rows_text
 from capgen.errors import DataError
 
 NAME_KEYS = ("image_id", *IMAGE_COLUMNS, "key", "__key__", "url", "id")
@@ -62,12 +62,12 @@ class Source:
 
     @cached_property
     def text(self) -> str:
-        """The content of the file.
+        """The content of the file, in which a few lines may have bytes that are not UTF-8.
 
         Raises:
-            DataError: It cannot be read, or it is not UTF-8 text.
+            DataError: It cannot be read, or it is in another encoding.
         """
-        return read_text(self.path)
+        return read_rows_text(self.path)
 
     @cached_property
     def json(self) -> Any:

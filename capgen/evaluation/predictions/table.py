@@ -1,9 +1,11 @@
 """A table whose first line names its columns, as CSV or TSV: what ``capgen caption --output FILE.csv`` writes, too."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
 
-from capgen.datasets import csv
+from capgen.datasets import cells, csv
 from capgen.datasets.layout import Problem
 from capgen.evaluation.predictions.form import NAME_KEYS, TEXT_KEYS, Row, Source, best_first, first_key, row_of
 from capgen.outputs.csv import COLUMNS
@@ -20,15 +22,23 @@ class TableForm:
         columns = _columns(source.text)
         if first_key(columns, NAME_KEYS) is None or first_key(columns, TEXT_KEYS) is None:
             return None
-        found = csv.rows(source.path)
-        rows = (Row(one.where) if isinstance(one, Problem) else row_of(*one) for one in found)
+        found = csv.read_rows(source.path)
+        rows = (Row(one.where) if isinstance(one, Problem) else _row(*one) for one in found)
         return best_first(rows) if tuple(columns) == COLUMNS else rows
 
 
+def _row(where: str, values: Mapping[str, Any]) -> Row:
+    """Make a row of the cells by column; a cell may show a list of captions."""
+    row = row_of(where, values)
+    try:
+        return replace(row, captions=tuple(text for cell in row.captions for text in cells.texts(cell) or ()))
+    except ValueError:  # it begins like a list and is none
+        return replace(row, captions=())
+
+
 def _columns(text: str) -> dict[str, str]:
-    """Return the cells of the first line, whatever splits them."""
-    cells = re.split(r"[,;\t|]", text.lstrip().partition("\n")[0])
-    names = [cell.strip().strip('"') for cell in cells]
+    """Return the names in the first line in lower case, whatever splits them, each with what it is."""
+    names = [name.strip().strip('"') for name in re.split(r"[,;\t|]", text.lstrip().partition("\n")[0])]
     return {name.lower(): name for name in names}
 
 
