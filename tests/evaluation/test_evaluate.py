@@ -211,7 +211,7 @@ def test_bad_requests_are_one_line_each_and_say_what_to_do(captioner, tmp_path):
     other = draw_dataset(tmp_path / "other", 5, first_seed=200)
     (tmp_path / "list.json").write_text("[1, 2]")
     (tmp_path / "foreign.json").write_text('[{"image_id": "x.jpg", "caption": "a dog"}]')
-    (tmp_path / "utf16.json").write_text('[{"image_id": "x.jpg", "caption": "a dog"}]', encoding="utf-16")
+    (tmp_path / "latin.json").write_text('[{"image_id": "x.jpg", "caption": "a café"}]', encoding="latin-1")
     (tmp_path / "twice.json").write_text('[{"image_id": 1, "caption": "a"}, {"image_id": 1, "caption": "b"}]')
     for arguments, words in (
         (["shapes", "--data", "shape"], "did you mean shapes"),
@@ -220,7 +220,7 @@ def test_bad_requests_are_one_line_each_and_say_what_to_do(captioner, tmp_path):
         (["--predictions", tmp_path / "foreign.json", "--references", other], "without references"),
         (["--predictions", tmp_path / "twice.json", "--references", other], "twice"),
         (["--predictions", tmp_path / "none.json", "--references", other], "cannot be read"),
-        ([tmp_path / "utf16.json", "--references", other, "--allow-missing"], "not UTF-8 text"),
+        ([tmp_path / "latin.json", "--references", other, "--allow-missing"], "not UTF-8 text"),
         ([tmp_path / "foreign.json", "--references", other, "--allow-missing"], "another --split"),
         (["shapes", "--references", tmp_path / "none"], "no data set"),
     ):
