@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,13 @@ from capgen.datasets.layout import (
     Layout,
     LoadedDataset,
     Problem,
+    decoded,
     image_folders,
     is_damaged_json,
     json_files,
     read_json,
     require_text,
+    split_folders,
     split_in_name,
 )
 from capgen.errors import DataError
@@ -33,68 +36,90 @@ LEFT_OUT = {"is_rejected": "rejected caption", "is_precanned": "precanned captio
 """What VizWiz says of captions that its own evaluation leaves out: spam, and a ready-made text for poor images."""
 
 
+@dataclass(frozen=True)
+class _File:
+    """An annotation file of a source.
+
+    Attributes:
+        path: Its path.
+        split_folder: The folder that it is in, if that is one of a split, such as ``val``; its images may be there, too.
+    """
+
+    path: Path
+    split_folder: Path | None = None
+
+    @property
+    def name(self) -> str:
+        """What it is called in messages."""
+        return f"{self.split_folder.name}/{self.path.name}" if self.split_folder else self.path.name
+
+    @property
+    def part(self) -> str:
+        """The name that tells its split: its own, or that of its folder."""
+        own = self.path.stem
+        return own if split_in_name(own) or not self.split_folder else self.split_folder.name
+
+
 def recognise(source: Path) -> str | None:
     """Say why ``source`` is in this layout, or return ``None``."""
     found = _find(source)
-    return f"{', '.join(path.name for path in found)} has COCO's images and annotations" if found else None
+    return f"{', '.join(file.name for file in found)} has COCO's images and annotations" if found else None
 
 
 def read(source: Path) -> LoadedDataset:
     """Read an annotation file, or a folder of several.
 
-    A single file gives no splits; of several files, each is the split that its name says.
+    A single file gives no splits; of several files, each is the split that its name says, or that of its folder.
 
     Raises:
         DataError: There is no annotation file, or none has a caption that can be read.
     """
-    paths = _find(source)
-    if not paths:
+    files = _find(source)
+    if not files:
         raise DataError(f"there is no COCO annotation file (captions_*.json) at {source}")
     examples: list[Example] = []
     problems: list[Problem] = []
-    for path in paths:
+    for file in files:
         try:
-            examples += _read_file(path, split_in_name(path.stem) if len(paths) > 1 else None, problems)
+            examples += _read_file(file, split_in_name(file.part) if len(files) > 1 else None, problems)
         except DataError as error:
-            if path == paths[-1] and not examples:
+            if file is files[-1] and not examples:
                 raise
-            problems.append(Problem(UNREADABLE_FILE, str(path), str(error)))
-    roots = (paths[0].parent, source) if source.is_dir() else (paths[0].parent,)
+            problems.append(Problem(UNREADABLE_FILE, str(file.path), str(error)))
+    roots = dict.fromkeys((*(file.path.parent for file in files), *([source] if source.is_dir() else [])))
     return LoadedDataset(examples, list(dict.fromkeys(folder for root in roots for folder in image_folders(root))), problems)
 
 
-def _find(source: Path) -> list[Path]:
+def _find(source: Path) -> list[_File]:
     """Return the annotation files of a source, if one of them has COCO's keys: those with COCO's own names, or else others.
 
     Of the others, those are meant that have captions, and those that are damaged but named for a split.
     """
     if source.is_file():
-        return [source] if source.suffix == ".json" and _has_keys(source, *KEYS) else []
-    named = _named(source)
-    if any(_has_keys(path, *KEYS) for path in named):
+        return [_File(source)] if source.suffix == ".json" and _has_keys(source, *KEYS) else []
+    files = _json_files(source)
+    named = [file for file in files if file.path.name.startswith("captions_")]
+    if any(_has_keys(file.path, *KEYS) for file in named):
         return named
-    others = [path for path in _json_files(source) if not path.name.startswith(("captions_", *OTHER_TASKS))]
-    found = [path for path in others if _has_keys(path, *KEYS, "caption")]
+    others = [file for file in files if not file.path.name.startswith(("captions_", *OTHER_TASKS))]
+    found = [file for file in others if _has_keys(file.path, *KEYS, "caption")]
     if not found:
         return []
-    return [path for path in others if path in found or (split_in_name(path.stem) and is_damaged_json(path))]
+    return [file for file in others if file in found or (split_in_name(file.part) and is_damaged_json(file.path))]
 
 
-def _named(source: Path) -> list[Path]:
-    return [path for path in _json_files(source) if path.name.startswith("captions_")]
-
-
-def _json_files(source: Path) -> list[Path]:
-    return [*json_files(source), *json_files(source / "annotations")]
+def _json_files(source: Path) -> list[_File]:
+    own = [_File(path) for folder in (source, source / "annotations") for path in json_files(folder)]
+    return own + [_File(path, folder) for folder in split_folders(source) for path in json_files(folder)]
 
 
 def _has_keys(path: Path, *keys: str) -> bool:
     """Tell whether a file has these keys anywhere; big files are not parsed for it, nor do damaged ones have to be whole."""
     try:
-        content = path.read_bytes()
-    except OSError:
+        content = decoded(path.read_bytes(), "replace")
+    except (OSError, UnicodeDecodeError):
         return False
-    return all(re.search(rb'"%b"\s*:' % key.encode(), content) for key in keys)
+    return all(re.search(rf'"{key}"\s*:', content) for key in keys)
 
 
 def _values(path: Path) -> dict[str, Any]:
@@ -109,37 +134,40 @@ def _values(path: Path) -> dict[str, Any]:
     return values
 
 
-def _read_file(path: Path, split: str | None, problems: list[Problem]) -> list[Example]:
+def _read_file(file: _File, split: str | None, problems: list[Problem]) -> list[Example]:
     """Read one annotation file; what is left out is added to ``problems``."""
-    values = _values(path)
-    names = _names_by_id(path, values, problems)
+    values = _values(file.path)
+    names = _names_by_id(file, values, problems)
     captions: dict[str, list[str]] = {identifier: [] for identifier in names}
-    for number, identifier, caption, entry in _entries(path, values, "annotations", "image_id", ("caption",), problems):
+    for number, identifier, caption, entry in _entries(file, values, "annotations", "image_id", ("caption",), problems):
         unused = next((kind for key, kind in LEFT_OUT.items() if entry.get(key)), None)
         if unused:
-            problems.append(Problem(unused, path.name, f"annotations {number}: {caption}"))
+            problems.append(Problem(unused, file.name, f"annotations {number}: {caption}"))
         elif identifier in captions:
             captions[identifier].append(caption)
         else:
             detail = f"annotations {number}: there is not one image with the id {identifier}: {caption}"
-            problems.append(Problem("caption without an image", path.name, detail))
-    return [Example(names[key], tuple(texts), split, key, part=path.stem) for key, texts in captions.items()]
+            problems.append(Problem("caption without an image", file.name, detail))
+    return [
+        Example(names[key], tuple(texts), split, key, folder=file.split_folder, part=file.part)
+        for key, texts in captions.items()
+    ]
 
 
-def _names_by_id(path: Path, values: dict[str, Any], problems: list[Problem]) -> dict[str, str]:
+def _names_by_id(file: _File, values: dict[str, Any], problems: list[Problem]) -> dict[str, str]:
     """Return the names of the images by their identifiers, without identifiers that two images have."""
     names: dict[str, str] = {}
     ambiguous: set[str] = set()
-    for number, identifier, name, _ in _entries(path, values, "images", "id", NAME_KEYS, problems):
+    for number, identifier, name, _ in _entries(file, values, "images", "id", NAME_KEYS, problems):
         other = names.setdefault(identifier, name)
         if other != name:
             ambiguous.add(identifier)
-            problems.append(Problem("ambiguous image id", path.name, f"images {number}: {identifier} is {other} and {name}"))
+            problems.append(Problem("ambiguous image id", file.name, f"images {number}: {identifier} is {other} and {name}"))
     return {identifier: name for identifier, name in names.items() if identifier not in ambiguous}
 
 
 def _entries(
-    path: Path, values: dict[str, Any], kind: str, id_key: str, text_keys: tuple[str, ...], problems: list[Problem]
+    file: _File, values: dict[str, Any], kind: str, id_key: str, text_keys: tuple[str, ...], problems: list[Problem]
 ) -> Iterator[tuple[int, str, str, dict[str, Any]]]:
     """Yield the number, the identifier and the text of each entry of a list, and the entry itself.
 
@@ -153,12 +181,12 @@ def _entries(
             text, identifier = require_text(entry[key]), _identifier(entry[id_key])
         except (KeyError, TypeError) as error:
             first_error = first_error or error
-            problems.append(Problem(MALFORMED, path.name, f"{kind} {number}: {error} is missing or of the wrong kind"))
+            problems.append(Problem(MALFORMED, file.name, f"{kind} {number}: {error} is missing or of the wrong kind"))
             continue
         readable += 1
         yield number, identifier, text, entry
     if first_error and not readable:
-        raise DataError(f"{path} is not a COCO annotation file: {first_error} is missing or of the wrong kind")
+        raise DataError(f"{file.path} is not a COCO annotation file: {first_error} is missing or of the wrong kind")
 
 
 def _identifier(value: Any) -> str:

@@ -42,9 +42,9 @@ class _Places:
     shared: tuple[Path, ...]
     borrowed: tuple[Path, ...]
 
-    def groups(self) -> list[tuple[Path, ...]]:
-        """Return the folders that are looked into together, the most particular first."""
-        return [*((folder,) for folder in self.own), self.shared, self.borrowed]
+    def all(self) -> list[Path]:
+        """Return all of them, each once."""
+        return list(dict.fromkeys((*self.own, *self.shared, *self.borrowed)))
 
 
 @dataclass(frozen=True)
@@ -97,6 +97,9 @@ class ImageLocator:
     def __init__(self, dataset: LoadedDataset) -> None:
         self._examples = dataset.examples
         self._folders = tuple(dataset.image_folders)
+        self._folders_in: dict[Path, list[Path]] = {}
+        for folder in self._folders:
+            self._folders_in.setdefault(folder.parent, []).append(folder)
         self._places: dict[tuple[Path | None, str, str | None], _Places] = {}
         self._listings: dict[Path, frozenset[str]] = {}
         self._normal_listings: dict[Path, dict[str, list[str]]] = {}
@@ -112,8 +115,7 @@ class ImageLocator:
     def _search(self, image: str, places: _Places) -> Path | Problem:
         hit = next(self._hits(image, places), None)
         if hit is None:
-            tried = dict.fromkeys(chain(*places.groups()))
-            return Problem(MISSING, image, f"not in {', '.join(map(str, tried))}")
+            return Problem(MISSING, image, f"not in {', '.join(map(str, places.all()))}")
         first, *others = hit.files
         if others:
             return Problem(AMBIGUOUS, image, f"it may be {' or '.join(map(str, hit.files))}")
@@ -123,10 +125,23 @@ class ImageLocator:
     def _hits(self, image: str, places: _Places) -> Iterator[_Hit]:
         """Yield the files that a name may mean, the most certain reading of it first."""
         searches = ((self._exactly, True), (self._in_normal_form, False))
-        for (relative, is_whole), (search, is_exact), folders in product(_readings(image), searches, places.groups()):
-            if found := [file for folder in folders for file in search(folder, relative)]:
-                is_certain = is_whole and is_exact and folders != places.borrowed
-                yield _Hit(_of_different_content(found), relative, is_whole, is_certain)
+        for (relative, is_whole), (search, is_exact) in product(_readings(image), searches):
+            for paths, is_borrowed in self._groups(relative, places):
+                if found := [file for folder, path in paths for file in search(folder, path)]:
+                    is_certain = is_whole and is_exact and not is_borrowed
+                    yield _Hit(_of_different_content(found), relative, is_whole, is_certain)
+
+    def _groups(self, relative: str, places: _Places) -> Iterator[tuple[list[tuple[Path, str]], bool]]:
+        """Yield the folders that are looked into together, each with the path to look for, the most particular ones first.
+
+        ``train/1.jpg`` may be ``train/images/1.jpg``: an image folder in the folder that is named goes before any other.
+        The second value tells whether these are the folders of other splits.
+        """
+        yield from (([(folder, relative)], False) for folder in places.own)
+        parent, _, name = relative.rpartition("/")
+        yield [(folder, name) for folder in self._folders_in.get(places.own[0] / parent, ())], False
+        yield [(folder, relative) for folder in places.shared], False
+        yield [(folder, relative) for folder in places.borrowed], True
 
     def _exactly(self, folder: Path, relative: str) -> list[Path]:
         """Return the file of exactly this path, if there is one."""

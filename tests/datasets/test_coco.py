@@ -48,6 +48,22 @@ def test_images_numbered_from_one_in_each_split_keep_their_own_captions(tmp_path
     assert problems == []
 
 
+@pytest.mark.parametrize("place", ["{}", "{}/images"])
+def test_each_split_may_be_a_folder_with_its_own_annotations(tmp_path, place):
+    files = {}
+    for split, count in (("train", 3), ("valid", 2)):
+        files |= drawn(place.format(split), count)
+        files[f"{split}/_annotations.coco.json"] = annotations(count, prefix=split)
+    source = write(tmp_path, files)
+    found, problems = captions_of(source)
+    train = {f"{place.format('train')}/{n:06}.png": ("train", (f"train {n}.",)) for n in (1, 2, 3)}
+    valid = {f"{place.format('valid')}/{n:06}.png": ("dev", (f"valid {n}.",)) for n in (1, 2)}
+    assert found == train | valid
+    assert problems == []
+    reason = datasets.read(source).recognised_by
+    assert reason.startswith("train/_annotations.coco.json, valid/_annotations.coco.json has")
+
+
 def test_val_captions_do_not_land_on_train_images_where_the_val_images_are_not_there(tmp_path):
     files = {
         **drawn("train2017", 2),

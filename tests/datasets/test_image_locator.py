@@ -91,6 +91,13 @@ def test_the_same_bare_name_in_a_folder_of_its_own_is_another_image(tmp_path):
     assert located(tmp_path, "1.png", "cats/1.png") == ["images/1.png", "images/cats/1.png"]
 
 
+def test_an_image_folder_in_the_folder_that_is_named_goes_before_any_other(tmp_path):
+    make(tmp_path, "train/images/1.png", "test/images/1.png", "images/2.png")
+    folders = [tmp_path, *(tmp_path / name for name in ("images", "train/images", "test/images"))]
+    found = located(tmp_path, "train/1.png", "test/1.png", "test/2.png", folders=folders)
+    assert found == ["train/images/1.png", "test/images/1.png", "images/2.png"]
+
+
 COMPOSED = unicodedata.normalize("NFC", "café/ü 1.png")
 DECOMPOSED = unicodedata.normalize("NFD", COMPOSED)
 

@@ -59,6 +59,19 @@ def test_a_missing_image_is_reported_and_left_out(tmp_path):
     assert report.images == []
 
 
+def test_what_is_wrong_with_the_image_of_a_row_is_named_by_the_row(tmp_path):
+    draw_image(tmp_path / "1.png", 1)
+    report = checked(
+        tmp_path,
+        Example("none.png", ("A dog.",), "train", where="t.csv:2"),
+        Example("1.png", ("", "A dog."), "train", where="t.csv:3"),
+    )
+    assert [(problem.kind, problem.where, problem.detail) for problem in report.problems] == [
+        ("missing image", "t.csv:2", f"none.png: not in {tmp_path}"),
+        ("empty caption", "t.csv:3", "1.png"),
+    ]
+
+
 def test_a_missing_image_that_is_in_no_official_split_is_a_caption_without_an_image(tmp_path):
     report = checked(tmp_path, Example("2258277193_586949ec62.jpg.1", ("People.",), "unused"))
     assert problems_of(report) == [("caption without an image", "2258277193_586949ec62.jpg.1")]
