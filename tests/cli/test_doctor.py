@@ -31,7 +31,7 @@ def broken_captioner(user_folders):
 
 def lines_of(title):
     """Return the lines of one section by name."""
-    return {line.name: line for line in dict(diagnostics.examine())[title]}
+    return {line.name: line for line in dict(diagnostics.run_checks())[title]}
 
 
 @pytest.fixture
@@ -132,9 +132,9 @@ def test_a_place_that_cannot_be_written_names_the_variable(user_folders, monkeyp
     (user_folders / "file").write_text("")
     monkeypatch.setenv("CAPGEN_CACHE_DIR", str(user_folders / "file/cache"))
     lines = lines_of("folders")
-    assert lines["cache"].broken
+    assert lines["cache"].failed
     assert "let CAPGEN_CACHE_DIR name another folder" in lines["cache"].text
-    assert not lines["data"].broken
+    assert not lines["data"].failed
 
 
 def test_a_check_that_raises_is_a_line_and_the_others_go_on(monkeypatch):
@@ -147,8 +147,8 @@ def test_a_check_that_raises_is_a_line_and_the_others_go_on(monkeypatch):
         raise RuntimeError("and here")
 
     monkeypatch.setattr(diagnostics, "SECTIONS", {"first": checks, "second": lambda: iter([("three", lambda: "fine")])})
-    found = dict(diagnostics.examine())
-    assert [(line.name, line.broken) for line in found["first"]] == [("one", True), ("two", False), ("first", True)]
+    found = dict(diagnostics.run_checks())
+    assert [(line.name, line.failed) for line in found["first"]] == [("one", True), ("two", False), ("first", True)]
     assert r"ZeroDivisionError: by\nnothing" in found["first"][0].text
     assert found["second"] == [diagnostics.Line("three", "fine")]
 
@@ -160,7 +160,7 @@ def test_a_missing_package_says_how_to_get_it(monkeypatch, only):
     monkeypatch.setattr(diagnostics.importlib.metadata, "requires", lambda name: requires)
     lines = lines_of("versions")
     assert lines["no-such"] == diagnostics.Line("no-such", "is missing; get it with: pip install no-such", broken=True)
-    assert not lines["no-matter"].broken
+    assert not lines["no-matter"].failed
 
 
 def test_weights_that_keras_has_fetched_are_found(tmp_path, monkeypatch, only):
@@ -187,7 +187,7 @@ def test_an_encoder_from_elsewhere_is_listed_with_its_origin(monkeypatch, only):
     monkeypatch.setattr(encoders, "ENCODERS", Registry("encoder", {"mine": f"{__name__}:FROM_ELSEWHERE"}))
     line = lines_of("encoders")["mine"]
     assert "my own server" in line.text
-    assert not line.broken
+    assert not line.failed
 
 
 def test_a_missing_exiftool_is_no_fault_and_says_how_to_get_it(monkeypatch, only):
@@ -195,7 +195,7 @@ def test_a_missing_exiftool_is_no_fault_and_says_how_to_get_it(monkeypatch, only
     monkeypatch.setenv("PATH", "")
     line = lines_of("optional")["exiftool"]
     assert "apt install" in line.text
-    assert not line.broken
+    assert not line.failed
 
 
 @pytest.mark.parametrize(
@@ -212,7 +212,7 @@ def test_a_self_check_that_fails_says_how(program, words, monkeypatch, only):
     monkeypatch.setattr(diagnostics, "_PROGRAM", program)
     monkeypatch.setattr(diagnostics, "CAPTION_TIMEOUT", 1.0)
     line = lines_of("self-check")["caption"]
-    assert line.broken
+    assert line.failed
     assert words in line.text
 
 
