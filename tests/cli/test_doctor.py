@@ -159,7 +159,7 @@ def test_a_missing_package_says_how_to_get_it(monkeypatch, only):
     requires = ["no-such>=1", 'no-matter>=1; extra == "test"']
     monkeypatch.setattr(diagnostics.importlib.metadata, "requires", lambda name: requires)
     lines = lines_of("versions")
-    assert lines["no-such"] == diagnostics.Line("no-such", "is missing; get it with: pip install no-such", broken=True)
+    assert lines["no-such"] == diagnostics.Line("no-such", "is missing; get it with: pip install no-such", failed=True)
     assert not lines["no-matter"].failed
 
 
