@@ -1,23 +1,22 @@
 """The public layouts of captioned image data sets, loaded into one form.
 
 Each layout is a module with a ``LAYOUT``. ``recognise`` finds out which layout a source is in, and says how it knows;
-``read`` loads the source.
+``read`` loads the source. The help of the command names the layouts, so this module loads nothing heavy by itself.
 """
 
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from capgen.datasets.columns import NEEDED
-from capgen.datasets.image_archives import is_image_archive, unpack_dataset, with_unpacked_images
-from capgen.datasets.layout import Columns, Layout, LoadedDataset
-from capgen.datasets.unpacking import unpacked_note
 from capgen.errors import DataError, UsageError
-from capgen.inputs.folders import visible_files
 from capgen.registry import Registry
 
-LAYOUTS: Registry[Layout] = Registry(
+if TYPE_CHECKING:
+    from capgen.datasets.layout import Columns, Layout, LoadedDataset
+
+LAYOUTS: "Registry[Layout]" = Registry(
     "layout",
     {
         "karpathy": "capgen.datasets.karpathy:LAYOUT",
@@ -41,7 +40,7 @@ SHOWN = 5
 """The most things that the message about a source in no layout lists."""
 
 
-def recognise(source: Path, layout: str = AUTO, columns: Columns | None = None) -> tuple[Layout, str]:
+def recognise(source: Path, layout: str = AUTO, columns: "Columns | None" = None) -> "tuple[Layout, str]":
     """Find the layout of a source.
 
     Args:
@@ -69,7 +68,7 @@ def recognise(source: Path, layout: str = AUTO, columns: Columns | None = None) 
     raise DataError(f"{source} is not in a known layout ({', '.join(LAYOUTS)}): {_seen(source, candidates)}")
 
 
-def read(source: Path, layout: str = AUTO, images: Path | None = None, columns: Columns | None = None) -> LoadedDataset:
+def read(source: Path, layout: str = AUTO, images: Path | None = None, columns: "Columns | None" = None) -> "LoadedDataset":
     """Read the captions of a source, and where its images may lie; images in archives are unpacked, and none is decoded.
 
     Args:
@@ -84,6 +83,8 @@ def read(source: Path, layout: str = AUTO, images: Path | None = None, columns: 
         UnknownNameError: There is no layout of that name.
         StorageError: Images cannot be unpacked.
     """
+    from capgen.datasets.image_archives import is_image_archive, with_unpacked_images
+
     if images is not None and not images.is_dir() and not is_image_archive(images):
         reason = "is a file, not a folder" if images.exists() else "does not exist"
         raise DataError(f"the image folder {images} {reason}; give the folder with --images")
@@ -100,8 +101,11 @@ def read(source: Path, layout: str = AUTO, images: Path | None = None, columns: 
     return with_unpacked_images(dataset)
 
 
-def _read_packed(archive: Path, layout: str, images: Path | None, columns: Columns | None) -> LoadedDataset:
+def _read_packed(archive: Path, layout: str, images: Path | None, columns: "Columns | None") -> "LoadedDataset":
     """Read a whole data set that is in an archive."""
+    from capgen.datasets.image_archives import unpack_dataset
+    from capgen.datasets.unpacking import unpacked_note
+
     folder, unpacked = unpack_dataset(archive)
     try:
         dataset = read(folder, layout, images, columns)
@@ -112,7 +116,7 @@ def _read_packed(archive: Path, layout: str, images: Path | None, columns: Colum
     return replace(dataset, problems=problems, notes=[unpacked_note([unpacked]), *dataset.notes])
 
 
-def _named(name: str, columns: Columns | None) -> Layout:
+def _named(name: str, columns: "Columns | None") -> "Layout":
     layout = LAYOUTS[name]
     if columns is None:
         return layout
@@ -121,8 +125,10 @@ def _named(name: str, columns: Columns | None) -> Layout:
     return layout.with_columns(columns)
 
 
-def _seen(source: Path, layouts: Sequence[Layout]) -> str:
+def _seen(source: Path, layouts: "Sequence[Layout]") -> str:
     """Say what was seen of a source in no layout, and what would make it readable."""
+    from capgen.datasets.columns import NEEDED
+
     seen = [text for layout in layouts for text in layout.seen(source)]
     what = "; ".join(seen[:SHOWN]) or _contents(source)
     return (
@@ -132,6 +138,8 @@ def _seen(source: Path, layouts: Sequence[Layout]) -> str:
 
 
 def _contents(source: Path) -> str:
+    from capgen.inputs.folders import visible_files
+
     if source.is_file():
         return f"it has the ending {source.suffix!r}, and none of a table" if source.suffix else "its name has no ending"
     names = [path.relative_to(source).as_posix() for path in islice(visible_files(source), SHOWN)]
