@@ -4,6 +4,8 @@ The file is called as the image is, with ``.txt`` or ``.caption`` in place of th
 """
 
 import re
+import unicodedata
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,10 +88,20 @@ class _Contents:
         sidecars = {
             path.with_suffix(path.suffix.lower()): path for path in self.files if path.suffix.lower() in SIDECAR_SUFFIXES
         }
-        for path in self.files:
-            if path.suffix.lower() in SUFFIXES:
-                names = (path.with_name(base + ending) for ending in SIDECAR_SUFFIXES for base in (path.stem, path.name))
-                yield path, next((sidecars[name] for name in names if name in sidecars), None)
+        composed = {_composed(name): path for name, path in sidecars.items()}
+        images = [path for path in self.files if path.suffix.lower() in SUFFIXES]
+        images_by_composed_name = Counter(map(_composed, images))
+        for path in images:
+            names = [path.with_name(base + ending) for ending in SIDECAR_SUFFIXES for base in (path.stem, path.name)]
+            found = [sidecars[name] for name in names if name in sidecars]
+            if not found and images_by_composed_name[_composed(path)] == 1:
+                found = [composed[_composed(name)] for name in names if _composed(name) in composed]
+            yield path, found[0] if found else None
+
+
+def _composed(path: Path) -> str:
+    """Return a path as it is compared where one program composes letters with accents and another one does not."""
+    return unicodedata.normalize("NFC", str(path))
 
 
 def _notes(source: Path, pairs: list[tuple[Path, Path | None]]) -> list[str]:

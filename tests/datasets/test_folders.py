@@ -1,5 +1,7 @@
 """Folders of images with files of captions, as people and their programs leave them."""
 
+import unicodedata
+
 import pytest
 from support.layouts import write
 
@@ -64,3 +66,14 @@ def test_that_numbers_in_names_of_folders_are_not_heeded_is_said(tmp_path):
     dataset = read(tmp_path, {"10_white dog/1.jpg": None, "10_white dog/1.txt": "A dog."})
     assert "'10_white dog' is not heeded" in dataset.notes[0]
     assert not read(tmp_path / "plain", {"white dog/1.jpg": None, "white dog/1.txt": "A dog."}).notes
+
+
+def test_a_file_of_captions_is_found_whose_name_composes_its_letters_in_another_way(tmp_path):
+    names = [unicodedata.normalize(form, "café") for form in ("NFC", "NFD")]
+    for image, sidecar in (names, names[::-1]):
+        source = write(tmp_path / str(len(image)), {f"{image}.png": None, f"{sidecar}.txt": "A cup.\n"})
+        assert [example.captions for example in datasets.read(source).examples] == [("A cup.",)]
+    both = write(tmp_path / "both", {f"{names[0]}.png": None, f"{names[1]}.png": None, f"{names[0]}.txt": "A cup.\n"})
+    assert {example.image: example.captions for example in datasets.read(both).examples} == {
+        f"{names[0]}.png": ("A cup.",), f"{names[1]}.png": (),
+    }  # fmt: skip
