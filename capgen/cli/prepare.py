@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from capgen.cli import app
-from capgen.cli.console import Quiet, Verbose, choice, command, progress, say
+from capgen.cli.console import Quiet, Verbose, choice, command, printable, progress, say
 from capgen.cli.engine import LOCAL, Address, EngineName
 from capgen.datasets import AUTO, LAYOUTS
 from capgen.training.encoders import ENCODERS
@@ -234,6 +234,7 @@ def _show(report: "ValidationReport", seed: int) -> None:
 
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     from capgen.datasets.prepared import SPLITS
 
@@ -254,5 +255,6 @@ def _show(report: "ValidationReport", seed: int) -> None:
         left_out = Table("left out", "count", "the first of them")
         for kind, count in counts.items():
             first = next(problem for problem in report.problems if problem.kind == kind)
-            left_out.add_row(kind, f"{count:,}", first.where + (f": {first.detail}" if first.detail else ""))
+            example = first.where + (f": {first.detail}" if first.detail else "")
+            left_out.add_row(kind, f"{count:,}", Text(printable(example)))  # a name may look like markup
         console.print(left_out)

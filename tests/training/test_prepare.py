@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from support.commands import invoked
 from support.drawing import draw, draw_dataset
 from support.studio import SETTINGS
 from support.tools import require_tool
@@ -62,6 +63,74 @@ def test_bad_rows_are_reported_and_left_out(studio, tmp_path):
     listed = (studio.folder / "user/datasets/flawed.problems.jsonl").read_text().splitlines()
     assert len(listed) == 3
     assert all(json.loads(line)["where"] for line in listed)
+
+
+def test_all_that_was_left_out_is_reported_row_by_row_also_if_it_is_an_error(studio, tmp_path):
+    source = draw_dataset(tmp_path / "reported", 5, first_seed=540)
+    with (source / "captions.jsonl").open("a") as file:
+        file.write(
+            '\nno json\n{"image": "images/gone.png", "captions": ["gone"]}\n{"image": "images/540.png", "caption": "."}\n'
+        )
+    problems = [
+        ("malformed row", "captions.jsonl:7"),
+        ("missing image", "captions.jsonl:8"),
+        ("empty caption", "captions.jsonl:9"),
+    ]
+    for code, more in ((0, ()), (1, ("--strict",))):
+        report = tmp_path / f"report-{code}.jsonl"
+        done = studio.run("prepare", source, "--encoder", "efficientnet-lite0", "--report", report, *more)
+        assert done.returncode == code, done.stderr
+        rows = [json.loads(line) for line in report.read_text().splitlines()]
+        assert [(row["kind"], row["where"]) for row in rows] == problems
+        assert all(kind in done.stderr and where in done.stderr for kind, where in problems)
+
+
+def test_names_that_look_like_markup_are_shown_as_they_are(studio, tmp_path):
+    source = draw_dataset(tmp_path / "markup", 5, first_seed=550)
+    with (source / "captions.jsonl").open("a") as file:
+        file.write('{"image": "[/red].png", "caption": "gone"}\n')
+    done = studio.run("prepare", source, "--encoder", "efficientnet-lite0")
+    assert done.returncode == 0, done.stderr
+    assert "[/red].png" in done.stderr
+
+
+def test_a_source_is_looked_at_before_an_encoder_is_converted(studio, tmp_path):
+    (tmp_path / "blank").mkdir()
+    for index in range(3):
+        (tmp_path / f"blank/{index}.png").write_bytes(b"not an image")
+        (tmp_path / f"blank/{index}.txt").write_text("a dog\n")
+    done = studio.run("prepare", tmp_path / "blank", "--format", "folder", "--encoder", "efficientnet-lite2")
+    assert done.returncode == 1
+    assert "nothing in" in done.stderr
+    assert "making" not in done.stderr
+    assert not list((studio.folder / "cache/encoders").glob("efficientnet-lite2*"))
+
+
+def test_columns_are_named_once_or_once_a_source(studio, tmp_path):
+    for name, first in (("first", 560), ("second", 570)):
+        source = draw_dataset(tmp_path / name, 3, first_seed=first)
+        (source / "captions.csv").write_text(f"pic,{name}\nimages/{first}.png,a dog\nimages/{first + 1}.png,a cat\n")
+        (source / "captions.jsonl").unlink()
+    columns = ("--image-column", "pic", "--caption-column", "first", "--caption-column", "second")
+    both = (tmp_path / "first", tmp_path / "second", "--name", "columns", "--encoder", "efficientnet-lite0")
+    done = studio.run("prepare", *both, *columns)
+    assert done.returncode == 0, done.stderr
+    assert len(json.loads(saved(studio, "columns"))["images"]) == 4
+    done = studio.run("prepare", *both)
+    assert done.returncode == 1
+    assert "captions.csv has the columns pic, first" in done.stderr
+    assert "--image-column" in done.stderr
+
+
+def test_what_capgen_has_written_is_a_source(studio, fake, tmp_path, monkeypatch):
+    source = draw_dataset(tmp_path / "own", 5, first_seed=580)
+    (source / "captions.jsonl").unlink()
+    monkeypatch.chdir(source)
+    for name in ("said.jsonl", "said.csv"):
+        assert invoked("caption", "images", "--recursive", "--model", "fake", "--output", name).exit_code == 0
+        done = studio.run("prepare", name, "--encoder", "efficientnet-lite0", "--name", "own", "--overwrite")
+        assert done.returncode == 0, done.stderr
+        assert len(json.loads(saved(studio, "own"))["images"]) == 5
 
 
 def test_strict_makes_them_an_error_and_prepares_nothing(studio, tmp_path):
