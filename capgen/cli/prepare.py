@@ -252,7 +252,7 @@ def _show(report: "ValidationReport", seed: int) -> None:
         say(f"there is no dev split: {drawn} drawn for it at random, with seed {seed}")
     if report.problems:
         counts = Counter(problem.kind for problem in report.problems)
-        left_out = Table("left out", "count", "the first of them")
+        left_out = Table("left out or joined", "count", "the first of them")
         for kind, count in counts.items():
             first = next(problem for problem in report.problems if problem.kind == kind)
             example = first.where + (f": {first.detail}" if first.detail else "")

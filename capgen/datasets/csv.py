@@ -27,7 +27,9 @@ def read_rows(path: Path) -> Iterator[Row | Problem]:
     Raises:
         DataError: The file cannot be read.
     """
-    lines = io.StringIO(read_rows_text(path)).readlines()
+    text = read_rows_text(path)
+    is_whole = not has_broken_bytes(text)
+    lines = io.StringIO(text).readlines()
     dialect = _dialect(next(filter(str.strip, lines), ""))
     names: list[str] = []
     for number, record in _records(lines, dialect):
@@ -38,7 +40,7 @@ def read_rows(path: Path) -> Iterator[Row | Problem]:
             continue
         elif not names:
             names = _unique(record)
-        elif any(map(has_broken_bytes, record)):
+        elif not is_whole and any(map(has_broken_bytes, record)):
             yield Problem(MALFORMED, where, "it is not UTF-8 text")
         elif any(map(str.strip, record[len(names) :])):
             yield Problem(
@@ -83,7 +85,7 @@ def _records(lines: Sequence[str], dialect: _Dialect) -> Iterator[tuple[int, lis
         try:
             for cells in reader:
                 end = start + reader.line_num
-                if end - first > 1 and (len(cells) < width or _is_several_rows(lines[first:end], dialect)):
+                if end - first > 1 and (len(cells) < width or _is_several_rows(lines[first:end], dialect, width)):
                     raise csv.Error(LEFT_OPEN)  # noqa: TRY301 - what the reader itself raises when the file ends
                 width = width or len(cells)
                 if cells:
@@ -107,12 +109,13 @@ def _line_alone(line: str, dialect: _Dialect) -> list[str] | str:
     return LEFT_OPEN if cells and cells[-1].endswith("\n") else cells
 
 
-def _is_several_rows(lines: Sequence[str], dialect: _Dialect) -> bool:
-    """Tell whether more than one of the lines of a record has what a row begins with: a number, or the name of an image."""
+def _is_several_rows(lines: Sequence[str], dialect: _Dialect, width: int) -> bool:
+    """Tell whether more than one of the lines of a record is like a row: with the name of an image, or a number first."""
 
     def is_row(line: str) -> bool:
         cells = [cell.strip().strip('"') for cell in line.split(dialect.delimiter)]
-        return len(cells) > 1 and (cells[0].isdigit() or any(map(ends_like_image, cells)))
+        has_image = len(cells) > 1 and any(map(ends_like_image, cells))
+        return has_image or (len(cells) >= width and cells[0].isdigit())
 
     return sum(map(is_row, lines)) > 1
 

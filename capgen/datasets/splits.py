@@ -6,15 +6,19 @@ does not: a folder ``train`` beside ``dog`` and ``cat`` is one of locomotives.
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import PurePath
+from functools import lru_cache
 
 from capgen.datasets.layout import Example, split_of_folder
 
 
 def split_in_folders(path: str) -> str | None:
     """Return the split that the folders in a path tell; the innermost of them goes before the others."""
-    folders = PurePath(path.replace("\\", "/")).parts[:-1]
-    return next(filter(None, map(split_of_folder, reversed(folders))), None)
+    return _split_of_path(path.replace("\\", "/").rpartition("/")[0])
+
+
+@lru_cache(10_000)
+def _split_of_path(folder: str) -> str | None:
+    return next(filter(None, map(split_of_folder, reversed(folder.split("/")))), None)
 
 
 def with_splits_of_names(examples: Sequence[Example], told: Sequence[str | None]) -> list[Example]:

@@ -41,8 +41,8 @@ SIDECAR_SUFFIXES = (".txt", ".json")
 NOT_READ = "file not read"
 """The kind of problem that a table is which lies beside the ones that are read."""
 
-_SHOWN, _LONGEST_NAME = 12, 40
-"""The most names of columns that a message lists, and the most letters of each."""
+_SHOWN_TABLES, _SHOWN, _LONGEST_NAME = 5, 12, 40
+"""The most tables that a message lists, the most names of columns of each, and the most letters of each name."""
 
 
 @dataclass(frozen=True)
@@ -120,19 +120,21 @@ class _Finder:
         examples: list[Example] = []
         told: list[str | None] = []
         for table in tables:
-            found = examples_of(self._kind.rows(table.file), self._columns)
-            for example in found[0]:
-                image = str(table.path.parent / example.image) if table.path.parent.name else example.image
-                examples.append(replace(example, image=image, where=_within(table, example.where)))
-                told.append((table.split if len(tables) > 1 else None) or split_in_folders(image))
-            problems += [replace(problem, where=_within(table, problem.where)) for problem in found[1]]
+            found, faults = examples_of(self._kind.rows(table.file), self._columns)
+            if table.path.parent.name:
+                found = [replace(one, image=_within(table, one.image), where=_within(table, one.where)) for one in found]
+                faults = [replace(problem, where=_within(table, problem.where)) for problem in faults]
+            split = table.split if len(tables) > 1 else None
+            told += [split or split_in_folders(example.image) for example in found]
+            examples += found
+            problems += faults
         folders = [folder for table in tables for folder in image_folders(table.file.parent)]
         folders = list(dict.fromkeys((tables[0].root, *folders)))
         return LoadedDataset(with_splits_of_names(examples, told), folders, problems)
 
     def seen(self, source: Path) -> list[str]:
         """Say of each table of a source which columns it has, or why it cannot be read."""
-        return [self._described(table) for table in _candidates(source, self._kind.suffixes)]
+        return [self._described(table) for table in _candidates(source, self._kind.suffixes)[:_SHOWN_TABLES]]
 
     def _selected(self, source: Path) -> tuple[list[_Table], list[_Table]]:
         """Return the tables of a source that are read, and those that could be read in their place."""
@@ -171,9 +173,9 @@ class _Finder:
         return f"{table.path} has the {self._kind.column}s {', '.join(names[:_SHOWN])}{more}"
 
 
-def _within(table: _Table, where: str) -> str:
-    """Return how a row is named in a source that has its table in a folder."""
-    return str(table.path.parent / where) if table.path.parent.name else where
+def _within(table: _Table, path: str) -> str:
+    """Return the path in a source that is one in the folder of a table."""
+    return str(table.path.parent / path)
 
 
 def _candidates(source: Path, suffixes: Sequence[str]) -> list[_Table]:

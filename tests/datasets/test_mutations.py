@@ -15,7 +15,7 @@ import pytest
 from capgen import datasets
 from capgen.errors import CapgenError
 
-MUTATIONS = int(os.environ.get("CAPGEN_MUTATIONS", "60"))
+MUTATIONS = int(os.environ.get("CAPGEN_MUTATIONS", "25"))
 
 WORDS = ("alder", "birch", "cedar", "dogwood", "elm", "fir", "ginkgo", "hazel")
 """The image ``img-WORD.jpg`` is captioned with ``saw-WORD`` and with nothing else of this kind."""
