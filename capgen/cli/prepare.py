@@ -110,6 +110,7 @@ def prepare_command(
     chosen_engine = ENGINES[engine](address=address, workers=None if engine == LOCAL else workers)
     with (
         chosen_engine as opened,
+        progress("Unpacking images", shown=not quiet) as on_unpack,
         progress("Checking images", shown=not quiet) as on_check,
         progress("Extracting features", shown=not quiet) as on_extract,
     ):
@@ -126,7 +127,7 @@ def prepare_command(
             seed=seed,
             overwrite=overwrite,
         )
-        reporter = _reporter(request.name, seed, on_check, on_extract, quiet=quiet)
+        reporter = _reporter(request.name, seed, on_unpack, on_check, on_extract, quiet=quiet)
         dataset = prepare(request, reporter, opened)
     if not quiet:
         say(f"prepared {dataset.name!r}: {_next_step(dataset)}")
@@ -195,6 +196,7 @@ def _default_name(source: Path) -> str:
 def _reporter(
     name: str,
     seed: int,
+    on_unpack: "Callable[..., None]",
     on_check: "Callable[[int, int], None]",
     on_extract: "Callable[[int, int], None]",
     *,
@@ -205,6 +207,17 @@ def _reporter(
     from capgen.training.preparation import PreparationReporter
 
     class Bars(PreparationReporter):
+        is_unpacking = False
+
+        def on_unpack(self, archive: str, images: int) -> None:
+            self.is_unpacking = True
+            on_unpack(images, 0, f"of {archive}")
+
+        def on_read(self, source: "DataSetSource", dataset: "LoadedDataset") -> None:
+            if self.is_unpacking:
+                on_unpack(1, 1)
+                self.is_unpacking = False
+
         def on_check(self, done: int, total: int) -> None:
             on_check(done, total)
 
@@ -213,6 +226,7 @@ def _reporter(
 
     class BarsAndLines(Bars):
         def on_read(self, source: "DataSetSource", dataset: "LoadedDataset") -> None:
+            super().on_read(source, dataset)
             say(f"{source.path}: {dataset.layout} layout ({dataset.recognised_by})")
             for note in dataset.notes:
                 say(f"{source.path}: {note}")

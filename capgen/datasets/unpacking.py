@@ -13,7 +13,8 @@ import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import count, islice
@@ -54,13 +55,14 @@ class ImageWriter:
 
     Args:
         folder: The folder.
+        on_add: Called with the number of images for each that was written.
 
     Attributes:
         sizes: The bytes of each image by its path from the folder, with ``/`` on every system.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, on_add: Callable[[int], None] = lambda images: None) -> None:
+        self._folder, self._on_add = folder, on_add
         self.sizes: dict[str, int] = {}
 
     def add(self, name: str, data: bytes) -> str:
@@ -81,6 +83,7 @@ class ImageWriter:
                     raise files.storage_error(self._folder, error) from error
             else:
                 self.sizes[path] = len(data)
+                self._on_add(len(self.sizes))
                 return path
         raise StorageError(f"cannot write {self._folder}: there are files of every name that {name!r} could have")
 
@@ -97,6 +100,23 @@ Read: TypeAlias = "Callable[[ImageWriter], Iterable[Example | Problem]]"
 
 The folder of an example is ``None`` if its image is one of those that were written. What goes wrong with the archive as a
 whole is raised as ``ImageError``, after all that could be read."""
+
+
+_REPORT: ContextVar[Callable[[str, int], None]] = ContextVar("report", default=lambda archive, images: None)
+
+
+@contextmanager
+def reporting(on_unpack: Callable[[str, int], None]) -> Iterator[None]:
+    """Report what is unpacked within the block, which may take long, and which layouts do somewhere in their reading.
+
+    Args:
+        on_unpack: Called for each image that was written, with the name of its archive and the number of images so far.
+    """
+    token = _REPORT.set(on_unpack)
+    try:
+        yield
+    finally:
+        _REPORT.reset(token)
 
 
 @dataclass(frozen=True)
@@ -157,7 +177,7 @@ def _unpack(archive: Path, folder: Path, read: Read) -> Unpacked:
     temporary = None
     try:
         temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".part", dir=folder.parent))
-        writer = ImageWriter(temporary / _IMAGES)
+        writer = ImageWriter(temporary / _IMAGES, partial(_REPORT.get(), archive.name))
         records, whole = _records(archive, read, writer)
         _write_index(temporary, writer, records, whole=whole)
         _rename(temporary, folder)

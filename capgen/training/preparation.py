@@ -86,6 +86,9 @@ class DataSetSource:
 class PreparationReporter:
     """Receives the progress of a preparation; every method may be overridden."""
 
+    def on_unpack(self, archive: str, images: int) -> None:
+        """Called for each image that was unpacked, with the name of its archive and the number of images so far."""
+
     def on_read(self, source: DataSetSource, dataset: LoadedDataset) -> None:
         """Called for each source that was loaded."""
 
@@ -194,7 +197,8 @@ def prepare(
 
 
 def _load(source: DataSetSource, request: PreparationRequest, reporter: PreparationReporter) -> LoadedSource:
-    dataset = datasets.read(source.path, source.layout, source.images, source.columns)
+    with unpacking.reporting(reporter.on_unpack):
+        dataset = datasets.read(source.path, source.layout, source.images, source.columns)
     reporter.on_read(source, dataset)
     return LoadedSource(dataset, source.weight, source.domain, source.use == Use.TRAIN, request.excluded)
 

@@ -13,7 +13,7 @@ from support.drawing import draw_each, drawn
 
 from capgen import datasets
 from capgen.datasets.image_locator import ImageLocator
-from capgen.datasets.unpacking import ImageWriter
+from capgen.datasets.unpacking import ImageWriter, reporting
 from capgen.errors import DataError, StorageError
 from capgen.storage import files
 
@@ -64,6 +64,14 @@ def test_an_archive_is_unpacked_once(archive, cache):
     assert contents(cache) == before
     size = files.size_text(len(PNG) + len(drawn(1)))
     assert first.notes == [f"2 images ({size}) are unpacked in {cache}"]
+
+
+def test_what_is_unpacked_is_reported_image_by_image_and_only_then(archive):
+    reported = []
+    for _ in range(2):
+        with reporting(lambda *counted: reported.append(counted)):
+            datasets.read(archive)
+    assert reported == [("a.tar", 1), ("a.tar", 2)]
 
 
 def test_an_archive_that_has_changed_is_unpacked_anew(archive, cache):

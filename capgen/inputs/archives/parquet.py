@@ -130,7 +130,7 @@ def _described(schema: Any) -> str:
 
 def _opened(arrow: Any, file: BinaryIO) -> Any:
     try:
-        table = arrow.parquet.ParquetFile(file)
+        table = arrow.parquet.ParquetFile(file, page_checksum_verification=True)
         table.schema_arrow  # noqa: B018 - it is computed when it is asked for
     except (arrow.ArrowException, OSError, ValueError) as error:
         raise ImageError(
