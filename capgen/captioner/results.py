@@ -5,6 +5,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from capgen.captioner.language import ENGLISH
 from capgen.captioner.vocabulary import words
 from capgen.errors import Status
 from capgen.storage.locations import Location
@@ -64,7 +65,7 @@ class Caption:
     """A caption of an image.
 
     Attributes:
-        text: Words in lower case, with spaces between them.
+        text: Words in lower case, with spaces between them where the language has spaces.
         confidence: How often a caption with this score is close to a human one, 0 to 1; see ``captioner.calibration``.
         log_probability: The natural logarithm of the probability that the captioner gives to its words and slots.
         attention: The attention weights of each word, if they were asked for.
@@ -89,11 +90,13 @@ class Likelihood:
         words: The entries of the vocabulary that the captioner read, the end of the caption last. A word that it does not
             know is the entry for unknown words; a slot may stand for several words of the caption.
         log_probabilities: The natural logarithm of the probability of each entry.
+        language: The tag of the captioner's language.
     """
 
     caption: str
     words: tuple[str, ...]
     log_probabilities: tuple[float, ...]
+    language: str = ENGLISH
 
     @property
     def total(self) -> float:
@@ -103,7 +106,7 @@ class Likelihood:
     @property
     def per_word(self) -> float:
         """``total`` over the number of words and the end: captions of different lengths are compared by it."""
-        return self.total / (len(words(self.caption)) + 1)
+        return self.total / (len(words(self.caption, self.language)) + 1)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from capgen.captioner.slots import ClassScores, VisualWords
-from capgen.captioner.vocabulary import Vocabulary, words
+from capgen.captioner.vocabulary import Vocabulary
 
 
 class CaptionText:
@@ -33,7 +33,7 @@ class CaptionText:
 
     def delexicalise(self, text: str, class_scores: ClassScores | None) -> list[str]:
         """Return the entries of a caption, as ``encode`` does, before they become ids."""
-        caption = words(text)
+        caption = self.vocabulary.words(text)
         if not (self.visual_words and class_scores):
             return caption
         return self.visual_words.delexicalise(caption, class_scores, self._min_class_probability)
@@ -45,10 +45,10 @@ class CaptionText:
             ids: The ids of a caption.
             class_scores: The class scores of its image; without them slots stay as they are.
         """
-        caption = self.vocabulary.decode(ids)
-        if not (self.visual_words and class_scores):
-            return caption
-        return " ".join(self.visual_words.relexicalise(caption.split(), class_scores))
+        caption = self.vocabulary.words_of(ids)
+        if self.visual_words and class_scores:
+            caption = self.visual_words.relexicalise(caption, class_scores)
+        return self.vocabulary.join(caption)
 
     def decode_with_positions(
         self, ids: Sequence[int], class_scores: ClassScores | None, skip: int = 0

@@ -86,6 +86,12 @@ def prepare_command(
     ] = None,
     engine: EngineName = "local",
     address: Address = None,
+    language: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TAG", help="Language of the captions, such as en, de, hi or zh (BCP 47); recognised by default."
+        ),
+    ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Make any problem an error.")] = False,
     report: Annotated[
         Path | None,
@@ -126,6 +132,7 @@ def prepare_command(
             report=report,
             seed=seed,
             overwrite=overwrite,
+            language=language or "",
         )
         reporter = _reporter(request.name, seed, on_unpack, on_check, on_extract, quiet=quiet)
         dataset = prepare(request, reporter, opened)
@@ -239,7 +246,26 @@ def _reporter(
             if report.problems:
                 say(f"all that was left out will be listed in {problems_file(name)}")
 
+        def on_language(self, language: str, *, given: bool) -> None:
+            say(_about_language(language, given=given))
+
+        def on_no_mirror(self, language: str) -> None:
+            say(f"no mirror images: the words for left and right are not known of the captions' language ({language})")
+
     return Bars() if quiet else BarsAndLines()
+
+
+def _about_language(language: str, *, given: bool) -> str:
+    """Say how the captions of a language are split into words, and what to do if it is not that language."""
+    from capgen.captioner.language import is_english, is_spaceless
+
+    how = "words as the captioner that ships has them"
+    if is_spaceless(language):
+        how = "written without spaces between words, so that captions are learnt character by character"
+    elif not is_english(language):
+        how = "words by Unicode's rules"
+    known = "not known for certain" if language.startswith("und") else "recognised"
+    return f"language: {language}, {how}" + ("" if given else f" ({known}; --language TAG if it is another)")
 
 
 def _show(report: "ValidationReport", seed: int) -> None:

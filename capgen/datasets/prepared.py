@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from capgen.captioner.language import ENGLISH, checked_tag
 from capgen.datasets.layout import Problem
 from capgen.errors import DataError, UnknownNameError
 from capgen.storage import files, hashing, paths
@@ -56,6 +57,8 @@ class PreparedDataset:
         encoder_weights: The path of the weights that were given for the encoder, or an empty text for its own.
         augmentations: The augmentations whose features are cached, ``plain`` among them.
         sources: The paths of the sources.
+        language: The tag of the language of the captions; see ``captioner.language``. Before there were tags, all captions
+            were taken for English.
     """
 
     name: str
@@ -64,6 +67,7 @@ class PreparedDataset:
     encoder_weights: str
     augmentations: tuple[str, ...]
     sources: tuple[str, ...]
+    language: str = ENGLISH
 
     def split(self, name: str) -> list[PreparedImage]:
         """Return the images of a split.
@@ -81,9 +85,10 @@ class PreparedDataset:
 
     @cached_property
     def fingerprint(self) -> str:
-        """A hash of images, captions, splits, weights and domains, whatever the order and the folders of the images."""
+        """A hash of images, captions, splits, weights, domains and language, whatever the images' order and folders."""
         rows = sorted(f"{i.image_hash} {i.split} {i.weight} {i.domain} {json.dumps(i.captions)}" for i in self.images)
-        return hashing.fingerprint("\n".join(rows))
+        language = [] if self.language == ENGLISH else [self.language]
+        return hashing.fingerprint("\n".join([*rows, *language]))
 
     def save(self) -> Path:
         """Write the data set to the data folder, and return its file.
@@ -118,6 +123,7 @@ def load(name: str) -> PreparedDataset:
             PreparedImage(**{**image, "captions": tuple(image["captions"])}) for image in map(_renamed, values.pop("images"))
         )
         rest: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in values.items()}
+        checked_tag(rest.setdefault("language", ENGLISH))
         return PreparedDataset(images=images, **rest)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(f"{path} is damaged; run capgen prepare again") from error

@@ -174,6 +174,7 @@ def _candidates(
         images=[reference.path for reference in references],
         training_captions=training_captions,
         log_probabilities=[likelihoods[reference.id] for reference in references] if likelihoods else (),
+        language=tokenizer.language,
     )
 
 

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from capgen import datasets
+from capgen.captioner.language import recognise
 from capgen.datasets import prepared
 from capgen.datasets.image_locator import ImageLocator
 from capgen.datasets.layout import Example, Problem
 from capgen.errors import DataError, UnknownNameError
-from capgen.evaluation.metrics import COCO_CAPTION, Tokenizer
+from capgen.evaluation.metrics import COCO_CAPTION, Tokenizer, tokenizer
 
 TRAIN = "train"
 
@@ -76,6 +77,7 @@ def from_dataset(name: str, split: str) -> Split:
         [reference(image) for image in dataset.images if image.split == split],
         [text for image in dataset.images if image.split == TRAIN != split for text in image.captions],
         others=[reference(image) for image in dataset.images if image.split != split],
+        tokenizer=tokenizer(dataset.language),
     )
 
 
@@ -96,6 +98,7 @@ def from_source(source: Path, split: str) -> Split:
     references = [image for image in images if image.captions]
     if not references:
         raise DataError(f"{source} has no captions in its {split} split; choose another with --split")
+    language = recognise([text for reference in references for text in reference.captions])
     others = _references([one for one in dataset.examples if one.split != wanted], locator, [])
     return Split(
         f"{source.resolve().name}-{wanted or 'all'}",
@@ -103,6 +106,7 @@ def from_source(source: Path, split: str) -> Split:
         [text for one in dataset.examples if one.split == TRAIN != split for text in one.captions],
         others=[*others, *(image for image in images if not image.captions)],
         problems=problems,
+        tokenizer=tokenizer(language),
     )
 
 

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 
 from capgen.captioner.vocabulary import END, PAD, START
-from capgen.training.features import PLAIN, CachedFeatures, feature_key
+from capgen.training.features import MIRROR, PLAIN, CachedFeatures, feature_key
 
 
 @dataclass(frozen=True)
@@ -24,12 +24,14 @@ class Sample:
         captions: The word ids of each of its captions, without start and end.
         weight: How often it is used in an epoch, on average.
         start: The id that its captions start with: the usual start, or the token of their domain.
+        mirrored_captions: The word ids of the same captions for the mirror image; empty if that is not used.
     """
 
     image_hash: str
     captions: Sequence[Sequence[int]]
     weight: float = 1.0
     start: int = START
+    mirrored_captions: Sequence[Sequence[int]] = ()
 
 
 class BatchImage(NamedTuple):
@@ -56,7 +58,8 @@ class CaptionBatches(keras.utils.PyDataset):
     Args:
         samples: The images.
         features: Their cached features.
-        augmentations: The cached augmentations, of which each image is used with one at random.
+        augmentations: The cached augmentations, of which each image is used with one at random. An image without captions
+            for its mirror image is used as it is instead.
         captions_per_image: K at most; of an image with more captions, so many are chosen at random.
         max_words: The number of words that a caption is cut to; T is one more.
         batch_size: N at most.
@@ -94,8 +97,11 @@ class CaptionBatches(keras.utils.PyDataset):
     def _choose(self, sample: Sample, augmentations: Sequence[str], random: np.random.Generator) -> BatchImage:
         """Choose an augmentation and captions of an image at random."""
         augmentation = augmentations[int(random.integers(len(augmentations)))]
-        chosen = random.permutation(len(sample.captions))[: self.captions_per_image].tolist()
-        captions = [sample.captions[index] for index in chosen]
+        if augmentation == MIRROR and not sample.mirrored_captions:
+            augmentation = PLAIN
+        every = sample.mirrored_captions if augmentation == MIRROR else sample.captions
+        chosen = random.permutation(len(every))[: self.captions_per_image].tolist()
+        captions = [every[index] for index in chosen]
         return BatchImage(feature_key(sample.image_hash, augmentation), sample.start, captions)
 
     def __len__(self) -> int:

@@ -148,6 +148,7 @@ def _describe(captioner: TrainedCaptioner, encoder: EncoderGraph, run: str) -> D
             "fingerprint": dataset.fingerprint,
             "images": len(train_images),
             "captions": sum(len(image.captions) for image in train_images),
+            "language": data.language,
             "epochs": len(captioner.epochs),
             "config": configs.to_mapping(config),
         },
@@ -224,8 +225,9 @@ class _DevResult:
                 captions.append(model.text.decode(best.ids, image.class_scores))
                 likelihoods.append(best.score(captioner.generator.options.length_penalty))
         references = [image.captions for image in dev]
-        scores = metrics.score(captions, references)
-        return cls(model, np.array(likelihoods), is_close(captions, references), scores)
+        language = captioner.data.language
+        scores = metrics.score(captions, references, language=language)
+        return cls(model, np.array(likelihoods), is_close(captions, references, language), scores)
 
     def calibration(self) -> Calibration:
         """Fit the calibration of the model."""

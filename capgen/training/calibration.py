@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from capgen.captioner.calibration import Calibration
+from capgen.captioner.language import ENGLISH
 from capgen.evaluation import metrics
 
 CLOSE = 0.5
@@ -23,10 +24,11 @@ BINS = 5
 """Bins of the expected calibration error."""
 
 
-def is_close(captions: Sequence[str], references: Sequence[Sequence[str]]) -> np.ndarray:
-    """Tell for each caption whether it is close to the human captions of its image, (N,) bool."""
-    candidates = [metrics.tokenize(caption) for caption in captions]
-    tokenized = [[metrics.tokenize(caption) for caption in human] for human in references]
+def is_close(captions: Sequence[str], references: Sequence[Sequence[str]], language: str = ENGLISH) -> np.ndarray:
+    """Tell for each caption in a language, given by its tag, whether it is close to the human captions, (N,) bool."""
+    tokenize = metrics.tokenizer(language).split
+    candidates = [tokenize(caption) for caption in captions]
+    tokenized = [[tokenize(caption) for caption in human] for human in references]
     _, scores = metrics.rouge_l(candidates, tokenized)
     return np.asarray(scores) >= CLOSE
 

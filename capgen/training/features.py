@@ -29,9 +29,12 @@ MAPPED_SHARDS = 100
 PLAIN = "plain"
 """The augmentation that leaves an image as it is."""
 
+MIRROR = "flip"
+"""The augmentation that is the mirror image, in which left is right."""
+
 AUGMENTATIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     PLAIN: lambda pixels: pixels,
-    "flip": lambda pixels: pixels[:, ::-1],
+    MIRROR: lambda pixels: pixels[:, ::-1],
 }
 """The augmentations whose features can be cached, each from pixels (S, S, 3) to the same shape."""
 

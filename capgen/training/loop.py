@@ -199,7 +199,7 @@ def _data_and_network(
     keras.utils.set_random_seed(config.seed)
     images = dataset.split("train")
     config.check(encoder, images, warm_start=warm_start is not None)
-    visual_words = warm_start.visual_words if warm_start else choose_visual_words(config, images)
+    visual_words = warm_start.visual_words if warm_start else choose_visual_words(config, images, dataset.language)
     output = MIDDLE if last_blocks else encoder.output_for(DECODERS[config.decoder].preferred_output)
     data = build_training_data(config, dataset, CachedFeatures(store, output, visual_words), warm_start)
     return data, CaptionNetwork.build(data, encoder, warm_start=warm_start, last_blocks=last_blocks)

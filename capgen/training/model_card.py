@@ -1,6 +1,7 @@
 """The model card of a captioner (Mitchell et al. 2019): what it is, its training data, its scores, where it fails."""
 
 from capgen.captioner.bundle import Description
+from capgen.captioner.language import ENGLISH, is_english
 from capgen.evaluation.metrics import PRIMARY, every_metric
 
 METRICS = tuple(metric.name for metric in every_metric() if metric.in_model_card)
@@ -28,6 +29,10 @@ def model_card(description: Description, about: str = "", examples: str = "") ->
     reliability = description.calibration.reliability
     bins = "\n".join(f"| {b['images']} | {b['confidence']:.2f} | {b['close']:.2f} |" for b in reliability["bins"])
     settings = "\n".join(f"| `{name}` | {value} |" for name, value in training["config"].items())
+    language = training.get("language", ENGLISH)
+    epochs, defined = f"{training['epochs']} epochs", "as the coco-caption tools define them"
+    if not is_english(language):
+        epochs, defined = f"{epochs}; their language: `{language}`", f"{defined}, but of words by Unicode's rules"
     names = _NAMES.format(description.constraints.min_class_probability) if description.decoder.get("names") else ""
     return f"""# {description.name}
 
@@ -38,12 +43,12 @@ captions (float16 in `weights.npz`).
 ## Training data
 
 Data set `{training["data"]}` (fingerprint `{training["fingerprint"]}`): {training["images"]} images with
-{training["captions"]} captions, {training["epochs"]} epochs. The encoder's weights: {description.encoder["origin"]}.
+{training["captions"]} captions, {epochs}. The encoder's weights: {description.encoder["origin"]}.
 {names}{chr(10) + about if about else ""}
 ## Scores
 
 Beam {options.num_beams}, length penalty {options.length_penalty}, guidance {options.guidance}, common-caption penalty
-{options.common_caption_penalty}; fractions, as the coco-caption tools define them. Dev is that of the training data set; the
+{options.common_caption_penalty}; fractions, {defined}. Dev is that of the training data set; the
 epoch was chosen by {PRIMARY} there (without the common-caption penalty), so that its row is a little flattering.
 
 | split | images | {" | ".join(METRICS)} |

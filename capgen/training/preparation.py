@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from capgen import datasets
+from capgen.captioner import language as languages
 from capgen.datasets import prepared, unpacking
 from capgen.datasets.layout import Columns, LoadedDataset, Problem
 from capgen.datasets.prepared import PreparedDataset
@@ -20,7 +21,8 @@ from capgen.training.encoder_graph import EncoderGraph, encoder_graph, use_encod
 from capgen.training.encoders import ENCODERS
 from capgen.training.encoders.encoder import EncoderSpec
 from capgen.training.extraction import extract
-from capgen.training.features import AUGMENTATIONS, PLAIN, FeatureStore
+from capgen.training.features import AUGMENTATIONS, MIRROR, PLAIN, FeatureStore
+from capgen.training.mirroring import language_sides
 
 if TYPE_CHECKING:
     from capgen.batch.engines import Engine
@@ -98,6 +100,12 @@ class PreparationReporter:
     def on_validated(self, report: ValidationReport) -> None:
         """Called once, before features are extracted."""
 
+    def on_language(self, language: str, *, given: bool) -> None:
+        """Called once with the tag of the captions' language, which was given or recognised."""
+
+    def on_no_mirror(self, language: str) -> None:
+        """Called if mirror images were asked for and are left out, since the words for left and right are not known."""
+
     def on_convert(self, encoder: EncoderSpec) -> None:
         """Called before an encoder is converted, which takes some seconds, and downloads its weights if need be."""
 
@@ -121,6 +129,7 @@ class PreparationRequest:
         report: A file of JSON lines that is written with all that was left out or joined, row by row.
         seed: Decides the split where a source has none.
         overwrite: Whether a data set of that name made of other sources may be replaced.
+        language: The tag of the language of the captions (BCP 47); empty to recognise it.
     """
 
     name: str
@@ -134,6 +143,7 @@ class PreparationRequest:
     report: Path | None = None
     seed: int = 0
     overwrite: bool = False
+    language: str = ""
 
     def check(self) -> None:
         """Make sure that the values fit, before any work is done.
@@ -143,6 +153,11 @@ class PreparationRequest:
         """
         if not paths.NAME.fullmatch(self.name):
             raise UsageError(f"{self.name!r} cannot be a name; give one with --name, of letters, digits, '.', '_' and '-'")
+        if self.language:
+            try:
+                languages.checked_tag(self.language)
+            except ValueError as error:
+                raise UsageError(str(error)) from error
         for source in self.sources:
             source.check()
         for augmentation in self.augmentations:
@@ -187,7 +202,7 @@ def prepare(
         # All is looked at before the encoder is converted, which may take a minute.
         store = FeatureStore(encoder_graph(encoder, request.encoder_weights).store_folder)
         report = _validate(request, sources, store, reporter)
-        dataset = _dataset(request, report)
+        dataset = _dataset(request, report, reporter)
         with use_encoder(encoder, request.encoder_weights, lambda: reporter.on_convert(encoder)) as graph:
             # The data set is saved before the block ends, so that what it uses is in use until it is known to need it.
             _extract(dataset, graph, FeatureStore(graph.store_folder), request, reporter, engine)
@@ -227,16 +242,29 @@ def _validate(
     return report
 
 
-def _dataset(request: PreparationRequest, report: ValidationReport) -> PreparedDataset:
+def _dataset(request: PreparationRequest, report: ValidationReport, reporter: PreparationReporter) -> PreparedDataset:
+    language = languages.checked_tag(request.language) if request.language else _recognised(report)
+    reporter.on_language(language, given=bool(request.language))
+    augmentations = tuple(dict.fromkeys((PLAIN, *request.augmentations)))
+    if MIRROR in augmentations and language_sides(language) is None:
+        reporter.on_no_mirror(language)
+        augmentations = tuple(name for name in augmentations if name != MIRROR)
     return PreparedDataset(
         name=request.name,
         images=tuple(report.images),
         encoder=request.encoder,
         encoder_weights=str(request.encoder_weights.resolve()) if request.encoder_weights else "",
-        augmentations=tuple(dict.fromkeys((PLAIN, *request.augmentations))),
+        augmentations=augmentations,
         # Links are not followed: the names that a person gave are shown in the model card.
         sources=tuple(os.path.abspath(source.path) for source in request.sources),  # noqa: PTH100
+        language=language,
     )
+
+
+def _recognised(report: ValidationReport) -> str:
+    """Recognise the language that the captioner will write in."""
+    images = prepared.in_target_domain(report.images) or report.images
+    return languages.recognise([caption for image in images for caption in image.captions])
 
 
 def _extract(

@@ -80,8 +80,9 @@ class SelfCriticalSampler:
         # A slot has no bonus here, because the policy would learn to make up for it.
         config = dataclasses.replace(constraints.config, slot_bonus=0.0)
         self._constraints = Constraints(constraints.vocabulary, constraints.visual_words, config)
+        self._tokenize = metrics.tokenizer(text.vocabulary.language).split
         self._references = metrics.References(
-            [[[*metrics.tokenize(caption), END_TOKEN] for caption in image.captions] for image in images]
+            [[[*self._tokenize(caption), END_TOKEN] for caption in image.captions] for image in images]
         )
         self._scorer = metrics.Cider(self._references)
 
@@ -151,5 +152,5 @@ class SelfCriticalSampler:
 
     def _tokens(self, ids: Sequence[int], class_scores: ClassScores | None, *, finished: bool) -> list[str]:
         """Return the words of a caption as the reward has them."""
-        tokens = metrics.tokenize(self._text.decode(ids, class_scores))
+        tokens = self._tokenize(self._text.decode(ids, class_scores))
         return [*tokens, END_TOKEN] if finished else tokens

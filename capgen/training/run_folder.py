@@ -15,6 +15,7 @@ from typing import Any
 
 from capgen.captioner import bundle, catalogue
 from capgen.captioner.bundle import Bundle
+from capgen.captioner.language import ENGLISH, can_continue
 from capgen.datasets import prepared
 from capgen.datasets.prepared import PreparedDataset
 from capgen.errors import BundleError, ConfigError, TrainingError, UsageError
@@ -115,6 +116,7 @@ def begin(
     if source is not None:  # the captioner has an encoder of its own, whose features are extracted later
         captioner = Bundle(catalogue.find(source).resolve())
         config = with_decoder_of(captioner, config)
+        _check_language(captioner, dataset)
     else:
         check_features(dataset, FeatureStore(graph.store_folder))
         with use_encoder(encoder, weights):  # an encoder that cannot be converted is an error before there is a folder
@@ -207,7 +209,8 @@ def fingerprint(data: PreparedDataset, graph: EncoderGraph, captioner: Bundle | 
     """
     rows = [dataclasses.astuple(dataclasses.replace(image, path="")) for image in data.images]
     origin = [captioner.description_bytes.decode()] if captioner else []  # which holds the hashes of its files
-    text = json.dumps([graph.fingerprint, data.augmentations, rows, *origin])
+    language = [] if data.language == ENGLISH else [data.language]
+    text = json.dumps([graph.fingerprint, data.augmentations, rows, *origin, *language])
     return hashing.fingerprint(text)
 
 
@@ -243,6 +246,20 @@ def with_decoder_of(captioner: Bundle, config: TrainingConfig) -> TrainingConfig
         raise ConfigError(
             f"{captioner.path} does not say the sizes of its decoder, so that it cannot be continued"
         ) from error
+
+
+def _check_language(captioner: Bundle, dataset: PreparedDataset) -> None:
+    """Make sure that a captioner writes in the language of the captions that it is to be trained further on.
+
+    Raises:
+        ConfigError: It does not; its words, the rule by which captions are split and the names in its slots are of another.
+    """
+    ours, theirs = captioner.vocabulary.language, dataset.language
+    if not can_continue(ours, theirs):
+        raise ConfigError(
+            f"{captioner.description.name} writes in another language ({ours}) than the captions of {dataset.name!r} "
+            f"({theirs}); train without --from, or prepare them with --language {ours} if that is what they are"
+        )
 
 
 def _make_folder(parent: Path) -> Path:

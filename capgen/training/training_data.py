@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from capgen.captioner.constraints import ConstraintConfig, Constraints
+from capgen.captioner.language import ENGLISH, can_continue
 from capgen.captioner.slots import VisualWords
 from capgen.captioner.text import CaptionText
 from capgen.captioner.vocabulary import SPECIAL, START, Vocabulary, domain_token, words
@@ -12,7 +13,8 @@ from capgen.datasets.prepared import PreparedDataset, PreparedImage, in_target_d
 from capgen.errors import TrainingError
 from capgen.training.batches import CaptionBatches, Sample
 from capgen.training.config import TrainingConfig
-from capgen.training.features import CachedFeatures
+from capgen.training.features import MIRROR, CachedFeatures
+from capgen.training.mirroring import Sides, language_sides, mirrored
 from capgen.training.warm_start import WarmStart
 
 
@@ -49,6 +51,11 @@ class TrainingData:
     def constraints(self) -> Constraints:
         """What the captioner may say of an image."""
         return Constraints(self.vocabulary, self.visual_words, self.constraint_config)
+
+    @property
+    def language(self) -> str:
+        """The tag of the language that the captioner writes in."""
+        return self.vocabulary.language
 
     @property
     def train_images(self) -> list[PreparedImage]:
@@ -88,9 +95,14 @@ class TrainingData:
         )
 
 
-def choose_visual_words(config: TrainingConfig, images: Sequence[PreparedImage]) -> VisualWords | None:
-    """Choose the visual words of a new captioner: the classes of ImageNet that captions of the target domain rarely name."""
-    if not config.slots_below:
+def choose_visual_words(
+    config: TrainingConfig, images: Sequence[PreparedImage], language: str = ENGLISH
+) -> VisualWords | None:
+    """Choose the visual words of a new captioner: the classes of ImageNet that captions of the target domain rarely name.
+
+    Their names are English, so that a captioner of another language has none.
+    """
+    if not config.slots_below or not can_continue(ENGLISH, language):
         return None
     captions = (caption for image in in_target_domain(images) for caption in image.captions)
     return VisualWords.imagenet().rarer_than(config.slots_below, captions)
@@ -114,10 +126,12 @@ def build_training_data(
     images = dataset.split("train") if config.epochs else []
     constraint_config = warm_start.constraints if warm_start else ConstraintConfig.default()
     least = constraint_config.min_class_probability
-    texts = [caption_words(image, features, least) for image in images]
-    vocabulary = _build_vocabulary(config, images, texts, features.visual_words)
+    language = warm_start.vocabulary.language if warm_start else dataset.language
+    texts = [caption_words(image, features, least, language) for image in images]
+    vocabulary = _build_vocabulary(config, images, texts, features.visual_words, language)
     if warm_start:
         vocabulary = warm_start.vocabulary.extended(vocabulary)
+    sides = language_sides(language) if MIRROR in dataset.augmentations else None
     return TrainingData(
         config=config,
         dataset=dataset,
@@ -125,8 +139,10 @@ def build_training_data(
         visual_words=features.visual_words,
         vocabulary=vocabulary,
         constraint_config=constraint_config,
-        samples=[_sample(image, captions, vocabulary) for image, captions in zip(images, texts, strict=True)],
-        dev_samples=[_sample(image, caption_words(image, features, least), vocabulary) for image in dataset.split("dev")],
+        samples=[_sample(image, captions, vocabulary, sides) for image, captions in zip(images, texts, strict=True)],
+        dev_samples=[
+            _sample(image, caption_words(image, features, least, language), vocabulary) for image in dataset.split("dev")
+        ],
     )
 
 
@@ -135,6 +151,7 @@ def _build_vocabulary(
     images: Sequence[PreparedImage],
     texts: Sequence[Sequence[Sequence[str]]],
     visual_words: VisualWords | None,
+    language: str,
 ) -> Vocabulary:
     """Build the vocabulary of training captions, with the slots and the domain tokens that they may have.
 
@@ -143,37 +160,47 @@ def _build_vocabulary(
         images: The training images; none if no captions are learnt from.
         texts: The words of the captions of each image.
         visual_words: What fills slots.
+        language: The tag of the language of the captions.
 
     Raises:
         TrainingError: There are images, and the vocabulary would be empty.
     """
     domains = sorted({image.domain for image in images} - {""})
     tokens = (*(visual_words.slots if visual_words else ()), *map(domain_token, domains))
-    vocabulary = Vocabulary.build((caption for captions in texts for caption in captions), config.min_count, tokens)
+    every = (caption for captions in texts for caption in captions)
+    vocabulary = Vocabulary.build(every, config.min_count, tokens, language)
     if images and len(vocabulary) <= len(SPECIAL) + len(tokens):
         raise TrainingError(f"no word occurs {config.min_count} times in the training captions; lower min_count")
     return vocabulary
 
 
-def caption_words(image: PreparedImage, features: CachedFeatures, min_class_probability: float) -> list[list[str]]:
+def caption_words(
+    image: PreparedImage, features: CachedFeatures, min_class_probability: float, language: str = ENGLISH
+) -> list[list[str]]:
     """Return the words of an image's captions, with slots for the visual words that agree with the class scores.
 
     Args:
         image: The image.
         features: The cached features, with the visual words.
         min_class_probability: Probability from which the best visual word of a group becomes a slot.
+        language: The tag of the language of the captions.
     """
-    captions = [words(caption) for caption in image.captions]
+    captions = [words(caption, language) for caption in image.captions]
     class_scores = features.class_scores(image.image_hash)
     if features.visual_words is None or class_scores is None:
         return captions
     return [features.visual_words.delexicalise(caption, class_scores, min_class_probability) for caption in captions]
 
 
-def _sample(image: PreparedImage, captions: Sequence[Sequence[str]], vocabulary: Vocabulary) -> Sample:
+def _sample(
+    image: PreparedImage, captions: Sequence[Sequence[str]], vocabulary: Vocabulary, sides: Sides | None = None
+) -> Sample:
+    """Encode the captions of an image, and those of its mirror image if ``sides`` has what changes places in them."""
+    of_mirror = [found for caption in captions if sides and (found := mirrored(caption, sides)) is not None]
     return Sample(
         image_hash=image.image_hash,
         captions=[vocabulary.ids(caption) for caption in captions],
         weight=image.weight,
         start=vocabulary.ids([domain_token(image.domain)])[0] if image.domain else START,
+        mirrored_captions=list(map(vocabulary.ids, of_mirror)) if len(of_mirror) == len(captions) else (),
     )

@@ -47,7 +47,8 @@ class Validation:
     def _epoch(self, number: int, phase: Phase, loss: float, started: float) -> Epoch:
         images = self._data.dev_images
         captions = self._generator.captions(images)
-        scores = metrics.score(captions, [image.captions for image in images], metrics.validation_metrics())
+        references = [image.captions for image in images]
+        scores = metrics.score(captions, references, metrics.validation_metrics(), language=self._data.language)
         shown = np.linspace(0, len(captions) - 1, min(SAMPLES, len(captions))).astype(int)
         return Epoch(
             number=number,

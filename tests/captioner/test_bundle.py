@@ -198,7 +198,10 @@ def test_a_description_with_values_that_do_not_fit_is_refused(folder, values):
         Bundle(folder)
 
 
-@pytest.mark.parametrize("vocabulary", [b"{", b"[]", b"{}", b"null", b'{"words": null}'])
+@pytest.mark.parametrize(
+    "vocabulary",
+    [b"{", b"[]", b"{}", b"null", b'{"words": null}', b'{"words": [], "language": 5}', b'{"words": [], "language": "\\n"}'],
+)
 def test_a_vocabulary_that_is_none_is_refused(tmp_path, vocabulary):
     bundle.write(tmp_path / "tiny", DESCRIPTION, {**CONTENTS, bundle.VOCABULARY: vocabulary})
     with pytest.raises(BundleError):

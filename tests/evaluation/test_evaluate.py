@@ -88,6 +88,37 @@ def test_a_coco_annotation_file_serves_as_references(captioner, tmp_path):
     assert "1 of 2 images have no prediction" in done.stderr
 
 
+GERMAN = {"1.png": ["Ein Hund läuft auf der Wiese", "ein Hund in dem Gras"], "2.png": ["Eine Katze schläft auf einem Bett"]}
+HINDI = {"1.png": ["घास पर एक लाल गोला"], "2.png": ["बर्फ़ में काला त्रिकोण"]}
+CHINESE = {"1.png": ["草地上有一个红色的圆形。"], "2.png": ["雪地里有一个黑色的三角形"]}
+
+
+@pytest.mark.parametrize(
+    ("human", "tokenizer", "said", "length"),
+    [
+        (GERMAN, "unicode-words (de)", "words by Unicode's rules (de), not those of coco-caption", 6),
+        (HINDI, "unicode-words (und-Deva)", "words by Unicode's rules (und-Deva)", 4.5),
+        (CHINESE, "unicode-words (zh)", "characters by Unicode's rules (zh)", 11.5),
+        ({"1.png": ["A dog runs on the grass."], "2.png": ["a cat"]}, "coco-caption", "of the coco-caption tools", 4),
+    ],
+)
+def test_the_tokens_are_those_of_the_captions_language_which_is_said(captioner, tmp_path, human, tokenizer, said, length):
+    rows = [json.dumps({"image": name, "captions": texts}) + "\n" for name, texts in human.items()]
+    (tmp_path / "captions.jsonl").write_text("".join(rows), encoding="utf-8")
+    predictions = [{"image_id": name, "caption": texts[0]} for name, texts in human.items()]
+    (tmp_path / "said.json").write_text(json.dumps(predictions))
+    scores = tmp_path / "scores.json"
+    done = captioner.run("evaluate", tmp_path / "said.json", "--references", tmp_path / "captions.jsonl", "--json", scores)
+    assert done.returncode == 0, done.stderr
+    values = json.loads(scores.read_text())
+    assert values["tokenizer"] == tokenizer
+    assert f"tokens: {said}" in " ".join(done.stdout.split()) or said in done.stdout
+    assert values["BLEU-1"] == pytest.approx(1)
+    assert values["length"] == length
+    assert values["METEOR"] is None
+    assert ("METEOR: not computed (it is for English" in done.stdout) == (tokenizer != "coco-caption")
+
+
 BAD = [
     {"image_id": "0.png", "caption": "a red circle"},
     {"image_id": "1.png", "caption": " ... "},

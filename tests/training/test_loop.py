@@ -192,6 +192,47 @@ def test_weights_decide_how_often_a_picture_is_seen(data):
     assert 0.3 < seen["hash1"] / 200 < 0.7
 
 
+def test_a_mirror_image_comes_with_its_own_captions_and_without_them_the_image_is_not_mirrored(data):
+    from capgen.training.batches import CaptionBatches, Sample
+    from capgen.training.features import CachedFeatures
+
+    samples = [Sample("hash0", [[4]], mirrored_captions=[[5]]), Sample("hash1", [[6]])]
+    seen = set()
+    for epoch in range(20):
+        made = CaptionBatches(
+            samples,
+            CachedFeatures(data[1], "grid"),
+            augmentations=("plain", "flip"),
+            captions_per_image=1,
+            max_words=3,
+            batch_size=2,
+            seed=1,
+            epoch=epoch,
+        )
+        seen |= {(key, *caption) for batch in made.batches for key, _, (caption,) in batch}
+    assert seen == {("hash0", 4), (feature_key("hash0", "flip"), 5), ("hash1", 6)}
+
+
+def test_captions_that_name_a_side_are_turned_for_the_mirror_image_and_unclear_ones_are_left_out(data):
+    from capgen.training.features import CachedFeatures
+    from capgen.training.training_data import build_training_data
+
+    dataset, store = data
+    texts = {"hash1": ("on the left", "on the right"), "hash2": ("on the left", "right here"), "hash3": ("a dog", "a left")}
+    images = tuple(replace(image, captions=texts.get(image.image_hash, image.captions)) for image in dataset.images)
+    config = configs.load(settings=SETTINGS)
+    made = build_training_data(config, replace(dataset, images=images), CachedFeatures(store, "grid"))
+    mirrored = {sample.image_hash: sample.mirrored_captions for sample in made.samples}
+    assert [made.vocabulary.decode(ids) for ids in mirrored["hash1"]] == ["on the right", "on the left"]
+    assert (mirrored["hash2"], mirrored["hash3"]) == ((), ())
+    assert mirrored["hash5"] == next(sample.captions for sample in made.samples if sample.image_hash == "hash5")
+    assert not any(sample.mirrored_captions for sample in made.dev_samples)
+    unknown = build_training_data(
+        config, replace(dataset, images=images, language="und-Latn"), CachedFeatures(store, "grid")
+    )
+    assert not any(sample.mirrored_captions for sample in unknown.samples)
+
+
 @pytest.mark.parametrize("many", [(), (0,), (11,), range(5)])
 def test_the_first_two_batches_show_whether_the_number_of_captions_varies(data, many):
     from capgen.training.batches import CaptionBatches, Sample

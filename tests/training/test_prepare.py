@@ -291,6 +291,7 @@ def test_bad_requests_are_one_line_each_and_say_what_to_do(studio, tmp_path):
         ([studio.source, "--name", "../up"], "--name"),
         ([studio.source, "--weight", "0"], "a weight of 0"),
         ([studio.source, "--use", "trian"], "did you mean train"),
+        ([studio.source, "--language", "german"], "is not the tag of a language"),
         ([studio.source, "--domain", "Room 1"], "letters, digits and '-'"),
         ([studio.source, "--leave-out", tmp_path / "none.txt"], "cannot be read"),
         ([studio.source, "--encoder", "resnet50", "--encoder-weights", tmp_path / "none.h5"], "no encoder weights"),

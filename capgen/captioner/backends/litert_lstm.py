@@ -24,7 +24,7 @@ from capgen.captioner.request import CaptionRequest
 from capgen.captioner.results import Attention, Caption, Likelihood
 from capgen.captioner.slots import ClassScores, with_class_token
 from capgen.captioner.text import CaptionText
-from capgen.captioner.vocabulary import END, words
+from capgen.captioner.vocabulary import END
 
 
 @dataclass(frozen=True)
@@ -156,7 +156,8 @@ class LiteRTCaptionModel:
         self, found: decoding.Hypothesis, weights: np.ndarray, image: EncodedImage, options: DecodingOptions
     ) -> Attention:
         """Lay the attention weights (T, C) of a hypothesis on the grid, word by word as people read the caption."""
-        prompt = words(options.prompt)[: found.prompt_length]  # one word an id, and as it was typed even if unknown
+        # One word an id, and as it was typed even if unknown.
+        prompt = self.text.vocabulary.words(options.prompt)[: found.prompt_length]
         placed = list(zip(prompt, range(len(prompt)), strict=True))
         placed += self.text.decode_with_positions(found.ids, image.class_scores, found.prompt_length)
         cells = weights[:, :-1] if image.class_scores else weights  # the last one is the class-probability token
@@ -167,7 +168,7 @@ class LiteRTCaptionModel:
 
     def _caption(self, found: decoding.Hypothesis, image: EncodedImage, options: DecodingOptions) -> Caption:
         placed = self.text.decode_with_positions(found.ids, image.class_scores, found.prompt_length)
-        text = " ".join([options.prompt, *(word for word, _ in placed)]).strip()
+        text = self.text.vocabulary.join([*filter(None, [options.prompt]), *(word for word, _ in placed)])
         confidence = self._calibration.confidence(found.score(options.length_penalty))
         return Caption(text, confidence, found.log_probability)
 
@@ -183,9 +184,9 @@ class LiteRTCaptionModel:
             *self._guidance(self.options), *self._constraints.processors([encoded.class_scores], allow_repeats=True)
         ]  # fmt: skip
         found = decoding.log_likelihoods(self._decoder, encoded.features[None], ids, processors)
-        entries = self.bundle.vocabulary.entries
+        entries, language = self.bundle.vocabulary.entries, self.bundle.vocabulary.language
         return [
-            Likelihood(caption, tuple(entries[index] for index in (*read, END)), tuple(scores.tolist()))
+            Likelihood(caption, tuple(entries[index] for index in (*read, END)), tuple(scores.tolist()), language)
             for caption, read, scores in zip(captions, ids, found, strict=True)
         ]
 

@@ -7,18 +7,20 @@ file, the report page, the model card and the history of a training run take it 
 from collections.abc import Sequence
 from itertools import chain
 
+from capgen.captioner.language import ENGLISH
 from capgen.evaluation.metrics.bleu import bleu
 from capgen.evaluation.metrics.cider import Cider, cider, cider_d
 from capgen.evaluation.metrics.metric import Candidates, Metric, Need, PerImageMetric, Score, UnavailableError
 from capgen.evaluation.metrics.ngrams import References
 from capgen.evaluation.metrics.rouge import rouge_l
 from capgen.evaluation.metrics.tokenizer import COCO_CAPTION, Tokenizer, tokenize
+from capgen.evaluation.metrics.tokens import tokenizer
 from capgen.registry import Registry
 
 __all__ = [
     "COCO_CAPTION", "METRICS", "PRIMARY", "Candidates", "Cider", "Metric", "Need", "PerImageMetric", "References", "Score",
     "Tokenizer", "UnavailableError", "bleu", "cider", "cider_d", "compute", "every_metric", "rouge_l", "score", "tokenize",
-    "validation_metrics",
+    "tokenizer", "validation_metrics",
 ]  # fmt: skip
 
 _HERE = __name__
@@ -103,7 +105,11 @@ def _compute_known(metric: Metric, systems: Sequence[Candidates]) -> dict[int, S
 
 
 def score(
-    candidates: Sequence[str], references: Sequence[Sequence[str]], metrics: Sequence[Metric] | None = None
+    candidates: Sequence[str],
+    references: Sequence[Sequence[str]],
+    metrics: Sequence[Metric] | None = None,
+    *,
+    language: str = ENGLISH,
 ) -> dict[str, float]:
     """Tokenise captions and score them with metrics that need nothing but human captions.
 
@@ -111,13 +117,15 @@ def score(
         candidates: One caption an image, as text.
         references: The human captions of each image, in the same order.
         metrics: By default all that need no more and say how good captions are.
+        language: The tag of the language of all captions.
 
     Returns:
         The scores by name, without those that are not defined for these images, and the number of images as ``images``.
     """
-    tokens = {caption: tuple(tokenize(caption)) for caption in {*candidates, *chain.from_iterable(references)}}
+    split = tokenizer(language).split
+    tokens = {caption: tuple(split(caption)) for caption in {*candidates, *chain.from_iterable(references)}}
     known = References([[tokens[caption] for caption in captions] for captions in references])
-    system = Candidates(candidates, [tokens[caption] for caption in candidates], known)
+    system = Candidates(candidates, [tokens[caption] for caption in candidates], known, language=language)
     if metrics is None:
         metrics = [metric for metric in every_metric() if metric.is_quality and metric.needs <= {Need.REFERENCES}]
     (found,), _ = compute([system], metrics)

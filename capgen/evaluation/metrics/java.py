@@ -1,6 +1,7 @@
 """Metrics that the programs of their authors compute, in Java, which ``pip install capgen[java]`` brings.
 
-No other program gives the same numbers, so the scores are not computed where these programs cannot run.
+No other program gives the same numbers, so the scores are not computed where these programs cannot run. The programs are for
+English: their word lists and parsers know no other language.
 """
 
 import importlib.util
@@ -9,6 +10,7 @@ import subprocess
 from abc import abstractmethod
 from collections.abc import Sequence
 
+from capgen.captioner.language import is_english
 from capgen.errors import one_line
 from capgen.evaluation.metrics.metric import Candidates, Metric, Need, Score, UnavailableError
 
@@ -35,8 +37,10 @@ class JavaMetric(Metric):
         """Score the captions of each system.
 
         Raises:
-            UnavailableError: Java or the program is missing, or fails.
+            UnavailableError: The captions are not English, Java or the program is missing, or it fails.
         """
+        if others := sorted({system.language for system in systems if not is_english(system.language)}):
+            raise UnavailableError(f"it is for English, and these captions are in {others[0]}")
         if importlib.util.find_spec("pycocoevalcap") is None:
             raise UnavailableError("pip install 'capgen[java]'")
         if shutil.which("java") is None:

@@ -19,7 +19,7 @@ class LogLikelihood(PerImageMetric):
 
     def per_image(self, candidates: Candidates) -> np.ndarray:
         """Return the log-probability of each caption and the number of its words with the end: (N, 2)."""
-        lengths = [len(words(text)) + 1 for text in candidates.texts]
+        lengths = [len(words(text, candidates.language)) + 1 for text in candidates.texts]
         return np.array([candidates.log_probabilities, lengths], np.float64).T
 
     def aggregate(self, per_image: np.ndarray, weights: np.ndarray) -> np.ndarray:

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, TypeVar, cast
 
 import numpy as np
 
+from capgen.captioner.language import ENGLISH
 from capgen.evaluation.metrics.ngrams import Matches, References
 
 Shared = TypeVar("Shared")
@@ -31,11 +32,12 @@ class Candidates:
 
     Attributes:
         texts: (N,) the captions as the system wrote them.
-        tokens: (N,) the tokens of each caption, see ``tokenize``.
+        tokens: (N,) the tokens of each caption, see ``metrics.tokenizer``.
         references: The human captions of the same images in the same order.
         images: (N,) the files of the images, None for a file that was not found. Empty if there are no files at all.
         training_captions: The tokens of the captions of the train split. Empty if they are unknown.
         log_probabilities: (N,) the log-probability of each whole caption in nats. Empty if they are unknown.
+        language: The tag of the language of the captions.
     """
 
     texts: Sequence[str]
@@ -44,6 +46,7 @@ class Candidates:
     images: Sequence[Path | None] = ()
     training_captions: frozenset[tuple[str, ...]] = frozenset()
     log_probabilities: Sequence[float] = ()
+    language: str = ENGLISH
     _shared: dict[Callable[..., Any], Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __len__(self) -> int:

@@ -15,6 +15,8 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from capgen.captioner.language import ENGLISH
+
 _DROPPED = [
     *"'`\".?!,:;…‘‛’“”‹›«»–—―‐‑-",
     "''",
@@ -176,10 +178,12 @@ class Tokenizer:
     Attributes:
         name: What tables, JSON and reports call it.
         split: Returns the tokens of a caption.
+        language: The tag of the language that it is for.
     """
 
     name: str
     split: Callable[[str], list[str]]
+    language: str = ENGLISH
 
 
 COCO_CAPTION = Tokenizer("coco-caption", tokenize)
