@@ -25,8 +25,8 @@ class Sides:
 
     watched: re.Pattern[str]
     always: Mapping[str, str]
-    behind: Mapping[tuple[str, str], str] = field(default_factory=dict)
-    before: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    behind: Mapping[tuple[str, ...], str] = field(default_factory=dict)
+    before: Mapping[tuple[str, ...], str] = field(default_factory=dict)
     otherwise: frozenset[tuple[str, ...]] = frozenset()
 
     def opposite(self, caption: Sequence[str], position: int) -> str | None:
@@ -37,7 +37,7 @@ class Sides:
         if word in self.always:
             return self.always[word]
         behind = tuple(caption[max(0, position - 1) : position + 1])
-        return self.behind.get(behind) or self.before.get(tuple(caption[position : position + 2]))  # type: ignore[arg-type]
+        return self.behind.get(behind) or self.before.get(tuple(caption[position : position + 2]))
 
 
 def language_sides(language: str) -> Sides | None:
@@ -73,11 +73,11 @@ def _combined(left: str, right: str, texts: str) -> dict[str, str]:
     return _both_ways((text.replace("*", left), text.replace("*", right)) for text in texts.split())
 
 
-def _behind(words: str, opposites: Mapping[str, str]) -> dict[tuple[str, str], str]:
+def _behind(words: str, opposites: Mapping[str, str]) -> dict[tuple[str, ...], str]:
     return {(word, side): other for word in words.split() for side, other in opposites.items()}
 
 
-def _before(words: str, opposites: Mapping[str, str]) -> dict[tuple[str, str], str]:
+def _before(words: str, opposites: Mapping[str, str]) -> dict[tuple[str, ...], str]:
     return {(side, word): other for word in words.split() for side, other in opposites.items()}
 
 
