@@ -28,7 +28,7 @@ def write_source(folder, caption, count=40):
     for index in range(count):
         colour, shape = list(COLOURS)[index % 4], SHAPES[index % 3]
         draw(folder / f"images/{index:03}.png", colour, shape, index)
-        split = ("dev", "train", "train", "train")[index % 4 if index % 16 else 0]
+        split = "train" if index % 5 else "dev"
         rows.append({"image": f"images/{index:03}.png", "captions": [caption(colour, shape)], "split": split})
     text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
     (folder / "captions.jsonl").write_text(text, encoding="utf-8")
