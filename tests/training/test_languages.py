@@ -115,7 +115,7 @@ def test_a_chinese_caption_has_no_spaces_and_goes_on_from_a_prompt_without_one(s
 def test_the_score_of_a_chinese_caption_counts_characters(studio, chinese):
     source, *_ = chinese
     caption = "雪地上有一个红色的圆形"
-    done = studio.run("score", "--model", "chinese", source / "images/000.png", caption, "--format", "json")
+    done = studio.run("score", "--model", "chinese", source / "images/000.png", caption, "--format", "jsonl")
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     (found,) = found if isinstance(found, list) else [found]
@@ -132,7 +132,7 @@ def test_its_scores_on_dev_are_those_of_evaluate(studio, chinese, tmp_path):
 
 
 def test_a_captioner_is_not_continued_in_another_language(studio, hindi, chinese):
-    done = studio.run("train", "hindi", "--from", "chinese", "--epochs", "1")
+    done = studio.run("train", "hindi", "--from", "chinese", "--epochs", "1", "--overwrite")
     assert done.returncode == 1
     assert "chinese writes in another language (zh) than the captions of 'hindi' (und-Deva)" in done.stderr
     assert len(done.stderr.splitlines()) == 1
