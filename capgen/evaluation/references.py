@@ -7,6 +7,7 @@ from pathlib import Path
 
 from capgen import datasets
 from capgen.captioner.language import recognise
+from capgen.captioner.vocabulary import words
 from capgen.datasets import prepared
 from capgen.datasets.image_locator import ImageLocator
 from capgen.datasets.layout import Example, Problem
@@ -121,7 +122,7 @@ def _references(examples: Iterable[Example], locator: ImageLocator, problems: li
         if not example.captions:
             problems.append(Problem("image without a caption", example.image))
         for text in example.captions:
-            if COCO_CAPTION.split(text):
+            if COCO_CAPTION.split(text) or words(text):  # which between them know the letters of every language
                 texts.append(text)
             else:
                 problems.append(Problem("empty caption", example.image))

@@ -128,7 +128,7 @@ def test_its_scores_on_dev_are_those_of_evaluate(studio, chinese, tmp_path):
     assert done.returncode == 0, done.stderr
     found = json.loads((tmp_path / "scores.json").read_text())
     assert found["CIDEr-D"] == pytest.approx(captioner.description.scores["dev"]["CIDEr-D"])
-    assert found["tokenizer"] == "unicode-words (zh)"
+    assert found["tokenizer"] == "unicode-characters (zh)"
 
 
 def test_a_captioner_is_not_continued_in_another_language(studio, hindi, chinese):

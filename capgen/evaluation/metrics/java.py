@@ -40,7 +40,7 @@ class JavaMetric(Metric):
             UnavailableError: The captions are not English, Java or the program is missing, or it fails.
         """
         if others := sorted({system.language for system in systems if not is_english(system.language)}):
-            raise UnavailableError(f"it is for English, and these captions are in {others[0]}")
+            raise UnavailableError(f"only for English, and these captions are in {others[0]}")
         if importlib.util.find_spec("pycocoevalcap") is None:
             raise UnavailableError("pip install 'capgen[java]'")
         if shutil.which("java") is None:
