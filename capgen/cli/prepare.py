@@ -246,16 +246,13 @@ def _reporter(
             if report.problems:
                 say(f"all that was left out will be listed in {problems_file(name)}")
 
-        def on_language(self, language: str, *, given: bool) -> None:
-            say(_about_language(language, given=given))
-
-        def on_no_mirror(self, language: str) -> None:
-            say(f"no mirror images: the words for left and right are not known of the captions' language ({language})")
+        def on_language(self, language: str, *, given: bool, without_mirror_images: bool) -> None:
+            _show_language(language, given=given, without_mirror_images=without_mirror_images)
 
     return Bars() if quiet else BarsAndLines()
 
 
-def _about_language(language: str, *, given: bool) -> str:
+def _show_language(language: str, *, given: bool, without_mirror_images: bool) -> None:
     """Say how the captions of a language are split into words, and what to do if it is not that language."""
     from capgen.captioner.language import is_english, is_spaceless
 
@@ -265,7 +262,9 @@ def _about_language(language: str, *, given: bool) -> str:
     elif not is_english(language):
         how = "words by Unicode's rules"
     known = "not known for certain" if language.startswith("und") else "recognised"
-    return f"language: {language}, {how}" + ("" if given else f" ({known}; --language TAG if it is another)")
+    say(f"language: {language}, {how}" + ("" if given else f" ({known}; --language TAG if it is another)"))
+    if without_mirror_images:
+        say(f"no mirror images: the words for left and right are not known of the captions' language ({language})")
 
 
 def _show(report: "ValidationReport", seed: int) -> None:

@@ -100,11 +100,11 @@ class PreparationReporter:
     def on_validated(self, report: ValidationReport) -> None:
         """Called once, before features are extracted."""
 
-    def on_language(self, language: str, *, given: bool) -> None:
-        """Called once with the tag of the captions' language, which was given or recognised."""
+    def on_language(self, language: str, *, given: bool, without_mirror_images: bool) -> None:
+        """Called once with the tag of the captions' language, which was given or recognised.
 
-    def on_no_mirror(self, language: str) -> None:
-        """Called if mirror images were asked for and are left out, since the words for left and right are not known."""
+        Without mirror images they were asked for and are left out, because the words for left and right are not known.
+        """
 
     def on_convert(self, encoder: EncoderSpec) -> None:
         """Called before an encoder is converted, which takes some seconds, and downloads its weights if need be."""
@@ -244,11 +244,9 @@ def _validate(
 
 def _dataset(request: PreparationRequest, report: ValidationReport, reporter: PreparationReporter) -> PreparedDataset:
     language = languages.checked_tag(request.language) if request.language else _recognised(report)
-    reporter.on_language(language, given=bool(request.language))
-    augmentations = tuple(dict.fromkeys((PLAIN, *request.augmentations)))
-    if MIRROR in augmentations and language_sides(language) is None:
-        reporter.on_no_mirror(language)
-        augmentations = tuple(name for name in augmentations if name != MIRROR)
+    wanted = tuple(dict.fromkeys((PLAIN, *request.augmentations)))
+    augmentations = tuple(name for name in wanted if name != MIRROR or language_sides(language))
+    reporter.on_language(language, given=bool(request.language), without_mirror_images=augmentations != wanted)
     return PreparedDataset(
         name=request.name,
         images=tuple(report.images),
