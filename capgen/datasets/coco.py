@@ -17,6 +17,7 @@ from capgen.datasets.layout import (
     image_folders,
     is_damaged_json,
     json_files,
+    names_in,
     read_json,
     require_text,
     split_folders,
@@ -109,7 +110,9 @@ def _find(source: Path) -> list[_File]:
 
 
 def _json_files(source: Path) -> list[_File]:
-    own = [_File(path) for folder in (source, source / "annotations") for path in json_files(folder)]
+    folders = [source / name for name in names_in(source) if name.startswith("annotations")]
+    folders = [source, *folders, *(folder / "annotations" for folder in folders)]  # annotations_trainval2017/annotations
+    own = [_File(path) for folder in folders for path in json_files(folder)]
     return own + [_File(path, folder) for folder in split_folders(source) for path in json_files(folder)]
 
 

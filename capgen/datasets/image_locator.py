@@ -205,8 +205,9 @@ class ImageLocator:
 
     @cached_property
     def _split_folders(self) -> tuple[Path, ...]:
-        """The folders of splits in the image folders, such as ``images/train2017``."""
-        return tuple(dict.fromkeys(chain.from_iterable(map(split_folders, self._folders))))
+        """The folders of splits in the image folders, such as ``images/train2017`` or ``train2017/train2017``."""
+        found = list(chain.from_iterable(map(split_folders, self._folders)))
+        return tuple(dict.fromkeys((*found, *chain.from_iterable(map(split_folders, found)))))
 
     @cached_property
     def _claimed_split_folders(self) -> tuple[Path, ...]:

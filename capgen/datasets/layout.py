@@ -165,7 +165,13 @@ def image_folders(root: Path) -> list[Path]:
 
 
 def _with_named_folders(root: Path) -> list[Path]:
-    return [root, *(root / name for name in names_in(root) if name.lower() in IMAGE_FOLDERS and (root / name).is_dir())]
+    """Return a folder, and those for images in it; they may have another one in them, where each archive got a folder."""
+    inside = _named_folders(root)
+    return [root, *inside, *(nested for folder in inside for nested in _named_folders(folder))]
+
+
+def _named_folders(folder: Path) -> list[Path]:
+    return [folder / name for name in names_in(folder) if name.lower() in IMAGE_FOLDERS and (folder / name).is_dir()]
 
 
 def _has_images(root: Path) -> bool:

@@ -34,8 +34,14 @@ def captions_of(source):
     return found, [(problem.kind, problem.where, problem.detail) for problem in report.problems]
 
 
-@pytest.mark.parametrize("place", ["{}2017", "images/{}2017", "{}", "images/{}"])
-@pytest.mark.parametrize("listing", ["annotations/captions_{}2017.json", "captions_{}2017.json", "annotations/{}.json"])
+@pytest.mark.parametrize("place", ["{}2017", "images/{}2017", "{}", "images/{}", "{0}2017/{0}2017"])
+@pytest.mark.parametrize(
+    "listing",
+    [
+        "annotations/captions_{}2017.json", "captions_{}2017.json", "annotations/{}.json",
+        "annotations_trainval2017/annotations/captions_{}2017.json",
+    ],
+)  # fmt: skip
 def test_images_numbered_from_one_in_each_split_keep_their_own_captions(tmp_path, place, listing):
     files = {}
     for split, count in (("train", 3), ("val", 2)):

@@ -98,6 +98,12 @@ def test_an_image_folder_in_the_folder_that_is_named_goes_before_any_other(tmp_p
     assert found == ["train/images/1.png", "test/images/1.png", "images/2.png"]
 
 
+def test_an_image_folder_may_have_another_one_in_it(tmp_path):
+    assert located(make(tmp_path, "Flickr8k_Dataset/Flicker8k_Dataset/1.png"), "1.png") == [
+        "Flickr8k_Dataset/Flicker8k_Dataset/1.png"
+    ]
+
+
 COMPOSED = unicodedata.normalize("NFC", "café/ü 1.png")
 DECOMPOSED = unicodedata.normalize("NFD", COMPOSED)
 
