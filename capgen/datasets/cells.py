@@ -27,7 +27,8 @@ _TEXT_KEYS = ("caption", "text", "raw")
 
 def image_names(value: Any) -> tuple[str, ...]:
     """Return the names of image files that a value holds: of one, or of a list of them; none if it holds something else."""
-    names = value if isinstance(value, list) else [value]
+    values = value if isinstance(value, list) else [value]
+    names = [item.get("path") if isinstance(item, dict) else item for item in values]  # an image feature of the Hub
     if not all(isinstance(name, str) for name in names):
         return ()
     return tuple(name.strip() for name in names if name.strip())

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from capgen.datasets.layout import MALFORMED, Example, Layout, LoadedDataset, Problem, lines
+from capgen.datasets.layout import MALFORMED, NOT_READ, Example, Layout, LoadedDataset, Problem, lines
 from capgen.datasets.splits import split_in_folders, with_splits_of_names
 from capgen.errors import DataError
 from capgen.images.formats import SUFFIXES
@@ -27,7 +27,7 @@ _REPEATS = re.compile(r"[0-9]{1,4}_.")
 
 def recognise(source: Path) -> str | None:
     """Say why ``source`` is in this layout, or return ``None``."""
-    first = next((path for path, sidecar in _Contents.of(source).pairs() if sidecar), None) if source.is_dir() else None
+    first = next((path for path, found in _Contents.of(source).pairs() if found), None) if source.is_dir() else None
     return f"{first.name} has a {_NAMES} file beside it" if first else None
 
 
@@ -41,15 +41,16 @@ def read(source: Path) -> LoadedDataset:
         raise DataError(f"{source} is a file; the folder layout takes a folder of images with {_NAMES} files")
     contents = _Contents.of(source)
     pairs = list(contents.pairs())
-    if not any(sidecar for _, sidecar in pairs):
+    if not any(sidecars for _, sidecars in pairs):
         raise DataError(f"there is no image with a {_NAMES} file of captions beside it in {source}")
     examples: list[Example] = []
     problems = contents.problems
-    for path, sidecar in pairs:
+    for path, sidecars in pairs:
+        problems += [Problem(NOT_READ, str(other), f"{sidecars[0].name} is read") for other in sidecars[1:]]
         try:
-            captions = tuple(line.strip() for _, line in lines(sidecar)) if sidecar else ()
+            captions = tuple(line.strip() for _, line in lines(sidecars[0])) if sidecars else ()
         except DataError as error:
-            problems.append(Problem(MALFORMED, str(sidecar), str(error)))
+            problems.append(Problem(MALFORMED, str(sidecars[0]), str(error)))
             continue
         examples.append(Example(str(path.relative_to(source)), captions))
     told = [split_in_folders(example.image) for example in examples]
@@ -83,8 +84,8 @@ class _Contents:
 
         return cls(list(visible_files(source, note)), problems)
 
-    def pairs(self) -> Iterator[tuple[Path, Path | None]]:
-        """Yield each image with its file of captions, if it has one."""
+    def pairs(self) -> Iterator[tuple[Path, list[Path]]]:
+        """Yield each image with its files of captions, the one first that is read."""
         sidecars = {
             path.with_suffix(path.suffix.lower()): path for path in self.files if path.suffix.lower() in SIDECAR_SUFFIXES
         }
@@ -96,7 +97,7 @@ class _Contents:
             found = [sidecars[name] for name in names if name in sidecars]
             if not found and images_by_composed_name[_composed(path)] == 1:
                 found = [composed[_composed(name)] for name in names if _composed(name) in composed]
-            yield path, found[0] if found else None
+            yield path, found
 
 
 def _composed(path: Path) -> str:
@@ -104,7 +105,7 @@ def _composed(path: Path) -> str:
     return unicodedata.normalize("NFC", str(path))
 
 
-def _notes(source: Path, pairs: list[tuple[Path, Path | None]]) -> list[str]:
+def _notes(source: Path, pairs: list[tuple[Path, list[Path]]]) -> list[str]:
     folders = (part for path, _ in pairs for part in path.relative_to(source).parts[:-1])
     numbered = next(filter(_REPEATS.match, folders), None)
     if numbered is None:

@@ -18,6 +18,9 @@ MALFORMED = "malformed row"
 UNREADABLE_FILE = "unreadable file"
 """The kind of problem that a whole file of captions is which cannot be read."""
 
+NOT_READ = "file not read"
+"""The kind of problem that a file of captions is in place of which another is read."""
+
 UNUSED = "unused"
 """The split of an image that the official splits leave out."""
 

@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from capgen.datasets.cells import ends_like_image
 from capgen.datasets.columns import NEEDED, Choice
 from capgen.datasets.layout import (
+    NOT_READ,
     Columns,
     Example,
     Layout,
@@ -37,9 +38,6 @@ METADATA_SUFFIXES = (".csv", ".jsonl", ".parquet")
 
 SIDECAR_SUFFIXES = (".txt", ".json")
 """The endings of files that belong to an image beside them, if it has the same name."""
-
-NOT_READ = "file not read"
-"""The kind of problem that a table is which lies beside the ones that are read."""
 
 _SHOWN_TABLES, _SHOWN, _LONGEST_NAME = 5, 12, 40
 """The most tables that a message lists, the most names of columns of each, and the most letters of each name."""

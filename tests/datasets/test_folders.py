@@ -45,6 +45,14 @@ def test_what_systems_leave_behind_is_passed_over(tmp_path, name):
     assert not dataset.problems
 
 
+def test_of_two_files_of_captions_of_an_image_the_other_is_named(tmp_path):
+    dataset = read(tmp_path, {"1.jpg": None, "1.txt": "dog, grass", "1.caption": "A dog."})
+    assert captions_of(dataset) == {"1.jpg": ("dog, grass",)}
+    assert [(problem.kind, problem.where) for problem in dataset.problems] == [
+        ("file not read", str(tmp_path / "1.caption"))
+    ]
+
+
 def test_downloads_of_web_pictures_are_read_by_their_text_files(tmp_path):
     files = {"00000_stats.json": {"count": 2}}
     for number in range(2):

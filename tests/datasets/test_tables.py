@@ -222,6 +222,7 @@ def test_captions_are_known_by_several_names(tmp_path, key):
     ("row", "images"),
     [
         ({"photo_file_name": "1.jpg", "text": "A dog."}, ["1.jpg"]),
+        ({"image": {"bytes": None, "path": "1.jpg"}, "text": "A dog."}, ["1.jpg"]),
         ({"file_names": ["1.jpg", "2.jpg"], "text": "A dog."}, ["1.jpg", "2.jpg"]),
         ({"frames_file_names": ["1.jpg", "2.jpg"], "text": "A dog."}, ["1.jpg", "2.jpg"]),
     ],
