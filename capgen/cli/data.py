@@ -80,7 +80,7 @@ def show_command(
     for split in prepared.SPLITS:
         images = [image for image in dataset.images if image.split == split]
         captions = sum(len(image.captions) for image in images)
-        lines.append((split, f"{len(images):,} images, {captions:,} captions"))
+        lines.append((split, f"{_counted(len(images), 'image')}, {_counted(captions, 'caption')}"))
     lines += [
         ("encoder", dataset.encoder + (f", {dataset.encoder_weights}" if dataset.encoder_weights else "")),
         ("features", ", ".join(dataset.augmentations)),
@@ -106,7 +106,7 @@ def remove_command(
 
     if not yes:
         try:
-            what = f"{len(prepared.load(name).images):,} images"
+            what = _counted(len(prepared.load(name).images), "image")
         except DataError:
             what = "damaged"
         confirm(f"remove the prepared data set {name} ({what})? its images stay", unasked=f"remove {name}")
@@ -129,6 +129,10 @@ def _summary(dataset: "PreparedDataset") -> dict[str, str | int | list[str]]:
         "encoder": dataset.encoder,
         "sources": list(dataset.sources),
     }
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'s' * (count != 1)}"
 
 
 def _cell(value: str | int | list[str]) -> str:

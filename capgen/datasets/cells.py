@@ -28,10 +28,9 @@ _TEXT_KEYS = ("caption", "text", "raw")
 def image_names(value: Any) -> tuple[str, ...]:
     """Return the names of image files that a value holds: of one, or of a list of them; none if it holds something else."""
     values = value if isinstance(value, list) else [value]
-    names = [item.get("path") if isinstance(item, dict) else item for item in values]  # an image feature of the Hub
-    if not all(isinstance(name, str) for name in names):
-        return ()
-    return tuple(name.strip() for name in names if name.strip())
+    items = [item.get("path") if isinstance(item, dict) else item for item in values]  # as the Hub's image features are
+    names = [item.strip() for item in items if isinstance(item, str)]
+    return tuple(filter(None, names)) if len(names) == len(items) else ()
 
 
 def names_image_files(value: Any) -> bool:

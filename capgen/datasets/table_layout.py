@@ -77,6 +77,21 @@ class _Table:
         return split_in_folders(str(self.path)) or split_in_name(self.path.stem)
 
 
+@dataclass(frozen=True)
+class _Selection:
+    """The tables of a source.
+
+    Attributes:
+        read: Those that are read.
+        others: Those that could be read in their place.
+        unfit: Those of which no row can be used, though their names say that they belong to the others.
+    """
+
+    read: list[_Table]
+    others: list[_Table]
+    unfit: list[_Table]
+
+
 def table_layout(kind: TableFormat, columns: Columns | None = None) -> Layout:
     """Return the layout of tables of a kind.
 
@@ -94,7 +109,7 @@ class _Finder:
 
     def recognise(self, source: Path) -> str | None:
         """Say why ``source`` is in this layout, or return ``None``."""
-        tables, _ = self._selected(source)
+        tables = self._selected(source).read
         if not tables or (tables[0].path.stem != METADATA and self._has_other_metadata(source)):
             return None
         names = ", ".join(str(table.path) for table in tables)
@@ -106,7 +121,8 @@ class _Finder:
         Raises:
             DataError: There is no table with the columns needed.
         """
-        tables, others = self._selected(source)
+        selection = self._selected(source)
+        tables = selection.read
         if not tables:
             seen = "; ".join(self.seen(source))
             endings = ", ".join(self._kind.suffixes)
@@ -114,7 +130,8 @@ class _Finder:
                 f"{source} has no table ({endings}) with the {self._kind.column}s needed, {NEEDED}{seen and '; '}{seen}"
             )
         detail = f"{tables[0].path} is read; name this file in place of its folder to read it"
-        problems = [Problem(NOT_READ, str(other.path), detail) for other in others]
+        problems = [Problem(NOT_READ, str(other.path), detail) for other in selection.others]
+        problems += [Problem(NOT_READ, str(table.path), self._described(table)) for table in selection.unfit]
         examples: list[Example] = []
         told: list[str | None] = []
         for table in tables:
@@ -134,14 +151,16 @@ class _Finder:
         """Say of each table of a source which columns it has, or why it cannot be read."""
         return [self._described(table) for table in _candidates(source, self._kind.suffixes)[:_SHOWN_TABLES]]
 
-    def _selected(self, source: Path) -> tuple[list[_Table], list[_Table]]:
-        """Return the tables of a source that are read, and those that could be read in their place."""
-        tables = [table for table in _candidates(source, self._kind.suffixes) if self._choice(table.file)]
+    def _selected(self, source: Path) -> _Selection:
+        candidates = _candidates(source, self._kind.suffixes)
+        tables = [table for table in candidates if self._choice(table.file)]
         metadata = [table for table in tables if table.path.stem == METADATA]
         split = [table for table in tables if table.split]
         are_several = len({table.split for table in split}) > 1
         chosen = metadata or (split if are_several else tables[:1])
-        return chosen, [table for table in tables if table not in chosen]
+        others = [table for table in tables if table not in chosen]
+        expected = (table for table in candidates if table not in tables)
+        return _Selection(chosen, others, [table for table in expected if table.path.stem == METADATA or table.split])
 
     def _choice(self, path: Path) -> Choice | None:
         """Return the columns of the first row that can be used; ``None`` if there is none among the first of the table."""
@@ -163,9 +182,9 @@ class _Finder:
         except CapgenError as error:
             return str(error)
         if first is None:
-            return f"{table.path} has no rows"
+            return f"{table.path} has no rows" + (" below its first line" if self._kind.column == "column" else "")
         if isinstance(first, Problem):
-            return f"{first.where}: {first.detail}"
+            return f"{_within(table, first.where)}: {first.detail}"
         names = [" ".join(name.split())[:_LONGEST_NAME] for name in first[1]]
         more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
         return f"{table.path} has the {self._kind.column}s {', '.join(names[:_SHOWN])}{more}"

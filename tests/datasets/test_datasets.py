@@ -368,7 +368,7 @@ def test_a_missing_source_is_an_error_that_names_it(tmp_path):
         ({}, "it is empty"),
         ({"1.jpg": None}, "no image of 1 has a .txt or .caption file beside it"),
         ({"notes.md": "nothing"}, "there is notes.md in it"),
-        ({"t.csv": ""}, "t.csv has no rows"),
+        ({"t.csv": ""}, "t.csv has no rows below its first line"),
         ({"t.csv": "img,said\n1.jpg,A dog.\n"}, "t.csv has the columns img, said"),
         ({"t.jsonl": '{"img": "1.jpg", "said": "A dog."}\n'}, "t.jsonl has the keys img, said"),
         ({"train/t.json": [{"img": "1.jpg"}]}, "train/t.json has the keys img"),

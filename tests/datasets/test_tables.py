@@ -295,6 +295,15 @@ def test_tables_that_are_named_for_splits_are_read_together(tmp_path):
     assert problems_of(dataset) == [("file not read", "all.csv")]
 
 
+@pytest.mark.parametrize("damaged", ["", "no json\n", '{"file_name": "1.jpg", "said": "A dog."}\n'])
+def test_a_table_of_a_split_of_which_no_row_can_be_used_is_named(tmp_path, damaged):
+    files = {f"{folder}/metadata.jsonl": metadata("jsonl", "1.jpg") for folder in ("train", "validation")}
+    dataset = read(tmp_path, {**files, "test/metadata.jsonl": damaged})
+    assert splits_of(dataset) == {"train/1.jpg": "train", "validation/1.jpg": "dev"}
+    assert problems_of(dataset) == [("file not read", "test/metadata.jsonl")]
+    assert "test/metadata.jsonl" in dataset.problems[0].detail
+
+
 def test_a_single_folder_that_is_named_like_a_split_is_none(tmp_path):
     dataset = read(tmp_path, {"metadata.csv": metadata("csv", "train/1.jpg", "bus/1.jpg", "boat/1.jpg")})
     assert set(splits_of(dataset).values()) == {None}
