@@ -4,7 +4,7 @@ Each layout is a module with a ``LAYOUT``. ``recognise`` finds out which layout 
 ``read`` loads the source. The help of the command names the layouts, so this module loads nothing heavy by itself.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 
 from capgen.errors import DataError, UsageError
 from capgen.registry import Registry
+from capgen.storage import paths
 
 if TYPE_CHECKING:
-    from capgen.datasets.layout import Columns, Layout, LoadedDataset
+    from capgen.datasets.layout import Columns, Example, Layout, LoadedDataset
 
 LAYOUTS: "Registry[Layout]" = Registry(
     "layout",
@@ -83,22 +84,57 @@ def read(source: Path, layout: str = AUTO, images: Path | None = None, columns: 
         UnknownNameError: There is no layout of that name.
         StorageError: Images cannot be unpacked.
     """
-    from capgen.datasets.image_archives import is_image_archive, with_unpacked_images
+    from capgen.datasets.image_archives import is_image_archive, split_archives, with_unpacked_images
 
     if images is not None and not images.is_dir() and not is_image_archive(images):
         reason = "is a file, not a folder" if images.exists() else "does not exist"
         raise DataError(f"the image folder {images} {reason}; give the folder with --images")
     if is_image_archive(source) and not LAYOUTS["webdataset"].recognise(source):
         return _read_packed(source, layout, images, columns)
-    found, recognised_by = recognise(source, layout, columns)
+    try:
+        found, recognised_by = recognise(source, layout, columns)
+    except DataError:
+        archives = split_archives(source)
+        if not archives:
+            raise
+        return _read_split_archives(archives, layout, images, columns)
     dataset = replace(found.read(source), layout=found.name, recognised_by=recognised_by)
     if not dataset.examples:
         first = "".join(f"; the first problem: {problem.where}: {problem.detail}" for problem in dataset.problems[:1])
         raise DataError(f"{source} holds no captions in the {found.name} layout{first}")
     if images is not None:
-        examples = [replace(example, folder=None) if example.folder else example for example in dataset.examples]
-        dataset = replace(dataset, examples=examples, image_folders=[images])
+        dataset = replace(dataset, examples=list(map(_looked_for_elsewhere, dataset.examples)), image_folders=[images])
     return with_unpacked_images(dataset)
+
+
+def _looked_for_elsewhere(example: "Example") -> "Example":
+    """Return an example without the folder where its image is looked for first, unless the image was unpacked into it."""
+    is_unpacked = example.folder is not None and example.folder.is_relative_to(paths.unpacked_dir())
+    return example if is_unpacked else replace(example, folder=None)
+
+
+def _read_split_archives(
+    archives: Mapping[Path, str], layout: str, images: Path | None, columns: "Columns | None"
+) -> "LoadedDataset":
+    """Read a data set each of whose splits is in an archive with its captions, such as ``train.zip``."""
+    loaded = {archive: _read_packed(archive, layout, images, columns) for archive in archives}
+    examples = [
+        replace(
+            example,
+            split=example.split or archives[archive],
+            folder=example.folder or dataset.image_folders[0],
+            id=f"{archive.name}/{example.id or example.image}",
+        )
+        for archive, dataset in loaded.items()
+        for example in dataset.examples
+    ]
+    return replace(
+        next(iter(loaded.values())),
+        examples=examples,
+        image_folders=[folder for dataset in loaded.values() for folder in dataset.image_folders],
+        problems=[problem for dataset in loaded.values() for problem in dataset.problems],
+        notes=[note for dataset in loaded.values() for note in dataset.notes],
+    )
 
 
 def _read_packed(archive: Path, layout: str, images: Path | None, columns: "Columns | None") -> "LoadedDataset":

@@ -11,12 +11,12 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 
 from capgen.datasets.image_locator import MISSING, ImageLocator
-from capgen.datasets.layout import LoadedDataset, Problem, split_of_folder
+from capgen.datasets.layout import LoadedDataset, Problem, names_in, split_of_folder
 from capgen.datasets.unpacking import UNREADABLE_MEMBER, ImageWriter, Unpacked, unpack, unpacked_note
 from capgen.errors import ImageError
+from capgen.inputs import patterns
 from capgen.inputs.archives import archive_stem, open_members
 from capgen.inputs.archives.members import is_hidden, read_image, read_whole
-from capgen.inputs.folders import visible_files
 from capgen.inputs.selection import TAR_ENDINGS
 
 ENDINGS = (".zip", *TAR_ENDINGS)
@@ -40,9 +40,15 @@ def unpack_dataset(archive: Path) -> tuple[Path, Unpacked]:
     return list(_folders(unpacked.folder))[-1], unpacked
 
 
+def split_archives(source: Path) -> dict[Path, str]:
+    """Return the archives in a folder that are named for splits, such as ``train.zip``, with their splits."""
+    named = {source / name: split_of_folder(archive_stem(Path(name))) for name in names_in(source)}
+    return {path: split for path, split in named.items() if split and is_image_archive(path)}
+
+
 def is_image_archive(path: Path) -> bool:
     """Return whether a file is an archive that may have images, by its ending."""
-    return path.is_file() and path.name.lower().endswith(ENDINGS)
+    return path.name.lower().endswith(ENDINGS) and path.is_file()
 
 
 def with_unpacked_images(dataset: LoadedDataset) -> LoadedDataset:
@@ -54,10 +60,11 @@ def with_unpacked_images(dataset: LoadedDataset) -> LoadedDataset:
     Raises:
         StorageError: The images cannot be written.
     """
-    missing = _missing_names(dataset)
+    archives = _archives(dataset)
+    missing = _missing_names(dataset) if archives else set()
     root = dataset.image_folders[0]
     found = []
-    for archive in _archives(dataset) if missing else []:
+    for archive in archives if missing else []:
         is_inside = archive.parent.is_relative_to(root)
         if not _has_one_of(missing, archive, is_inside=is_inside):
             continue
@@ -81,9 +88,8 @@ def _missing_names(dataset: LoadedDataset) -> set[str]:
 
 
 def _archives(dataset: LoadedDataset) -> list[Path]:
-    folders = dataset.image_folders
-    found = (path for folder in folders for path in (visible_files(folder, depth=0) if folder.is_dir() else [folder]))
-    return [path for path in dict.fromkeys(found) if is_image_archive(path)]
+    named = (folder / name for folder in dataset.image_folders for name in names_in(folder) if not patterns.is_hidden(name))
+    return [path for path in dict.fromkeys((*named, *dataset.image_folders)) if is_image_archive(path)]
 
 
 def _has_one_of(names: set[str], archive: Path, *, is_inside: bool) -> bool:

@@ -264,3 +264,28 @@ def test_an_archive_without_captions_says_what_was_looked_for(source):
     archive = zipped(source / "a.zip", [("1.png", PNG)])
     with pytest.raises(DataError, match=r"a\.zip was unpacked, but .* no image of 1 has a"):
         datasets.read(archive)
+
+
+def test_each_split_may_be_in_an_archive_with_its_captions(source):
+    for split, index in (("train", 1), ("test", 2)):
+        line = json.dumps({"file_name": "1.png", "text": f"Text of {split}."}).encode()
+        zipped(source / f"{split}.zip", [("metadata.jsonl", line), ("1.png", drawn(index))])
+    dataset = datasets.read(source)
+    locator = ImageLocator(dataset)
+    assert {(one.id, one.split, one.captions): locator.locate(one).read_bytes() for one in dataset.examples} == {
+        ("train.zip/1.png", "train", ("Text of train.",)): drawn(1),
+        ("test.zip/1.png", "test", ("Text of test.",)): drawn(2),
+    }
+
+
+def test_archives_that_are_named_for_no_split_are_not_unpacked_to_look_for_captions(source, cache):
+    zipped(source / "holiday.zip", [("metadata.jsonl", b'{"file_name": "1.png", "text": "One."}'), ("1.png", PNG)])
+    with pytest.raises(DataError, match="not in a known layout"):
+        datasets.read(source)
+    assert not cache.exists()
+
+
+def test_the_images_of_an_archive_are_its_own_where_others_are_in_another_folder(archive, user_folders):
+    (user_folders / "images").mkdir()
+    dataset = datasets.read(archive, images=user_folders / "images")
+    assert [path.read_bytes() for path in files_of(dataset).values()] == [PNG, drawn(1)]
