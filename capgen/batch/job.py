@@ -63,6 +63,7 @@ class CaptionJob:
 
     Attributes:
         progress: How far ``run`` has come.
+        links_not_followed: The number of links in folders that lead to images or folders elsewhere, or to nothing.
     """
 
     def __init__(
@@ -84,6 +85,7 @@ class CaptionJob:
         self._fail_fast = fail_fast
         self._captioner = PortableCaptioner(captioner or Captioner.load())
         self.progress = Progress()
+        self.links_not_followed = 0
         self._is_checked = False
 
     @property
@@ -227,16 +229,19 @@ class CaptionJob:
             part=self._inputs.selection.part or (1, 1),
         )
 
+    def _note_link(self, link: Path) -> None:
+        self.links_not_followed += 1
+
     @cached_property
     def _all_images(self) -> Listing:
         """The images of all parts: two parts must not want one file either."""
-        return Listing(self._inputs.find(part=None))
+        return Listing(self._inputs.find(self._note_link, part=None))
 
     @cached_property
     def _images(self) -> Listing:
         selection = self._inputs.selection
         if self._outputs.shards is not None:
-            return Listing(self._inputs.find())
+            return Listing(self._inputs.find(self._note_link))
         return Listing(filter(selection.holds, self._all_images)) if selection.part else self._all_images
 
     @cached_property

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -74,13 +74,14 @@ class Inputs:
             selection=replace(selection, part=parse_shard(part)) if part else selection,
         )
 
-    def find(self, **changes: Any) -> Iterator[Found]:
+    def find(self, on_link: Callable[[Path], None] = lambda path: None, **changes: Any) -> Iterator[Found]:
         """Find the images.
 
         Args:
+            on_link: Called with each link in a folder that is not followed.
             changes: Fields of the selection that are different this time.
         """
-        return replace(self.selection, **changes).find(self.paths, self.listed)
+        return replace(self.selection, **changes).find(self.paths, self.listed, on_link)
 
     @property
     def is_first_part(self) -> bool:

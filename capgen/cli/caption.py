@@ -218,6 +218,9 @@ def _caption(job: "CaptionJob", *, quiet: bool) -> None:
         reporter.info(f"{finished:,} of {total:,} shards were there before")
     if reporter.done or not finished:
         reporter.summarise()
+    if links := job.links_not_followed:
+        were = "link out of its folder or to nothing was" if links == 1 else "links out of their folders or to nothing were"
+        reporter.info(f"{links:,} {were} not followed; --follow-links follows them")
     _exit(reporter)
 
 

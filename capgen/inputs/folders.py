@@ -34,10 +34,20 @@ class FolderWalk:
         pattern: A pattern that the paths from ``root`` must match; any path by default.
         follow_links: Follow links to folders, to files outside ``root``, and to nothing, which fail when they are read. Each
             folder is entered once, under the first of its names, so that circles end.
+        on_link: Called with each link that is not followed, and that is named like an image or leads to a folder outside.
     """
 
-    def __init__(self, root: Path, rules: NameRules, pattern: PathPattern | None, *, follow_links: bool) -> None:
+    def __init__(
+        self,
+        root: Path,
+        rules: NameRules,
+        pattern: PathPattern | None,
+        *,
+        follow_links: bool,
+        on_link: Callable[[Path], None] = lambda path: None,
+    ) -> None:
         self._root, self._rules, self._pattern, self._follow_links = root, rules, pattern, follow_links
+        self._on_link = on_link
         self._real_root = os.path.realpath(root)
         self._entered: set[tuple[int, int]] = set()  # devices and inodes of folders
 
@@ -52,6 +62,8 @@ class FolderWalk:
             path = self._root / relative
             mode = self._mode(path) if relative else stat.S_IFDIR
             if mode is None:
+                if self._leads_to_images(relative, path):
+                    self._on_link(path)
                 continue
             if not stat.S_ISDIR(mode):
                 if self._accepts(relative) and _is_image(path, mode):
@@ -100,8 +112,17 @@ class FolderWalk:
             return 0 if self._follow_links else None
         if self._follow_links:
             return mode
-        is_inside = Path(os.path.realpath(path)).is_relative_to(self._real_root)
-        return mode if is_inside and not stat.S_ISDIR(mode) else None
+        return mode if self._is_inside(path) and not stat.S_ISDIR(mode) else None
+
+    def _leads_to_images(self, relative: str, link: Path) -> bool:
+        """Tell whether a link that is not followed may lead to images that are found in no other way."""
+        if link.suffix.lower() in SUFFIXES:
+            return self._accepts(relative)
+        is_wanted = self._pattern is None or self._pattern.may_accept_below(relative)
+        return is_wanted and os.path.isdir(link) and not self._is_inside(link)  # noqa: PTH112 - Path.is_dir raises
+
+    def _is_inside(self, link: Path) -> bool:
+        return Path(os.path.realpath(link)).is_relative_to(self._real_root)
 
 
 def _list(folder: Path) -> list[str] | None:

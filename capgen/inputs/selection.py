@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path, PurePosixPath
@@ -79,7 +79,12 @@ class Selection:
     part: tuple[int, int] | None = None
     lenient: bool = False
 
-    def find(self, arguments: Iterable[str], listed: Iterable[str] = ()) -> Iterator[Found]:
+    def find(
+        self,
+        arguments: Iterable[str],
+        listed: Iterable[str] = (),
+        on_link: Callable[[Path], None] = lambda path: None,
+    ) -> Iterator[Found]:
         """Find files, reading folders only as far as files are asked for.
 
         Args:
@@ -87,6 +92,7 @@ class Selection:
                 that does not end like an image or an archive is a folder. Also returned are files that do not exist, folders
                 without ``recursive``, and folders that cannot be listed: reading them says why they fail.
             listed: More files and folders, whose names are never taken for patterns.
+            on_link: Called with each link in a folder that is not followed; see ``FolderWalk``.
 
         Yields:
             The files in the order of ``arguments``, and by name in each folder. A file that is reached twice comes once.
@@ -100,7 +106,7 @@ class Selection:
             ((path, False) for path in listed),
         )
         for argument, may_be_pattern in named:
-            for found in self._named(argument, may_be_pattern=may_be_pattern):
+            for found in self._named(argument, on_link, may_be_pattern=may_be_pattern):
                 if seen.add(hash64(_absolute(found.path))) and self.holds(found):
                     yield found
 
@@ -115,7 +121,7 @@ class Selection:
     def _rules(self) -> NameRules:
         return NameRules(self.include, self.exclude, self.hidden)
 
-    def _named(self, argument: str, *, may_be_pattern: bool) -> Iterator[Found]:
+    def _named(self, argument: str, on_link: Callable[[Path], None], *, may_be_pattern: bool) -> Iterator[Found]:
         """Find the files that one argument stands for."""
         if not argument:
             raise UsageError("an argument is empty, where a file or folder was expected")
@@ -123,11 +129,11 @@ class Selection:
         if is_url(argument):
             yield from self._at_url(Url(argument))
         elif os.path.isdir(argument):  # noqa: PTH112 - Path.is_dir raises where one may not look
-            yield from self._in_folder(path) if self.recursive else [Found(path, path)]
+            yield from self._in_folder(path, on_link) if self.recursive else [Found(path, path)]
         elif os.path.lexists(argument) or not may_be_pattern or not has_wildcard(argument):
             yield Found(path, _root_of(path))
         else:
-            yield from self._matching(argument)
+            yield from self._matching(argument, on_link)
 
     def _at_url(self, url: Url) -> Iterator[Found]:
         if not self.recursive or url.name.lower().endswith((*SUFFIXES, *ARCHIVE_ENDINGS)):
@@ -144,19 +150,19 @@ class Selection:
             if is_image and rules.allow_all_above(path) and rules.include_file(path):
                 yield Found(url / path, url)
 
-    def _matching(self, pattern: str) -> Iterator[Found]:
+    def _matching(self, pattern: str, on_link: Callable[[Path], None]) -> Iterator[Found]:
         """Find the images that match a pattern; the folder before its first part with wildcards is their root."""
         parts = Path(pattern).parts
         fixed = next(index for index, part in enumerate(parts) if has_wildcard(part))
         root, found = Path(*parts[:fixed]), None
         if os.path.isdir(root):  # noqa: PTH112
-            for found in self._in_folder(root, PathPattern(parts[fixed:], self.recursive)):
+            for found in self._in_folder(root, on_link, PathPattern(parts[fixed:], self.recursive)):
                 yield found
         if found is None and not self.lenient:
             raise UsageError(f"no image matches {pattern!r}; check it, and add --recursive if it is meant to match folders")
 
-    def _in_folder(self, root: Path, pattern: PathPattern | None = None) -> Iterator[Found]:
-        walk = FolderWalk(root, self._rules, pattern, follow_links=self.follow_links)
+    def _in_folder(self, root: Path, on_link: Callable[[Path], None], pattern: PathPattern | None = None) -> Iterator[Found]:
+        walk = FolderWalk(root, self._rules, pattern, follow_links=self.follow_links, on_link=on_link)
         return (Found(path, root) for path in walk.images())
 
 

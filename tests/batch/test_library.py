@@ -490,6 +490,17 @@ def test_an_empty_folder_is_no_failure(shelf):
     assert done.stderr.startswith("no photographs found in ")
 
 
+def test_links_out_of_a_folder_are_not_followed_and_it_says_so(shelf, tmp_path):
+    (tmp_path / "blob").write_bytes(b"an image that is not looked at")
+    for name in ("a.jpg", "b.jpg"):
+        (shelf.folder / name).symlink_to(tmp_path / "blob")
+    done = shelf.run("--sidecar", ".txt")
+    assert done.returncode == 0
+    assert done.stderr.endswith(
+        "2 links out of their folders or to nothing were not followed; --follow-links follows them\n"
+    )
+
+
 def test_a_sidecar_that_cannot_be_written_fails_alone(shelf, known):
     shelf.fill(NAMES[:3])
     (shelf.folder / "b.txt").mkdir()

@@ -242,6 +242,21 @@ def test_a_link_to_nothing_is_left_alone_unless_links_are_followed(tree):
     assert found("in", recursive=True, follow_links=True) == ["in/a.jpg", "in/b.jpg"]
 
 
+def test_links_that_may_lead_to_images_and_are_not_followed_are_told(tree):
+    folder = tree("in/a.jpg", "in/sub/b.jpg", "out/x.jpg", "out/y.txt")
+    for name, target in (
+        ("in/x.jpg", "../out/x.jpg"), ("in/more", "../out"), ("in/lost.JPG", "nothing"),
+        ("in/again", "sub"), ("in/again.jpg", "a.jpg"), ("in/y.txt", "../out/y.txt"), ("in/.x.jpg", "../out/x.jpg"),
+    ):  # fmt: skip
+        (folder / name).symlink_to(target)
+    told = []
+    list(Selection(recursive=True).find(["in"], on_link=lambda link: told.append(str(link))))
+    assert told == ["in/lost.JPG", "in/more", "in/x.jpg"]
+    list(Selection(recursive=True, follow_links=True).find(["in"], on_link=told.append))
+    list(Selection(recursive=True, exclude=("*",)).find(["in"], on_link=told.append))
+    assert len(told) == 3
+
+
 def test_a_named_link_is_always_taken(tree):
     folder = tree("other/x.jpg")
     (folder / "a.jpg").symlink_to("other/x.jpg")
