@@ -5,7 +5,7 @@ looked into where images are missing.
 """
 
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from capgen.datasets.image_locator import MISSING, ImageLocator
 from capgen.datasets.layout import LoadedDataset, Problem, names_in, split_of_folder
 from capgen.datasets.unpacking import UNREADABLE_MEMBER, ImageWriter, Unpacked, unpack, unpacked_note
-from capgen.errors import ImageError
+from capgen.errors import DataError, ImageError
 from capgen.inputs import patterns
 from capgen.inputs.archives import archive_stem, open_members
 from capgen.inputs.archives.members import is_hidden, read_image, read_whole
@@ -34,8 +34,14 @@ def unpack_dataset(archive: Path) -> tuple[Path, Unpacked]:
         The folder of the data set, which is the one in the archive if there is nothing else, and what was unpacked.
 
     Raises:
+        DataError: It has no such file, and so is not unpacked, or it cannot be read.
         StorageError: The files cannot be written.
     """
+    try:
+        if not _has_member(archive, _is_annotation):
+            raise DataError(f"{archive} has no file that may have captions ({', '.join(ANNOTATION_ENDINGS)})")
+    except ImageError as error:
+        raise DataError(f"{archive} cannot be read: {error}") from error
     unpacked = unpack(archive, partial(_unpack_dataset, archive), "whole data set")
     return list(_folders(unpacked.folder))[-1], unpacked
 
@@ -66,10 +72,9 @@ def with_unpacked_images(dataset: LoadedDataset) -> LoadedDataset:
     found = []
     for archive in archives if missing else []:
         is_inside = archive.parent.is_relative_to(root)
-        if not _has_one_of(missing, archive, is_inside=is_inside):
-            continue
-        place = archive.parent.relative_to(root).as_posix() if is_inside else ""
-        found.append(unpack(archive, partial(_unpack, archive, place), place))
+        if _has_one_of(missing, archive, unreadable=is_inside):
+            place = archive.parent.relative_to(root).as_posix() if is_inside else ""
+            found.append(unpack(archive, partial(_unpack, archive, place), place))
     if not found:
         return dataset
     return replace(
@@ -92,22 +97,34 @@ def _archives(dataset: LoadedDataset) -> list[Path]:
     return [path for path in dict.fromkeys((*named, *dataset.image_folders)) if is_image_archive(path)]
 
 
-def _has_one_of(names: set[str], archive: Path, *, is_inside: bool) -> bool:
-    """Return whether an archive has images of these names; one that cannot be read may, if it is in the data set."""
-    opened, read_members = open_members(archive)
+def _has_one_of(names: set[str], archive: Path, *, unreadable: bool) -> bool:
+    """Return whether an archive has images of these names; ``unreadable`` if it cannot be read."""
     try:
-        with opened as file:
-            return any(_plain(member.name) in names for member in read_members(file))
+        return _has_member(archive, lambda name: _plain(name) in names)
     except ImageError:
-        return is_inside
+        return unreadable
+
+
+def _has_member(archive: Path, fits: Callable[[str], bool]) -> bool:
+    """Return whether a file in an archive has a name that fits, as far as the archive can be read.
+
+    Raises:
+        ImageError: The archive cannot be read, and no name before that fits.
+    """
+    opened, read_members = open_members(archive)
+    with opened as file:
+        return any(fits(member.name) for member in read_members(file))
+
+
+def _is_annotation(name: str) -> bool:
+    return PurePosixPath(name).suffix.lower() in ANNOTATION_ENDINGS and not is_hidden(name)
 
 
 def _unpack_dataset(archive: Path, writer: ImageWriter) -> Iterator[Problem]:
     opened, read_members = open_members(archive)
     with opened as file:
         for member in read_members(file):
-            is_annotation = PurePosixPath(member.name).suffix.lower() in ANNOTATION_ENDINGS and not is_hidden(member.name)
-            data = read_whole(member) if is_annotation else read_image(member)
+            data = read_whole(member) if _is_annotation(member.name) else read_image(member)
             if isinstance(data, ImageError):
                 yield Problem(UNREADABLE_MEMBER, f"{archive.name}/{member.name}", str(data))
             elif data is not None:

@@ -177,10 +177,12 @@ def _unpack(archive: Path, folder: Path, read: Read) -> Unpacked:
     temporary = None
     try:
         temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".part", dir=folder.parent))
-        writer = ImageWriter(temporary / _IMAGES, partial(_REPORT.get(), archive.name))
+        fresh = temporary / "new"  # the temporary folder itself can only be read by this user
+        fresh.mkdir()
+        writer = ImageWriter(fresh / _IMAGES, partial(_REPORT.get(), archive.name))
         records, whole = _records(archive, read, writer)
-        _write_index(temporary, writer, records, whole=whole)
-        _rename(temporary, folder)
+        _write_index(fresh, writer, records, whole=whole)
+        _rename(fresh, folder)
     except OSError as error:
         raise files.storage_error(folder, error) from error
     finally:

@@ -260,10 +260,22 @@ def test_a_data_set_in_an_archive_is_read_as_if_it_had_been_unpacked(source, nam
     assert "2 images" in dataset.notes[0] or "3 images" in dataset.notes[0]
 
 
-def test_an_archive_without_captions_says_what_was_looked_for(source):
-    archive = zipped(source / "a.zip", [("1.png", PNG)])
+def test_an_archive_without_captions_says_what_was_looked_for_and_is_not_unpacked(source, cache):
+    with pytest.raises(DataError, match=r"a\.zip has no file that may have captions \(\.json, "):
+        datasets.read(zipped(source / "a.zip", [("1.png", PNG), ("notes.md", b"Nothing.")]))
+    assert not cache.exists()
+
+
+def test_an_archive_whose_captions_do_not_fit_says_so(source):
+    archive = zipped(source / "a.zip", [("1.png", PNG), ("notes.txt", b"Nothing.")])
     with pytest.raises(DataError, match=r"a\.zip was unpacked, but .* no image of 1 has a"):
         datasets.read(archive)
+
+
+def test_an_archive_that_is_damaged_from_the_beginning_says_so(source):
+    (source / "a.zip").write_bytes(b"no archive")
+    with pytest.raises(DataError, match=r"a\.zip cannot be read: it is not a zip archive"):
+        datasets.read(source / "a.zip")
 
 
 def test_each_split_may_be_in_an_archive_with_its_captions(source):
