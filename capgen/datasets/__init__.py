@@ -149,7 +149,7 @@ def _read_packed(archive: Path, layout: str, images: Path | None, columns: "Colu
         reasons = "".join(f"; {problem.where}: {problem.detail}" for problem in unpacked.problems[:1])
         raise DataError(f"{archive} was unpacked, but {error}{reasons}") from error
     problems = [*unpacked.problems, *dataset.problems]
-    return replace(dataset, problems=problems, notes=[unpacked_note([unpacked]), *dataset.notes])
+    return replace(dataset, problems=problems, notes=[unpacked_note([unpacked], "files"), *dataset.notes])
 
 
 def _named(name: str, columns: "Columns | None") -> "Layout":

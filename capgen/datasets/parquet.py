@@ -111,7 +111,7 @@ def _unpack(columns: Columns, table: Path, writer: ImageWriter) -> Iterator[Exam
     yield from problems
     for example in examples:
         name = unpacker.names.get((example.where, example.image))
-        yield replace(example, id=name) if name else replace(example, folder=table.parent)
+        yield replace(example, id=name) if name else replace(example, folder=table.parent.absolute())
     if unpacker.fault:
         raise unpacker.fault
 

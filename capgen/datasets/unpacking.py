@@ -98,9 +98,8 @@ class ImageWriter:
 Read: TypeAlias = "Callable[[ImageWriter], Iterable[Example | Problem]]"
 """Reads an archive: writes its images, and yields an example for each image that has captions.
 
-The folder of an example is ``None`` if its image is one of those that were written. What goes wrong with the archive as a
-whole is raised as ``ImageError``, after all that could be read."""
-
+The folder of an example is ``None`` if its image is one of those that were written, else absolute. What goes wrong with the
+archive as a whole is raised as ``ImageError``, after all that could be read."""
 
 _REPORT: ContextVar[Callable[[str, int], None]] = ContextVar("report", default=lambda archive, images: None)
 
@@ -287,8 +286,8 @@ def load_archives(
     return LoadedDataset(with_splits_of_names(examples, told), [root], problems, notes=[unpacked_note(unpacked)])
 
 
-def unpacked_note(unpacked: Iterable[Unpacked]) -> str:
-    """Say how many images were unpacked, and where they are."""
+def unpacked_note(unpacked: Iterable[Unpacked], what: str = "images") -> str:
+    """Say how many images, or files of any kind, were unpacked, and where they are."""
     counts = [(one.images, one.size) for one in unpacked]
     images, size = sum(count for count, _ in counts), sum(size for _, size in counts)
-    return f"{images:,} images ({files.size_text(size)}) are unpacked in {paths.unpacked_dir()}"
+    return f"{images:,} {what} ({files.size_text(size)}) are unpacked in {paths.unpacked_dir()}"

@@ -1,5 +1,7 @@
 """Parquet tables as a source: images in every form, captions in every type, several files, paths in place of images."""
 
+from pathlib import Path
+
 import pyarrow
 import pyarrow.parquet
 import pytest
@@ -93,6 +95,15 @@ def test_an_image_is_found_by_its_path_where_its_bytes_are_not_in_the_table(sour
     table(source / "t.parquet", image=structures([("photos/0.png", None), ("photos/1.png", None)]), text=TEXTS)
     expected = [((source / f"photos/{n}.png").read_bytes(), (text,)) for n, text in enumerate(("one", "two"))]
     assert pairs(datasets.read(source)) == expected
+
+
+def test_images_beside_a_table_are_found_from_every_folder(source, monkeypatch):
+    draw_each(source, "0.png")
+    table(source / "t.parquet", image=structures([("0.png", None), ("1.png", DATA[1])]), text=TEXTS)
+    monkeypatch.chdir(source)
+    expected = pairs(datasets.read(Path("t.parquet")))
+    monkeypatch.chdir("/")
+    assert pairs(datasets.read(source / "t.parquet")) == expected
 
 
 def test_a_path_in_the_table_is_never_an_image_of_another_row(source):
