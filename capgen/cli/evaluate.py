@@ -101,6 +101,8 @@ def _say_left_out(truth: "Split", references: Path | None, data: str | None) -> 
     """Say what was left out of the human captions: of each kind how much, with the first as an example."""
     from capgen.datasets.prepared import problems_file
 
+    for note in truth.notes:
+        say(f"{references}: {note}")
     first: dict[str, Problem] = {}
     for problem in truth.problems:
         first.setdefault(problem.kind, problem)

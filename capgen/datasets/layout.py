@@ -65,6 +65,13 @@ class Problem:
     detail: str = ""
 
 
+def problem_of(example: Example, kind: str, detail: str = "") -> Problem:
+    """Name a problem by the row of an example, or by its image where it has no row."""
+    if not example.where:
+        return Problem(kind, example.image, detail)
+    return Problem(kind, example.where, f"{example.image}: {detail}" if detail else example.image)
+
+
 @dataclass(frozen=True)
 class LoadedDataset:
     """The annotations of a source, before any image is looked for.

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from capgen import images
 from capgen.captioner.vocabulary import words
 from capgen.datasets.image_locator import MISSING, ImageLocator
-from capgen.datasets.layout import UNUSED, Example, LoadedDataset, Problem
+from capgen.datasets.layout import UNUSED, Example, LoadedDataset, Problem, problem_of
 from capgen.datasets.prepared import SPLITS, PreparedImage
 from capgen.errors import ImageError, Status
 from capgen.storage.pipeline import map_ahead
@@ -139,27 +139,20 @@ def _find_images(source: LoadedSource, problems: list[Problem]) -> list[_Candida
     candidates: dict[Path, _Candidate] = {}
     for example in filter(source.takes, dataset.examples):
         captions = [caption for caption in example.captions if words(caption)]
-        problems += [_problem(example, "empty caption")] * (len(example.captions) - len(captions))
+        problems += [problem_of(example, "empty caption")] * (len(example.captions) - len(captions))
         path = locator.locate(example)
         if isinstance(path, Problem):
             is_stray = path.kind == MISSING and example.split == UNUSED
-            problems.append(_problem(example, "caption without an image" if is_stray else path.kind, path.detail))
+            problems.append(problem_of(example, "caption without an image" if is_stray else path.kind, path.detail))
         elif not example.captions:
-            problems.append(_problem(example, "image without a caption"))
+            problems.append(problem_of(example, "image without a caption"))
         elif example.split == UNUSED:
-            problems.append(_problem(example, "image in no split"))
+            problems.append(problem_of(example, "image in no split"))
         elif captions:
             split = example.split or ("train" if source.train_only else "")
             candidate = candidates.setdefault(path, _Candidate(path, [], split, source))
             _join_row(candidate, split, captions, problems)
     return list(candidates.values())
-
-
-def _problem(example: Example, kind: str, detail: str = "") -> Problem:
-    """Name a problem by the row of an example, or by its image where it has no row."""
-    if not example.where:
-        return Problem(kind, example.image, detail)
-    return Problem(kind, example.where, f"{example.image}: {detail}" if detail else example.image)
 
 
 def _join_row(candidate: _Candidate, split: str, captions: list[str], problems: list[Problem]) -> None:

@@ -63,9 +63,13 @@ def _image_files(references: Sequence[Reference]) -> list[Path]:
     Raises:
         DataError: Some were not found.
     """
-    missing = [reference.id for reference in references if reference.path is None]
+    missing = [reference for reference in references if reference.path is None]
     if missing:
-        raise DataError(f"{len(missing)} of {len(references)} images were not found, the first {missing[0]!r}")
+        reason = f" ({missing[0].missing})" if missing[0].missing else ""
+        raise DataError(
+            f"{len(missing)} of {len(references)} images were not found, the first {missing[0].id!r}{reason};"
+            " put them there, or give captions with --predictions"
+        )
     return [reference.path for reference in references if reference.path is not None]
 
 

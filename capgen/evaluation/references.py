@@ -10,7 +10,7 @@ from capgen.captioner.language import recognise
 from capgen.captioner.vocabulary import words
 from capgen.datasets import prepared
 from capgen.datasets.image_locator import ImageLocator
-from capgen.datasets.layout import Example, Problem
+from capgen.datasets.layout import Example, Problem, problem_of
 from capgen.errors import DataError, UnknownNameError
 from capgen.evaluation.metrics import COCO_CAPTION, Tokenizer, tokenizer
 
@@ -26,12 +26,14 @@ class Reference:
         path: The file of the image, or None if it was not found.
         captions: At least one, if the image is scored.
         image: The name or the path that the data set gives to the image; empty if that is its id.
+        missing: Why its file was not found.
     """
 
     id: str
     path: Path | None
     captions: tuple[str, ...]
     image: str = ""
+    missing: str = ""
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,7 @@ class Split:
         others: All other images of the same source, those of other splits and those without captions. Predictions may name
             them, too.
         problems: What was left out of the human captions.
+        notes: What a person should know of how they were read, a sentence each.
         tokenizer: The rule by which the captions of these images are split into words.
     """
 
@@ -55,6 +58,7 @@ class Split:
     training_captions: Sequence[str]
     others: Sequence[Reference] = ()
     problems: Sequence[Problem] = ()
+    notes: Sequence[str] = ()
     tokenizer: Tokenizer = COCO_CAPTION
 
 
@@ -107,33 +111,33 @@ def from_source(source: Path, split: str) -> Split:
         [text for one in dataset.examples if one.split == TRAIN != split for text in one.captions],
         others=[*others, *(image for image in images if not image.captions)],
         problems=problems,
+        notes=dataset.notes,
         tokenizer=tokenizer(language),
     )
 
 
 def _references(examples: Iterable[Example], locator: ImageLocator, problems: list[Problem]) -> list[Reference]:
     """Join the examples of each image; captions without words, and images without captions, are added to ``problems``."""
-    joined: dict[tuple[object, ...], tuple[Example, Path | None, list[str]]] = {}
+    joined: dict[tuple[object, ...], tuple[Example, Path | Problem, list[str]]] = {}
     for example in examples:
         located = locator.locate(example)
-        path = located if isinstance(located, Path) else None
-        key = (path,) if path else (example.folder, example.part, example.split, example.image, example.id)
-        _, _, texts = joined.setdefault(key, (example, path, []))
+        not_found = (example.folder, example.part, example.split, example.image, example.id)
+        _, _, texts = joined.setdefault((located,) if isinstance(located, Path) else not_found, (example, located, []))
         if not example.captions:
-            problems.append(Problem("image without a caption", example.image))
+            problems.append(problem_of(example, "image without a caption"))
         for text in example.captions:
             if COCO_CAPTION.split(text) or words(text):  # which between them know the letters of every language
                 texts.append(text)
             else:
-                problems.append(Problem("empty caption", example.image))
+                problems.append(problem_of(example, "empty caption"))
     ids = Counter(example.id or example.image for example, _, _ in joined.values())
-    return [
-        Reference(_unique_id(example, path, ids), path, tuple(texts), example.image)
-        for example, path, texts in joined.values()
-    ]
+    return [_reference(example, located, texts, ids) for example, located, texts in joined.values()]
 
 
-def _unique_id(example: Example, path: Path | None, ids: Counter[str]) -> str:
-    """Return what predictions call an image: its whole path where the data set calls several images the same."""
+def _reference(example: Example, located: Path | Problem, captions: Sequence[str], ids: Counter[str]) -> Reference:
+    """Make a reference. Its id is its whole path where the data set calls several images the same."""
+    path = located if isinstance(located, Path) else None
     usual = example.id or example.image
-    return usual if ids[usual] == 1 else str(path or example.image)
+    identifier = usual if ids[usual] == 1 else str(path or example.image)
+    missing = f"{located.kind}, {located.detail}" if isinstance(located, Problem) else ""
+    return Reference(identifier, path, tuple(captions), example.image, missing)

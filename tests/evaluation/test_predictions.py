@@ -191,6 +191,15 @@ def test_predictions_for_other_splits_are_counted_and_do_no_harm(tmp_path):
     assert found.problems == ["2 of 3 predictions are for images of other splits or without references ('2.jpg', '3.jpg')"]
 
 
+def test_a_path_within_the_data_set_tells_images_apart_wherever_their_files_were_unpacked(tmp_path):
+    unpacked = [
+        Reference(name, tmp_path / f"cache/{folder}/1.jpg", ("a",), name)
+        for folder, name in (("x", "a.tar/1.jpg"), ("y", "b.tar/1.jpg"))
+    ]
+    rows = [["/mine/b.tar/1.jpg", "of b"], ["/mine/a.tar/1.jpg", "of a"]]
+    assert captions(rows, Split("dev", unpacked, []), tmp_path) == {"a.tar/1.jpg": "of a", "b.tar/1.jpg": "of b"}
+
+
 def test_two_files_of_one_name_cannot_both_be_the_one_image_that_has_it(tmp_path):
     split = Split("dev", of("1.jpg", "2.jpg"), [])
     rows = [["a/1.jpg", "of a"], ["b/1.jpg", "of b"], ["a/2.jpg", "two"]]
@@ -251,7 +260,7 @@ def test_human_captions_that_are_left_out_are_counted_in_the_table_the_json_and_
     assert scores["references left out"] == {"malformed row": 1, "empty caption": 1}
     assert "4 images; left out of the references: malformed row (1), empty caption (1)" in done.stdout
     assert re.search(r"captions.jsonl: left out: malformed row, 1 \(the first: captions.jsonl:5: .*JSON", done.stderr)
-    assert "left out: empty caption, 1 (the first: 0.png)" in done.stderr
+    assert "left out: empty caption, 1 (the first: captions.jsonl:6: 0.png)" in done.stderr
 
 
 def test_whole_references_are_not_said_to_be_less(tmp_path):
@@ -259,6 +268,13 @@ def test_whole_references_are_not_said_to_be_less(tmp_path):
     done, scores = evaluated(tmp_path / "said.json", lined(tmp_path, "whole.csv", breaks=False))
     assert "references left out" not in scores
     assert "left out" not in done.stdout + done.stderr
+
+
+def test_where_images_are_not_found_a_captioner_cannot_be_scored_and_the_folders_are_named(tmp_path):
+    done = here("evaluate", "photo-en-v1", "--references", coco(tmp_path))
+    assert done.returncode == 1
+    assert f"4 of 4 images were not found, the first '391895' (missing image, not in {tmp_path}" in done.stderr
+    assert "--predictions" in done.stderr
 
 
 # One image, and few

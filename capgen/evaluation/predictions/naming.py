@@ -59,9 +59,9 @@ class ImageNames:
     def __init__(self, references: Sequence[Reference], others: Sequence[Reference]) -> None:
         self._is_other = {id(other) for other in others}
         everything = [*references, *others]
-        self._by_file_name = _index(everything, lambda one: [parts_of(one)[-1]])
-        self._by_stem = _index(everything, lambda one: [PurePosixPath(parts_of(one)[-1]).stem])
-        self._by_number = _index(everything, lambda one: _numbers(PurePosixPath(parts_of(one)[-1]).stem, _NUMBERED_STEM))
+        self._by_file_name = _index(everything, lambda one: [_paths_of(one)[0][-1]])
+        self._by_stem = _index(everything, lambda one: [PurePosixPath(_paths_of(one)[0][-1]).stem])
+        self._by_number = _index(everything, lambda one: _numbers(PurePosixPath(_paths_of(one)[0][-1]).stem, _NUMBERED_STEM))
         self._ids = [(_index(some, _ids), _index(some, _id_numbers)) for some in (references, others)]
 
     def find(self, name: str) -> Match | None:
@@ -107,16 +107,17 @@ class ImageNames:
         """
         if not candidates:
             return None
-        agreements = [1 + common(parts[:-1], parts_of(one)[:-1]) for one in candidates]
+        agreements = [1 + max(common(parts[:-1], path[:-1]) for path in _paths_of(one)) for one in candidates]
         best = [one for one, agreement in zip(candidates, agreements, strict=True) if agreement == max(agreements)]
         if len(best) > 1:
             raise AmbiguousNameError(_shown(best))
         return Match(best[0], max(agreements), id(best[0]) in self._is_other)
 
 
-def parts_of(reference: Reference) -> Parts:
-    """Return the parts of the path of an image: that of its file, or that in the data set if its file was not found."""
-    return split_path(str(reference.path or reference.image or reference.id)) or (reference.id,)
+def _paths_of(reference: Reference) -> list[Parts]:
+    """Return the parts of the paths of an image: that of its file, if that was found, and that in the data set."""
+    paths = [str(reference.path) if reference.path else "", reference.image or reference.id]
+    return [parts for path in paths if (parts := split_path(path))] or [(reference.id,)]
 
 
 def split_path(name: str) -> Parts:
@@ -160,6 +161,6 @@ def _numbers(text: str, *patterns: re.Pattern[str]) -> list[str]:
 
 def _shown(references: Sequence[Reference]) -> str:
     """Name several images, with as many folders as tell them apart."""
-    paths = [parts_of(reference) for reference in references[:2]]
+    paths = [_paths_of(reference)[0] for reference in references[:2]]
     length = 1 + common(*paths)
     return " and ".join("/".join(path[-length:]) for path in paths)
