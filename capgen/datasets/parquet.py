@@ -11,7 +11,7 @@ from itertools import islice
 from pathlib import Path, PurePosixPath
 
 from capgen import images
-from capgen.datasets.layout import MALFORMED, Columns, Example, Layout, LoadedDataset, Problem
+from capgen.datasets.layout import MALFORMED, NOT_READ, Columns, Example, Layout, LoadedDataset, Problem
 from capgen.datasets.table_layout import TableFormat, table_layout
 from capgen.datasets.tables import Row, examples_of
 from capgen.datasets.unpacking import ImageWriter, load_archives
@@ -56,7 +56,10 @@ def _read(columns: Columns, source: Path) -> LoadedDataset:
     tables = _with_images(source, columns)
     if not tables:
         return _of_paths(columns).read(source)
-    return load_archives(source, tables, partial(_unpack, columns), columns.image, columns.caption)
+    dataset = load_archives(source, tables, partial(_unpack, columns), columns.image, columns.caption)
+    others = [table for table in _tables(source) if table not in tables]
+    left_out = [Problem(NOT_READ, table.relative_to(source).as_posix(), _columns_of(table)) for table in others]
+    return replace(dataset, problems=[*dataset.problems, *left_out])
 
 
 def _seen(source: Path) -> list[str]:

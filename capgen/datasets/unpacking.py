@@ -277,8 +277,12 @@ def load_archives(
     told: list[str | None] = []
     unpacked: list[Unpacked] = []
     for archive in archives:
-        one = unpack(archive, partial(read, archive), *options)
         relative = archive.relative_to(root).as_posix()
+        try:
+            one = unpack(archive, partial(read, archive), *options)
+        except DataError as error:
+            problems.append(Problem(UNREADABLE_ARCHIVE, relative, str(error)))
+            continue
         examples += (replace(example, id=f"{relative}/{example.id or example.image}") for example in one.examples)
         problems += one.problems
         told += [split_in_name(archive_stem(archive)) or split_in_folders(relative)] * len(one.examples)

@@ -163,6 +163,17 @@ def test_a_table_that_cannot_be_read_to_its_end_says_so(source):
     assert problems_of(dataset) == [("unreadable archive", "t.parquet")]
 
 
+def test_tables_that_are_not_read_are_named_with_the_reason(source):
+    table(source / "a.parquet", image=DATA, text=TEXTS)
+    table(source / "b.parquet", key=["x", "y"], text=TEXTS)
+    (source / "c.parquet").write_bytes((source / "a.parquet").read_bytes()[:-20])
+    dataset = datasets.read(source)
+    assert pairs(dataset) == EXPECTED
+    assert problems_of(dataset) == [("file not read", "b.parquet"), ("file not read", "c.parquet")]
+    assert dataset.problems[0].detail == "its columns are key (string), text (string)"
+    assert "its end is missing" in dataset.problems[1].detail
+
+
 def test_where_no_column_fits_the_columns_are_named(source):
     table(source / "t.parquet", picture=[1, 2], said=TEXTS)
     with pytest.raises(DataError, match=r"t\.parquet: its columns are picture \(int64\), said \(string\)"):

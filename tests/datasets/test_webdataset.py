@@ -154,6 +154,14 @@ def test_an_archive_that_cannot_be_read_costs_itself(source):
     assert problems_of(dataset) == [("unreadable archive", "b.tar")]
 
 
+def test_a_link_to_no_archive_costs_itself(source):
+    tar(source / "a.tar", [("1.png", PNG), ("1.txt", b"One.")])
+    (source / "b.tar").symlink_to(source / "gone.tar")
+    dataset = datasets.read(source)
+    assert captions_of(dataset) == {"1.png": ("One.",)}
+    assert problems_of(dataset) == [("unreadable archive", "b.tar")]
+
+
 # which archives, and which splits
 
 
