@@ -443,7 +443,7 @@ def test_a_dry_run_writes_nothing_and_says_what_would_be_done(shelf, location):
 
 def test_a_dry_run_makes_no_output_folder(shelf):
     done = shelf.fill(NAMES[:1]).run("--sidecar", ".txt", "--output-dir", shelf.location / "out", "--dry-run")
-    assert done.stdout == f"{shelf.folder / 'a.png'}: would write {shelf.place / 'out/a.txt'}\n"
+    assert done.stdout == f"{shelf.folder / 'a.png'}: would write {shelf.location / 'out/a.txt'}\n"
     assert not (shelf.location / "out").exists()
 
 
@@ -911,7 +911,7 @@ def test_a_name_in_a_list_is_no_pattern(shelf):
 def test_a_dry_run_names_the_line_that_would_be_added_beside_a_sidecar_that_exists(shelf):
     shelf.fill(NAMES[:1]).run("--sidecar", ".txt")
     reported = shelf.run("--sidecar", ".txt", "--output", shelf.location / "o.csv", "--dry-run").stdout
-    assert f"would write {shelf.place / 'o.csv'}" in reported
+    assert f"would write {shelf.location / 'o.csv'}" in reported
     assert "left as it is" in reported
 
 
