@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
-    from capgen.training.config import TrainingConfig
+    from capgen.training.config import Settings
     from capgen.training.history import TrainingReporter
     from capgen.training.process_group import JaxProcessGroup, ProcessGroup
 
@@ -62,13 +62,13 @@ def train_command(
     recipe = config or (Path(configs.WARM_START_RECIPE) if source else None)
     chosen = configs.load(recipe, settings or (), **options)
     if show_settings:
-        _print_settings(chosen)
+        _print_settings(data, chosen, source)
         return
     if resume:
         _check_alone(settings, overwrite, config, out, source, *options.values())
     group = _group(devices, coordinator, processes, process_id)
     if not resume:
-        group.check(chosen)
+        group.check(chosen.with_defaults())
     started = _Start(data, chosen, out, source, overwrite=overwrite, resume=resume, quiet=quiet)
     if isinstance(group, JaxProcessGroup):
         _train_together(started.folder, group, quiet=quiet)
@@ -88,9 +88,12 @@ def _check_alone(*options: object) -> None:
         )
 
 
-def _print_settings(config: "TrainingConfig") -> None:
+def _print_settings(data: str, chosen: "Settings", source: str | None) -> None:
+    """Print the settings of a run on a data set, with their meanings."""
     from capgen.training import config as configs
+    from capgen.training import run_folder
 
+    config = run_folder.config_for(data, chosen, source)
     for name, meaning in configs.describe().items():
         typer.echo(f"{name} = {getattr(config, name)!r}  # {meaning}")
 
@@ -100,7 +103,7 @@ class _Start:
     """Which run is to be trained: a new one, or with ``resume`` the unfinished one on the data set."""
 
     data: str
-    config: "TrainingConfig"
+    settings: "Settings"
     out: Path | None
     source: str | None
     overwrite: bool
@@ -114,7 +117,7 @@ class _Start:
         if self.resume:
             folder = run_folder.unfinished(self.data)
         else:
-            folder = run_folder.begin(self.data, self.config, self.out, self.source, overwrite=self.overwrite)
+            folder = run_folder.begin(self.data, self.settings, self.out, self.source, overwrite=self.overwrite)
         if not self.quiet:
             say(f"run folder: {folder}")
         return folder

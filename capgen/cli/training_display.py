@@ -12,6 +12,7 @@ from capgen.training.history import TrainingReporter
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
+    from capgen.training.choice import EpochChoice
     from capgen.training.history import Epoch
 
 MIN_SECONDS = 1.0
@@ -24,6 +25,10 @@ class Silence(TrainingReporter):
 
 class PlainLines(TrainingReporter):
     """A reporter that prints one line for each epoch, with sample captions below it."""
+
+    def on_notice(self, text: str) -> None:
+        """Print it."""
+        say(text)
 
     def on_step(self, epoch: int, step: int, steps: int, loss: float) -> None:
         """Print that training has begun, so that a log is not empty for minutes."""
@@ -54,6 +59,10 @@ class PlainLines(TrainingReporter):
         )
         for path, caption in epoch.samples:
             say(f"  {Path(path).name}: {caption}")
+
+    def on_choice(self, choice: "EpochChoice") -> None:
+        """Print which epoch is taken."""
+        say(choice.describe())
 
 
 class Pace:
@@ -107,6 +116,10 @@ class LiveDisplay(TrainingReporter):
         self._live = Live(self._renderable(), console=console or Console(stderr=True), refresh_per_second=4)
         self._live.start()
 
+    def on_notice(self, text: str) -> None:
+        """Print it above the table."""
+        self._live.console.print(text, markup=False, highlight=False)
+
     def on_step(self, epoch: int, step: int, steps: int, loss: float) -> None:
         """Move the bar; dev is captioned after the last step."""
         self._advance(f"epoch {epoch}", step, steps, f"loss {loss:.4f}")
@@ -130,6 +143,10 @@ class LiveDisplay(TrainingReporter):
         self._end()
         self._rows.append((epoch, best))
         self._live.update(self._renderable())
+
+    def on_choice(self, choice: "EpochChoice") -> None:
+        """Print which epoch is taken above the table."""
+        self.on_notice(choice.describe())
 
     def _advance(self, activity: str, done: int, total: int, loss: str = "") -> None:
         if activity != self._activity:

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from capgen.datasets.prepared import in_target_domain
 from capgen.errors import ConfigError, TrainingError
+from capgen.training.data_defaults import defaults_for
+from capgen.training.data_statistics import DataStatistics
 from capgen.training.decoders import DECODERS
 from capgen.training.encoders.encoder import PROBABILITIES, EncoderSpec
 
@@ -44,15 +46,25 @@ Recipes, the ``config.json`` of runs and captioners that were written with the o
 """
 
 
-def _field(default: Any, meaning: str, *, at_least: float | None = None, at_most: float | None = None, choices=()) -> Any:
-    return field(
-        default=default, metadata={"meaning": meaning, "at_least": at_least, "at_most": at_most, "choices": choices}
-    )
+def _field(
+    default: Any,
+    meaning: str,
+    *,
+    at_least: float | None = None,
+    at_most: float | None = None,
+    choices=(),
+    by_data: bool = False,
+) -> Any:
+    limits = {"at_least": at_least, "at_most": at_most, "choices": choices}
+    return field(default=default, metadata={"meaning": meaning, "by_data": by_data, **limits})
 
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """The hyper-parameters of one run. They are saved with the run and with the captioner that it makes."""
+    """The hyper-parameters of one run. They are saved with the run and with the captioner that it makes.
+
+    The defaults are those for some thousand images. ``Settings.for_data`` adapts those that are marked ``by_data``.
+    """
 
     decoder: str = _field("attention", "the architecture of the decoder", choices=tuple(DECODERS))
     embedding_size: int = _field(512, "width of the word embedding", at_least=1)
@@ -62,7 +74,11 @@ class TrainingConfig:
         0.5, "fraction of activations that dropout sets to 0; 6,000 images overfit in a few epochs", at_least=0, at_most=0.95
     )
     min_count: int = _field(
-        5, "a word enters the vocabulary when the training captions have it at least this often", at_least=1
+        5,
+        "a word enters the vocabulary when the training captions have it at least this often; by default 5, or less where "
+        "the vocabulary would know under 90 % of their words",
+        at_least=1,
+        by_data=True,
     )
     slots_below: int = _field(
         0,
@@ -71,14 +87,27 @@ class TrainingConfig:
         at_least=0,
     )
     max_words: int = _field(
-        16, "training captions are cut to this many words; 1 in 14 of Flickr8k's captions is longer", at_least=1
+        20,
+        "training captions are cut to this many words, and the captioner says no more unless it is asked to; by default as "
+        "many as 98 % of the training captions do not exceed",
+        at_least=1,
+        by_data=True,
     )
     captions_per_image: int = _field(
         5, "captions of an image in one step; they share one projection of its grid", at_least=1
     )
-    batch_size: int = _field(64, "images in one step", at_least=1)
+    batch_size: int = _field(
+        64,
+        "images in one step; by default 64, or less where an epoch would have fewer than 16 steps",
+        at_least=1,
+        by_data=True,
+    )
     epochs: int = _field(
-        7, "cross-entropy epochs, passes over the training images; the learning rate decays over them", at_least=0
+        7,
+        "cross-entropy epochs, passes over the training images; the learning rate decays over them; by default as many as "
+        "make 660 steps, but 7 to 60",
+        at_least=0,
+        by_data=True,
     )
     encoder_epochs: int = _field(
         0,
@@ -91,14 +120,23 @@ class TrainingConfig:
     )
     learning_rate: float = _field(1e-3, "peak learning rate of AdamW", at_least=0)
     schedule: str = _field("cosine", "how the learning rate decays after its warm-up", choices=("cosine", "constant"))
-    warmup_steps: int = _field(100, "steps over which the learning rate rises from 0 to its peak", at_least=0)
+    warmup_steps: int = _field(
+        100,
+        "steps over which the learning rate rises from 0 to its peak; by default a sixth of all steps, but at most 100",
+        at_least=0,
+        by_data=True,
+    )
     weight_decay: float = _field(0.01, "decoupled weight decay of AdamW; with 0 it is plain Adam", at_least=0)
     clip_norm: float = _field(5.0, "the global norm of the gradient is clipped to this", at_least=0.001)
     label_smoothing: float = _field(
         0.1, "probability of each target that label smoothing spreads over the vocabulary", at_least=0, at_most=0.9
     )
     patience: int = _field(
-        3, "cross-entropy training stops after this many epochs without a better CIDEr-D on dev", at_least=1
+        3,
+        "cross-entropy training stops when so many epochs after the warm-up have bettered neither the captions for dev nor "
+        "the loss on dev; by default 3 for 7 epochs",
+        at_least=1,
+        by_data=True,
     )
     scst_epochs: int = _field(
         0, "epochs of self-critical sequence training (SCST) after the cross-entropy epochs", at_least=0
@@ -187,8 +225,43 @@ class TrainingConfig:
             )
 
 
-def load(file: Path | None = None, settings: Iterable[str] = (), **options: Any) -> TrainingConfig:
-    """Put a config together: defaults, then the TOML file, then ``key=value`` settings, then options that are not ``None``.
+@dataclass(frozen=True)
+class Settings:
+    """The settings that a run was given; the others have defaults, some of which follow from the data.
+
+    Attributes:
+        given: The values by name, of today or of before.
+
+    Raises:
+        ConfigError: There is no such setting, or a value does not fit.
+    """
+
+    given: Mapping[str, Any]
+
+    def __post_init__(self) -> None:
+        """Check every value."""
+        object.__setattr__(self, "given", _renamed(self.given))
+        self.with_defaults()
+
+    def with_defaults(self) -> TrainingConfig:
+        """Return the config for some thousand images."""
+        return from_mapping(self.given)
+
+    def for_data(self, data: DataStatistics, *, warm_start_max_words: int | None = None) -> TrainingConfig:
+        """Return the config of a run on a data set, which from then on does not depend on it any more.
+
+        Args:
+            data: What there is to learn from.
+            warm_start_max_words: The most words of a caption of the captioner that the run continues; ``None`` without one.
+
+        Raises:
+            ConfigError: A value does not fit.
+        """
+        return from_mapping({**defaults_for(data, self.given, warm_start_max_words), **self.given})
+
+
+def load(file: Path | None = None, settings: Iterable[str] = (), **options: Any) -> Settings:
+    """Put settings together: those of the TOML file, then ``key=value`` settings, then options that are not ``None``.
 
     Args:
         file: A TOML file, or the name of a recipe that ships.
@@ -209,7 +282,7 @@ def load(file: Path | None = None, settings: Iterable[str] = (), **options: Any)
         name = OLD_NAMES.get(name, name)
         values[name] = _parsed(name, text.strip())
     values.update({key: value for key, value in options.items() if value is not None})
-    return from_mapping(values)
+    return Settings(values)
 
 
 def from_mapping(values: Mapping[str, Any]) -> TrainingConfig:
@@ -232,6 +305,11 @@ def from_mapping(values: Mapping[str, Any]) -> TrainingConfig:
 def describe() -> dict[str, str]:
     """Return the meaning of every setting by its name."""
     return {item.name: item.metadata["meaning"] for item in fields(TrainingConfig)}
+
+
+def names_by_data() -> set[str]:
+    """Return the names of the settings whose defaults follow from the data."""
+    return {item.name for item in fields(TrainingConfig) if item.metadata["by_data"]}
 
 
 def to_mapping(config: TrainingConfig) -> dict[str, Any]:

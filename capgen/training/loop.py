@@ -6,13 +6,16 @@ A loop that is stopped at any time goes on from its checkpoint and ends with the
 import math
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import keras
 
 from capgen.datasets.prepared import PreparedDataset
 from capgen.errors import TrainingError
 from capgen.training import checkpoints
+from capgen.training.choice import EpochChoice
 from capgen.training.config import TrainingConfig
 from capgen.training.decoders import DECODERS
 from capgen.training.encoders.encoder import MIDDLE, EncoderSpec
@@ -74,19 +77,25 @@ class TrainingLoop:
         """
         checkpoint, best_file = self._folder / CHECKPOINT, self._folder / BEST
         if checkpoint.exists():
-            self.epochs = [Epoch.from_mapping(values) for values in checkpoints.progress(checkpoint)["epochs"]]
+            self.epochs = _epochs_of(checkpoints.progress(checkpoint))
         phase: Phase | None = None
         while following := self._plan.next_phase(self.epochs):
             if following != phase:
                 phase = following
                 self._enter(phase)
             epoch = self._epoch(phase, reporter)
-            best = self._plan.is_best(epoch, self.epochs)
             self.epochs.append(epoch)
+            best = self.choice.best is epoch
             self._save(best=best)
             reporter.on_epoch(epoch, best=best)
             yield epoch
         checkpoints.load(best_file, self.network.model, optimizer=False)
+        reporter.on_choice(self.choice)
+
+    @property
+    def choice(self) -> EpochChoice:
+        """The best of the epochs so far, of which there is at least one."""
+        return self._plan.choices(self.epochs)[-1]
 
     def trained(self) -> TrainedCaptioner:
         """Return what the loop has trained, once ``run`` has ended."""
@@ -110,7 +119,10 @@ class TrainingLoop:
 
     def _save(self, *, best: bool) -> None:
         """Write the checkpoint, and the best weights if they are those, in the first process; the others wait for it."""
-        progress = {"epochs": [epoch.to_mapping() for epoch in self.epochs]}
+        progress = {
+            "epochs": [epoch.to_mapping() for epoch in self.epochs],
+            "per_image": [epoch.per_image for epoch in self.epochs],
+        }
 
         def save() -> None:
             if best:
@@ -118,6 +130,13 @@ class TrainingLoop:
             checkpoints.save(self._folder / CHECKPOINT, self.network.model, progress)
 
         self._group.broadcast(save)
+
+
+def _epochs_of(progress: Mapping[str, Any]) -> list[Epoch]:
+    """Return the epochs that a checkpoint holds; one of an earlier version lacks the scores of each image."""
+    epochs = [Epoch.from_mapping(values) for values in progress["epochs"]]
+    per_image = progress.get("per_image", [()] * len(epochs))
+    return [replace(epoch, per_image=tuple(scores)) for epoch, scores in zip(epochs, per_image, strict=True)]
 
 
 def decoder_loop(
@@ -147,8 +166,10 @@ def decoder_loop(
         DataError: The train or the dev split is empty.
     """
     group = group or ProcessGroup.single()
-    plan = RunPlan.from_config(config, continues_captioner=warm_start is not None).decoder
     data, network = _data_and_network(config, dataset, encoder, store, warm_start=warm_start)
+    plan = RunPlan.from_config(
+        config, steps_per_epoch=data.steps_per_epoch(), continues_captioner=warm_start is not None
+    ).decoder
     stages = {
         Phase.WARM_START: WarmStartStage(data, network, group),
         Phase.CROSS_ENTROPY: CrossEntropyStage(data, network, group),
@@ -179,10 +200,10 @@ def encoder_loop(
         TrainingError: The vocabulary would be empty.
         DataError: The train or the dev split is empty.
     """
-    plan, group = RunPlan.from_config(config).encoder, ProcessGroup.single()
+    group = ProcessGroup.single()
+    data, network = _data_and_network(config.for_encoder_fine_tuning(), dataset, encoder, store, last_blocks=last_blocks)
+    plan = RunPlan.from_config(config, steps_per_epoch=data.steps_per_epoch()).encoder
     assert plan is not None
-    config = config.for_encoder_fine_tuning()
-    data, network = _data_and_network(config, dataset, encoder, store, last_blocks=last_blocks)
     stages = {Phase.CROSS_ENTROPY: EncoderFineTuningStage(data, network, group)}
     return TrainingLoop(plan, data, network, stages, folder, group)
 

@@ -110,7 +110,12 @@ class CaptionGenerator:
         """
         config = self._data.config
         guidance = 1.0 if self._network.tail else config.guidance
-        return decoding.DecodingOptions(num_beams=config.num_beams, length_penalty=config.length_penalty, guidance=guidance)
+        return decoding.DecodingOptions(
+            num_beams=config.num_beams,
+            length_penalty=config.length_penalty,
+            guidance=guidance,
+            max_words=config.max_words,
+        )
 
     def captions(self, images: Sequence[PreparedImage]) -> list[str]:
         """Generate the best caption of each image."""

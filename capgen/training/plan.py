@@ -1,25 +1,15 @@
 """``RunPlan``: what a training run consists of, worked out from its config and the epochs so far. No Keras."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 
-from capgen.evaluation.metrics import PRIMARY
+from capgen.training.choice import Criterion, EpochChoice
 from capgen.training.config import TrainingConfig
 from capgen.training.history import Epoch, Phase
 
 ENCODER_WARMUP_FRACTION = 5
 """The learning rate of an encoder warms up over one over this of all steps."""
-
-
-class Criterion(StrEnum):
-    """The criterion that chooses the best epoch."""
-
-    CIDER_D = "cider_d"
-    """The CIDEr-D of the captions generated for dev, the higher the better."""
-
-    DEV_LOSS = "dev_loss"
-    """The cross-entropy on dev, the lower the better: for weights with which training goes on."""
 
 
 @dataclass(frozen=True)
@@ -30,23 +20,24 @@ class LoopPlan:
         warm_start: Whether the loop begins with trained weights, which are validated first as epoch 0.
         cross_entropy_epochs: The greatest number of cross-entropy epochs.
         self_critical_epochs: The number of self-critical epochs.
-        patience: Cross-entropy training stops after this many epochs without a better one.
-        criterion: The criterion that chooses the best epoch.
+        patience: Cross-entropy training stops after this many epochs that were of no use, see ``is_exhausted``.
+        warmup_epochs: Epochs in which the learning rate is still rising; they do not count against patience.
+        criterion: What the best epoch is chosen by.
     """
 
     warm_start: bool
     cross_entropy_epochs: int
     self_critical_epochs: int
     patience: int
-    criterion: Criterion = Criterion.CIDER_D
+    warmup_epochs: int = 0
+    criterion: Criterion = Criterion.CAPTIONS
 
     def next_phase(self, epochs: Sequence[Epoch]) -> Phase | None:
         """Return what follows after some epochs; ``None`` at the end of the loop."""
         if self.warm_start and not epochs:
             return Phase.WARM_START
-        merits = [self.merit(epoch) for epoch in epochs if epoch.phase == Phase.CROSS_ENTROPY]
-        since_best = len(merits) - 1 - merits.index(max(merits)) if merits else 0
-        if len(merits) < self.cross_entropy_epochs and since_best < self.patience:
+        cross_entropy = sum(epoch.phase == Phase.CROSS_ENTROPY for epoch in epochs)
+        if cross_entropy < self.cross_entropy_epochs and not self.is_exhausted(epochs):
             return Phase.CROSS_ENTROPY
         self_critical = sum(epoch.phase == Phase.SELF_CRITICAL for epoch in epochs)
         return Phase.SELF_CRITICAL if self_critical < self.self_critical_epochs else None
@@ -55,13 +46,24 @@ class LoopPlan:
         """Return the number of the epoch after some epochs; the validation of a warm start has the number 0."""
         return len(epochs) if self.warm_start else len(epochs) + 1
 
-    def merit(self, epoch: Epoch) -> float:
-        """Return how good the weights of an epoch are; a greater number is better."""
-        return epoch.scores.get(PRIMARY, 0.0) if self.criterion == Criterion.CIDER_D else -epoch.dev_loss
+    def choices(self, epochs: Sequence[Epoch]) -> list[EpochChoice]:
+        """Return the choice of the best epoch as it was after each of some epochs."""
+        return list(EpochChoice.successive(epochs, self.criterion))
 
-    def is_best(self, epoch: Epoch, earlier: Sequence[Epoch]) -> bool:
-        """Tell whether an epoch is better than all before it."""
-        return all(self.merit(epoch) > self.merit(other) for other in earlier)
+    def is_exhausted(self, epochs: Sequence[Epoch]) -> bool:
+        """Tell whether patience has run out.
+
+        An epoch of cross-entropy training was of use if it became the best, or if its loss on dev was lower than that of all
+        such epochs before it, so that training never stops while the loss is falling.
+        """
+        count, last_useful, lowest = 0, self.warmup_epochs, math.inf
+        for epoch, choice in zip(epochs, self.choices(epochs), strict=True):
+            if epoch.phase == Phase.CROSS_ENTROPY:
+                count += 1
+                if choice.best is epoch or epoch.dev_loss < lowest:
+                    last_useful = max(last_useful, count)
+                lowest = min(lowest, epoch.dev_loss)
+        return count - last_useful >= self.patience
 
 
 @dataclass(frozen=True)
@@ -77,11 +79,12 @@ class RunPlan:
     decoder: LoopPlan
 
     @classmethod
-    def from_config(cls, config: TrainingConfig, *, continues_captioner: bool = False) -> "RunPlan":
+    def from_config(cls, config: TrainingConfig, *, steps_per_epoch: int, continues_captioner: bool = False) -> "RunPlan":
         """Plan a run.
 
         Args:
             config: The hyper-parameters.
+            steps_per_epoch: The number of training steps in a cross-entropy epoch.
             continues_captioner: Whether the run continues a captioner, whose encoder stays as it is.
         """
         encoder = None
@@ -91,6 +94,7 @@ class RunPlan:
                 cross_entropy_epochs=config.encoder_epochs,
                 self_critical_epochs=0,
                 patience=config.patience,
+                warmup_epochs=_warmup_epochs(config, config.encoder_epochs, steps_per_epoch),
                 criterion=Criterion.DEV_LOSS,
             )
         decoder = LoopPlan(
@@ -98,6 +102,7 @@ class RunPlan:
             cross_entropy_epochs=config.epochs,
             self_critical_epochs=config.scst_epochs,
             patience=config.patience,
+            warmup_epochs=_warmup_epochs(config, config.epochs, steps_per_epoch),
         )
         return cls(encoder, decoder)
 
@@ -131,3 +136,10 @@ class LearningRatePlan:
             constant=config.schedule == "constant",
             encoder_warmup_steps=max(1, steps // ENCODER_WARMUP_FRACTION),
         )
+
+
+def _warmup_epochs(config: TrainingConfig, epochs: int, steps_per_epoch: int) -> int:
+    """Return the number of epochs in which the learning rate is still rising, the last of them in part."""
+    if config.schedule == "constant" or not steps_per_epoch:
+        return 0
+    return math.ceil(LearningRatePlan.from_config(config, epochs * steps_per_epoch).warmup_steps / steps_per_epoch)

@@ -21,7 +21,7 @@ from capgen.training.encoder_graph import EncoderGraph, encoder_graph, use_capti
 from capgen.training.extraction import extract
 from capgen.training.features import PLAIN, FeatureStore
 from capgen.training.history import History, TrainingReporter
-from capgen.training.plan import RunPlan
+from capgen.training.notices import notices
 from capgen.training.process_group import ProcessGroup
 from capgen.training.report import RunReport
 from capgen.training.run_folder import RunSettings
@@ -130,13 +130,15 @@ def _train_captioner(
     warm_start = None
     if source:
         warm_start, graph = WarmStart.from_bundle(source), stack.enter_context(use_captioner_encoder(source))
-    elif RunPlan.from_config(config).encoder:
+    elif config.encoder_epochs:
         warm_start = _fine_tune_encoder(folder / ENCODER_FOLDER, config, data, graph, reporter)
         graph = stack.enter_context(use_encoder(graph.encoder, folder / ENCODER_FOLDER / ENCODER_WEIGHTS))
     if warm_start:  # the encoder is not the data set's, so that its features have not been prepared
         group.broadcast(lambda: _extract_features(config, data, graph, reporter))
     store = FeatureStore(graph.store_folder)
     loop = decoder_loop(config, data, graph.encoder, store, folder, warm_start=warm_start, group=group)
+    if not config.encoder_epochs:  # else the loop before this one has told what there is to tell
+        _tell(loop, reporter, continues_captioner=source is not None)
     _record(loop, folder, reporter, group)
     return loop.trained(), graph
 
@@ -178,11 +180,18 @@ def _fine_tune_encoder(
     encoder, weights = run_folder.dataset_encoder(data)
     last_blocks = encoder.build_last_blocks(weights)
     loop = encoder_loop(config, data, encoder, FeatureStore(graph.store_folder), folder, last_blocks)
+    _tell(loop, reporter, continues_captioner=False)
     _record(loop, folder, reporter, ProcessGroup.single())
     if not (folder / ENCODER_WEIGHTS).exists():
         arrays = encoder.fine_tuned_weights(weights, last_blocks)
         files.write_with(folder / ENCODER_WEIGHTS, lambda file: np.savez(file, allow_pickle=False, **arrays))
     return loop.trained().warm_start()
+
+
+def _tell(loop: "TrainingLoop", reporter: TrainingReporter, *, continues_captioner: bool) -> None:
+    """Report what is to be known of the data before hours are spent."""
+    for notice in notices(loop.data, continues_captioner=continues_captioner):
+        reporter.on_notice(notice)
 
 
 def _record(loop: "TrainingLoop", folder: Path, reporter: TrainingReporter, group: ProcessGroup) -> None:

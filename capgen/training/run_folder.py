@@ -9,6 +9,7 @@ import dataclasses
 import itertools
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,11 +18,12 @@ from capgen.captioner import bundle, catalogue
 from capgen.captioner.bundle import Bundle
 from capgen.captioner.language import ENGLISH, can_continue
 from capgen.datasets import prepared
-from capgen.datasets.prepared import PreparedDataset
-from capgen.errors import BundleError, ConfigError, TrainingError, UsageError
+from capgen.datasets.prepared import PreparedDataset, PreparedImage
+from capgen.errors import BundleError, ConfigError, DataError, TrainingError, UsageError
 from capgen.storage import files, hashing, paths
 from capgen.training import config as configs
-from capgen.training.config import TrainingConfig
+from capgen.training.config import Settings, TrainingConfig
+from capgen.training.data_statistics import DataStatistics
 from capgen.training.encoder_graph import EncoderGraph, encoder_graph, use_encoder
 from capgen.training.encoders import ENCODERS
 from capgen.training.encoders.encoder import MIDDLE, EncoderSpec
@@ -83,14 +85,13 @@ class RunSettings:
         )
 
 
-def begin(
-    data: str, config: TrainingConfig, out: Path | None, source: str | None = None, *, overwrite: bool = False
-) -> Path:
+def begin(data: str, given: Settings, out: Path | None, source: str | None = None, *, overwrite: bool = False) -> Path:
     """Make the folder of a new run, after checking that the run can reach its end.
 
     Args:
         data: The name of the prepared data set.
-        config: The hyper-parameters; with ``source``, the sizes of the decoder are that captioner's.
+        given: The settings; what is not set follows from the data, and with ``source`` the sizes of the decoder are that
+            captioner's.
         out: Where the captioner will be written; by default in the data folder, under the name of the data set.
         source: The name or the path of a captioner to continue.
         overwrite: Whether a captioner that is there already may be replaced.
@@ -108,20 +109,20 @@ def begin(
         StorageError: The folder cannot be made.
     """
     dataset = prepared.load(data)
-    for split in ("train", "dev"):
-        dataset.split(split)
+    train = dataset.split("train")
+    _check_dev(dataset)
     target = _checked_target(out or paths.models_dir() / data, overwrite=overwrite)
     encoder, weights = dataset_encoder(dataset)
-    graph, captioner = encoder_graph(encoder, weights), None
-    if source is not None:  # the captioner has an encoder of its own, whose features are extracted later
-        captioner = Bundle(catalogue.find(source).resolve())
-        config = with_decoder_of(captioner, config)
+    graph = encoder_graph(encoder, weights)
+    captioner = _captioner(source)
+    if captioner:  # it has an encoder of its own, whose features are extracted later
         _check_language(captioner, dataset)
     else:
         check_features(dataset, FeatureStore(graph.store_folder))
         with use_encoder(encoder, weights):  # an encoder that cannot be converted is an error before there is a folder
             pass
-    config.check(encoder, dataset.split("train"), warm_start=source is not None)
+    config = _config(given, train, captioner)
+    config.check(encoder, train, warm_start=source is not None)
     if config.encoder_epochs and (source or MIDDLE not in encoder.outputs):
         raise ConfigError(
             f"the last blocks of {'the encoder of ' + source if source else encoder.name} cannot be fine-tuned; "
@@ -131,6 +132,47 @@ def begin(
     origin = captioner.path if captioner else None
     RunSettings(data, fingerprint(dataset, graph, captioner), origin, target, overwrite, config).write(folder)
     return folder
+
+
+def config_for(data: str, given: Settings, source: str | None = None) -> TrainingConfig:
+    """Return the config that a run would have; the arguments are those of ``begin``.
+
+    Raises:
+        UnknownNameError: There is no such data set or captioner.
+        DataError: Its train split is empty.
+        ConfigError: The settings do not fit, or the captioner does not say the sizes of its decoder.
+    """
+    return _config(given, prepared.load(data).split("train"), _captioner(source))
+
+
+def _captioner(source: str | None) -> Bundle | None:
+    return None if source is None else Bundle(catalogue.find(source).resolve())
+
+
+def _check_dev(dataset: PreparedDataset) -> None:
+    """Make sure that there are images to choose the epoch by.
+
+    Raises:
+        DataError: There are none.
+    """
+    if all(image.split != "dev" for image in dataset.images):
+        raise DataError(
+            f"data set {dataset.name!r} has no images in its dev split, by which training chooses the epoch; "
+            "prepare it with some, or leave the splits out of its source to have them drawn"
+        )
+
+
+def _config(given: Settings, train: Sequence[PreparedImage], captioner: Bundle | None) -> TrainingConfig:
+    """Return the config of a run on training images that may continue a captioner.
+
+    Raises:
+        ConfigError: A setting does not fit, or the captioner does not say the sizes of its decoder.
+    """
+    statistics = DataStatistics.of(train)
+    if not captioner:
+        return given.for_data(statistics)
+    config = given.for_data(statistics, warm_start_max_words=captioner.description.decoding.max_words)
+    return with_decoder_of(captioner, config)
 
 
 def _checked_target(out: Path, *, overwrite: bool) -> Path:

@@ -14,7 +14,7 @@ from capgen.training.config import RECIPES, TrainingConfig
 def test_later_sources_go_before_earlier_ones(tmp_path):
     file = tmp_path / "run.toml"
     file.write_text("dropout = 0.1\nepochs = 3\nseed = 4\n")
-    found = configs.load(file, ["epochs=5", "seed = 6"], seed=7, batch_size=None)
+    found = configs.load(file, ["epochs=5", "seed = 6"], seed=7, batch_size=None).with_defaults()
     assert (found.dropout, found.epochs, found.seed, found.batch_size) == (0.1, 5, 7, TrainingConfig().batch_size)
 
 
@@ -34,7 +34,7 @@ def test_a_recipe_that_ships_is_valid_by_its_name(recipe, tmp_path, monkeypatch)
 def test_whole_numbers_do_for_numbers(tmp_path):
     file = tmp_path / "run.toml"
     file.write_text("dropout = 0\n")
-    assert configs.load(file).dropout == 0.0
+    assert configs.load(file).with_defaults().dropout == 0.0
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_a_dotted_setting_is_the_field_of_a_table(tmp_path):
     expected = TrainingConfig(
         epochs=0, seed=4, encoder_epochs=6, encoder_lr_multiplier=1.0, scst_epochs=4, scst_learning_rate=1e-5
     )
-    assert configs.load(file) == expected
+    assert configs.load(file).with_defaults() == expected
     settings = [
         "epochs=0",
         "seed=4",
@@ -78,8 +78,8 @@ def test_a_dotted_setting_is_the_field_of_a_table(tmp_path):
         "scst.epochs = 4",
         "scst_learning_rate=1e-5",
     ]
-    assert configs.load(settings=settings) == expected
-    assert configs.load(file, ["scst.epochs=2", "encoder_lr_multiplier=0.5"]).scst_epochs == 2
+    assert configs.load(settings=settings).with_defaults() == expected
+    assert configs.load(file, ["scst.epochs=2", "encoder_lr_multiplier=0.5"]).given["scst_epochs"] == 2
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_no_text_is_more_than_a_config_error(setting):
         found = configs.load(settings=[setting])
     except ConfigError:
         return
-    assert isinstance(found, TrainingConfig)
+    assert isinstance(found.with_defaults(), TrainingConfig)
 
 
 @given(
@@ -121,7 +121,7 @@ def test_values_of_another_type_are_refused(values):
 
 
 def test_a_config_survives_its_own_mapping():
-    config = configs.load(settings=["dropout=0.25", "decoder=merge"])
+    config = configs.load(settings=["dropout=0.25", "decoder=merge"]).with_defaults()
     assert configs.from_mapping(configs.to_mapping(config)) == config
 
 
@@ -140,17 +140,17 @@ def test_old_names_of_settings_are_read_from_recipes_settings_and_runs(tmp_path)
     )  # fmt: skip
     assert set(configs.OLD_NAMES) == set(OLD)
     assert configs.from_mapping(OLD) == expected
-    assert configs.load(settings=[f"{name}={value}" for name, value in OLD.items()]) == expected
+    assert configs.load(settings=[f"{name}={value}" for name, value in OLD.items()]).with_defaults() == expected
     file = tmp_path / "old.toml"
     tables = {"encoder_share": "encoder.share", "scst_distinct": "scst.distinct"}  # a dotted key is one of a table
     file.write_text("".join(f"{tables.get(name, name)} = {value}\n" for name, value in OLD.items()))
-    assert configs.load(file) == expected
+    assert configs.load(file).with_defaults() == expected
 
 
 def test_an_old_name_goes_before_the_new_one_in_an_earlier_source(tmp_path):
     file = tmp_path / "run.toml"
     file.write_text("min_count = 3\n")
-    assert configs.load(file, ["minimum_count=4"]).min_count == 4
+    assert configs.load(file, ["minimum_count=4"]).given == {"min_count": 4}
 
 
 def test_a_setting_under_both_of_its_names_is_refused():

@@ -22,6 +22,7 @@ from capgen.training import config as configs
 from capgen.training import process_group as groups
 from capgen.training import run_folder
 from capgen.training.batches import padded_batch, teacher_forced
+from capgen.training.config import TrainingConfig
 from capgen.training.process_group import JaxProcessGroup
 
 QUICK = {"XLA_FLAGS": "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"}
@@ -197,7 +198,7 @@ def test_without_jax_it_says_how_to_get_it(monkeypatch):
 
 def test_a_run_with_a_batch_that_cannot_be_divided_is_refused_when_it_goes_on():
     with pytest.raises(ConfigError, match="cannot be divided among 6 devices"):
-        JaxProcessGroup(devices=3, coordinator="here:1", processes=2).check(configs.load(settings=["batch_size=4"]))
+        JaxProcessGroup(devices=3, coordinator="here:1", processes=2).check(TrainingConfig(batch_size=4))
 
 
 def test_a_filled_batch_has_the_means_that_it_had():

@@ -56,7 +56,7 @@ def data(tmp_path_factory):
 def training_loop(data, folder, *settings, **more):
     folder.mkdir(exist_ok=True)
     dataset, store = data
-    config = configs.load(settings=[*SETTINGS, *settings])
+    config = configs.load(settings=[*SETTINGS, *settings]).with_defaults()
     return decoder_loop(config, dataset, ENCODERS["efficientnet-lite0"], store, folder, **more)
 
 
@@ -398,7 +398,8 @@ def test_rare_names_that_the_encoder_agrees_with_are_taught_and_said_through_slo
 def test_an_encoder_that_knows_no_classes_has_no_slots(data, tmp_path):
     dataset, store = data
     with pytest.raises(TrainingError, match=r"resnet50 does not know ImageNet's classes.*set slots_below=0"):
-        decoder_loop(configs.load(settings=[*SETTINGS, "slots_below=1"]), dataset, ENCODERS["resnet50"], store, tmp_path)
+        config = configs.load(settings=[*SETTINGS, "slots_below=1"]).with_defaults()
+        decoder_loop(config, dataset, ENCODERS["resnet50"], store, tmp_path)
 
 
 def test_images_of_a_batch_have_equally_many_captions_and_the_first_two_batches_differ(data):

@@ -1,53 +1,70 @@
 """The plan of a run: which phases follow each other, when cross-entropy training stops, and the learning rate."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from capgen.training.choice import Criterion
 from capgen.training.config import TrainingConfig
 from capgen.training.history import Epoch, Phase
-from capgen.training.plan import Criterion, LearningRatePlan, LoopPlan, RunPlan
+from capgen.training.plan import LearningRatePlan, LoopPlan, RunPlan
 
 
-def epochs_of(plan, scores):
-    """Follow a plan to its end, with the CIDEr-D of each epoch given."""
+def epochs_of(plan, losses):
+    """Follow a plan to its end, with the loss of each epoch on dev given."""
     epochs = []
     while phase := plan.next_phase(epochs):
-        epochs.append(Epoch(plan.next_number(epochs), 1.0, 1.0, {"CIDEr-D": scores[len(epochs)]}, 1.0, phase))
+        epochs.append(Epoch(plan.next_number(epochs), 1.0, losses[len(epochs)], {}, 1.0, phase))
     return epochs
 
 
 def test_self_critical_epochs_follow_those_of_cross_entropy():
-    plan = RunPlan.from_config(TrainingConfig(epochs=2, scst_epochs=1)).decoder
-    found = [(epoch.number, epoch.phase) for epoch in epochs_of(plan, [0.1, 0.2, 0.3])]
+    plan = RunPlan.from_config(TrainingConfig(epochs=2, scst_epochs=1), steps_per_epoch=1).decoder
+    found = [(epoch.number, epoch.phase) for epoch in epochs_of(plan, [3.0, 2.0, 1.0])]
     assert found == [(1, Phase.CROSS_ENTROPY), (2, Phase.CROSS_ENTROPY), (3, Phase.SELF_CRITICAL)]
 
 
 def test_a_captioner_that_is_continued_is_validated_first_as_epoch_0():
-    plan = RunPlan.from_config(TrainingConfig(epochs=1, encoder_epochs=3), continues_captioner=True)
+    plan = RunPlan.from_config(TrainingConfig(epochs=1, encoder_epochs=3), steps_per_epoch=1, continues_captioner=True)
     assert plan.encoder is None
-    found = [(epoch.number, epoch.phase) for epoch in epochs_of(plan.decoder, [0.1, 0.2])]
+    found = [(epoch.number, epoch.phase) for epoch in epochs_of(plan.decoder, [2.0, 1.0])]
     assert found == [(0, Phase.WARM_START), (1, Phase.CROSS_ENTROPY)]
 
 
 def test_a_fine_tuned_encoder_has_a_loop_of_its_own_which_is_judged_by_the_loss():
-    plan = RunPlan.from_config(TrainingConfig(epochs=0, encoder_epochs=2, scst_epochs=1))
-    assert plan.encoder == LoopPlan(False, 2, 0, TrainingConfig().patience, Criterion.DEV_LOSS)
-    assert [epoch.phase for epoch in epochs_of(plan.decoder, [0.1, 0.2])] == [Phase.WARM_START, Phase.SELF_CRITICAL]
-    low, high = Epoch(1, 1.0, 0.5, {"CIDEr-D": 0.0}, 1.0), Epoch(2, 1.0, 0.9, {"CIDEr-D": 1.0}, 1.0)
-    assert plan.encoder.is_best(low, [high])
-    assert not plan.encoder.is_best(high, [low])
+    plan = RunPlan.from_config(TrainingConfig(epochs=0, encoder_epochs=20, scst_epochs=1), steps_per_epoch=40)
+    assert plan.encoder == LoopPlan(False, 20, 0, TrainingConfig().patience, warmup_epochs=3, criterion=Criterion.DEV_LOSS)
+    assert [epoch.phase for epoch in epochs_of(plan.decoder, [2.0, 1.0])] == [Phase.WARM_START, Phase.SELF_CRITICAL]
 
 
 def test_patience_ends_cross_entropy_training_and_self_critical_training_follows():
     plan = LoopPlan(warm_start=False, cross_entropy_epochs=9, self_critical_epochs=1, patience=2)
-    phases = [epoch.phase for epoch in epochs_of(plan, [0.1, 0.3, 0.2, 0.2, 0.9])]
+    phases = [epoch.phase for epoch in epochs_of(plan, [3.0, 1.0, 2.0, 2.0, 0.1])]
     assert phases == [Phase.CROSS_ENTROPY] * 4 + [Phase.SELF_CRITICAL]
 
 
-def test_an_epoch_that_is_as_good_as_an_earlier_one_is_not_better():
-    plan = LoopPlan(False, 3, 0, 3)
-    first, second = (Epoch(number, 1.0, 1.0, {"CIDEr-D": 0.5}, 1.0) for number in (1, 2))
-    assert plan.is_best(first, [])
-    assert not plan.is_best(second, [first])
+def test_the_warm_up_does_not_count_against_patience():
+    plan = LoopPlan(warm_start=False, cross_entropy_epochs=9, self_critical_epochs=0, patience=2, warmup_epochs=3)
+    assert len(epochs_of(plan, [1.0, 2.0, 3.0, 4.0, 5.0, 0.1])) == 5
+
+
+def test_training_goes_on_while_the_loss_falls_although_the_captions_get_worse():
+    better, worse = [0.5] * 20, [0.1] * 20
+    plan = LoopPlan(warm_start=True, cross_entropy_epochs=9, self_critical_epochs=0, patience=2)
+    epochs = [Epoch(0, 1.0, 3.0, {"CIDEr-D": 0.5}, 1.0, Phase.WARM_START, per_image=tuple(better))]
+    losses = iter([9.0, 8.0, 7.0, 7.5, 7.5, 1.0])
+    while plan.next_phase(epochs):
+        epochs.append(Epoch(len(epochs), 1.0, next(losses), {"CIDEr-D": 0.1}, 1.0, per_image=tuple(worse)))
+    assert [epoch.dev_loss for epoch in epochs] == [3.0, 9.0, 8.0, 7.0, 7.5, 7.5]
+    assert plan.choices(epochs)[-1].best is epochs[0]
+
+
+@given(st.lists(st.floats(0, 9), min_size=1, max_size=30), st.integers(1, 5), st.integers(0, 5))
+def test_training_never_stops_within_patience_of_the_lowest_loss(losses, patience, warmup):
+    plan = LoopPlan(False, len(losses), 0, patience, warmup_epochs=warmup)
+    trained = len(epochs_of(plan, losses))
+    lowest = 1 + losses[:trained].index(min(losses[:trained]))
+    assert trained == len(losses) or trained - max(lowest, warmup) >= patience
 
 
 @pytest.mark.parametrize(("steps", "warmup", "decay"), [(1000, 100, 900), (50, 25, 25), (0, 0, 1)])

@@ -1,0 +1,79 @@
+"""``defaults_for``: the defaults of settings that follow from the amount of data, in steps of training and not in epochs."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from capgen.training.data_statistics import DataStatistics
+
+MAX_BATCH, MIN_BATCH = 64, 4
+"""The most and the fewest images in one step."""
+
+MIN_STEPS_PER_EPOCH = 16
+"""Steps that an epoch is to have before a step takes more images, so that an epoch of few images moves the weights."""
+
+STEPS = 660
+"""Steps of a whole training, seven epochs of Flickr8k's 6,000 images. Fewer images are seen oftener instead."""
+
+WARM_START_STEPS = 200
+"""Steps that a trained captioner goes on for."""
+
+MIN_EPOCHS, MAX_EPOCHS = 7, 60
+"""The fewest and the most epochs."""
+
+MAX_WARMUP_STEPS, WARMUP_SHARE = 100, 6
+"""The warm-up takes one in so many steps, but no more than the first number."""
+
+PATIENCE = 3 / 7
+"""The share of all epochs after which training that does not get better stops."""
+
+MIN_KNOWN_SHARE = 0.9
+"""The share of the words of the captions that a vocabulary is to know."""
+
+MAX_MIN_COUNT = 5
+"""A word that occurs so often is learnt however many others are known."""
+
+COVERED_CAPTIONS = 0.98
+"""The share of the captions that are not longer than ``max_words``."""
+
+MAX_WORDS = 100
+"""The greatest ``max_words`` that is taken from captions; what is longer is no caption."""
+
+
+def defaults_for(data: DataStatistics, given: Mapping[str, Any], warm_start_max_words: int | None = None) -> dict[str, int]:
+    """Return the default of each setting that follows from the data.
+
+    Args:
+        data: What there is to learn from.
+        given: The settings that are given, on which others depend: the warm-up on the epochs, and these on the batch size.
+        warm_start_max_words: The most words of a caption of the captioner that the run continues; ``None`` without one.
+    """
+    is_warm_start = warm_start_max_words is not None
+    batch_size = given.get("batch_size", _batch_size(data))
+    steps = data.steps(batch_size)
+    epochs = given.get("epochs", _epochs(WARM_START_STEPS if is_warm_start else STEPS, steps))
+    total = steps * max(epochs, given.get("encoder_epochs", 0))
+    return {
+        "batch_size": batch_size,
+        "epochs": epochs,
+        "warmup_steps": min(MAX_WARMUP_STEPS, total // WARMUP_SHARE),
+        "patience": max(3, round(PATIENCE * epochs)),
+        "min_count": _min_count(data),
+        "max_words": max(min(MAX_WORDS, data.length_covering(COVERED_CAPTIONS)), warm_start_max_words or 0),
+    }
+
+
+def _batch_size(data: DataStatistics) -> int:
+    """Return a power of two."""
+    fitting = max(1.0, data.images / MIN_STEPS_PER_EPOCH)
+    return min(MAX_BATCH, max(MIN_BATCH, 2 ** int(math.log2(fitting))))
+
+
+def _epochs(wanted_steps: int, steps_per_epoch: int) -> int:
+    return min(MAX_EPOCHS, max(MIN_EPOCHS, round(wanted_steps / steps_per_epoch)))
+
+
+def _min_count(data: DataStatistics) -> int:
+    """Return the greatest count with which a vocabulary knows enough words."""
+    counts = range(MAX_MIN_COUNT, 1, -1)
+    return next((count for count in counts if data.known_share(count) >= MIN_KNOWN_SHARE), 1)

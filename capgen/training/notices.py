@@ -1,0 +1,53 @@
+"""What a person is to know of the data before hours of training are spent on it, one sentence each."""
+
+from collections.abc import Iterator
+
+from capgen.captioner import catalogue
+from capgen.captioner.bundle import Bundle
+from capgen.captioner.vocabulary import UNKNOWN, words
+from capgen.training.data_defaults import MIN_KNOWN_SHARE
+from capgen.training.training_data import TrainingData
+
+FEW_IMAGES = 2000
+"""Training images below which to go on from the captioner that ships is usually better, see ``benchmarks/little_data.py``."""
+
+SAME_LANGUAGE = 0.7
+"""The share of the words of the captions that the captioner which ships knows if they are in its language."""
+
+
+def notices(data: TrainingData, *, continues_captioner: bool) -> Iterator[str]:
+    """Yield what is to be known before training begins.
+
+    Args:
+        data: What will be learnt from; without cross-entropy epochs there is nothing to say.
+        continues_captioner: Whether the run continues a captioner.
+    """
+    captions = [caption for sample in data.samples for caption in sample.captions]
+    count = sum(map(len, captions))
+    if not count:
+        return
+    if not continues_captioner and len(data.samples) < FEW_IMAGES and _are_known(data):
+        yield (
+            f"{len(data.samples):,} training images are few: a captioner that goes on from the one that ships is usually "
+            f"better below {FEW_IMAGES:,}: capgen train {data.dataset.name} --from {catalogue.DEFAULT}"
+        )
+    known = 1 - sum(caption.count(UNKNOWN) for caption in captions) / count
+    if known < MIN_KNOWN_SHARE:
+        yield (
+            f"the vocabulary knows {known:.0%} of the words of the training captions, and learns nothing of the others; "
+            f"a min_count below {data.config.min_count} makes it larger"
+        )
+    limit = data.config.max_words
+    longer = sum(len(caption) > limit for caption in captions)
+    if longer:
+        yield (
+            f"{longer:,} of {len(captions):,} training captions are cut after {limit} words, which is the most that the "
+            f"captioner will say; the longest has {max(map(len, captions))}: --set max_words={max(map(len, captions))}"
+        )
+
+
+def _are_known(data: TrainingData) -> bool:
+    """Tell whether the training captions are in the language of the captioner that ships."""
+    vocabulary = Bundle(catalogue.SHIPPED / catalogue.DEFAULT).vocabulary
+    said = [word for image in data.train_images for caption in image.captions for word in words(caption)]
+    return sum(word in vocabulary for word in said) >= SAME_LANGUAGE * len(said)
