@@ -19,12 +19,19 @@ MIN_SECONDS = 1.0
 """Seconds that an activity must have taken before its rate and the time left are shown."""
 
 
+ALIKE = "all captions for dev are alike, as they often are at first; they part as the loss falls"
+"""What is said of the first epoch after which the captioner says the same of all images."""
+
+
 class Silence(TrainingReporter):
     """A reporter that shows nothing."""
 
 
 class PlainLines(TrainingReporter):
     """A reporter that prints one line for each epoch, with sample captions below it."""
+
+    def __init__(self) -> None:
+        self._has_said_alike = False
 
     def on_notice(self, text: str) -> None:
         """Print it."""
@@ -59,6 +66,9 @@ class PlainLines(TrainingReporter):
         )
         for path, caption in epoch.samples:
             say(f"  {Path(path).name}: {caption}")
+        if epoch.alike and not self._has_said_alike:
+            self._has_said_alike = True
+            say(ALIKE)
 
     def on_choice(self, choice: "EpochChoice") -> None:
         """Print which epoch is taken."""
@@ -141,6 +151,8 @@ class LiveDisplay(TrainingReporter):
     def on_epoch(self, epoch: "Epoch", *, best: bool) -> None:
         """Add the epoch to the table; what follows it is shown when it begins."""
         self._end()
+        if epoch.alike and not any(earlier.alike for earlier, _ in self._rows):
+            self.on_notice(ALIKE)
         self._rows.append((epoch, best))
         self._live.update(self._renderable())
 

@@ -6,11 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from capgen.evaluation.metrics import validation_metrics
 from capgen.storage import files
 from capgen.training import curves
+
+if TYPE_CHECKING:
+    from capgen.training.choice import EpochChoice
 
 HISTORY, CURVES = "history.csv", "curves.png"
 
@@ -41,6 +44,8 @@ class Epoch:
         seconds: The wall time of the epoch, validation included.
         phase: What it trained with.
         samples: The paths of some dev images, each with the caption generated for it.
+        alike: Whether all dev images were given the same caption.
+        per_image: What each dev image adds to the primary metric, (N,); empty where that is not defined.
     """
 
     number: int
@@ -50,6 +55,8 @@ class Epoch:
     seconds: float
     phase: Phase = Phase.CROSS_ENTROPY
     samples: tuple[tuple[str, str], ...] = field(default=(), compare=False)
+    alike: bool = field(default=False, compare=False)
+    per_image: tuple[float, ...] = field(default=(), compare=False)
 
     @property
     def is_cross_entropy(self) -> bool:
@@ -71,7 +78,7 @@ class Epoch:
         return {"loss": self.loss, "dev_loss": self.dev_loss, **scores}
 
     def to_mapping(self) -> dict[str, Any]:
-        """Return the columns of ``history.csv`` by name; the samples are not among them."""
+        """Return the columns of ``history.csv`` by name; what is known of single images is not among them."""
         return {"epoch": self.number, **self.curve_values, "seconds": self.seconds, "phase": self.phase}
 
     @classmethod
@@ -109,6 +116,9 @@ PHASE_ALIASES = {"start": Phase.WARM_START}
 class TrainingReporter:
     """Receives the progress of a training; every method may be overridden."""
 
+    def on_notice(self, text: str) -> None:
+        """Called before the first step with each sentence of ``notices``."""
+
     def on_step(self, epoch: int, step: int, steps: int, loss: float) -> None:
         """Called after each training step, counted from 1; ``loss`` is the mean of the epoch so far."""
 
@@ -122,7 +132,10 @@ class TrainingReporter:
         """Called once when training has ended and the captioner is exported."""
 
     def on_epoch(self, epoch: Epoch, *, best: bool) -> None:
-        """Called after each epoch; ``best`` says that its captions are better than all before."""
+        """Called after each epoch; ``best`` says that it is better than all before."""
+
+    def on_choice(self, choice: "EpochChoice") -> None:
+        """Called after the last epoch with the one whose weights are taken."""
 
 
 class History:

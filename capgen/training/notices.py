@@ -9,7 +9,7 @@ from capgen.training.data_defaults import MIN_KNOWN_SHARE
 from capgen.training.training_data import TrainingData
 
 FEW_IMAGES = 2000
-"""Training images below which to go on from the captioner that ships is usually better, see ``benchmarks/little_data.py``."""
+"""Training images below which it is usually better to go on from the captioner that ships (``benchmarks/little_data.py``)."""
 
 SAME_LANGUAGE = 0.7
 """The share of the words of the captions that the captioner which ships knows if they are in its language."""

@@ -34,26 +34,26 @@ class RunReport:
         self._thumbnails: dict[str, dict[str, Any]] = {}
         self._samples: dict[int, list[list[str]]] = _read_samples(folder / SAMPLES)
 
-    def write(self, epochs: "Sequence[Epoch]") -> None:
+    def write(self, epochs: "Sequence[Epoch]", best: "Epoch") -> None:
         """Write the page and the samples.
 
         Args:
             epochs: All epochs so far, at least one.
+            best: The best of them.
 
         Raises:
             StorageError: A file cannot be written.
         """
         self._samples.update({epoch.number: [list(pair) for pair in epoch.samples] for epoch in epochs if epoch.samples})
         files.write_json(self._folder / SAMPLES, self._samples)
-        report.write(self._folder / REPORT, self.describe(epochs))
+        report.write(self._folder / REPORT, self.describe(epochs, best))
 
-    def describe(self, epochs: "Sequence[Epoch]") -> dict[str, Any]:
+    def describe(self, epochs: "Sequence[Epoch]", best: "Epoch") -> dict[str, Any]:
         """Return what the page shows, in the form that ``capgen.evaluation.report.write`` takes."""
-        best = max(epochs, key=lambda epoch: epoch.scores.get(PRIMARY, 0.0))
         return {
             "title": f"Training on {self._data.name}",
-            "subtitle": f"Run {self._folder.name}, epoch {epochs[-1].number}; the best {PRIMARY} on dev so far is "
-            f"{best.score_texts[PRIMARY]}, of epoch {best.number}",
+            "subtitle": f"Run {self._folder.name}, epoch {epochs[-1].number}; the best epoch so far is "
+            f"{best.number}, with {PRIMARY} {best.score_texts[PRIMARY]} on dev",
             "curves": _curves(epochs, best),
             "samples": self._samples_by_image(),
             "tables": [_epoch_table(epochs), self._data_table(), self._configuration_table()],

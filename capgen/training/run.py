@@ -204,11 +204,11 @@ def _record(loop: "TrainingLoop", folder: Path, reporter: TrainingReporter, grou
     recorded = False
     for _ in loop.run(reporter):
         history.write(loop.epochs)
-        report.write(loop.epochs)
+        report.write(loop.epochs, loop.choice.best)
         recorded = True
     if loop.epochs and not recorded:  # a loop that was stopped right after its last checkpoint has no more epochs to train
         history.write(loop.epochs)
-        report.write(loop.epochs)
+        report.write(loop.epochs, loop.choice.best)
 
 
 def _extract_features(

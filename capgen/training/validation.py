@@ -48,16 +48,19 @@ class Validation:
         images = self._data.dev_images
         captions = self._generator.captions(images)
         references = [image.captions for image in images]
-        scores = metrics.score(captions, references, metrics.validation_metrics(), language=self._data.language)
+        scores = metrics.scores(captions, references, metrics.validation_metrics(), language=self._data.language)
+        primary = scores.get(metrics.PRIMARY)
         shown = np.linspace(0, len(captions) - 1, min(SAMPLES, len(captions))).astype(int)
         return Epoch(
             number=number,
             loss=loss,
             dev_loss=self._loss(),
-            scores={name: value for name, value in scores.items() if name in metrics.METRICS},
+            scores={name: score.value for name, score in scores.items()},
             seconds=time.monotonic() - started,
             phase=phase,
             samples=tuple((images[index].path, captions[index]) for index in shown),
+            alike=len(captions) > 1 and len(set(captions)) == 1,
+            per_image=tuple(primary.per_image.tolist()) if primary else (),
         )
 
     def _loss(self) -> float:

@@ -84,9 +84,9 @@ def test_what_a_loop_did_not_record_before_it_was_stopped_is_recorded_when_it_go
     written = []
     monkeypatch.setattr(run, "History", lambda *_: SimpleNamespace(write=lambda epochs: written.append(("history", epochs))))
     monkeypatch.setattr(
-        run, "RunReport", lambda *_: SimpleNamespace(write=lambda epochs: written.append(("report", epochs)))
+        run, "RunReport", lambda *_: SimpleNamespace(write=lambda epochs, best: written.append(("report", epochs)))
     )
     data = SimpleNamespace(dataset=None, config=None)
-    loop = SimpleNamespace(run=lambda reporter: iter(()), epochs=EPOCHS, data=data)
+    loop = SimpleNamespace(run=lambda reporter: iter(()), epochs=EPOCHS, choice=SimpleNamespace(best=EPOCHS[-1]), data=data)
     run._record(loop, tmp_path, TrainingReporter(), ProcessGroup.single())
     assert written == [("history", EPOCHS), ("report", EPOCHS)]

@@ -15,6 +15,7 @@ from capgen.training import config as configs
 from capgen.training.encoders import ENCODERS
 from capgen.training.features import FeatureStore, feature_key
 from capgen.training.loop import BEST, CHECKPOINT, decoder_loop
+from capgen.training.validation import Validation
 
 pytestmark = pytest.mark.slow
 
@@ -32,6 +33,9 @@ class Silence:
         pass
 
     def on_epoch(self, epoch, *, best):
+        pass
+
+    def on_choice(self, choice):
         pass
 
 
@@ -141,9 +145,15 @@ def test_the_seeds_of_dropout_are_part_of_a_checkpoint(data, tmp_path):
 
 
 def scripted(monkeypatch, scores):
-    """Let the dev captions of successive epochs score as told."""
+    """Let the dev captions of successive epochs score as told, each image alike, and the loss on dev stay the same."""
     reported = iter(scores)
-    monkeypatch.setattr(metrics, "score", lambda *_: {"CIDEr-D": next(reported), "BLEU-4": 0.0})
+
+    def score_of(captions, *_):
+        value = next(reported)
+        return {"CIDEr-D": metrics.Score(value, np.full(6, value)), "BLEU-4": metrics.Score(0.0, np.zeros(6))}
+
+    monkeypatch.setattr(metrics, "scores", score_of)
+    monkeypatch.setattr(Validation, "_loss", lambda self: 1.0)
 
 
 def test_it_stops_when_patience_runs_out(data, tmp_path, monkeypatch):
@@ -161,6 +171,22 @@ def test_it_ends_with_the_weights_of_the_epoch_that_captioned_best(data, tmp_pat
     weights = [np.asarray(variable) for variable in running.network.model.variables]
     np.testing.assert_array_equal(weights[0], best["model/0"])
     assert not np.array_equal(best["model/0"], last["model/0"])
+
+
+def test_it_goes_on_with_the_same_choice_of_the_epoch(data, tmp_path, monkeypatch):
+    chosen = []
+    reporter = Silence()
+    reporter.on_choice = lambda choice: chosen.append(choice.describe())
+    for stop in (0, 2):
+        scripted(monkeypatch, [0.1, 0.3, 0.29, 0.2])
+        first = training_loop(data, tmp_path / f"run{stop}", "epochs=4").run(reporter)
+        for _ in range(stop):
+            next(first)
+        first.close()
+        list(training_loop(data, tmp_path / f"run{stop}", "epochs=4").run(reporter))
+    assert len(chosen) == 2
+    assert chosen[0] == chosen[1]
+    assert chosen[0].startswith("epoch 2 is taken by its CIDEr-D on dev")
 
 
 def test_a_loss_that_is_not_finite_says_what_to_do(data, tmp_path):

@@ -35,19 +35,20 @@ def test_a_run_that_goes_on_keeps_the_samples_of_the_epochs_before(tmp_path):
     data = PreparedDataset("few", (PreparedImage(dev, "h", "dev", ("a dog",)),), "encoder", "", ("plain",), ("folder",))
     first = Epoch(1, 2.0, 2.5, {"CIDEr-D": 0.3, "BLEU-4": 0.1}, 9.0, samples=((dev, "a cat"),))
     second = Epoch(2, 1.0, float("nan"), {"CIDEr-D": 0.5, "BLEU-4": 0.2}, 9.0, samples=((dev, "a dog"),))
-    RunReport(tmp_path, data, TrainingConfig()).write([first])
+    RunReport(tmp_path, data, TrainingConfig()).write([first], first)
     restored = Epoch.from_mapping(first.to_mapping())
-    RunReport(tmp_path, data, TrainingConfig()).write([restored, second])
+    RunReport(tmp_path, data, TrainingConfig()).write([restored, second], second)
     (sample,) = data_of((tmp_path / REPORT).read_text())["samples"]
     assert sample["captions"] == [[1, "a cat"], [2, "a dog"]]
     files.write_text(tmp_path / SAMPLES, "no json")
-    RunReport(tmp_path, data, TrainingConfig()).write([restored, second])
+    RunReport(tmp_path, data, TrainingConfig()).write([restored, second], second)
     (sample,) = data_of((tmp_path / REPORT).read_text())["samples"]
     assert sample["captions"] == [[2, "a dog"]]
 
 
 def described(tmp_path, *epochs):
-    return RunReport(tmp_path, PreparedDataset("few", (), "encoder", "", ("plain",), ()), TrainingConfig()).describe(epochs)
+    data = PreparedDataset("few", (), "encoder", "", ("plain",), ())
+    return RunReport(tmp_path, data, TrainingConfig()).describe(epochs, epochs[-1])
 
 
 def test_the_loss_of_self_critical_epochs_is_not_drawn_beside_cross_entropy_and_their_beginning_is_marked(tmp_path):
@@ -71,6 +72,7 @@ def test_domains_other_than_the_captioners_own_are_named(tmp_path):
         for index, domain in enumerate(["", "web", "room", "web"])
     )
     data = PreparedDataset("few", images, "encoder", "", ("plain", "flip"), ("folder",))
-    page = RunReport(tmp_path, data, TrainingConfig()).describe([Epoch(1, 2.0, 2.5, {"CIDEr-D": 0.3, "BLEU-4": 0.1}, 9.0)])
+    epoch = Epoch(1, 2.0, 2.5, {"CIDEr-D": 0.3, "BLEU-4": 0.1}, 9.0)
+    page = RunReport(tmp_path, data, TrainingConfig()).describe([epoch], epoch)
     assert ("other domains", "room, web") in page["tables"][1]["rows"]
     assert ("augmentations", "plain, flip") in page["tables"][1]["rows"]

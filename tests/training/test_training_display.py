@@ -5,7 +5,8 @@ import io
 import pytest
 from rich.console import Console
 
-from capgen.cli.training_display import LiveDisplay, Pace
+from capgen.cli.training_display import LiveDisplay, Pace, PlainLines
+from capgen.training.choice import EpochChoice
 from capgen.training.history import Epoch
 
 
@@ -60,3 +61,21 @@ def test_a_rate_is_not_told_before_there_was_time_to_measure_it():
     clock.now += 2
     assert pace.rate(1) is None
     assert pace.rate(5) == pytest.approx(4 / 2.01)
+
+
+def test_captions_that_are_all_alike_are_spoken_of_once(capsys):
+    lines = PlainLines()
+    for number in (1, 2, 3):
+        lines.on_epoch(Epoch(number, 1.0, 1.0, {}, 1.0, alike=number < 3), best=False)
+    assert capsys.readouterr().err.count("all captions for dev are alike") == 1
+
+
+def test_notices_and_the_choice_of_the_epoch_are_shown_beside_the_table(shown):
+    epoch = Epoch(1, 1.0, 2.0, {"CIDEr-D": 0.5}, 1.0, alike=True)
+    shown.on_notice("17 training [images] are few")
+    shown.on_epoch(epoch, best=True)
+    shown.on_choice(EpochChoice(epoch, epoch, epoch))
+    text = shown._live.console.file.getvalue()
+    assert "17 training [images] are few" in text
+    assert "all captions for dev are alike" in text
+    assert "epoch 1 is taken by its CIDEr-D on dev" in text

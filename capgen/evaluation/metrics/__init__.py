@@ -19,8 +19,8 @@ from capgen.registry import Registry
 
 __all__ = [
     "COCO_CAPTION", "METRICS", "PRIMARY", "Candidates", "Cider", "Metric", "Need", "PerImageMetric", "References", "Score",
-    "Tokenizer", "UnavailableError", "bleu", "cider", "cider_d", "compute", "every_metric", "rouge_l", "score", "tokenize",
-    "tokenizer", "validation_metrics",
+    "Tokenizer", "UnavailableError", "bleu", "cider", "cider_d", "compute", "every_metric", "rouge_l", "score", "scores",
+    "tokenize", "tokenizer", "validation_metrics",
 ]  # fmt: skip
 
 _HERE = __name__
@@ -122,6 +122,18 @@ def score(
     Returns:
         The scores by name, without those that are not defined for these images, and the number of images as ``images``.
     """
+    found = scores(candidates, references, metrics, language=language)
+    return {**{name: one.value for name, one in found.items()}, "images": len(candidates)}
+
+
+def scores(
+    candidates: Sequence[str],
+    references: Sequence[Sequence[str]],
+    metrics: Sequence[Metric] | None = None,
+    *,
+    language: str = ENGLISH,
+) -> dict[str, Score]:
+    """Tokenise and score captions as ``score`` does; return the scores with what each image adds to them."""
     split = tokenizer(language).split
     tokens = {caption: tuple(split(caption)) for caption in {*candidates, *chain.from_iterable(references)}}
     known = References([[tokens[caption] for caption in captions] for captions in references])
@@ -129,4 +141,4 @@ def score(
     if metrics is None:
         metrics = [metric for metric in every_metric() if metric.is_quality and metric.needs <= {Need.REFERENCES}]
     (found,), _ = compute([system], metrics)
-    return {**{name: one.value for name, one in found.items()}, "images": len(candidates)}
+    return found
