@@ -2,8 +2,8 @@
 
 python benchmarks/little_data.py SHARED [MEASUREMENT...]
 
-SHARED is the folder with ``data`` and ``cases``. All is trained with the defaults of ``capgen train``, so that the data decide
-the settings, and scored by CIDEr-D on images that neither trained nor chose the epoch. Measurements, all by default:
+SHARED is the folder with ``data`` and ``cases``. All is trained with the defaults of ``capgen train``, so that the data
+decide the settings, and scored by CIDEr-D on images that neither trained nor chose the epoch. Measurements, all by default:
 
 sizes     the first 100, 300 and more images of three sources, and 150 others of the same source as test
 first300  the first 300 of coco_photographs, whose splits prepare draws, with seeds 0 to 2

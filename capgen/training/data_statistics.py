@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from capgen.captioner.language import ENGLISH
 from capgen.captioner.vocabulary import words
 from capgen.datasets.prepared import PreparedImage
 
@@ -24,14 +25,15 @@ class DataStatistics:
     lengths: Mapping[int, int]
 
     @classmethod
-    def of(cls, images: Iterable[PreparedImage]) -> "DataStatistics":
-        """Count the words of the captions of images."""
+    def of(cls, images: Iterable[PreparedImage], language: str = ENGLISH) -> "DataStatistics":
+        """Count the words of the captions of images, which are in the language of a tag."""
         total, word_counts, lengths = 0.0, Counter[str](), Counter[int]()
         for image in images:
             total += image.weight
-            for caption in map(words, image.captions):
-                word_counts.update(caption)
-                lengths[len(caption)] += 1
+            for caption in image.captions:
+                found = words(caption, language)
+                word_counts.update(found)
+                lengths[len(found)] += 1
         return cls(total, word_counts, lengths)
 
     def steps(self, batch_size: int) -> int:

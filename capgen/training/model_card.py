@@ -2,7 +2,7 @@
 
 from capgen.captioner.bundle import Description
 from capgen.captioner.language import ENGLISH, is_english
-from capgen.evaluation.metrics import PRIMARY, every_metric
+from capgen.evaluation.metrics import every_metric
 
 METRICS = tuple(metric.name for metric in every_metric() if metric.in_model_card)
 
@@ -49,7 +49,7 @@ Data set `{training["data"]}` (fingerprint `{training["fingerprint"]}`): {traini
 
 Beam {options.num_beams}, length penalty {options.length_penalty}, guidance {options.guidance}, common-caption penalty
 {options.common_caption_penalty}; fractions, {defined}. Dev is that of the training data set; the
-epoch was chosen by {PRIMARY} there (without the common-caption penalty), so that its row is a little flattering.
+epoch was chosen there (without the common-caption penalty), so that its row is a little flattering.
 
 | split | images | {" | ".join(METRICS)} |
 |---|---|{"---|" * len(METRICS)}

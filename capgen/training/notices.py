@@ -3,16 +3,13 @@
 from collections.abc import Iterator
 
 from capgen.captioner import catalogue
-from capgen.captioner.bundle import Bundle
-from capgen.captioner.vocabulary import UNKNOWN, words
+from capgen.captioner.language import is_english
+from capgen.captioner.vocabulary import UNKNOWN
 from capgen.training.data_defaults import MIN_KNOWN_SHARE
 from capgen.training.training_data import TrainingData
 
 FEW_IMAGES = 2000
-"""Training images below which it is usually better to go on from the captioner that ships (``benchmarks/little_data.py``)."""
-
-SAME_LANGUAGE = 0.7
-"""The share of the words of the captions that the captioner which ships knows if they are in its language."""
+"""Training images below which to go on from the captioner that ships is usually better (``benchmarks/little_data.py``)."""
 
 
 def notices(data: TrainingData, *, continues_captioner: bool) -> Iterator[str]:
@@ -26,7 +23,7 @@ def notices(data: TrainingData, *, continues_captioner: bool) -> Iterator[str]:
     count = sum(map(len, captions))
     if not count:
         return
-    if not continues_captioner and len(data.samples) < FEW_IMAGES and _are_known(data):
+    if not continues_captioner and len(data.samples) < FEW_IMAGES and is_english(data.language):
         yield (
             f"{len(data.samples):,} training images are few: a captioner that goes on from the one that ships is usually "
             f"better below {FEW_IMAGES:,}: capgen train {data.dataset.name} --from {catalogue.DEFAULT}"
@@ -44,10 +41,3 @@ def notices(data: TrainingData, *, continues_captioner: bool) -> Iterator[str]:
             f"{longer:,} of {len(captions):,} training captions are cut after {limit} words, which is the most that the "
             f"captioner will say; the longest has {max(map(len, captions))}: --set max_words={max(map(len, captions))}"
         )
-
-
-def _are_known(data: TrainingData) -> bool:
-    """Tell whether the training captions are in the language of the captioner that ships."""
-    vocabulary = Bundle(catalogue.SHIPPED / catalogue.DEFAULT).vocabulary
-    said = [word for image in data.train_images for caption in image.captions for word in words(caption)]
-    return sum(word in vocabulary for word in said) >= SAME_LANGUAGE * len(said)

@@ -9,7 +9,6 @@ import dataclasses
 import itertools
 import json
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from capgen.captioner import bundle, catalogue
 from capgen.captioner.bundle import Bundle
 from capgen.captioner.language import ENGLISH, can_continue
 from capgen.datasets import prepared
-from capgen.datasets.prepared import PreparedDataset, PreparedImage
+from capgen.datasets.prepared import PreparedDataset
 from capgen.errors import BundleError, ConfigError, DataError, TrainingError, UsageError
 from capgen.storage import files, hashing, paths
 from capgen.training import config as configs
@@ -121,7 +120,7 @@ def begin(data: str, given: Settings, out: Path | None, source: str | None = Non
         check_features(dataset, FeatureStore(graph.store_folder))
         with use_encoder(encoder, weights):  # an encoder that cannot be converted is an error before there is a folder
             pass
-    config = _config(given, train, captioner)
+    config = _config(given, dataset, captioner)
     config.check(encoder, train, warm_start=source is not None)
     if config.encoder_epochs and (source or MIDDLE not in encoder.outputs):
         raise ConfigError(
@@ -142,7 +141,7 @@ def config_for(data: str, given: Settings, source: str | None = None) -> Trainin
         DataError: Its train split is empty.
         ConfigError: The settings do not fit, or the captioner does not say the sizes of its decoder.
     """
-    return _config(given, prepared.load(data).split("train"), _captioner(source))
+    return _config(given, prepared.load(data), _captioner(source))
 
 
 def _captioner(source: str | None) -> Bundle | None:
@@ -162,13 +161,13 @@ def _check_dev(dataset: PreparedDataset) -> None:
         )
 
 
-def _config(given: Settings, train: Sequence[PreparedImage], captioner: Bundle | None) -> TrainingConfig:
-    """Return the config of a run on training images that may continue a captioner.
+def _config(given: Settings, dataset: PreparedDataset, captioner: Bundle | None) -> TrainingConfig:
+    """Return the config of a run on a data set that may continue a captioner.
 
     Raises:
         ConfigError: A setting does not fit, or the captioner does not say the sizes of its decoder.
     """
-    statistics = DataStatistics.of(train)
+    statistics = DataStatistics.of(dataset.split("train"), dataset.language)
     if not captioner:
         return given.for_data(statistics)
     config = given.for_data(statistics, warm_start_max_words=captioner.description.decoding.max_words)

@@ -13,7 +13,7 @@ from capgen.training.config import RECIPES, TrainingConfig
 from capgen.training.data_defaults import MAX_EPOCHS, MIN_EPOCHS, defaults_for
 from capgen.training.data_statistics import DataStatistics
 
-FLICKR8K = DataStatistics(6000, Counter({"common": 320_000, "rare": 8_600}), Counter({12: 29_540, 20: 300, 30: 160}))
+FLICKR8K = DataStatistics(6000, Counter({"common": 320_000, "rare": 8_600}), Counter({12: 29_000, 20: 600, 30: 400}))
 """As many images and captions, a like share of rare words, and as many long captions as there are in Flickr8k."""
 
 BY_DATA = configs.names_by_data()

@@ -155,6 +155,59 @@ def test_an_empty_split_is_one_line(studio, tmp_path):
     assert "no images in its dev split" in done.stderr
 
 
+def test_what_is_not_set_follows_from_the_data_and_is_kept_with_the_run(studio, tmp_path, monkeypatch):
+    from capgen.training import config, run_folder
+
+    for name, value in studio.env.items():
+        monkeypatch.setenv(name, value)
+    chosen = config.load(settings=["min_count=2"])
+    folder = run_folder.begin("shapes", chosen, tmp_path / "out")
+    try:
+        kept = run_folder.RunSettings.read(folder).config
+        assert kept == run_folder.config_for("shapes", chosen)
+        assert (kept.min_count, kept.batch_size, kept.epochs) == (2, 4, 60)
+    finally:
+        shutil.rmtree(folder)
+
+
+def own_data(studio, folder, rows):
+    """Prepare rows about images of the studio under the name of a folder."""
+    folder.mkdir()
+    (folder / "images").symlink_to(studio.source / "images")
+    (folder / "captions.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    done = studio.run("prepare", folder, "--encoder", "efficientnet-lite0")
+    assert done.returncode == 0, done.stderr
+
+
+def test_with_one_image_of_dev_the_loss_chooses_the_epoch_and_says_so(studio, tmp_path):
+    rows = [json.loads(line) for line in (studio.source / "captions.jsonl").read_text().splitlines()]
+    dev = [row for row in rows if row["split"] == "dev"][:1]
+    own_data(studio, tmp_path / "onedev", [*(row for row in rows if row["split"] == "train"), *dev])
+    done = studio.run("train", "onedev", "--epochs", "6", *FLAGS)
+    assert done.returncode == 0, done.stderr
+    with (latest_run(studio, "onedev") / "history.csv").open() as file:
+        losses = [float(row["dev_loss"]) for row in csv.DictReader(file)]
+    [taken] = [line for line in done.stderr.splitlines() if " is taken " in line]
+    assert taken.startswith(f"epoch {1 + losses.index(min(losses))} is taken by its dev loss, because CIDEr-D")
+
+
+def test_captions_are_said_to_their_end_however_long_those_of_the_data_are(studio, tmp_path):
+    tail = "seen on a pale ground in this plain and simple drawing made by a small program for a test of long captions"
+    rows = [json.loads(line) for line in (studio.source / "captions.jsonl").read_text().splitlines()]
+    for index, row in enumerate(rows):
+        row["captions"] = [f"{row['captions'][0]} {tail}"] if index else [f"{row['captions'][0]} {tail} " + "and on " * 20]
+    own_data(studio, tmp_path / "long", rows)
+    out = tmp_path / "out"
+    done = studio.run("train", "long", "--epochs", "15", "--out", out, *FLAGS)
+    assert done.returncode == 0, done.stderr
+    longest = max(len(row["captions"][0].split()) for row in rows[1:])
+    assert Bundle(out).description.decoding.max_words == longest
+    said = studio.run("caption", "--model", out, studio.source / rows[1]["image"])
+    assert said.stdout.strip().endswith("for a test of long captions")
+    cut = [line for line in done.stderr.splitlines() if "training captions are cut" in line]
+    assert len(cut) == (rows[0]["split"] == "train")
+
+
 def test_the_encoder_trains_along_and_captions_are_drawn_and_judged(studio, tmp_path):
     out = tmp_path / "tuned"
     settings = ("encoder.epochs=2", "epochs=1", "scst.epochs=1", "variety=0.1", "scst.images=8", "captions_per_image=2")
