@@ -234,9 +234,9 @@ def _reporter(
     class BarsAndLines(Bars):
         def on_read(self, source: "DataSetSource", dataset: "LoadedDataset") -> None:
             super().on_read(source, dataset)
-            say(f"{source.path}: {dataset.layout} layout ({dataset.recognised_by})")
+            say(printable(f"{source.path}: {dataset.layout} layout ({dataset.recognised_by})"))
             for note in dataset.notes:
-                say(f"{source.path}: {note}")
+                say(printable(f"{source.path}: {note}"))
 
         def on_convert(self, encoder: "EncoderSpec") -> None:
             say(f"making {encoder.name} ready for this machine, once ({encoder.origin})")

@@ -86,9 +86,8 @@ class _Contents:
 
     def pairs(self) -> Iterator[tuple[Path, list[Path]]]:
         """Yield each image with its files of captions, the one first that is read."""
-        sidecars = {
-            path.with_suffix(path.suffix.lower()): path for path in self.files if path.suffix.lower() in SIDECAR_SUFFIXES
-        }
+        texts = [path for path in self.files if path.suffix.lower() in SIDECAR_SUFFIXES and path.is_file()]
+        sidecars = {path.with_suffix(path.suffix.lower()): path for path in texts}
         composed = {_composed(name): path for name, path in sidecars.items()}
         images = [path for path in self.files if path.suffix.lower() in SUFFIXES]
         images_by_composed_name = Counter(map(_composed, images))

@@ -211,7 +211,7 @@ def _candidates(source: Path, suffixes: Sequence[str]) -> list[_Table]:
 def _without_sidecars(files: Iterable[Path], suffixes: Sequence[str]) -> list[Path]:
     found = list(files)
     images = {path.stem for path in found if ends_like_image(path.name)}
-    tables = [path for path in found if path.suffix.lower() in suffixes]
+    tables = [path for path in found if path.suffix.lower() in suffixes and path.is_file()]  # else a pipe, say
     return [path for path in tables if path.suffix.lower() not in SIDECAR_SUFFIXES or path.stem not in images]
 
 

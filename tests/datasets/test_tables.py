@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 
 import pytest
 from hypothesis import given, settings
@@ -344,6 +345,13 @@ STRAY = {
 def test_a_stray_file_costs_itself_at_most(tmp_path, name):
     dataset = read(tmp_path, {name: STRAY[name], "metadata.jsonl": metadata("jsonl", "1.jpg")})
     assert (dataset.layout, list(captions_of(dataset)), problems_of(dataset)) == ("jsonl", ["1.jpg"], [])
+
+
+def test_a_pipe_that_is_called_like_a_table_or_like_captions_is_passed_over(tmp_path):
+    write(tmp_path, {"1.jpg": None, "1.txt": "A dog.", "2.jpg": None})
+    for name in ("captions.csv", "2.txt"):
+        os.mkfifo(tmp_path / name)
+    assert captions_of(datasets.read(tmp_path)) == {"1.jpg": ("A dog.",), "2.jpg": ()}
 
 
 def test_a_text_file_of_tags_that_are_called_like_columns_is_no_table(tmp_path):

@@ -7,6 +7,7 @@ from capgen.datasets.layout import read_text
 from capgen.errors import DataError
 from capgen.evaluation.predictions.form import Row, Source
 from capgen.images.formats import SUFFIXES
+from capgen.inputs.folders import visible_files
 
 ENDINGS = (".txt", ".caption")
 
@@ -19,15 +20,11 @@ class SidecarsForm:
 
     def rows(self, source: Source) -> Iterator[Row] | None:
         """Return the rows; see ``Form``."""
-        files = [path for path in sorted(source.path.rglob("*")) if not _is_hidden(path.relative_to(source.path))]
+        files = list(visible_files(source.path))
         images = {path.with_suffix("") for path in files if path.suffix.lower() in SUFFIXES}
         texts = [path for path in files if path.suffix.lower() in ENDINGS and path.is_file()]
         found = [path for path in texts if path.with_suffix("") in images] if images else texts
         return (_row(source.path, path) for path in found) if found else None
-
-
-def _is_hidden(path: Path) -> bool:
-    return any(part.startswith((".", "__MACOSX")) for part in path.parts)
 
 
 def _row(folder: Path, path: Path) -> Row:
