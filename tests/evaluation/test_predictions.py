@@ -59,6 +59,8 @@ NAMES = {
     "absolute path": lambda key: f"/data/coco/val2014/COCO_val2014_{key:012}.jpg",
     "path of Windows": lambda key: f"C:\\coco\\val2014\\COCO_val2014_{key:012}.jpg",
     "URL": lambda key: f"https://images.example/val2014/COCO_val2014_{key:012}.jpg",
+    "upper case": lambda key: f"COCO_VAL2014_{key:012}.JPG",
+    "percent signs": lambda key: f"val%2014/COCO%5Fval2014_{key:012}.jpg",
     "space around": lambda key: f" {key} ",
 }
 
@@ -77,6 +79,13 @@ FORMS = {
     "dictionary of lists.json": lambda: json.dumps({str(key): [text] for key, text in pairs()}),
     "as coco-caption takes it.json": lambda: json.dumps({str(key): [{"caption": text}] for key, text in pairs()}),
     "in lists.json": lambda: json.dumps([{"image_id": key, "caption": [text]} for key, text in pairs()]),
+    "columns.json": lambda: json.dumps({"image_id": [key for key, _ in pairs()], "caption": [text for _, text in pairs()]}),
+    "data frame.json": lambda: json.dumps(
+        {
+            "image_id": {str(row): key for row, (key, _) in enumerate(pairs())},
+            "caption": {str(row): text for row, (_, text) in enumerate(pairs())},
+        }
+    ),
     "pairs.json": lambda: json.dumps(pairs()),
     "annotations.json": lambda: json.dumps({"info": {"year": 2014}, "annotations": objects()}),
     "other keys.json": lambda: json.dumps([{"file_name": f"{key:012}.jpg", "text": text} for key, text in pairs()]),

@@ -95,6 +95,18 @@ def test_cards_have_caption_references_and_their_own_cider_d():
     assert sum(of_scores["series"][0]["values"]) == 3
 
 
+def test_of_one_picture_scores_that_are_not_defined_have_no_value_and_none_has_an_interval():
+    values = made({"dog": "a dog on snow"})
+    scores = {score["name"]: score for score in values["scores"]}
+    assert scores["CIDEr-D"] == {"name": "CIDEr-D", "value": None, "low": None, "high": None}
+    assert (scores["BLEU-1"]["value"], scores["BLEU-1"]["low"]) == (pytest.approx(1.0), None)
+    assert [card["score"] for card in values["gallery"]["cards"]] == [None]
+    assert [histogram["title"] for histogram in values["histograms"]] == ["Words of a caption"]
+    facts = dict(values["facts"])
+    assert "not defined for one image" in facts["CIDEr-D"]
+    assert facts["tokenizer"] == "coco-caption"
+
+
 def test_of_very_many_pictures_the_worst_the_best_and_those_between_are_shown():
     cards = [evaluation_page.Card(Reference(str(index), None, ("a",)), "a", float(-index % 7)) for index in range(100)]
     kept = evaluation_page.spread(cards, 10)

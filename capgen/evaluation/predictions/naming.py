@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
+from urllib.parse import unquote
 
 from capgen.evaluation.references import Reference
 
@@ -61,6 +62,7 @@ class ImageNames:
         everything = [*references, *others]
         self._by_file_name = _index(everything, lambda one: [_paths_of(one)[0][-1]])
         self._by_stem = _index(everything, lambda one: [PurePosixPath(_paths_of(one)[0][-1]).stem])
+        self._in_any_case = _index(everything, _names_in_any_case)
         self._by_number = _index(everything, lambda one: _numbers(PurePosixPath(_paths_of(one)[0][-1]).stem, _NUMBERED_STEM))
         self._ids = [(_index(some, _ids), _index(some, _id_numbers)) for some in (references, others)]
 
@@ -95,9 +97,13 @@ class ImageNames:
         return Match(found[0], BY_ID, id(found[0]) in self._is_other)
 
     def _by_path(self, name: str) -> Match | None:
-        parts = split_path(name)
-        last = parts[-1] if parts else ""
-        return self._one_of(self._by_file_name.get(last) or self._by_stem.get(last) or (), parts)
+        for spelling in dict.fromkeys((name, unquote(name))):
+            parts = split_path(spelling)
+            last = parts[-1] if parts else ""
+            known = self._by_file_name.get(last) or self._by_stem.get(last) or self._in_any_case.get(last.casefold())
+            if known:
+                return self._one_of(known, parts)
+        return None
 
     def _one_of(self, candidates: Sequence[Reference], parts: Parts) -> Match | None:
         """Return the candidate whose path has most in common with a path, all of which have the same last part.
@@ -118,6 +124,11 @@ def _paths_of(reference: Reference) -> list[Parts]:
     """Return the parts of the paths of an image: that of its file, if that was found, and that in the data set."""
     paths = [str(reference.path) if reference.path else "", reference.image or reference.id]
     return [parts for path in paths if (parts := split_path(path))] or [(reference.id,)]
+
+
+def _names_in_any_case(reference: Reference) -> list[str]:
+    name = _paths_of(reference)[0][-1].casefold()
+    return list(dict.fromkeys((name, PurePosixPath(name).stem)))
 
 
 def split_path(name: str) -> Parts:
