@@ -25,6 +25,9 @@ AMBIGUOUS = "ambiguous image name"
 _LONGEST_SUFFIX = 16
 """The most folders before a file name that are compared; a path of another machine may have any number."""
 
+_ENOUGH = 2
+"""The number of images of one name that are remembered."""
+
 _YEAR = re.compile(r"\d{4}")
 
 
@@ -173,18 +176,23 @@ class ImageLocator:
     def _rival(self, image: str, places: _Places, hit: _Hit) -> _Identity | None:
         """Return another image of the data set whose name is, or ends in, what was taken for the name of this one."""
         this = _Identity(places.own, _name(image))
-        key = _normal_form(hit.relative)
-        others = (one for one in self._by_suffix.get(key, ()) if one != this)
-        return next((one for one in others if not hit.is_whole or _normal_form(one.name) == key), None)
+        key = _key(hit.relative)
+        return next((one for one in self._by_ending.get(f"/{key}" if hit.is_whole else key, ()) if one != this), None)
 
     @cached_property
-    def _by_suffix(self) -> dict[str, set[_Identity]]:
-        """The images of the data set by each path that their names end in, in the normal form."""
-        found: dict[str, set[_Identity]] = {}
-        for example in self._examples:
-            identity = _Identity(self._places_of(example).own, _name(example.image))
-            for suffix in _suffixes(unquote(identity.name)):
-                found.setdefault(_normal_form(suffix), set()).add(identity)
+    def _by_ending(self) -> dict[str, tuple[_Identity, ...]]:
+        """The images of the data set by each path that their names end in and, after ``/``, by their whole names.
+
+        Of each there are two at most, which are enough to know of one that there is another; all are in the normal form.
+        """
+        found: dict[str, tuple[_Identity, ...]] = {}
+        identities = (_Identity(self._places_of(example).own, _name(example.image)) for example in self._examples)
+        for identity in dict.fromkeys(identities):
+            whole = _key(identity.name)
+            for key in (f"/{whole}", *_suffixes(whole)):
+                others = found.get(key, ())
+                if len(others) < _ENOUGH:
+                    found[key] = (*others, identity)
         return found
 
     def _places_of(self, example: Example) -> _Places:
@@ -247,6 +255,11 @@ def _suffixes(path: str) -> Iterator[str]:
 
 def _name(image: str) -> str:
     return unicodedata.normalize("NFC", image.replace("\\", "/").removeprefix("./"))
+
+
+def _key(name: str) -> str:
+    """Return a path as it is compared with others."""
+    return _normal_form(unquote(_name(name)))
 
 
 def _normal_form(text: str) -> str:

@@ -1,6 +1,6 @@
 """Flickr30k Entities: marked phrases, one file an image, a list of images a split."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.layouts import write
 
@@ -55,6 +55,7 @@ def test_without_lists_there_are_no_splits(tmp_path):
 PHRASE = st.text(st.characters(exclude_categories=("C", "Z"), exclude_characters="[]"), min_size=1)
 
 
+@settings(deadline=None)
 @given(phrases=st.lists(PHRASE, min_size=1, max_size=6), marked=st.lists(st.booleans(), min_size=6))
 def test_any_phrase_comes_back_from_its_mark(tmp_path_factory, phrases, marked):
     folder = tmp_path_factory.getbasetemp() / "entities"

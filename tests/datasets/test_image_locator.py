@@ -5,7 +5,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from capgen.datasets.image_locator import ImageLocator
@@ -246,6 +246,7 @@ def same(image):
     return [part for part in plain.split("/") if part not in ("", ".")]
 
 
+@settings(deadline=None)
 @given(names=st.lists(NAMES.filter(lambda name: ".." not in name), max_size=8), data=st.data())
 def test_no_two_images_get_one_file(tmp_path_factory, names, data):
     folder = tmp_path_factory.getbasetemp() / "any"
