@@ -216,7 +216,7 @@ def _draw_splits(candidates: list[_Candidate], seed: int) -> tuple[str, ...]:
     held_out = _held_out_count(len(without), len(SPLITS))
     for index, candidate in enumerate(without):
         candidate.split = "dev" if index < held_out else "test" if index < 2 * held_out else "train"
-    if any(candidate.split == "dev" for candidate in candidates):
+    if any(candidate.split == "dev" and not candidate.source.domain for candidate in candidates):
         return SPLITS if without else ()
     own = [one for one in by_chance if one.split == "train" and not (one.source.train_only or one.source.domain)]
     dev = own[: _held_out_count(len(own), 2)]

@@ -279,12 +279,16 @@ def test_no_dev_split_is_drawn_from_images_that_only_train_or_are_of_another_dom
         LoadedSource(LoadedDataset([Example(o.image, o.captions, "train") for o in own], [tmp_path / "own"])),
         LoadedSource(LoadedDataset(others[:20], [tmp_path / "others"]), train_only=True),
         LoadedSource(
-            LoadedDataset([Example(o.image, o.captions, "train") for o in others[20:]], [tmp_path / "others"]), domain="web"
+            LoadedDataset(
+                [Example(o.image, o.captions, "dev" if n < 5 else "train") for n, o in enumerate(others[20:])],
+                [tmp_path / "others"],
+            ),
+            domain="web",
         ),
     ]
     dev = {name for name, split in splits_of(validate(sources)).items() if split == "dev"}
-    assert len(dev) == 2
-    assert dev <= {row.image for row in own}
+    assert dev >= {row.image for row in others[20:25]}
+    assert len(dev & {row.image for row in own}) == len(dev) - 5 == 2
 
 
 def test_a_data_set_of_test_images_alone_stays_one(tmp_path):
