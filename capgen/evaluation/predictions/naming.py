@@ -8,8 +8,9 @@ the same bare name, so that the whole data set is looked at.
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import PurePosixPath
 from urllib.parse import unquote
 
@@ -49,6 +50,35 @@ class AmbiguousNameError(Exception):
     """A name that several images have; the message is how these are called."""
 
 
+@dataclass(frozen=True, eq=False)
+class _Image:
+    """An image of the data set.
+
+    Attributes:
+        reference: The image.
+        name: The name of its file, composed (NFC).
+        is_other: Whether it is of another split than is scored.
+    """
+
+    reference: Reference
+    name: str
+    is_other: bool
+
+    @property
+    def stem(self) -> str:
+        """The name without its ending."""
+        return PurePosixPath(self.name).stem
+
+    @property
+    def ids(self) -> list[str]:
+        """The id of the image, if it has one beside its path."""
+        reference = self.reference
+        return [unicodedata.normalize("NFC", reference.id)] if reference.image not in ("", reference.id) else []
+
+
+_Index = Mapping[str, Sequence[_Image]]
+
+
 class ImageNames:
     """The images of a data set by all that they may be called.
 
@@ -58,13 +88,8 @@ class ImageNames:
     """
 
     def __init__(self, references: Sequence[Reference], others: Sequence[Reference]) -> None:
-        self._is_other = {id(other) for other in others}
-        everything = [*references, *others]
-        self._by_file_name = _index(everything, lambda one: [_paths_of(one)[0][-1]])
-        self._by_stem = _index(everything, lambda one: [PurePosixPath(_paths_of(one)[0][-1]).stem])
-        self._in_any_case = _index(everything, _names_in_any_case)
-        self._by_number = _index(everything, lambda one: _numbers(PurePosixPath(_paths_of(one)[0][-1]).stem, _NUMBERED_STEM))
-        self._ids = [(_index(some, _ids), _index(some, _id_numbers)) for some in (references, others)]
+        self._scored = [_Image(one, _paths_of(one)[0][-1], is_other=False) for one in references]
+        self._others = [_Image(one, _paths_of(one)[0][-1], is_other=True) for one in others]
 
     def find(self, name: str) -> Match | None:
         """Return the image that a name means, or None if it means none.
@@ -73,62 +98,88 @@ class ImageNames:
             AmbiguousNameError: Several images may be meant.
         """
         name = unicodedata.normalize("NFC", name)
-        number = _numbers(name, _NUMBER, _COCO_NAME)
-        (ids, id_numbers), (other_ids, other_id_numbers) = self._ids
+        numbers = _numbers(name, _NUMBER, _COCO_NAME)
         return (
-            self._by_id(ids.get(name))
+            self._by_id(self._ids, [name])
             or self._by_path(name)
-            or self._by_id(next((id_numbers[key] for key in number if key in id_numbers), None))
-            or self._one_of(next((self._by_number[key] for key in number if key in self._by_number), ()), ("",))
-            or self._by_id(other_ids.get(name))
-            or self._by_id(next((other_id_numbers[key] for key in number if key in other_id_numbers), None))
+            or self._by_id(self._id_numbers, numbers)
+            or self._by_file_number(numbers)
+            or self._by_id(self._other_ids, [name, *numbers])
         )
 
     def is_number_of_another(self, name: str, reference: Reference) -> bool:
         """Tell whether a name is a number that the name of another image's file is, too."""
-        found = [one for key in _numbers(name, _NUMBER) for one in self._by_number.get(key, ())]
+        found = [image.reference for number in _numbers(name, _NUMBER) for image in self._file_numbers.get(number, ())]
         return bool(found) and reference not in found
 
-    def _by_id(self, found: Sequence[Reference] | None) -> Match | None:
-        if not found:
-            return None
-        if len(found) > 1:
-            raise AmbiguousNameError(_shown(found))
-        return Match(found[0], BY_ID, id(found[0]) in self._is_other)
+    def _by_id(self, index: _Index, ids: Sequence[str]) -> Match | None:
+        found = next((index[one] for one in ids if one in index), ())
+        return _only(found, [BY_ID] * len(found))
+
+    def _by_file_number(self, numbers: Sequence[str]) -> Match | None:
+        found = next((self._file_numbers[number] for number in numbers if number in self._file_numbers), ())
+        return _only(found, [1] * len(found))
 
     def _by_path(self, name: str) -> Match | None:
+        """Return the image whose path has most in common with a name, of those whose file is called like its last part."""
         for spelling in dict.fromkeys((name, unquote(name))):
             parts = split_path(spelling)
             last = parts[-1] if parts else ""
-            known = self._by_file_name.get(last) or self._by_stem.get(last) or self._in_any_case.get(last.casefold())
-            if known:
-                return self._one_of(known, parts)
+            found = self._file_names.get(last) or self._stems.get(last) or self._in_any_case.get(last.casefold())
+            if found:
+                return _only(
+                    found, [1 + max(common(parts[:-1], path[:-1]) for path in _paths_of(one.reference)) for one in found]
+                )
         return None
 
-    def _one_of(self, candidates: Sequence[Reference], parts: Parts) -> Match | None:
-        """Return the candidate whose path has most in common with a path, all of which have the same last part.
+    @cached_property
+    def _file_names(self) -> _Index:
+        return _index((*self._scored, *self._others), lambda image: [image.name])
 
-        Raises:
-            AmbiguousNameError: There are several.
-        """
-        if not candidates:
-            return None
-        agreements = [1 + max(common(parts[:-1], path[:-1]) for path in _paths_of(one)) for one in candidates]
-        best = [one for one, agreement in zip(candidates, agreements, strict=True) if agreement == max(agreements)]
-        if len(best) > 1:
-            raise AmbiguousNameError(_shown(best))
-        return Match(best[0], max(agreements), id(best[0]) in self._is_other)
+    @cached_property
+    def _stems(self) -> _Index:
+        return _index((*self._scored, *self._others), lambda image: [image.stem])
+
+    @cached_property
+    def _in_any_case(self) -> _Index:
+        return _index((*self._scored, *self._others), lambda image: {image.name.casefold(), image.stem.casefold()})
+
+    @cached_property
+    def _file_numbers(self) -> _Index:
+        return _index((*self._scored, *self._others), lambda image: _numbers(image.stem, _NUMBERED_STEM))
+
+    @cached_property
+    def _ids(self) -> _Index:
+        return _index(self._scored, lambda image: image.ids)
+
+    @cached_property
+    def _id_numbers(self) -> _Index:
+        return _index(self._scored, lambda image: [number for one in image.ids for number in _numbers(one, _NUMBER)])
+
+    @cached_property
+    def _other_ids(self) -> _Index:
+        return _index(self._others, lambda image: {text for one in image.ids for text in (one, *_numbers(one, _NUMBER))})
+
+
+def _only(found: Sequence[_Image], agreements: Sequence[int]) -> Match | None:
+    """Return the image that agrees most with a name; none if there is no image.
+
+    Raises:
+        AmbiguousNameError: There are several.
+    """
+    if not found:
+        return None
+    most = max(agreements)
+    best = [image for image, agreement in zip(found, agreements, strict=True) if agreement == most]
+    if len(best) > 1:
+        raise AmbiguousNameError(_shown([image.reference for image in best]))
+    return Match(best[0].reference, most, best[0].is_other)
 
 
 def _paths_of(reference: Reference) -> list[Parts]:
     """Return the parts of the paths of an image: that of its file, if that was found, and that in the data set."""
     paths = [str(reference.path) if reference.path else "", reference.image or reference.id]
     return [parts for path in paths if (parts := split_path(path))] or [(reference.id,)]
-
-
-def _names_in_any_case(reference: Reference) -> list[str]:
-    name = _paths_of(reference)[0][-1].casefold()
-    return list(dict.fromkeys((name, PurePosixPath(name).stem)))
 
 
 def split_path(name: str) -> Parts:
@@ -147,21 +198,12 @@ def common(first: Parts, second: Parts) -> int:
     return count
 
 
-def _index(references: Iterable[Reference], keys: Callable[[Reference], Iterable[str]]) -> dict[str, list[Reference]]:
-    index: defaultdict[str, list[Reference]] = defaultdict(list)
-    for reference in references:
-        for key in keys(reference):
-            index[key].append(reference)
+def _index(images: Iterable[_Image], keys: Callable[[_Image], Iterable[str]]) -> _Index:
+    index: defaultdict[str, list[_Image]] = defaultdict(list)
+    for image in images:
+        for key in keys(image):
+            index[key].append(image)
     return dict(index)
-
-
-def _ids(reference: Reference) -> list[str]:
-    """Return the id of an image, if it has one beside its path."""
-    return [unicodedata.normalize("NFC", reference.id)] if reference.image not in ("", reference.id) else []
-
-
-def _id_numbers(reference: Reference) -> list[str]:
-    return [number for text in _ids(reference) for number in _numbers(text, _NUMBER)]
 
 
 def _numbers(text: str, *patterns: re.Pattern[str]) -> list[str]:
