@@ -132,12 +132,14 @@ def _check_options(
 
 
 def _read(path: Path, truth: "Split", *, allow_missing: bool) -> "Predictions":
-    """Read a file of captions, and say which of them are left out."""
+    """Read a file of captions, and say which of them are left out and what may surprise."""
     from capgen.evaluation import predictions
 
     found = predictions.read(path, truth, allow_missing=allow_missing)
     for problem in found.problems:
         say(f"{path}: {problem}; left out")
+    for note in found.notes:
+        say(f"{path}: {note}")
     return found
 
 

@@ -137,6 +137,16 @@ def test_a_caption_that_is_null_is_named(tmp_path):
     assert "3 of 4 images, NOT the whole split" in done.stdout
 
 
+def test_marks_that_a_captioner_left_in_its_captions_are_named(tmp_path):
+    rows = [{"image_id": key, "caption": f"startseq {text} endseq"} for key, text in pairs()]
+    rows[0]["caption"] = "the <end> of a road"
+    rows[1]["caption"] = "starts at the end"
+    (tmp_path / "said.json").write_text(json.dumps(rows))
+    found = predictions.read(tmp_path / "said.json", references.from_source(coco(tmp_path), "test"))
+    assert len(found.captions) == 4
+    assert found.notes[0].startswith("3 of 4 predictions are captions with marks such as <end> or endseq")
+
+
 def test_a_line_that_is_not_utf8_costs_that_line(tmp_path):
     names = [f"{number}.png" for number in range(20)]
     split = Split("test", of(*names), [])
@@ -229,7 +239,7 @@ def test_a_number_is_an_id_before_it_is_the_name_of_a_file_and_that_is_said_wher
     (tmp_path / "said.json").write_text(json.dumps([[1, "first"], [2, "second"]]))
     found = predictions.read(tmp_path / "said.json", split)
     assert found.captions == {"1": "first", "2": "second"}
-    assert "2 of 2 predictions are named by numbers, which are taken for ids" in found.problems[0]
+    assert "2 of 2 predictions are named by numbers, which are taken for ids" in found.notes[0]
     assert captions([["1.jpg", "first"], ["2.jpg", "second"]], split, tmp_path) == {"2": "first", "1": "second"}
 
 

@@ -51,7 +51,8 @@ class Predictions:
     Attributes:
         name: The name of the system.
         captions: The caption of each image, by the id of its reference.
-        problems: What is wrong with the captions, one sentence for each kind of fault.
+        problems: What was left out of the captions, one sentence for each kind of fault.
+        notes: What may surprise of the captions that are scored, a sentence each.
         attention: The attention weights of each caption, by the id of its reference; only where they are known.
         log_probabilities: The log-probability that the captioner gives to each whole caption, by the id of its reference;
             empty where it is unknown.
@@ -60,6 +61,7 @@ class Predictions:
     name: str
     captions: Mapping[str, str]
     problems: Sequence[str] = ()
+    notes: Sequence[str] = ()
     attention: "Mapping[str, Attention | None]" = field(default_factory=dict)
     log_probabilities: Mapping[str, float] = field(default_factory=dict)
 
@@ -79,16 +81,16 @@ def read(path: Path, split: "Split", *, allow_missing: bool = False) -> Predicti
     assignment = Assignment(split)
     form, rows = recognise(path)
     assignment.assign(rows)
-    faults, notes = assignment.faults(), assignment.notes()
+    faults, surplus = assignment.faults(), assignment.surplus()
     if not assignment.captions:
-        reasons = "; ".join([*faults, *notes])
+        reasons = "; ".join([*faults, *surplus])
         raise DataError(
             f"{path}, which was read as {form.example}, has no caption of an image of this split: {reasons}; is it another"
             " --split?"
         )
     if faults and not allow_missing:
         raise DataError(f"{path}: {'; '.join(faults)}; mend it, or score the rest alone with --allow-missing")
-    return Predictions(path.name or str(path), assignment.captions, [*faults, *notes])
+    return Predictions(path.name or str(path), assignment.captions, [*faults, *surplus], assignment.notes())
 
 
 def recognise(path: Path) -> "tuple[Form, Iterable[Row]]":

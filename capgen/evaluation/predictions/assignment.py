@@ -1,5 +1,6 @@
 """Rows of captions put to the images of a split: an image gets at most one caption, and every fault is kept with a name."""
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -8,6 +9,9 @@ from capgen.datasets.layout import has_broken_bytes
 from capgen.evaluation.predictions.form import Row
 from capgen.evaluation.predictions.naming import BY_ID, AmbiguousNameError, ImageNames, Match, common, split_path
 from capgen.evaluation.references import Split
+
+_MARK = re.compile(r"<(?:start|end|bos|eos|sos|pad|unk|s|/s)>|\b(?:startseq|endseq)\b", re.IGNORECASE)
+"""What captioners put before, behind and between words, and some programs forget to take away."""
 
 NAMED_IMAGES = 3
 """The number of images that a message names where something is wrong with many."""
@@ -46,6 +50,7 @@ class Assignment:
         self._faults: dict[str, list[str]] = {}
         self._of_others: list[str] = []
         self._read_as_ids: list[str] = []
+        self._with_marks: list[str] = []
         self._count = 0
 
     def assign(self, rows: Iterable[Row]) -> None:
@@ -110,6 +115,8 @@ class Assignment:
             self._fault("empty", row.image)
         else:
             self.captions[reference_id] = row.captions[0]
+            if _MARK.search(row.captions[0]):
+                self._with_marks.append(row.image)
             if len(row.captions) > 1:
                 self._fault("for an image that is captioned twice", row.image)
 
@@ -122,11 +129,16 @@ class Assignment:
             sentences.append(f"{len(missing):,} of {count:,} images have no prediction ({_first(missing)})")
         return sentences
 
+    def surplus(self) -> list[str]:
+        """Return a sentence on predictions that are not scored, since nobody asked for them."""
+        surplus = self._of_others
+        return [self._sentence(surplus, "for images of other splits or without references")] if surplus else []
+
     def notes(self) -> list[str]:
-        """Return a sentence for each thing that is no fault, but may surprise."""
+        """Return a sentence for each thing about predictions that are scored which may surprise."""
         notes = {
-            "for images of other splits or without references": self._of_others,
             "named by numbers, which are taken for ids, though files of other images have these numbers": self._read_as_ids,
+            "captions with marks such as <end> or endseq, which are scored as words": self._with_marks,
         }
         return [self._sentence(names, note) for note, names in notes.items() if names]
 
