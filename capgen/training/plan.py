@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from capgen.evaluation.metrics import PRIMARY
 from capgen.training.choice import Criterion, EpochChoice
 from capgen.training.config import TrainingConfig
 from capgen.training.history import Epoch, Phase
@@ -30,7 +31,7 @@ class LoopPlan:
     self_critical_epochs: int
     patience: int
     warmup_epochs: int = 0
-    criterion: Criterion = Criterion.CAPTIONS
+    criterion: Criterion = Criterion.CAPTIONS_AND_LOSS
 
     def next_phase(self, epochs: Sequence[Epoch]) -> Phase | None:
         """Return what follows after some epochs; ``None`` at the end of the loop."""
@@ -53,16 +54,19 @@ class LoopPlan:
     def is_exhausted(self, epochs: Sequence[Epoch]) -> bool:
         """Tell whether patience has run out.
 
-        An epoch of cross-entropy training was of use if it became the best, or if its loss on dev was lower than that of all
-        such epochs before it, so that training never stops while the loss is falling.
+        An epoch of cross-entropy training was of use if its captions for dev score higher than those of all before,
+        or if its loss on dev is lower than that of all such epochs. Training never stops while the loss falls.
         """
-        count, last_useful, lowest = 0, self.warmup_epochs, math.inf
-        for epoch, choice in zip(epochs, self.choices(epochs), strict=True):
+        count, last_useful, lowest, highest = 0, self.warmup_epochs, math.inf, 0.0
+        for epoch in epochs:
+            score = epoch.scores.get(PRIMARY, 0.0)
             if epoch.phase == Phase.CROSS_ENTROPY:
                 count += 1
-                if choice.best is epoch or epoch.dev_loss < lowest:
+                raises_score = score > highest and self.criterion == Criterion.CAPTIONS_AND_LOSS
+                if raises_score or epoch.dev_loss < lowest:
                     last_useful = max(last_useful, count)
                 lowest = min(lowest, epoch.dev_loss)
+            highest = max(highest, score)
         return count - last_useful >= self.patience
 
 

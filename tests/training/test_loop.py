@@ -186,7 +186,7 @@ def test_it_goes_on_with_the_same_choice_of_the_epoch(data, tmp_path, monkeypatc
         list(training_loop(data, tmp_path / f"run{stop}", "epochs=4").run(reporter))
     assert len(chosen) == 2
     assert chosen[0] == chosen[1]
-    assert chosen[0].startswith("epoch 2 is taken by its CIDEr-D on dev")
+    assert chosen[0].startswith("epoch 2 is taken by dev CIDEr-D")
 
 
 def test_a_loss_that_is_not_finite_says_what_to_do(data, tmp_path):

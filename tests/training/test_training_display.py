@@ -74,8 +74,8 @@ def test_notices_and_the_choice_of_the_epoch_are_shown_beside_the_table(shown):
     epoch = Epoch(1, 1.0, 2.0, {"CIDEr-D": 0.5}, 1.0, alike=True)
     shown.on_notice("17 training [images] are few")
     shown.on_epoch(epoch, best=True)
-    shown.on_choice(EpochChoice(epoch, epoch, epoch))
+    shown.on_choice(EpochChoice(epoch, epoch, epoch, epoch))
     text = shown._live.console.file.getvalue()
     assert "17 training [images] are few" in text
     assert "all captions for dev are alike" in text
-    assert "epoch 1 is taken by its CIDEr-D on dev" in text
+    assert "epoch 1 is taken by dev CIDEr-D" in text
