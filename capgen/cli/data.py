@@ -84,6 +84,7 @@ def show_command(
     lines += [
         ("encoder", dataset.encoder + (f", {dataset.encoder_weights}" if dataset.encoder_weights else "")),
         ("features", ", ".join(dataset.augmentations)),
+        ("language", dataset.language),
     ]
     for kind, count in kinds.items():
         first = next(problem for problem in problems if problem.kind == kind)

@@ -102,9 +102,18 @@ def read(source: Path, layout: str = AUTO, images: Path | None = None, columns: 
     if not dataset.examples:
         first = "".join(f"; the first problem: {problem.where}: {problem.detail}" for problem in dataset.problems[:1])
         raise DataError(f"{source} holds no captions in the {found.name} layout{first}")
+    if layout == AUTO and found.with_columns is not None:
+        dataset = replace(dataset, notes=[*dataset.notes, *_other_tables(source, found.name, columns)])
     if images is not None:
         dataset = replace(dataset, examples=list(map(_looked_for_elsewhere, dataset.examples)), image_folders=[images])
     return with_unpacked_images(dataset)
+
+
+def _other_tables(source: Path, layout: str, columns: "Columns | None") -> list[str]:
+    """Say which tables of other layouts could be read in place of those that are, such as captions that a program wrote."""
+    later = [name for name in list(LAYOUTS)[list(LAYOUTS).index(layout) + 1 :] if LAYOUTS[name].with_columns]
+    reasons = {name: _named(name, columns).recognise(source) for name in later}
+    return [f"{reason}, too, and is not read; --format {name} reads it" for name, reason in reasons.items() if reason]
 
 
 def _looked_for_elsewhere(example: "Example") -> "Example":

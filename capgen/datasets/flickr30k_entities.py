@@ -73,7 +73,8 @@ def _find(source: Path) -> Path | None:
 
 
 def _files(folder: Path) -> list[Path]:
-    return [folder / name for name in names_in(folder) if name.endswith(".txt") and name[0] != "."]
+    paths = (folder / name for name in names_in(folder) if name.endswith(".txt") and name[0] != ".")
+    return [path for path in paths if path.is_file()]
 
 
 def _is_marked(path: Path) -> bool:

@@ -318,7 +318,8 @@ def json_files(folder: Path) -> list[Path]:
     """Return the JSON files in a folder, sorted, without those that belong to one image; none if it cannot be listed."""
     names = [Path(name) for name in names_in(folder) if name[0] != "."]
     images = {text for name in names if name.suffix.lower() in SUFFIXES for text in (name.name, name.stem)}
-    return [folder / name for name in names if name.suffix == ".json" and name.stem not in images]
+    paths = (folder / name for name in names if name.suffix == ".json" and name.stem not in images)
+    return [path for path in paths if path.is_file()]  # a pipe would be waited for
 
 
 def is_json_object_with(path: Path, keys: tuple[str, ...]) -> bool:

@@ -173,8 +173,8 @@ class _Finder:
         return next((choice for row, choice in choices if is_usable(row, choice)), None)
 
     def _has_other_metadata(self, source: Path) -> bool:
-        others = (suffix for suffix in METADATA_SUFFIXES if suffix not in self._kind.suffixes)
-        return any((source / f"{METADATA}{suffix}").is_file() for suffix in others)
+        others = [suffix for suffix in METADATA_SUFFIXES if suffix not in self._kind.suffixes]
+        return any(table.path.stem == METADATA for table in _candidates(source, others))
 
     def _described(self, table: _Table) -> str:
         try:

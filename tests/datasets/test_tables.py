@@ -323,8 +323,18 @@ def test_the_metadata_of_an_image_folder_goes_before_other_tables_which_are_name
 
 
 def test_it_goes_before_tables_of_another_kind_too(tmp_path):
-    files = {"said.csv": "path,caption,confidence\n1.jpg,machine,0.9\n", "metadata.jsonl": metadata("jsonl", "1.jpg")}
-    assert captions_of(read(tmp_path, files)) == {"1.jpg": ("A dog.",)}
+    said = {"said.csv": "path,caption,confidence\n1.jpg,machine,0.9\n"}
+    for name in ("metadata.jsonl", "train/metadata.jsonl"):
+        dataset = read(tmp_path / name, {**said, name: metadata("jsonl", "1.jpg")})
+        assert list(captions_of(dataset).values()) == [("A dog.",)]
+
+
+def test_tables_of_another_kind_that_are_not_read_are_named(tmp_path):
+    files = {"said.csv": "path,caption\n1.jpg,machine\n", "captions.jsonl": metadata("jsonl", "1.jpg")}
+    dataset = read(tmp_path, files)
+    assert dataset.layout == "csv"
+    assert dataset.notes == ["captions.jsonl has the keys file_name and text, too, and is not read; --format jsonl reads it"]
+    assert datasets.read(tmp_path, "jsonl").notes in ((), [])
 
 
 STRAY = {
@@ -349,7 +359,7 @@ def test_a_stray_file_costs_itself_at_most(tmp_path, name):
 
 def test_a_pipe_that_is_called_like_a_table_or_like_captions_is_passed_over(tmp_path):
     write(tmp_path, {"1.jpg": None, "1.txt": "A dog.", "2.jpg": None})
-    for name in ("captions.csv", "2.txt"):
+    for name in ("captions.csv", "captions.json", "2.txt"):
         os.mkfifo(tmp_path / name)
     assert captions_of(datasets.read(tmp_path)) == {"1.jpg": ("A dog.",), "2.jpg": ()}
 
