@@ -35,6 +35,10 @@ def evaluate_command(
         ),
     ] = None,
     references: Annotated[Path | None, typer.Option(help="Human captions, in any layout that prepare reads.")] = None,
+    language: Annotated[
+        str | None,
+        typer.Option(metavar="TAG", help="Language of --references, such as en or hi (BCP 47); recognised by default."),
+    ] = None,
     allow_missing: Annotated[
         bool, typer.Option("--allow-missing", help="Score the images that a file captions well, and leave out the others.")
     ] = False,
@@ -64,10 +68,12 @@ def evaluate_command(
         )
     if len(set(systems)) < len(systems):
         raise typer.BadParameter("the same is given twice; leave one out", param_hint="MODEL")
+    if language and not references:
+        raise typer.BadParameter("a prepared data set knows its own; leave it out", param_hint="--language")
     _check_options(systems, inputs, beam, json_file, report_file)
     if report_file is not None:
         report.check_target(report_file)
-    truth = from_source(references, split) if references else from_dataset(str(data), split)
+    truth = from_source(references, split, language or "") if references else from_dataset(str(data), split)
     _say_left_out(truth, references, data)
     read = {name: _read(Path(name), truth, allow_missing=allow_missing) for name in inputs}
     scored = _caption(systems, read, truth, beam, output_attention=report_file is not None, quiet=quiet)
@@ -99,8 +105,11 @@ def _holds_captions(name: str) -> bool:
 
 def _say_left_out(truth: "Split", references: Path | None, data: str | None) -> None:
     """Say what was left out of the human captions: of each kind how much, with the first as an example."""
+    from capgen.captioner.language import UNKNOWN_LANGUAGE
     from capgen.datasets.prepared import problems_file
 
+    if references is not None and truth.tokenizer.language.startswith(UNKNOWN_LANGUAGE):
+        say(f"{references}: the language of the captions is not known for certain; --language TAG says it")
     for note in truth.notes:
         say(f"{references}: {note}")
     first: dict[str, Problem] = {}

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from capgen import datasets
-from capgen.captioner.language import recognise
+from capgen.captioner.language import checked_tag, recognise
 from capgen.captioner.vocabulary import words
 from capgen.datasets import prepared
 from capgen.datasets.image_locator import ImageLocator
 from capgen.datasets.layout import Example, Problem, problem_of
-from capgen.errors import DataError, UnknownNameError
+from capgen.errors import DataError, UnknownNameError, UsageError
 from capgen.evaluation.metrics import COCO_CAPTION, Tokenizer, tokenizer
 
 TRAIN = "train"
@@ -86,15 +86,25 @@ def from_dataset(name: str, split: str) -> Split:
     )
 
 
-def from_source(source: Path, split: str) -> Split:
+def from_source(source: Path, split: str, language: str = "") -> Split:
     """Return a split of a source in any layout that ``prepare`` reads, or all of a source that has no splits.
+
+    Args:
+        source: A file or a folder.
+        split: The name of a split.
+        language: The tag of the language of the captions; by default it is recognised from all captions of the source.
 
     Raises:
         DataError: The source cannot be read, or has no captions in the split.
         UnknownNameError: There is no such split.
+        UsageError: The language is not the tag of one.
     """
     if split not in prepared.SPLITS:
         raise UnknownNameError("split", split, prepared.SPLITS)
+    try:
+        language = language and checked_tag(language)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
     dataset = datasets.read(source)
     wanted = split if any(example.split for example in dataset.examples) else None
     problems = list(dataset.problems)
@@ -103,7 +113,7 @@ def from_source(source: Path, split: str) -> Split:
     references = [image for image in images if image.captions]
     if not references:
         raise DataError(f"{source} has no captions in its {split} split; choose another with --split")
-    language = recognise([text for reference in references for text in reference.captions])
+    language = language or recognise([text for example in dataset.examples for text in example.captions])
     others = _references([one for one in dataset.examples if one.split != wanted], locator, [])
     return Split(
         f"{source.resolve().name}-{wanted or 'all'}",

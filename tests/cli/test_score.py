@@ -74,6 +74,15 @@ def test_json_lines_in_json_lines_out(tmp_path):
     assert found[0]["log_probability"] == pytest.approx(sum(value for _, value in found[0]["words"]), abs=0.01)
 
 
+def test_lines_that_capgen_caption_wrote_are_scored(tmp_path):
+    said = tmp_path / "said.jsonl"
+    done = CliRunner().invoke(app, ["caption", str(CAT), "--output", str(said)])
+    assert done.exit_code == 0, done.stderr
+    done = run("--from-file", said)
+    assert done.exit_code == 0, done.stderr
+    assert done.stdout.split("\t")[1].strip() == json.loads(said.read_text())["caption"]
+
+
 def test_what_cannot_be_scored_is_named_and_the_rest_is_scored():
     lines = '{"image": "none.jpg", "caption": "a"}\nno json\n' + json.dumps({"image": str(CAT), "caption": "a dog"})
     done = run("--from-file", "-", input=lines)

@@ -336,6 +336,23 @@ def test_of_few_images_it_is_said_where_the_weights_of_words_come_from(tmp_path)
     assert scores["tokenizer"] == "coco-caption"
 
 
+def test_a_language_that_is_not_recognised_is_said_and_may_be_given(tmp_path):
+    rows = [
+        {"image": f"{number}.png", "caption": text} for number, text in enumerate(("red circle", "blue square", "it is"))
+    ]
+    (tmp_path / "captions.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (tmp_path / "said.json").write_text(json.dumps({row["image"]: row["caption"] for row in rows}))
+    done, scores = evaluated(tmp_path / "said.json", tmp_path / "captions.jsonl")
+    assert "the language of the captions is not known for certain; --language TAG says it" in done.stderr
+    assert scores["tokenizer"] != "coco-caption"
+    done, scores = evaluated(tmp_path / "said.json", tmp_path / "captions.jsonl", "--language", "en")
+    assert not done.stderr
+    assert scores["tokenizer"] == "coco-caption"
+    assert evaluated(tmp_path / "said.json", tmp_path / "captions.jsonl", "--language", "in English")[0].returncode == 2
+    done = here("evaluate", tmp_path / "said.json", "--data", "any", "--language", "en")
+    assert (done.returncode, "knows its own" in done.stderr) == (2, True)
+
+
 # What capgen wrote
 
 DRAWN = ("a/10.png", "a/11.png", "b/012.png", "b/a dog.png")
