@@ -3,6 +3,7 @@
 import math
 import os
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -231,15 +232,13 @@ def _validate(
     reporter.on_validated(report)
     if request.report is not None:
         prepared.write_problems(request.report, report.problems)
+    if report.images and not (request.strict and report.problems):
+        return report
+    prepared.save_problems(request.name, report.problems)
+    listed = f"all are listed in {prepared.problems_file(request.name)}"
     if not report.images:
-        raise DataError(f"nothing in {request.sources[0].path} can be used; {_first(report.problems)}")
-    if request.strict and report.problems:
-        prepared.save_problems(request.name, report.problems)
-        listed = prepared.problems_file(request.name)
-        raise DataError(
-            f"{len(report.problems):,} problems, and --strict; {_first(report.problems)}; all are listed in {listed}"
-        )
-    return report
+        raise DataError(f"nothing in {request.sources[0].path} can be used; {_commonest(report.problems)}; {listed}")
+    raise DataError(f"{len(report.problems):,} problems, and --strict; {_commonest(report.problems)}; {listed}")
 
 
 def _dataset(request: PreparationRequest, report: ValidationReport, reporter: PreparationReporter) -> PreparedDataset:
@@ -286,8 +285,10 @@ def _extract(
         raise DataError(f"{len(failed)} images changed or vanished while they were read; run it again")
 
 
-def _first(problems: Sequence[Problem]) -> str:
+def _commonest(problems: Sequence[Problem]) -> str:
+    """Say which kind of problem is the commonest, and where the first of it is."""
     if not problems:
-        return "it is empty"
-    problem = problems[0]
-    return f"the first: {problem.kind}, {problem.where}" + (f" ({problem.detail})" if problem.detail else "")
+        return "none of its images is used"
+    [(kind, count)] = Counter(problem.kind for problem in problems).most_common(1)
+    first = next(problem for problem in problems if problem.kind == kind)
+    return f"{kind}, {count:,} times, first {first.where}" + (f" ({first.detail})" if first.detail else "")

@@ -106,6 +106,14 @@ def test_a_source_is_looked_at_before_an_encoder_is_converted(studio, tmp_path):
     assert not list((studio.folder / "cache/encoders").glob("efficientnet-lite2*"))
 
 
+def test_of_a_source_of_which_nothing_can_be_used_the_commonest_problem_is_said(studio, tmp_path):
+    (tmp_path / "t.csv").write_text("image,caption\n1.jpg\n2.jpg,a dog\n3.jpg,a cat\n")
+    done = studio.run("prepare", tmp_path / "t.csv", "--encoder", "efficientnet-lite0", "--name", "gone", "--quiet")
+    assert done.returncode == 1
+    assert "missing image, 2 times, first t.csv:3 (2.jpg: not in" in done.stderr
+    assert len((studio.folder / "user/datasets/gone.problems.jsonl").read_text().splitlines()) == 3
+
+
 def test_columns_are_named_once_or_once_a_source(studio, tmp_path):
     for name, first in (("first", 560), ("second", 570)):
         source = draw_dataset(tmp_path / name, 3, first_seed=first)
