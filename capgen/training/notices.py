@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from capgen.captioner import catalogue
-from capgen.captioner.language import is_english
+from capgen.captioner.language import is_english, is_spaceless
 from capgen.captioner.vocabulary import UNKNOWN
 from capgen.training.data_defaults import MIN_KNOWN_SHARE
 from capgen.training.training_data import TrainingData
@@ -23,6 +23,8 @@ def notices(data: TrainingData, *, continues_captioner: bool) -> Iterator[str]:
     count = sum(map(len, captions))
     if not count:
         return
+    if is_spaceless(data.language):
+        yield f"captions are learnt character by character, because {data.language} is written without spaces between words"
     if not continues_captioner and len(data.samples) < FEW_IMAGES and is_english(data.language):
         yield (
             f"{len(data.samples):,} training images are few: a captioner that goes on from the one that ships is usually "

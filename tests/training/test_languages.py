@@ -58,6 +58,7 @@ def chinese(studio, tmp_path_factory):
     assert prepared.returncode == 0, prepared.stderr
     trained = studio.run("train", "chinese", "--epochs", "20", *FLAGS)
     assert trained.returncode == 0, trained.stderr
+    assert trained.stderr.count("character by character") == 1
     return source, prepared, Bundle(studio.folder / "user/models/chinese")
 
 

@@ -29,9 +29,15 @@ def test_few_images_are_better_taught_to_the_captioner_that_ships():
     assert not said(data([[7, 8]]), continues_captioner=True)
 
 
-@pytest.mark.parametrize("language", ["de", "ru", "zh", "und-Latn"])
+@pytest.mark.parametrize("language", ["de", "ru", "und-Latn"])
 def test_captions_in_another_language_are_not_sent_to_a_captioner_of_english(language):
     assert not said(data([[7, 8]], language=language))
+
+
+@pytest.mark.parametrize("language", ["zh", "th"])
+def test_captions_without_spaces_between_words_are_learnt_by_characters_which_is_said(language):
+    [notice] = said(data([[7, 8]], language=language))
+    assert f"character by character, because {language} is written without spaces" in notice
 
 
 def test_a_vocabulary_that_knows_too_few_words_is_named():
