@@ -4,8 +4,11 @@ import csv
 import json
 import random
 import re
+import unicodedata
+from urllib.parse import quote
 
 import pytest
+from hypothesis import given, strategies
 from support.commands import here
 from support.drawing import draw_each
 from support.predictions import SAMPLES
@@ -13,6 +16,7 @@ from support.predictions import SAMPLES
 from capgen import Captioner
 from capgen.errors import CapgenError, DataError
 from capgen.evaluation import predictions, references
+from capgen.evaluation.predictions.naming import AmbiguousNameError, ImageNames
 from capgen.evaluation.references import Reference, Split
 
 pytestmark = pytest.mark.usefixtures("without_java", "user_folders")
@@ -227,6 +231,31 @@ def test_two_files_of_one_name_cannot_both_be_the_one_image_that_has_it(tmp_path
     assert captions(rows, split, tmp_path, allow_missing=True) == {"2.jpg": "two"}
     split = Split("dev", of("data/b/1.jpg", "2.jpg"), [])
     assert captions(rows, split, tmp_path, allow_missing=True) == {"data/b/1.jpg": "of b", "2.jpg": "two"}
+
+
+FOLDERS, FILES = ("", "train/", "val/", "a/val/"), ("1.jpg", "01.jpg", "1.png", "1 2.jpg", "É.jpg")
+PATHS = strategies.sampled_from([folder + file for folder in FOLDERS for file in FILES])
+RENDERINGS = strategies.tuples(
+    strategies.sampled_from(("", "/mnt/copy/", "C:\\copy\\", "https://host/")),  # of another machine
+    strategies.integers(0, 2),  # folders that are left out
+    strategies.booleans(),  # whether the ending is left out
+    strategies.sampled_from((str, quote, lambda name: unicodedata.normalize("NFD", name))),
+)
+
+
+@given(strategies.lists(PATHS, min_size=1, unique=True), strategies.data())
+def test_a_name_never_means_another_image_than_the_one_that_it_was_made_of(paths, data):
+    held_out = data.draw(strategies.integers(1, len(paths)))
+    images = ImageNames(of(*paths[:held_out]), of(*paths[held_out:]))
+    path, (before, dropped, without_ending, spelling) = data.draw(strategies.sampled_from(paths)), data.draw(RENDERINGS)
+    parts = path.split("/")
+    name = "/".join(parts[min(dropped, len(parts) - 1) :])
+    try:
+        found = images.find(before + spelling(name.rpartition(".")[0] if without_ending else name))
+    except AmbiguousNameError:
+        assert len(paths) > 1
+    else:
+        assert (found.reference.id, found.is_other) == (path, path not in paths[:held_out])
 
 
 def test_accents_may_be_composed_or_not(tmp_path):
