@@ -80,6 +80,12 @@ class ColumnChooser:
         return Choice(max(images, key=lambda name: self._image_counts[name]), group, known in LABEL_COLUMNS)
 
 
+def only_caption_column(names: Iterable[str]) -> str | None:
+    """Return the column of captions, if just one of the columns has a known name of them."""
+    columns = [name for _, group in _captions(names, Columns()) for name in group]
+    return columns[0] if len(columns) == 1 else None
+
+
 def split_value(row: Mapping[str, Any]) -> Any:
     """Return what a row has in its column of splits; ``None`` if it has no such column."""
     return next((value for name, value in row.items() if _plain(name) in SPLIT_COLUMNS), None)

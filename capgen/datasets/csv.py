@@ -2,7 +2,8 @@
 
 A quoted cell may have line breaks. A quotation mark that is left open would swallow the rows after it, up to the next mark,
 and put their captions under the name of its own image: such a record is given up, and what follows its first line is read
-anew. In a table with tabs that line is a row without quoting, as many programs write them.
+anew. In a table with tabs that line is a row without quoting, as many programs write them. An unquoted delimiter in a
+caption is part of it if nothing comes after the caption.
 """
 
 import csv
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from capgen.datasets.cells import ends_like_image
+from capgen.datasets.columns import only_caption_column
 from capgen.datasets.layout import MALFORMED, Problem, has_broken_bytes, read_rows_text
 from capgen.datasets.table_layout import TableFormat, table_layout
 from capgen.datasets.tables import Row
@@ -42,12 +44,13 @@ def read_rows(path: Path) -> Iterator[Row | Problem]:
             names = _unique(record)
         elif not is_whole and any(map(has_broken_bytes, record)):
             yield Problem(MALFORMED, where, "it is not UTF-8 text")
-        elif any(map(str.strip, record[len(names) :])):
-            yield Problem(
-                MALFORMED, where, f"it has more columns than names; quote a caption with {dialect.delimiter!r} in it"
-            )
-        else:
+        elif not any(map(str.strip, record[len(names) :])):
             yield where, dict(zip(names, record, strict=False))
+        elif only_caption_column(names) == names[-1] and (rest := _last_cell(lines[number - 1], dialect, len(names))):
+            yield where, dict(zip(names, [*record[: len(names) - 1], rest], strict=True))
+        else:
+            detail = f"it has more columns than names; quote a caption with {dialect.delimiter!r} in it"
+            yield Problem(MALFORMED, where, detail)
 
 
 @dataclass(frozen=True)
@@ -107,6 +110,13 @@ def _line_alone(line: str, dialect: _Dialect) -> list[str] | str:
     except csv.Error as error:
         return f"it is not CSV ({error})"
     return LEFT_OPEN if cells and cells[-1].endswith("\n") else cells
+
+
+def _last_cell(line: str, dialect: _Dialect, width: int) -> str | None:
+    """Return the last cell of a row with delimiters in it; ``None`` if quoting or another row may have to do with them."""
+    rest = line.rstrip("\n").split(dialect.delimiter, width - 1)[-1]
+    cells = map(str.strip, rest.split(dialect.delimiter))
+    return None if '"' in line or any(map(ends_like_image, cells)) else rest
 
 
 def _is_several_rows(lines: Sequence[str], dialect: _Dialect, width: int) -> bool:

@@ -6,14 +6,12 @@ have a label, the name of what the image shows, of which short captions are made
 
 from collections.abc import Iterable, Mapping
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 from capgen.captioner.vocabulary import article, words
 from capgen.datasets.cells import image_names, texts
 from capgen.datasets.columns import Choice, ColumnChooser, split_value
-from capgen.datasets.layout import MALFORMED, SPLIT_NAMES, Columns, Example, LoadedDataset, Problem, image_folders
-from capgen.datasets.splits import split_in_folders, with_splits_of_names
+from capgen.datasets.layout import MALFORMED, SPLIT_NAMES, Columns, Example, Problem
 from capgen.errors import Status
 
 LABEL_CAPTIONS = ("a close up of {}", "{} up close", "a view of {}")
@@ -27,19 +25,6 @@ NOT_WRITTEN = {str(status) for status in Status} - {Status.CAPTIONED}
 
 Row = tuple[str, Mapping[str, Any]]
 """A row of a table: what names it in messages, and its values by column."""
-
-
-def load(path: Path, rows: Iterable[Row | Problem], columns: Columns | None = None) -> LoadedDataset:
-    """Turn the rows of a table into the examples of a data set.
-
-    Args:
-        path: The file of the table; its images may lie beside it.
-        rows: The rows, and the problems that were found where a row should be.
-        columns: The columns that a person names.
-    """
-    examples, problems = examples_of(rows, columns or Columns())
-    told = [split_in_folders(example.image) for example in examples]
-    return LoadedDataset(with_splits_of_names(examples, told), image_folders(path.parent), problems)
 
 
 def examples_of(rows: Iterable[Row | Problem], columns: Columns) -> tuple[list[Example], list[Problem]]:

@@ -56,6 +56,29 @@ def test_spaces_after_delimiters_do_not_keep_quotes_from_quoting(tmp_path):
     assert captions_of(read(tmp_path, {"t.csv": 'image, caption\n1.jpg, "A dog, wet."\n'})) == {"1.jpg": ("A dog, wet.",)}
 
 
+def test_an_unquoted_delimiter_in_a_caption_at_the_end_of_its_row_is_part_of_it(tmp_path):
+    text = "image,number,caption\n1.jpg, 0, A dog , brown , runs .\n2.jpg,1,A cat.\n"
+    dataset = read(tmp_path, {"t.csv": text})
+    assert captions_of(dataset) == {"1.jpg": (" A dog , brown , runs .",), "2.jpg": ("A cat.",)}
+
+
+@pytest.mark.parametrize(
+    ("header", "row"),
+    [
+        ("caption,image", "A dog, wet,1.jpg"),
+        ("image,caption,confidence", "1.jpg,A dog, wet,0.9"),
+        ("image,caption,text", "1.jpg,A dog, wet,0.9"),
+        ("image,caption", '1.jpg,A "dog", wet'),
+        ("image,caption", "1.jpg,A dog2.jpg,A cat"),
+    ],
+)
+def test_elsewhere_it_costs_its_row(tmp_path, header, row):
+    good = ",".join({"image": "3.jpg", "confidence": "0.5"}.get(name, "A cow.") for name in header.split(","))
+    dataset = read(tmp_path, {"t.csv": f"{header}\n{good}\n{row}\n"})
+    assert captions_of(dataset) == {"3.jpg": ("A cow.",)}
+    assert problems_of(dataset) == [("malformed row", "t.csv:3")]
+
+
 def test_rows_of_nothing_but_delimiters_are_blank(tmp_path):
     dataset = read(tmp_path, {"t.csv": "image;caption;;\n1.jpg;A dog.;;\n;;;\n"})
     assert captions_of(dataset) == {"1.jpg": ("A dog.",)}
