@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import random
 import re
 import unicodedata
@@ -127,6 +128,13 @@ def test_a_file_that_is_no_json_says_where_and_one_in_no_form_says_which_are_kno
         assert done.returncode == 1
         assert words in done.stderr
         assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "said.jsonl")
+    done, _ = evaluated(tmp_path / "said.jsonl", coco(tmp_path))
+    assert done.returncode == 1
+    assert "is not a regular file" in done.stderr
 
 
 def test_a_caption_that_is_null_is_named(tmp_path):

@@ -102,6 +102,9 @@ def recognise(path: Path) -> "tuple[Form, Iterable[Row]]":
     from capgen.evaluation.predictions.form import Source
 
     source, is_folder = Source(path), path.is_dir()
+    # Forms look at a file more than once, and a pipe may keep them waiting for ever.
+    if path.exists() and not is_folder and not path.is_file():
+        raise DataError(f"{path} is not a regular file; write the captions to one first")
     forms = [form for name in FORMS if (form := FORMS[name]).takes_folders == is_folder]
     for form in forms:
         found = form.rows(source)
