@@ -99,8 +99,12 @@ def _holds_captions(name: str) -> bool:
     from capgen.evaluation.predictions import ENDINGS
 
     path = Path(name)
-    is_folder = path.is_dir() and not (path / bundle.DESCRIPTION).exists() and name not in catalogue.names()
-    return is_folder or path.suffix.lower() in ENDINGS
+    if path.suffix.lower() in ENDINGS:
+        return True
+    try:
+        return path.is_dir() and not (path / bundle.DESCRIPTION).exists() and name not in catalogue.names()
+    except OSError:  # a name that no folder can have, or a folder that may not be looked into
+        return False
 
 
 def _say_left_out(truth: "Split", references: Path | None, data: str | None) -> None:

@@ -137,6 +137,14 @@ def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
     assert "is not a regular file" in done.stderr
 
 
+@pytest.mark.parametrize("name", ["x" * 5000, "x" * 5000 + ".json", "no\0name.json", "file.json/said.json"])
+def test_a_path_that_nothing_can_have_is_an_error_of_one_line(tmp_path, name):
+    (tmp_path / "file.json").touch()
+    done = here("evaluate", f"{tmp_path}/{name}", "--references", coco(tmp_path))
+    assert done.returncode in {1, 2}
+    assert len(done.stderr.splitlines()) == 1
+
+
 def test_a_caption_that_is_null_is_named(tmp_path):
     rows = objects()
     rows[2]["caption"] = None

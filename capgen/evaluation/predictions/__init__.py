@@ -101,9 +101,12 @@ def recognise(path: Path) -> "tuple[Form, Iterable[Row]]":
     """
     from capgen.evaluation.predictions.form import Source
 
-    source, is_folder = Source(path), path.is_dir()
-    # Forms look at a file more than once, and a pipe may keep them waiting for ever.
-    if path.exists() and not is_folder and not path.is_file():
+    source = Source(path)
+    try:
+        is_folder, is_other = path.is_dir(), path.exists() and not (path.is_file() or path.is_dir())
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}") from error
+    if is_other:  # forms look at a file more than once, and a pipe may keep them waiting for ever
         raise DataError(f"{path} is not a regular file; write the captions to one first")
     forms = [form for name in FORMS if (form := FORMS[name]).takes_folders == is_folder]
     for form in forms:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
+from capgen.datasets.layout import names_in
 from capgen.evaluation.predictions import jsonl, parquet, tar
 from capgen.evaluation.predictions.form import Form, Row, Source
 
@@ -19,7 +20,8 @@ class ShardsForm:
 
     def rows(self, source: Source) -> Iterator[Row] | None:
         """Return the rows; see ``Form``."""
-        found = [path for path in sorted(source.path.iterdir()) if path.suffix in SHARDS and not path.name.startswith(".")]
+        paths = [source.path / name for name in names_in(source.path) if not name.startswith(".")]
+        found = [path for path in paths if path.suffix in SHARDS]
         return chain.from_iterable(map(_rows, found)) if found else None
 
 

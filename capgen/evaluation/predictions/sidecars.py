@@ -22,9 +22,16 @@ class SidecarsForm:
         """Return the rows; see ``Form``."""
         files = list(visible_files(source.path))
         images = {path.with_suffix("") for path in files if path.suffix.lower() in SUFFIXES}
-        texts = [path for path in files if path.suffix.lower() in ENDINGS and path.is_file()]
+        texts = [path for path in files if path.suffix.lower() in ENDINGS and _is_file(path)]
         found = [path for path in texts if path.with_suffix("") in images] if images else texts
         return (_row(source.path, path) for path in found) if found else None
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # its folder may be listed and not entered
+        return False
 
 
 def _row(folder: Path, path: Path) -> Row:
