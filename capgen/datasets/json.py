@@ -19,7 +19,10 @@ _BETWEEN = re.compile(r"[\s,]*")
 _NEXT_OBJECT = re.compile(r"\}\s*,?\s*(?=\{)")
 """The end of an object after which another begins, as between the elements of an array."""
 
-_END = re.compile(r"\]\s*\Z")
+_BEGIN = re.compile(r"\s*\[")
+_END_OF_ALL, _END = re.compile(r"\]\s*\Z"), re.compile(r"\]")
+_BEGIN_INSIDE = re.compile(r'\s*\{\s*"[^"\n]*"\s*:\s*\[')
+"""The beginning of an object whose first value is an array."""
 
 _IMAGE, _CAPTION = "image", "caption"
 
@@ -31,9 +34,15 @@ def read_rows(path: Path) -> Iterator[Row | Problem]:
         DataError: The file cannot be read.
     """
     text = read_rows_text(path)
+    if begin := _BEGIN.match(text):
+        yield from _rows(_values(text, path.name, begin.end(), _END_OF_ALL))
+        return
     values = list(_values(text, path.name))
-    if not text.lstrip().startswith("[") and len(values) == 1 and isinstance(values[0], tuple):
-        yield from _rows_of_object(path.name, values[0][1])
+    inside = _BEGIN_INSIDE.match(text)
+    if len(values) == 1 and isinstance(values[0], tuple):
+        yield from _rows_of_object(text, path.name, values[0][1])
+    elif values and isinstance(values[0], Problem) and inside:
+        yield from _rows(_values(text, path.name, inside.end()))  # what comes before the damage is not lost with it
     else:
         yield from _rows(values)
 
@@ -48,19 +57,26 @@ def _rows(values: Iterable[tuple[str, Any] | Problem]) -> Iterator[Row | Problem
             yield Problem(MALFORMED, value[0], "it is not a JSON object")
 
 
-def _values(text: str, name: str) -> Iterator[tuple[str, Any] | Problem]:
-    """Yield the values of a text, or of the array that it is, each after the line that it begins in."""
+def _values(
+    text: str, name: str, position: int = 0, end_of_array: re.Pattern[str] | None = None
+) -> Iterator[tuple[str, Any] | Problem]:
+    """Yield the values of a text, each after the line that it begins in.
+
+    Args:
+        text: The text.
+        name: What the file is called in messages.
+        position: Where the first of the values begins.
+        end_of_array: What ends the values, if they are those of an array.
+    """
     decode = json.JSONDecoder().raw_decode
-    position = len(text) - len(text.lstrip())
-    is_array = text.startswith("[", position)
-    position += is_array
     line, counted = 1, 0
     while True:
-        position = len(text) if (between := _BETWEEN.match(text, position)) is None else between.end()
+        between = _BETWEEN.match(text, position)
+        position = between.end() if between else position
         line, counted = line + text.count("\n", counted, position), position
-        if position == len(text) and is_array:
+        if position == len(text) and end_of_array:
             yield Problem(MALFORMED, f"{name}:{line}", "the array does not end; the file seems to be cut off")
-        if position == len(text) or (is_array and _END.match(text, position)):
+        if position == len(text) or (end_of_array and end_of_array.match(text, position)):
             return
         try:
             value, end = decode(text, position)
@@ -78,7 +94,7 @@ def _values(text: str, name: str) -> Iterator[tuple[str, Any] | Problem]:
         position = end
 
 
-def _rows_of_object(name: str, value: Any) -> Iterator[Row | Problem]:
+def _rows_of_object(text: str, name: str, value: Any) -> Iterator[Row | Problem]:
     """Yield the rows of the longest array in an object, or, of an object by names of images, its entries."""
     if isinstance(value, dict) and value and all(map(ends_like_image, value)):
         for key, entry in value.items():
@@ -88,7 +104,11 @@ def _rows_of_object(name: str, value: Any) -> Iterator[Row | Problem]:
     objects = {key: entry for key, entry in arrays.items() if any(isinstance(item, dict) for item in entry)}
     if objects:
         key = max(objects, key=lambda name: len(objects[name]))
-        yield from _rows((f"{name}: {key} {number}", item) for number, item in enumerate(objects[key], 1))
+        begin = re.search(rf"{re.escape(json.dumps(key))}\s*:\s*\[", text)
+        found = list(_values(text, name, begin.end(), _END)) if begin else []
+        values = [one[1] for one in found if not isinstance(one, Problem)]
+        is_this = values == objects[key]  # and not another array under the same key, deeper inside
+        yield from _rows(found if is_this else [(f"{name}: {key}", item) for item in objects[key]])
     else:
         yield from _rows([(f"{name}:1", value)])
 

@@ -66,6 +66,7 @@ SOURCES = {
     "python lists": ("t.csv", "image|captions\n" + "".join(f"img-{word}.jpg|{captions(word)}\n" for word in WORDS)),
     "json lines": ("t.jsonl", "".join(json.dumps(row) + "\n" for row in ROWS)),
     "json array": ("t.json", array(ROWS)),
+    "json object": ("t.json", f'{{"data": {array(ROWS)}, "info": [{{"by": "me"}}]}}'),
     "json by name": ("t.json", json.dumps({row["image"]: row["captions"] for row in ROWS})),
     "coco": ("captions_x.json", f'{{"images": {array(COCO_IMAGES)},\n"annotations": {array(COCO_CAPTIONS)}}}'),
     "karpathy": ("dataset_x.json", f'{{"dataset": "x", "images": {array(KARPATHY)}}}'),

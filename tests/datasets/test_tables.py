@@ -184,6 +184,19 @@ def test_a_damaged_object_of_a_json_array_costs_itself(tmp_path, text):
     assert set(problems_of(dataset)) == {("malformed row", "t.json:2")}
 
 
+def test_rows_inside_an_object_are_numbered_by_their_lines_and_a_damaged_one_costs_itself(tmp_path):
+    first, last = '{"image": "1.jpg", "caption": "A dog."}', '{"image": "3.jpg", "caption": "A cow."}'
+    dataset = read(
+        tmp_path / "whole", {"t.json": f'{{"version": 1,\n"data": [\n{first},\n5, {last}],\n"licenses": [{{}}]}}'}
+    )
+    assert [(example.image, example.where) for example in dataset.examples] == [("1.jpg", "t.json:3"), ("3.jpg", "t.json:4")]
+    assert problems_of(dataset) == [("malformed row", "t.json:4")]
+    damaged = '{"image": "2.jpg", "caption": A cat.}'
+    dataset = read(tmp_path / "damaged", {"t.json": f'{{"data": [\n{first},\n{damaged},\n{last}]}}'})
+    assert captions_of(dataset) == {"1.jpg": ("A dog.",), "3.jpg": ("A cow.",)}
+    assert problems_of(dataset)[0] == ("malformed row", "t.json:3")
+
+
 def test_a_json_array_that_is_cut_off_is_read_as_far_as_it_goes_and_it_is_said(tmp_path):
     dataset = read(tmp_path, {"t.json": '[{"image": "1.jpg", "caption": "A dog."},\n'})
     assert list(captions_of(dataset)) == ["1.jpg"]
