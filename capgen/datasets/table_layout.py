@@ -34,6 +34,9 @@ RowReader = Callable[[Path], Iterator[Row | Problem]]
 METADATA = "metadata"
 """The name, without its ending, of the tables of image folders, which go before all others."""
 
+ANNOTATIONS = "annotations"
+"""The name of a folder of tables beside the folders of images."""
+
 METADATA_SUFFIXES = (".csv", ".jsonl", ".parquet")
 
 SIDECAR_SUFFIXES = (".txt", ".json")
@@ -137,7 +140,7 @@ class _Finder:
         for table in tables:
             found, faults = examples_of(self._kind.rows(table.file), self._columns)
             if table.path.parent.name:
-                found = [replace(one, image=_within(table, one.image), where=_within(table, one.where)) for one in found]
+                found = [_placed(table, one) for one in found]
                 faults = [replace(problem, where=_within(table, problem.where)) for problem in faults]
             split = table.split if len(tables) > 1 else None
             told += [split or split_in_folders(example.image) for example in found]
@@ -190,6 +193,14 @@ class _Finder:
         return f"{table.path} has the {self._kind.column}s {', '.join(names[:_SHOWN])}{more}"
 
 
+def _placed(table: _Table, example: Example) -> Example:
+    """Name the image and the row of an example in a source that has its table in a folder."""
+    where = _within(table, example.where)
+    if table.path.parent.name == ANNOTATIONS:  # which has no images, so that its names are not of files in it
+        return replace(example, folder=table.file.parent, where=where)
+    return replace(example, image=_within(table, example.image), where=where)
+
+
 def _within(table: _Table, path: str) -> str:
     """Return the path in a source that is one in the folder of a table."""
     return str(table.path.parent / path)
@@ -201,7 +212,7 @@ def _candidates(source: Path, suffixes: Sequence[str]) -> list[_Table]:
         return [_Table(source.parent, PurePosixPath(source.name))] if source.suffix.lower() in suffixes else []
     paths = _without_sidecars(visible_files(source, depth=0), suffixes)
     for folder in _sub_folders(source):
-        if split_of_folder(folder.name):
+        if split_of_folder(folder.name) or folder.name == ANNOTATIONS:
             paths += _without_sidecars(visible_files(folder, depth=0), suffixes)
         else:
             paths += [path for suffix in suffixes if (path := folder / f"{METADATA}{suffix}").is_file()]

@@ -11,6 +11,7 @@ from support.layouts import write
 
 from capgen import datasets
 from capgen.datasets.cells import texts
+from capgen.datasets.image_locator import ImageLocator
 from capgen.datasets.layout import Columns
 from capgen.errors import DataError, UsageError
 
@@ -405,3 +406,20 @@ def test_a_text_file_of_tags_that_are_called_like_columns_is_no_table(tmp_path):
     dataset = read(tmp_path, {**files, "1.txt": "path, text\nforest, sign\n", "lost.txt": "path, text\n"})
     assert dataset.layout == "folder"
     assert captions_of(dataset)["1.jpg"] == ("path, text", "forest, sign")
+
+
+@pytest.mark.parametrize("name", ["{}/1.png", "../images/{}/1.png", "1.png", "images/{}/1.png"])
+def test_tables_may_lie_in_a_folder_of_annotations_beside_the_images(tmp_path, name):
+    rows = "".join(f"{name.format(split)},Of {split}.,{split}\n" for split in ("train", "val"))
+    files = {
+        "annotations/captions.csv": f"image,caption,split\n{rows}",
+        "images/train/1.png": None,
+        "images/val/1.png": None,
+    }
+    dataset = read(tmp_path, files)
+    locator = ImageLocator(dataset)
+    assert {locator.locate(example).resolve(): example.captions for example in dataset.examples} == {
+        tmp_path / "images/train/1.png": ("Of train.",),
+        tmp_path / "images/val/1.png": ("Of val.",),
+    }
+    assert dataset.examples[0].where == "annotations/captions.csv:2"
