@@ -26,7 +26,18 @@ from capgen.storage import paths
 if TYPE_CHECKING:
     from capgen.training.encoders.encoder import EncoderSpec
 
-PACKAGES = ("numpy", "pillow", "pillow-heif", "ai-edge-litert", "tensorflow", "keras", "typer", "rich", "platformdirs")
+PACKAGES = (
+    "numpy",
+    "pillow",
+    "pillow-heif",
+    "ai-edge-litert",
+    "tensorflow",
+    "keras",
+    "typer",
+    "rich",
+    "platformdirs",
+    "regex",
+)
 """The packages whose versions decide what capgen does."""
 
 CHECK_IMAGE = Path(__file__).parents[1] / "models" / "self_check.jpg"

@@ -8,7 +8,7 @@ from capgen.captioner.constraints import ConstraintConfig, Constraints
 from capgen.captioner.language import ENGLISH, can_continue
 from capgen.captioner.slots import VisualWords
 from capgen.captioner.text import CaptionText
-from capgen.captioner.vocabulary import SPECIAL, START, Vocabulary, domain_token, words
+from capgen.captioner.vocabulary import SPECIAL, START, UNKNOWN, Vocabulary, domain_token, words
 from capgen.datasets.prepared import PreparedDataset, PreparedImage, in_target_domain
 from capgen.errors import TrainingError
 from capgen.training.batches import CaptionBatches, Sample
@@ -196,11 +196,20 @@ def _sample(
     image: PreparedImage, captions: Sequence[Sequence[str]], vocabulary: Vocabulary, sides: Sides | None = None
 ) -> Sample:
     """Encode the captions of an image, and those of its mirror image if ``sides`` has what changes places in them."""
-    of_mirror = [found for caption in captions if sides and (found := mirrored(caption, sides)) is not None]
+    encoded = [vocabulary.ids(caption) for caption in captions]
     return Sample(
         image_hash=image.image_hash,
-        captions=[vocabulary.ids(caption) for caption in captions],
+        captions=encoded,
         weight=image.weight,
         start=vocabulary.ids([domain_token(image.domain)])[0] if image.domain else START,
-        mirrored_captions=list(map(vocabulary.ids, of_mirror)) if len(of_mirror) == len(captions) else (),
+        mirrored_captions=_mirrored_captions(captions, encoded, vocabulary, sides) if sides else (),
     )
+
+
+def _mirrored_captions(
+    captions: Sequence[Sequence[str]], encoded: Sequence[Sequence[int]], vocabulary: Vocabulary, sides: Sides
+) -> Sequence[Sequence[int]]:
+    """Return the ids of captions for the mirror image; none if a side is not clear, or there is no word for the other."""
+    found = [vocabulary.ids(other) for caption in captions if (other := mirrored(caption, sides)) is not None]
+    all_known = all(other.count(UNKNOWN) == ids.count(UNKNOWN) for other, ids in zip(found, encoded, strict=False))
+    return found if len(found) == len(captions) and all_known else ()

@@ -244,14 +244,19 @@ def test_captions_that_name_a_side_are_turned_for_the_mirror_image_and_unclear_o
     from capgen.training.training_data import build_training_data
 
     dataset, store = data
-    texts = {"hash1": ("on the left", "on the right"), "hash2": ("on the left", "right here"), "hash3": ("a dog", "a left")}
+    texts = {
+        "hash1": ("on the left", "on the right"),
+        "hash2": ("on the left", "right here"),
+        "hash3": ("a dog", "a left"),
+        "hash5": ("the rightmost one", "one"),  # no caption has the word "leftmost"
+    }
     images = tuple(replace(image, captions=texts.get(image.image_hash, image.captions)) for image in dataset.images)
-    config = configs.load(settings=SETTINGS)
+    config = configs.load(settings=SETTINGS).with_defaults()
     made = build_training_data(config, replace(dataset, images=images), CachedFeatures(store, "grid"))
     mirrored = {sample.image_hash: sample.mirrored_captions for sample in made.samples}
     assert [made.vocabulary.decode(ids) for ids in mirrored["hash1"]] == ["on the right", "on the left"]
-    assert (mirrored["hash2"], mirrored["hash3"]) == ((), ())
-    assert mirrored["hash5"] == next(sample.captions for sample in made.samples if sample.image_hash == "hash5")
+    assert (mirrored["hash2"], mirrored["hash3"], mirrored["hash5"]) == ((), (), ())
+    assert mirrored["hash6"] == next(sample.captions for sample in made.samples if sample.image_hash == "hash6")
     assert not any(sample.mirrored_captions for sample in made.dev_samples)
     unknown = build_training_data(
         config, replace(dataset, images=images, language="und-Latn"), CachedFeatures(store, "grid")
