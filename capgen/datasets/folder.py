@@ -53,8 +53,8 @@ def read(source: Path) -> LoadedDataset:
             problems.append(Problem(MALFORMED, str(sidecars[0]), str(error)))
             continue
         examples.append(Example(str(path.relative_to(source)), captions))
-    told = [split_in_folders(example.image) for example in examples]
-    return LoadedDataset(with_splits_of_names(examples, told), [source], problems, notes=_notes(source, pairs))
+    named = [split_in_folders(example.image) for example in examples]
+    return LoadedDataset(with_splits_of_names(examples, named), [source], problems, notes=_notes(source, pairs))
 
 
 def seen(source: Path) -> list[str]:

@@ -21,16 +21,16 @@ def _split_of_path(folder: str) -> str | None:
     return next(filter(None, map(split_of_folder, reversed(folder.split("/")))), None)
 
 
-def with_splits_of_names(examples: Sequence[Example], told: Sequence[str | None]) -> list[Example]:
+def with_splits_of_names(examples: Sequence[Example], named: Sequence[str | None]) -> list[Example]:
     """Give examples the splits that names tell.
 
     Args:
         examples: The examples of a source.
-        told: The split that names tell of each of them, if they do.
+        named: The split that each of them is named for; ``None`` if it is named for none.
 
     Returns:
         The examples, which are unchanged if one of them has a split of its own, or names do not tell several splits.
     """
-    if any(example.split for example in examples) or len(set(filter(None, told))) == 1 or not any(told):
+    if any(example.split for example in examples) or len(set(filter(None, named))) == 1 or not any(named):
         return list(examples)
-    return [replace(example, split=split) for example, split in zip(examples, told, strict=True)]
+    return [replace(example, split=split) for example, split in zip(examples, named, strict=True)]

@@ -136,19 +136,19 @@ class _Finder:
         problems = [Problem(NOT_READ, str(other.path), detail) for other in selection.others]
         problems += [Problem(NOT_READ, str(table.path), self._described(table)) for table in selection.unfit]
         examples: list[Example] = []
-        told: list[str | None] = []
+        named: list[str | None] = []
         for table in tables:
             found, faults = examples_of(self._kind.rows(table.file), self._columns)
             if table.path.parent.name:
                 found = [_placed(table, one) for one in found]
                 faults = [replace(problem, where=_within(table, problem.where)) for problem in faults]
             split = table.split if len(tables) > 1 else None
-            told += [split or split_in_folders(example.image) for example in found]
+            named += [split or split_in_folders(example.image) for example in found]
             examples += found
             problems += faults
         folders = [folder for table in tables for folder in image_folders(table.file.parent)]
         folders = list(dict.fromkeys((tables[0].root, *folders)))
-        return LoadedDataset(with_splits_of_names(examples, told), folders, problems)
+        return LoadedDataset(with_splits_of_names(examples, named), folders, problems)
 
     def seen(self, source: Path) -> list[str]:
         """Say of each table of a source which columns it has, or why it cannot be read."""
