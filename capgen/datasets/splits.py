@@ -31,6 +31,7 @@ def with_splits_of_names(examples: Sequence[Example], named: Sequence[str | None
     Returns:
         The examples, which are unchanged if one of them has a split of its own, or names do not tell several splits.
     """
-    if any(example.split for example in examples) or len(set(filter(None, named))) == 1 or not any(named):
+    are_several = len(set(filter(None, named))) > 1
+    if not are_several or any(example.split for example in examples):
         return list(examples)
     return [replace(example, split=split) for example, split in zip(examples, named, strict=True)]
