@@ -8,7 +8,7 @@ from capgen.captioner.vocabulary import UNKNOWN
 from capgen.training.data_defaults import MIN_KNOWN_SHARE
 from capgen.training.training_data import TrainingData
 
-FEW_IMAGES = 2000
+FEW_IMAGES = 1000
 """Training images below which to go on from the captioner that ships is usually better (``benchmarks/little_data.py``)."""
 
 

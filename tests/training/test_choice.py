@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from capgen.evaluation.metrics import PRIMARY
@@ -97,6 +97,7 @@ EPOCHS = st.lists(st.tuples(st.floats(0, 9), SCORES), min_size=1, max_size=8).ma
 )
 
 
+@settings(deadline=None)
 @given(EPOCHS)
 def test_the_chosen_epoch_was_not_clearly_worse_than_the_best_when_it_came(epochs):
     for count, choice in enumerate(EpochChoice.successive(epochs), 1):
@@ -107,6 +108,7 @@ def test_the_chosen_epoch_was_not_clearly_worse_than_the_best_when_it_came(epoch
                 assert not is_clearly_better(earlier, choice.best)
 
 
+@settings(deadline=None)
 @given(EPOCHS)
 def test_an_epoch_that_is_passed_over_is_clearly_worse_than_the_best_of_its_past(epochs):
     *before, last = epochs
@@ -115,6 +117,7 @@ def test_an_epoch_that_is_passed_over_is_clearly_worse_than_the_best_of_its_past
             assert is_clearly_better(choice.leader, last) or is_clearly_higher(last, choice.lowest)
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0, 9), min_size=1, max_size=12))
 def test_without_a_score_the_chosen_epoch_is_within_chance_of_the_lowest_loss_so_far(losses):
     number = chosen(*(epoch(number, loss) for number, loss in enumerate(losses, 1)))
