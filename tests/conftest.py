@@ -18,7 +18,10 @@ from support.tools import missing
 # A shell that runs the tests in the background has them ignore Ctrl-C, and the commands that they start would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-settings.register_profile("fast", max_examples=20, deadline=None)
+# No test depends on how fast the machine is: no example has a deadline. In CI Hypothesis draws the same examples each time.
+settings.register_profile("all", settings(), deadline=None)
+settings.register_profile("fast", settings(), max_examples=20, deadline=None)
+settings.load_profile("all")
 
 LONGEST = (
     "test_train.py", "test_commands.py", "test_distributed.py", "test_ray.py", "test_loop.py", "test_library.py",
