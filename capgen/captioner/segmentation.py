@@ -1,9 +1,9 @@
 """Words of captions in any language but English: the word boundaries of Unicode (UAX 29), and how words are joined again.
 
 Marks and joiners belong to the letters before them. Two things are otherwise than Unicode's default, as its annex lets them
-be: a hyphen inside a word stays, and a full stop or colon between letters ends a word, because many captions lack the space
-behind a sentence. Scripts that put no spaces between words are split into what a reader takes for one character (grapheme
-clusters), because their words can only be told apart with a dictionary.
+be: a hyphen or an apostrophe inside a word stays, also beside a digit; and a full stop or colon between letters ends a word,
+because many captions lack the space behind a sentence. Scripts that put no spaces between words are split into what a reader
+takes for one character (grapheme clusters), because their words can only be told apart with a dictionary.
 """
 
 import unicodedata
@@ -60,7 +60,7 @@ _WITHOUT_JOINERS: dict[int, None] = dict.fromkeys(map(ord, _JOINERS))
 def _word() -> "regex.Pattern[str]":
     """A character of a script without spaces; or what is between two boundaries and begins with a letter or a digit."""
     segment = r"\b(?=[\p{L}\p{N}]).+?\b"
-    return _compiled(rf"(?=[\p{{L}}\p{{N}}])(?=[{_SPACELESS}])\X\p{{M}}*|{segment}(?:[-‐‑](?![{_SPACELESS}]){segment})*")
+    return _compiled(rf"(?=[\p{{L}}\p{{N}}])(?=[{_SPACELESS}])\X\p{{M}}*|{segment}(?:[-‐‑'](?![{_SPACELESS}]){segment})*")
 
 
 @cache

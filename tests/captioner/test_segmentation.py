@@ -88,6 +88,7 @@ def test_german_capitals_become_small_and_an_i_without_a_dot_is_turkish_only():
         ("L’homme est au-dessus d'un arbre", ["l'homme", "est", "au-dessus", "d'un", "arbre"]),
         ("am Strand.Ein Hund", ["am", "strand", "ein", "hund"]),
         ("Straße:Haus, ein_zwei", ["straße", "haus", "ein", "zwei"]),
+        ("die 20's - 'quoted' dogs'", ["die", "20's", "quoted", "dogs"]),
         ("3,5 Meter um 10.30", ["3,5", "meter", "um", "10.30"]),
         ("un mot\u202f! et\u00a0deux", ["un", "mot", "et", "deux"]),
         ("paral·lel", ["paral·lel"]),
