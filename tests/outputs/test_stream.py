@@ -848,7 +848,7 @@ def test_a_csv_that_a_spreadsheet_has_saved_merges_like_another(tmp_path):
     assert shards.count == 2
 
 
-@pytest.mark.parametrize("place", ["/dev/full", "/dev/zero", "pipe"])
+@pytest.mark.parametrize("location", ["/dev/full", "/dev/zero", "pipe"])
 def test_what_is_no_file_is_refused_without_reading_it(tmp_path, location):
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(StorageError, match="is not a file that lines can be added to"):
