@@ -256,7 +256,7 @@ def _show_language(language: str, *, given: bool, without_mirror_images: bool) -
     """Say how the captions of a language are split into words, and what to do if it is not that language."""
     from capgen.captioner.language import is_english, is_spaceless
 
-    how = "words as the captioner that ships has them"
+    how = "split into words by the English rule"
     if is_spaceless(language):
         how = "written without spaces between words, so that captions are learnt character by character"
     elif not is_english(language):

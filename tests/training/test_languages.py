@@ -149,5 +149,5 @@ def test_a_language_that_is_given_goes_before_one_that_is_recognised(studio, tmp
 
 def test_english_is_recognised_and_said(studio):
     done = studio.run("prepare", studio.source, "--encoder", "efficientnet-lite0", "--augment", "flip")
-    assert "language: en, words as the captioner that ships has them (recognised; --language TAG" in done.stderr
+    assert "language: en, split into words by the English rule (recognised; --language TAG" in done.stderr
     assert "no mirror images" not in done.stderr
