@@ -38,9 +38,16 @@ def draw_flickr8k(folder):
     (folder / "Flickr8k.token.txt").write_text("".join(tokens))
 
 
+@pytest.fixture(scope="module")
+def encoders(tmp_path_factory):
+    """A cache that all pages share, so that an encoder is made ready for this machine once."""
+    return tmp_path_factory.mktemp("cache")
+
+
 @pytest.fixture
-def project(user_folders):
+def project(user_folders, encoders, monkeypatch):
     """A folder with the examples, a library, archives and captioned data sets, as the pages name them."""
+    monkeypatch.setenv("CAPGEN_CACHE_DIR", str(encoders))
     folder = user_folders / "project"
     shutil.copytree(ROOT / "examples", folder / "examples")
     shutil.copy(ROOT / "README.md", folder)
