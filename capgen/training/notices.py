@@ -1,18 +1,21 @@
 """What a person is to know of the data before hours of training are spent on it, one sentence each."""
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from capgen.captioner import catalogue
 from capgen.captioner.language import is_english, is_spaceless
 from capgen.captioner.vocabulary import UNKNOWN
 from capgen.training.data_defaults import MIN_KNOWN_SHARE
-from capgen.training.training_data import TrainingData
+
+if TYPE_CHECKING:
+    from capgen.training.training_data import TrainingData
 
 FEW_IMAGES = 1000
 """Training images below which to go on from the captioner that ships is usually better (``benchmarks/little_data.py``)."""
 
 
-def notices(data: TrainingData, *, continues_captioner: bool) -> Iterator[str]:
+def notices(data: "TrainingData", *, continues_captioner: bool) -> Iterator[str]:
     """Yield what is to be known before training begins.
 
     Args:

@@ -39,6 +39,8 @@ process_group.HEARTBEAT_TIMEOUT = 2
 class Recorder:
     def __init__(self, last): self.last, self.means = last, []
     def on_step(self, epoch, step, steps, loss): self.means.append(loss)
+    def on_notice(self, notice): pass
+    def on_choice(self, choice): pass
     def on_epoch(self, epoch, *, best):
         if epoch.number == self.last:
             print(json.dumps({"means": self.means, "losses": losses, "dev": epoch.dev_loss}), flush=True)
