@@ -842,7 +842,7 @@ def test_of_two_that_arrive_and_want_the_same_file_the_second_fails(shelf):
     scrawl(shelf.folder / "a.png", 5)
     line = next(line for line in run.stderr if line.startswith("capgen: "))
     assert f"{shelf.folder / 'a.jpg'} has {shelf.folder / 'a.txt'} for its caption" in line
-    said = ended(run)
+    ended(run)
     assert run.returncode == 3
 
 
