@@ -28,7 +28,7 @@ from capgen.inputs.selection import Selection
 SHARE = 2_000
 COUNTS = (1_000, 10_000, 100_000)
 DIFFERENT = 1_000
-"""Generated pictures that differ; the others are links to them."""
+"""Generated images that differ; the others are links to them."""
 
 CAPGEN = Path(sys.executable).with_name("capgen")
 

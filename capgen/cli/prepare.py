@@ -97,7 +97,9 @@ def prepare_command(
         Path | None,
         typer.Option(metavar="FILE.jsonl", help="Write all that was left out or joined, row by row, as JSON lines."),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the splits that are drawn, where a source has none.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, help="Seed of the splits that are made at random, where a source has none.")
+    ] = 0,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
@@ -283,9 +285,9 @@ def _show(report: "ValidationReport", seed: int) -> None:
         images = [image for image in report.images if image.split == split]
         found.add_row(split, f"{len(images):,}", f"{sum(len(image.captions) for image in images):,}")
     console.print(found)
-    if report.drawn_splits == SPLITS:
+    if report.random_splits == SPLITS:
         say(f"the source has no splits: its images were split at random, with seed {seed}")
-    elif report.drawn_splits:
+    elif report.random_splits:
         dev = sum(image.split == "dev" for image in report.images)
         drawn = "1 of the train images was" if dev == 1 else f"{dev:,} of the train images were"
         say(f"there is no dev split: {drawn} drawn for it at random, with seed {seed}")

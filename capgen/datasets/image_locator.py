@@ -32,7 +32,7 @@ _YEAR = re.compile(r"\d{4}")
 
 
 @dataclass(frozen=True)
-class _Places:
+class _SearchFolders:
     """Where the file of an image is looked for.
 
     Attributes:
@@ -103,7 +103,7 @@ class ImageLocator:
         self._folders_in: dict[Path, list[Path]] = {}
         for folder in self._folders:
             self._folders_in.setdefault(folder.parent, []).append(folder)
-        self._places: dict[tuple[Path | None, str, str | None], _Places] = {}
+        self._search_folders: dict[tuple[Path | None, str, str | None], _SearchFolders] = {}
         self._listings: dict[Path, frozenset[str]] = {}
         self._normal_listings: dict[Path, dict[str, list[str]]] = {}
         self._located: dict[tuple[Path | None, str, str | None, str], Path | Problem] = {}
@@ -112,39 +112,39 @@ class ImageLocator:
         """Return the file of an example's image, or why there is none that is certainly it; no image is opened."""
         key = (example.folder, example.part, example.split, example.image)
         if key not in self._located:
-            self._located[key] = self._search(example.image, self._places_of(example))
+            self._located[key] = self._search(example.image, self._search_folders_of(example))
         return self._located[key]
 
-    def _search(self, image: str, places: _Places) -> Path | Problem:
-        hit = next(self._hits(image, places), None)
+    def _search(self, image: str, folders: _SearchFolders) -> Path | Problem:
+        hit = next(self._hits(image, folders), None)
         if hit is None:
-            return Problem(MISSING, image, f"not in {', '.join(map(str, places.all()))}")
+            return Problem(MISSING, image, f"not in {', '.join(map(str, folders.all()))}")
         first, *others = hit.files
         if others:
             return Problem(AMBIGUOUS, image, f"it may be {' or '.join(map(str, hit.files))}")
-        rival = None if hit.is_certain else self._rival(image, places, hit)
+        rival = None if hit.is_certain else self._rival(image, folders, hit)
         return first if rival is None else Problem(AMBIGUOUS, image, f"{first} may be the image of {rival}, too")
 
-    def _hits(self, image: str, places: _Places) -> Iterator[_Hit]:
+    def _hits(self, image: str, folders: _SearchFolders) -> Iterator[_Hit]:
         """Yield the files that a name may mean, the most certain reading of it first."""
         searches = ((self._exactly, True), (self._in_normal_form, False))
         for (relative, is_whole), (search, is_exact) in product(_readings(image), searches):
-            for paths, is_borrowed in self._groups(relative, places):
+            for paths, is_borrowed in self._groups(relative, folders):
                 if found := [file for folder, path in paths for file in search(folder, path)]:
                     is_certain = is_whole and is_exact and not is_borrowed
                     yield _Hit(_of_different_content(found), relative, is_whole, is_certain)
 
-    def _groups(self, relative: str, places: _Places) -> Iterator[tuple[list[tuple[Path, str]], bool]]:
+    def _groups(self, relative: str, folders: _SearchFolders) -> Iterator[tuple[list[tuple[Path, str]], bool]]:
         """Yield the folders that are looked into together, each with the path to look for, the most particular ones first.
 
         ``train/1.jpg`` may be ``train/images/1.jpg``: an image folder in the folder that is named goes before any other.
         The second value tells whether these are the folders of other splits.
         """
-        yield from (([(folder, relative)], False) for folder in places.own)
+        yield from (([(folder, relative)], False) for folder in folders.own)
         parent, _, name = relative.rpartition("/")
-        yield [(folder, name) for folder in self._folders_in.get(places.own[0] / parent, ())], False
-        yield [(folder, relative) for folder in places.shared], False
-        yield [(folder, relative) for folder in places.borrowed], True
+        yield [(folder, name) for folder in self._folders_in.get(folders.own[0] / parent, ())], False
+        yield [(folder, relative) for folder in folders.shared], False
+        yield [(folder, relative) for folder in folders.borrowed], True
 
     def _exactly(self, folder: Path, relative: str) -> list[Path]:
         """Return the file of exactly this path, if there is one."""
@@ -173,9 +173,9 @@ class ImageLocator:
             self._normal_listings[folder] = listing
         return self._normal_listings[folder]
 
-    def _rival(self, image: str, places: _Places, hit: _Hit) -> _Identity | None:
+    def _rival(self, image: str, folders: _SearchFolders, hit: _Hit) -> _Identity | None:
         """Return another image of the data set whose name is, or ends in, what was taken for the name of this one."""
-        this = _Identity(places.own, _name(image))
+        this = _Identity(folders.own, _name(image))
         key = _key(hit.relative)
         return next((one for one in self._by_ending.get(f"/{key}" if hit.is_whole else key, ()) if one != this), None)
 
@@ -186,7 +186,7 @@ class ImageLocator:
         Of each there are two at most, which are enough to know of one that there is another; all are in the normal form.
         """
         found: dict[str, tuple[_Identity, ...]] = {}
-        identities = (_Identity(self._places_of(example).own, _name(example.image)) for example in self._examples)
+        identities = (_Identity(self._search_folders_of(example).own, _name(example.image)) for example in self._examples)
         for identity in dict.fromkeys(identities):
             whole = _key(identity.name)
             for key in (f"/{whole}", *_suffixes(whole)):
@@ -195,15 +195,15 @@ class ImageLocator:
                     found[key] = (*others, identity)
         return found
 
-    def _places_of(self, example: Example) -> _Places:
+    def _search_folders_of(self, example: Example) -> _SearchFolders:
         key = (example.folder, example.part, example.split)
-        if key not in self._places:
+        if key not in self._search_folders:
             home = example.folder or self._folders[0]
             of_split = self._split_folders_of(*_designation(example))
             own = (home, *of_split) if len(of_split) == 1 else (home,)
             shared = tuple(folder for folder in dict.fromkeys((*self._folders, *of_split)) if folder not in own)
-            self._places[key] = _Places(own, shared, () if of_split else self._claimed_split_folders)
-        return self._places[key]
+            self._search_folders[key] = _SearchFolders(own, shared, () if of_split else self._claimed_split_folders)
+        return self._search_folders[key]
 
     def _split_folders_of(self, split: str | None, year: str) -> list[Path]:
         """Return the folders of a split, those of the same year if there are any."""

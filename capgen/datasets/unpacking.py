@@ -274,7 +274,7 @@ def load_archives(
     root = source.parent if source.is_file() else source
     examples: list[Example] = []
     problems: list[Problem] = []
-    told: list[str | None] = []
+    named: list[str | None] = []
     unpacked: list[Unpacked] = []
     for archive in archives:
         relative = archive.relative_to(root).as_posix()
@@ -285,9 +285,9 @@ def load_archives(
             continue
         examples += (replace(example, id=f"{relative}/{example.id or example.image}") for example in one.examples)
         problems += one.problems
-        told += [split_in_name(archive_stem(archive)) or split_in_folders(relative)] * len(one.examples)
+        named += [split_in_name(archive_stem(archive)) or split_in_folders(relative)] * len(one.examples)
         unpacked.append(one)
-    return LoadedDataset(with_splits_of_names(examples, told), [root], problems, notes=[unpacked_note(unpacked)])
+    return LoadedDataset(with_splits_of_names(examples, named), [root], problems, notes=[unpacked_note(unpacked)])
 
 
 def unpacked_note(unpacked: Iterable[Unpacked], what: str = "images") -> str:

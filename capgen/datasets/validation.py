@@ -30,13 +30,13 @@ class ValidationReport:
     Attributes:
         images: One for each content of an image file.
         problems: All that was left out or joined, in the order in which it was found.
-        drawn_splits: The splits that images were put into at random: all of them where a source has no splits, and dev
+        random_splits: The splits that images were put into at random: all of them where a source has no splits, and dev
             alone where the sources have no dev split.
     """
 
     images: list[PreparedImage] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
-    drawn_splits: tuple[str, ...] = ()
+    random_splits: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def validate(
 
     Args:
         sources: The sources as loaded.
-        seed: Decides the splits that are drawn at random.
+        seed: Decides the splits that are chosen at random.
         workers: The number of threads that read and decode images.
         is_known: Tells of a content hash whether that image has been decoded before, so that it need not be again.
         on_progress: Called with the number of images checked, and of all images.
@@ -112,7 +112,7 @@ def validate(
         first = kept.setdefault(outcome, candidate)
         if first is not candidate:
             kept[outcome] = _join_duplicate(first, candidate, report.problems)
-    report.drawn_splits = _draw_splits(list(kept.values()), seed)
+    report.random_splits = _split_at_random(list(kept.values()), seed)
     report.images = [_prepared_image(candidate) for candidate in kept.values()]
     return report
 
@@ -203,13 +203,13 @@ def _prepared_image(candidate: _Candidate) -> PreparedImage:
     )
 
 
-def _draw_splits(candidates: list[_Candidate], seed: int) -> tuple[str, ...]:
+def _split_at_random(candidates: list[_Candidate], seed: int) -> tuple[str, ...]:
     """Give each image without a split one at random, and draw a dev split from train if there is none.
 
     The order that decides is a hash of the seed and of each image's content, so that further images move few of the others.
 
     Returns:
-        The splits that images were drawn for.
+        The splits that images were put into at random.
     """
     by_chance = sorted(candidates, key=lambda one: hashlib.sha256(f"{seed}:{one.image_hash}".encode()).digest())
     without = [candidate for candidate in by_chance if not candidate.split]

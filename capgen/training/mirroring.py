@@ -136,18 +136,21 @@ def _french() -> Sides:
     )
 
 
-def _spanish() -> Sides:
+def _iberian(left: str, right: str, nouns: str) -> Sides:
+    """Return the sides of a language in which the masculine word for right has other senses, and needs a noun before it."""
     return Sides(
-        watched=re.compile(r"(?:^|-)(?:izquierd|derech)"),
-        always={
-            **_both_ways([("izquierda", "derecha"), ("izquierdas", "derechas")]),
-            "izquierdo": "derecho",
-            "izquierdos": "derechos",
-        },
-        behind=_behind(
-            "lado brazo pie ojo hombro codo extremo costado borde margen carril zapato guante superior inferior",
-            {"derecho": "izquierdo"},
-        ),
+        watched=re.compile(f"(?:^|-)(?:{left}|{right})"),
+        always=_both_ways([(f"{left}a", f"{right}a"), (f"{left}as", f"{right}as")])
+        | {f"{left}o": f"{right}o", f"{left}os": f"{right}os"},
+        behind=_behind(nouns, {f"{right}o": f"{left}o"}),
+    )
+
+
+def _spanish() -> Sides:
+    return _iberian(
+        "izquierd",
+        "derech",
+        "lado brazo pie ojo hombro codo extremo costado borde margen carril zapato guante superior inferior",
     )
 
 
@@ -159,17 +162,8 @@ def _italian() -> Sides:
 
 
 def _portuguese() -> Sides:
-    return Sides(
-        watched=re.compile(r"(?:^|-)(?:esquerd|direit)"),
-        always={
-            **_both_ways([("esquerda", "direita"), ("esquerdas", "direitas")]),
-            "esquerdo": "direito",
-            "esquerdos": "direitos",
-        },
-        behind=_behind(
-            "lado braço pé olho ombro joelho cotovelo canto bordo extremo sapato superior inferior",
-            {"direito": "esquerdo"},
-        ),
+    return _iberian(
+        "esquerd", "direit", "lado braço pé olho ombro joelho cotovelo canto bordo extremo sapato superior inferior"
     )
 
 

@@ -17,13 +17,6 @@ IMAGES = [(f"{index}.png", drawn(index)) for index in range(2)]
 DATA = [data for _, data in IMAGES]
 
 
-@pytest.fixture
-def source(user_folders):
-    folder = user_folders / "source"
-    folder.mkdir()
-    return folder
-
-
 def pairs(dataset):
     """Return the bytes of each image with its captions, in order."""
     locator = ImageLocator(dataset)

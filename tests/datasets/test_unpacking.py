@@ -21,13 +21,6 @@ PNG = drawn(0)
 
 
 @pytest.fixture
-def source(user_folders):
-    folder = user_folders / "source"
-    folder.mkdir()
-    return folder
-
-
-@pytest.fixture
 def cache(user_folders):
     return user_folders / "cache/unpacked"
 

@@ -50,7 +50,7 @@ def test_a_good_row_is_kept_with_its_captions_split_and_content_hash(tmp_path):
     assert (only.path, only.captions, only.split) == (str(tmp_path / "1.png"), ("A dog.", "A pet."), "test")
     assert len(only.image_hash) == 64
     assert report.problems == []
-    assert report.drawn_splits == ()
+    assert report.random_splits == ()
 
 
 def test_a_missing_image_is_reported_and_left_out(tmp_path):
@@ -229,7 +229,7 @@ def test_a_source_may_only_train(tmp_path):
         ("3.png", "train", "pets"),
     ]
     assert not report.problems
-    assert report.drawn_splits == ()
+    assert report.random_splits == ()
 
 
 def test_images_are_left_out_by_their_names(tmp_path):
@@ -246,7 +246,7 @@ def test_official_splits_are_kept_and_only_the_rest_is_drawn(tmp_path):
     report = checked(tmp_path, *official, *rows[10:])
     assert [image.split for image in report.images][:10] == ["train"] * 10
     assert sorted(image.split for image in report.images[10:]) == ["dev", "test", *["train"] * 8]
-    assert report.drawn_splits == ("train", "dev", "test")
+    assert report.random_splits == ("train", "dev", "test")
 
 
 def test_a_tenth_is_drawn_for_each_of_dev_and_test(tmp_path):
@@ -269,7 +269,7 @@ def test_where_there_is_no_dev_split_a_tenth_of_train_is_drawn_for_it(tmp_path, 
     found = [image.split for image in report.images]
     assert found[count:] == ["test"] * 4
     assert (found.count("train"), found.count("dev")) == (count - drawn, drawn)
-    assert report.drawn_splits == (("dev",) if drawn else ())
+    assert report.random_splits == (("dev",) if drawn else ())
     assert splits_of(checked(tmp_path, *reversed(split))) == splits_of(report)
 
 
@@ -294,7 +294,7 @@ def test_no_dev_split_is_drawn_from_images_that_only_train_or_are_of_another_dom
 def test_a_data_set_of_test_images_alone_stays_one(tmp_path):
     report = checked(tmp_path, *(Example(row.image, row.captions, "test") for row in many(tmp_path, range(5))))
     assert [image.split for image in report.images] == ["test"] * 5
-    assert report.drawn_splits == ()
+    assert report.random_splits == ()
 
 
 def test_an_image_keeps_the_name_of_the_link_that_the_source_names(tmp_path):
@@ -467,7 +467,7 @@ def test_a_source_that_only_trains_gives_its_train_split_or_all_of_it(tmp_path):
         report = validate([LoadedSource(LoadedDataset(only, [tmp_path]), train_only=True)])
         assert splits_of(report) == found
         assert report.problems == []
-        assert report.drawn_splits == ()
+        assert report.random_splits == ()
 
 
 def test_what_only_trains_takes_no_part_in_the_random_split(tmp_path):

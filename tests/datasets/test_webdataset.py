@@ -13,13 +13,6 @@ from capgen.errors import DataError
 PNG = drawn(0)
 
 
-@pytest.fixture
-def source(user_folders):
-    folder = user_folders / "source"
-    folder.mkdir()
-    return folder
-
-
 def read_tar(source, *members, name="a.tar", **options):
     """Read an archive of (name, data); a text is encoded, and an image is drawn where there is no data."""
     tar(source / name, [(member, _data(index, *rest)) for index, (member, *rest) in enumerate(members)])

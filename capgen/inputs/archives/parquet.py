@@ -206,17 +206,17 @@ def _image_column(arrow: Any, table: Any, wanted: str | None, *, required: bool)
     """
     schema = table.schema_arrow
     names = [wanted.lower()] if wanted else _IMAGE_COLUMNS
-    holding = {field.name.lower(): field.name for field in schema if _holds_bytes(arrow, field.type)}
+    binary = {field.name.lower(): field.name for field in schema if _holds_bytes(arrow, field.type)}
     texts = {field.name.lower(): field.name for field in schema if _is_text(arrow, field.type)}
-    found = next((holding[name] for name in names if name in holding), None)
-    if found is None and not wanted and len(holding) == 1:
-        found = next(iter(holding.values()))
+    found = next((binary[name] for name in names if name in binary), None)
+    if found is None and not wanted and len(binary) == 1:
+        found = next(iter(binary.values()))
     if found is None:
         found = next(
             (texts[name] for name in names if name in texts and _begins_with_image(arrow, table, texts[name])), None
         )
     if found is None and required:
-        reason = "has several columns of bytes, none of them called 'image'" if holding else "has no column of images' bytes"
+        reason = "has several columns of bytes, none of them called 'image'" if binary else "has no column of images' bytes"
         raise ImageError(Status.UNSUPPORTED, f"it {reason}; its columns: {_described(schema)}")
     return found
 

@@ -74,7 +74,7 @@ class TarShard(Shard):
 
         A key has no dots, since WebDataset takes the name up to the first one, and never leads out of a folder.
         """
-        *folders, last = [part for part in name.split("/") if part not in {"", ".", ".."}] or ["picture"]
+        *folders, last = [part for part in name.split("/") if part not in {"", ".", ".."}] or ["image"]
         plain = "/".join(re.sub(r"[^\w\- ]", "_", part) for part in (*folders, PurePosixPath(last).stem))
         key, number = plain, 1
         while key in self._keys:
