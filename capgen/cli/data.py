@@ -64,16 +64,15 @@ def show_command(
     verbose: Verbose = False,
 ) -> None:
     """Describe a prepared data set: its sources, its splits, and what was left out of them."""
-    from collections import Counter
-
     from capgen.datasets import prepared
+    from capgen.datasets.layout import by_kind
     from capgen.storage import files
 
-    dataset, problems = prepared.load(name), prepared.load_problems(name)
-    kinds = Counter(problem.kind for problem in problems)
+    dataset, problems = prepared.load(name), by_kind(prepared.load_problems(name))
     summary = _summary(dataset)
     if as_json:
-        typer.echo(files.json_text({**summary, "left_out": dict(kinds)}, indent=1).encode())
+        counts = {kind: len(found) for kind, found in problems.items()}
+        typer.echo(files.json_text({**summary, "left_out": counts}, indent=1).encode())
         return
     lines = [("name", name), ("path", str(prepared.dataset_file(name).absolute()))]
     lines += [("source", source) for source in dataset.sources]
@@ -86,9 +85,7 @@ def show_command(
         ("features", ", ".join(dataset.augmentations)),
         ("language", dataset.language),
     ]
-    for kind, count in kinds.items():
-        first = next(problem for problem in problems if problem.kind == kind)
-        lines.append(("left out", f"{count:,} {kind}: {first.where}" + (f": {first.detail}" if first.detail else "")))
+    lines += [("left out", f"{len(found):,} {kind}: {found[0]}") for kind, found in problems.items()]
     for title, line in lines:
         typer.echo(f"{title:<8}  {printable(line)}".rstrip().encode())
 

@@ -199,7 +199,10 @@ def _names(listing: Path) -> frozenset[str]:
 
 
 def _default_name(source: Path) -> str:
-    return (source.stem if source.is_file() else source.resolve().name) or "dataset"
+    from capgen.inputs.archives import archive_stem, is_archive
+
+    stem = archive_stem(source) if is_archive(source) else source.stem
+    return (stem if source.is_file() else source.resolve().name) or "dataset"
 
 
 def _reporter(
@@ -271,12 +274,11 @@ def _show_language(language: str, *, given: bool, without_mirror_images: bool) -
 
 def _show(report: "ValidationReport", seed: int) -> None:
     """Print what was found: a line for each split, and a line for each kind of problem."""
-    from collections import Counter
-
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
+    from capgen.datasets.layout import by_kind
     from capgen.datasets.prepared import SPLITS
 
     console = Console(stderr=True)
@@ -289,13 +291,10 @@ def _show(report: "ValidationReport", seed: int) -> None:
         say(f"the source has no splits: its images were split at random, with seed {seed}")
     elif report.random_splits:
         dev = sum(image.split == "dev" for image in report.images)
-        drawn = "1 of the train images was" if dev == 1 else f"{dev:,} of the train images were"
-        say(f"there is no dev split: {drawn} drawn for it at random, with seed {seed}")
+        moved = "1 of the train images was" if dev == 1 else f"{dev:,} of the train images were"
+        say(f"there is no dev split: {moved} drawn for it at random, with seed {seed}")
     if report.problems:
-        counts = Counter(problem.kind for problem in report.problems)
         left_out = Table("left out or joined", "count", "the first of them")
-        for kind, count in counts.items():
-            first = next(problem for problem in report.problems if problem.kind == kind)
-            example = first.where + (f": {first.detail}" if first.detail else "")
-            left_out.add_row(kind, f"{count:,}", Text(printable(example)))  # a name may look like markup
+        for kind, problems in by_kind(report.problems).items():
+            left_out.add_row(kind, f"{len(problems):,}", Text(printable(str(problems[0]))))  # a name may look like markup
         console.print(left_out)

@@ -37,6 +37,8 @@ LAYOUTS: "Registry[Layout]" = Registry(
 
 AUTO = "auto"
 
+WEBDATASET = "webdataset"
+
 SHOWN = 5
 """The most things that the message about a source in no layout lists."""
 
@@ -89,16 +91,16 @@ def read(source: Path, layout: str = AUTO, images: Path | None = None, columns: 
     if images is not None and not images.is_dir() and not is_image_archive(images):
         reason = "is a file, not a folder" if images.exists() else "does not exist"
         raise DataError(f"the image folder {images} {reason}; give the folder with --images")
-    if is_image_archive(source) and not LAYOUTS["webdataset"].recognise(source):
+    if is_image_archive(source) and not _is_webdataset(source, layout):
         return _read_packed(source, layout, images, columns)
     try:
         found, recognised_by = recognise(source, layout, columns)
+        dataset = replace(found.read(source), layout=found.name, recognised_by=recognised_by)
     except DataError:
         archives = split_archives(source)
         if not archives:
             raise
         return _read_split_archives(archives, layout, images, columns)
-    dataset = replace(found.read(source), layout=found.name, recognised_by=recognised_by)
     if not dataset.examples:
         first = "".join(f"; the first problem: {problem.where}: {problem.detail}" for problem in dataset.problems[:1])
         raise DataError(f"{source} holds no captions in the {found.name} layout{first}")
@@ -109,9 +111,18 @@ def read(source: Path, layout: str = AUTO, images: Path | None = None, columns: 
     return with_unpacked_images(dataset)
 
 
+def _is_webdataset(archive: Path, layout: str) -> bool:
+    """Return whether an archive is read as one of WebDataset, and not unpacked as a whole data set."""
+    return layout == WEBDATASET or (layout == AUTO and bool(LAYOUTS[WEBDATASET].recognise(archive)))
+
+
 def _other_tables(source: Path, layout: str, columns: "Columns | None") -> list[str]:
     """Say which tables of other layouts could be read in place of those that are, such as captions that a program wrote."""
-    later = [name for name in list(LAYOUTS)[list(LAYOUTS).index(layout) + 1 :] if LAYOUTS[name].with_columns]
+    later = [
+        name
+        for name in list(LAYOUTS)[list(LAYOUTS).index(layout) + 1 :]
+        if LAYOUTS[name].with_columns and name != WEBDATASET
+    ]
     reasons = {name: _named(name, columns).recognise(source) for name in later}
     return [f"{reason}, too, and is not read; --format {name} reads it" for name, reason in reasons.items() if reason]
 
@@ -132,6 +143,7 @@ def _read_split_archives(
             example,
             split=example.split or archives[archive],
             folder=example.folder or dataset.image_folders[0],
+            where=example.where and f"{archive.name}/{example.where}",
             id=f"{archive.name}/{example.id or example.image}",
         )
         for archive, dataset in loaded.items()
@@ -141,7 +153,11 @@ def _read_split_archives(
         next(iter(loaded.values())),
         examples=examples,
         image_folders=[folder for dataset in loaded.values() for folder in dataset.image_folders],
-        problems=[problem for dataset in loaded.values() for problem in dataset.problems],
+        problems=[
+            replace(problem, where=f"{archive.name}/{problem.where}")
+            for archive, dataset in loaded.items()
+            for problem in dataset.problems
+        ],
         notes=[note for dataset in loaded.values() for note in dataset.notes],
     )
 

@@ -6,10 +6,9 @@ it was and never evaluated as a program.
 
 import json
 import re
-from pathlib import PurePath
 from typing import Any
 
-from capgen.images.formats import SUFFIXES
+from capgen.images.formats import ends_like_image
 
 _QUOTED = r"""(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")"""
 _ITEM = re.compile(_QUOTED, re.DOTALL)
@@ -37,11 +36,6 @@ def names_image_files(value: Any) -> bool:
     """Tell whether a value holds names that end like those of image files."""
     names = image_names(value)
     return bool(names) and all(ends_like_image(name) for name in names)
-
-
-def ends_like_image(name: str) -> bool:
-    """Tell whether a name ends like that of an image file."""
-    return PurePath(name).suffix.lower() in SUFFIXES
 
 
 def texts(value: Any) -> tuple[str, ...] | None:

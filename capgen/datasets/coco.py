@@ -1,6 +1,5 @@
 """The form of MS-COCO and VizWiz-Captions: JSON files of images and annotations, image folders such as ``train2014``."""
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ from capgen.datasets.layout import (
     Layout,
     LoadedDataset,
     Problem,
-    decoded,
+    has_keys,
     image_folders,
     is_damaged_json,
     json_files,
@@ -97,13 +96,13 @@ def _find(source: Path) -> list[_File]:
     Of the others, those are meant that have captions, and those that are damaged but named for a split.
     """
     if source.is_file():
-        return [_File(source)] if source.suffix == ".json" and _has_keys(source, *KEYS) else []
+        return [_File(source)] if source.suffix == ".json" and has_keys(source, *KEYS) else []
     files = _json_files(source)
     named = [file for file in files if file.path.name.startswith("captions_")]
-    if any(_has_keys(file.path, *KEYS) for file in named):
+    if any(has_keys(file.path, *KEYS) for file in named):
         return named
     others = [file for file in files if not file.path.name.startswith(("captions_", *OTHER_TASKS))]
-    found = [file for file in others if _has_keys(file.path, *KEYS, "caption")]
+    found = [file for file in others if has_keys(file.path, *KEYS, "caption")]
     if not found:
         return []
     return [file for file in others if file in found or (split_in_name(file.part) and is_damaged_json(file.path))]
@@ -114,15 +113,6 @@ def _json_files(source: Path) -> list[_File]:
     folders = [source, *folders, *(folder / "annotations" for folder in folders)]  # annotations_trainval2017/annotations
     own = [_File(path) for folder in folders for path in json_files(folder)]
     return own + [_File(path, folder) for folder in split_folders(source) for path in json_files(folder)]
-
-
-def _has_keys(path: Path, *keys: str) -> bool:
-    """Tell whether a file has these keys anywhere; big files are not parsed for it, nor do damaged ones have to be whole."""
-    try:
-        content = decoded(path.read_bytes(), "replace")
-    except (OSError, UnicodeDecodeError):
-        return False
-    return all(re.search(rf'"{key}"\s*:', content) for key in keys)
 
 
 def _values(path: Path) -> dict[str, Any]:

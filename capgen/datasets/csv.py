@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from capgen.datasets.cells import ends_like_image
 from capgen.datasets.columns import only_caption_column
 from capgen.datasets.layout import MALFORMED, Problem, has_broken_bytes, read_rows_text
 from capgen.datasets.table_layout import TableFormat, table_layout
 from capgen.datasets.tables import Row
+from capgen.images.formats import ends_like_image
 
 LEFT_OPEN = "a quotation mark is left open"
 

@@ -1,6 +1,7 @@
 """Flickr30k Entities: a file of captions for each image, whose phrases are marked, and a list of images for each split."""
 
 import re
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
@@ -17,7 +18,8 @@ from capgen.datasets.layout import (
     read_split_lists,
 )
 from capgen.errors import DataError
-from capgen.images.formats import SUFFIXES
+from capgen.images.formats import ends_like_image
+from capgen.inputs.patterns import is_hidden
 
 SENTENCES = "Sentences"
 SPLIT_FILES = {"train": "train.txt", "dev": "val.txt", "test": "test.txt"}
@@ -72,9 +74,9 @@ def _find(source: Path) -> Path | None:
     return next(filter(_is_marked, files), None)
 
 
-def _files(folder: Path) -> list[Path]:
-    paths = (folder / name for name in names_in(folder) if name.endswith(".txt") and name[0] != ".")
-    return [path for path in paths if path.is_file()]
+def _files(folder: Path) -> Iterator[Path]:
+    paths = (folder / name for name in names_in(folder) if name.endswith(".txt") and not is_hidden(name))
+    return (path for path in paths if path.is_file())
 
 
 def _is_marked(path: Path) -> bool:
@@ -87,7 +89,7 @@ def _is_marked(path: Path) -> bool:
 def _image_names(folders: list[Path]) -> dict[str, str]:
     """Return the names of the image files by what stands before their endings, which is all that the captions know."""
     names = (Path(name) for folder in folders for name in names_in(folder))
-    return {name.stem: name.name for name in names if name.suffix.lower() in SUFFIXES}
+    return {name.stem: name.name for name in names if ends_like_image(name)}
 
 
 LAYOUT = Layout("flickr30k-entities", recognise, read)

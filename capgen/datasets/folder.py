@@ -13,7 +13,7 @@ from pathlib import Path
 from capgen.datasets.layout import MALFORMED, NOT_READ, Example, Layout, LoadedDataset, Problem, lines
 from capgen.datasets.splits import split_in_folders, with_splits_of_names
 from capgen.errors import DataError
-from capgen.images.formats import SUFFIXES
+from capgen.images.formats import ends_like_image
 from capgen.inputs.folders import visible_files
 
 SIDECAR_SUFFIXES = (".txt", ".caption")
@@ -89,7 +89,7 @@ class _Contents:
         texts = [path for path in self.files if path.suffix.lower() in SIDECAR_SUFFIXES and path.is_file()]
         sidecars = {path.with_suffix(path.suffix.lower()): path for path in texts}
         composed = {_composed(name): path for name, path in sidecars.items()}
-        images = [path for path in self.files if path.suffix.lower() in SUFFIXES]
+        images = [path for path in self.files if ends_like_image(path)]
         images_by_composed_name = Counter(map(_composed, images))
         for path in images:
             names = [path.with_name(base + ending) for ending in SIDECAR_SUFFIXES for base in (path.stem, path.name)]

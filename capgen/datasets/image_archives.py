@@ -4,13 +4,12 @@ Archives of images, such as ``images.zip`` and ``train2017.zip``, lie beside the
 looked into where images are missing.
 """
 
-import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path, PurePosixPath
 
-from capgen.datasets.image_locator import MISSING, ImageLocator
+from capgen.datasets.image_locator import AMBIGUOUS, MISSING, ImageLocator, comparable
 from capgen.datasets.layout import LoadedDataset, Problem, names_in, split_of_folder
 from capgen.datasets.unpacking import UNREADABLE_MEMBER, ImageWriter, Unpacked, unpack, unpacked_note
 from capgen.errors import DataError, ImageError
@@ -128,7 +127,7 @@ def _unpack_dataset(archive: Path, writer: ImageWriter) -> Iterator[Problem]:
             if isinstance(data, ImageError):
                 yield Problem(UNREADABLE_MEMBER, f"{archive.name}/{member.name}", str(data))
             elif data is not None:
-                writer.add(member.name, data)
+                yield from _added(writer, archive, member.name, member.name, data)
 
 
 def _unpack(archive: Path, place: str, writer: ImageWriter) -> Iterator[Problem]:
@@ -142,7 +141,16 @@ def _unpack(archive: Path, place: str, writer: ImageWriter) -> Iterator[Problem]
                 yield Problem(UNREADABLE_MEMBER, f"{archive.name}/{member.name}", str(data))
             elif data is not None:
                 is_inside = split_of_folder(stem) is None or PurePosixPath(member.name).parts[0] == stem
-                writer.add("/".join((place, "" if is_inside else stem, member.name)), data)
+                path = "/".join((place, "" if is_inside else stem, member.name))
+                yield from _added(writer, archive, member.name, path, data)
+
+
+def _added(writer: ImageWriter, archive: Path, name: str, path: str, data: bytes) -> Iterator[Problem]:
+    """Write a file under a path, and yield the problem that another one has that path already, as after ``tar --append``."""
+    is_second = path in writer
+    written = writer.add(path, data)
+    if is_second:
+        yield Problem(AMBIGUOUS, f"{archive.name}/{name}", f"another one has that name; this one is {written}")
 
 
 def _folders(folder: Path) -> Iterator[Path]:
@@ -154,4 +162,4 @@ def _folders(folder: Path) -> Iterator[Path]:
 
 
 def _plain(name: str) -> str:
-    return unicodedata.normalize("NFC", name.replace("\\", "/").rpartition("/")[2]).casefold()
+    return comparable(name).rpartition("/")[2]

@@ -176,7 +176,7 @@ class ImageLocator:
     def _rival(self, image: str, folders: _SearchFolders, hit: _Hit) -> _Identity | None:
         """Return another image of the data set whose name is, or ends in, what was taken for the name of this one."""
         this = _Identity(folders.own, _name(image))
-        key = _key(hit.relative)
+        key = comparable(hit.relative)
         return next((one for one in self._by_ending.get(f"/{key}" if hit.is_whole else key, ()) if one != this), None)
 
     @cached_property
@@ -188,7 +188,7 @@ class ImageLocator:
         found: dict[str, tuple[_Identity, ...]] = {}
         identities = (_Identity(self._search_folders_of(example).own, _name(example.image)) for example in self._examples)
         for identity in dict.fromkeys(identities):
-            whole = _key(identity.name)
+            whole = comparable(identity.name)
             for key in (f"/{whole}", *_suffixes(whole)):
                 others = found.get(key, ())
                 if len(others) < _ENOUGH:
@@ -201,9 +201,24 @@ class ImageLocator:
             home = example.folder or self._folders[0]
             of_split = self._split_folders_of(*_designation(example))
             own = (home, *of_split) if len(of_split) == 1 else (home,)
-            shared = tuple(folder for folder in dict.fromkeys((*self._folders, *of_split)) if folder not in own)
+            shared = tuple(
+                folder
+                for folder in dict.fromkeys((*self._folders, *of_split))
+                if folder not in own and not self._is_of_other_examples(folder, home)
+            )
             self._search_folders[key] = _SearchFolders(own, shared, () if of_split else self._claimed_split_folders)
         return self._search_folders[key]
+
+    def _is_of_other_examples(self, folder: Path, home: Path) -> bool:
+        """Tell whether a folder lies in one whose file names the images of other examples, and so has those."""
+        return not home.is_relative_to(folder) and any(
+            folder.is_relative_to(other) for other in self._homes if not home.is_relative_to(other)
+        )
+
+    @cached_property
+    def _homes(self) -> tuple[Path, ...]:
+        """The folders of the files that name images."""
+        return tuple(dict.fromkeys(example.folder for example in self._examples if example.folder))
 
     def _split_folders_of(self, split: str | None, year: str) -> list[Path]:
         """Return the folders of a split, those of the same year if there are any."""
@@ -257,8 +272,8 @@ def _name(image: str) -> str:
     return unicodedata.normalize("NFC", image.replace("\\", "/").removeprefix("./"))
 
 
-def _key(name: str) -> str:
-    """Return a path as it is compared with others."""
+def comparable(name: str) -> str:
+    """Return a path as it is compared with others: composed, in one case, with slashes, and without percent signs."""
     return _normal_form(unquote(_name(name)))
 
 

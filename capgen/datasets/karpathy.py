@@ -11,6 +11,7 @@ from capgen.datasets.layout import (
     Layout,
     LoadedDataset,
     Problem,
+    has_keys,
     image_folders,
     is_json_object_with,
     json_files,
@@ -57,7 +58,8 @@ def _find(source: Path) -> Path | None:
     """Return the file of a source, one of the customary name before any other."""
     files = [source] if source.is_file() else json_files(source)
     files.sort(key=lambda path: not path.name.startswith("dataset"))
-    return next((path for path in files if path.suffix == ".json" and is_json_object_with(path, KEYS)), None)
+    likely = (path for path in files if path.suffix == ".json" and has_keys(path, *KEYS))  # big files are not parsed for it
+    return next((path for path in likely if is_json_object_with(path, KEYS)), None)
 
 
 def _example(entry: Any, where: str, problems: list[Problem]) -> Example:

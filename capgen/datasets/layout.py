@@ -4,13 +4,13 @@ import codecs
 import json
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from capgen.errors import DataError
-from capgen.images.formats import SUFFIXES
+from capgen.images.formats import ends_like_image
 
 MALFORMED = "malformed row"
 """The kind of problem that a row is which cannot be read; it costs that row alone."""
@@ -63,6 +63,17 @@ class Problem:
     kind: str
     where: str
     detail: str = ""
+
+    def __str__(self) -> str:
+        return self.where + (f": {self.detail}" if self.detail else "")
+
+
+def by_kind(problems: Iterable[Problem]) -> dict[str, list[Problem]]:
+    """Return problems by their kind, in the order in which they were found."""
+    found: dict[str, list[Problem]] = {}
+    for problem in problems:
+        found.setdefault(problem.kind, []).append(problem)
+    return found
 
 
 def problem_of(example: Example, kind: str, detail: str = "") -> Problem:
@@ -187,7 +198,7 @@ def _named_folders(folder: Path) -> list[Path]:
 def _has_images(root: Path) -> bool:
     """Tell whether a folder has images or folders of splits directly in it."""
     files = (Path(name) for name in names_in(root) if name[0] != ".")
-    return any(name.suffix.lower() in SUFFIXES for name in files) or bool(split_folders(root))
+    return any(ends_like_image(name) for name in files) or bool(split_folders(root))
 
 
 def names_in(folder: Path) -> list[str]:
@@ -317,9 +328,18 @@ def require_text(value: Any) -> str:
 def json_files(folder: Path) -> list[Path]:
     """Return the JSON files in a folder, sorted, without those that belong to one image; none if it cannot be listed."""
     names = [Path(name) for name in names_in(folder) if name[0] != "."]
-    images = {text for name in names if name.suffix.lower() in SUFFIXES for text in (name.name, name.stem)}
+    images = {text for name in names if ends_like_image(name) for text in (name.name, name.stem)}
     paths = (folder / name for name in names if name.suffix == ".json" and name.stem not in images)
     return [path for path in paths if path.is_file()]  # a pipe would be waited for
+
+
+def has_keys(path: Path, *keys: str) -> bool:
+    """Tell whether a file has these keys anywhere; big files are not parsed for it, nor do damaged ones have to be whole."""
+    try:
+        content = decoded(path.read_bytes(), "replace")
+    except (OSError, UnicodeDecodeError):
+        return False
+    return all(re.search(rf'"{key}"\s*:', content) for key in keys)
 
 
 def is_json_object_with(path: Path, keys: tuple[str, ...]) -> bool:

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from itertools import islice
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from capgen import images
 from capgen.datasets.layout import MALFORMED, NOT_READ, Columns, Example, Layout, LoadedDataset, Problem
@@ -16,7 +16,7 @@ from capgen.datasets.table_layout import TableFormat, table_layout
 from capgen.datasets.tables import Row, examples_of
 from capgen.datasets.unpacking import ImageWriter, load_archives
 from capgen.errors import CapgenError, DataError, ImageError
-from capgen.images.formats import SUFFIXES, suffix_for
+from capgen.images.formats import ends_like_image, suffix_for
 from capgen.inputs.archives import parquet
 from capgen.inputs.archives.parquet import TableImage
 from capgen.inputs.folders import visible_files
@@ -163,7 +163,7 @@ class _Unpacker:
 
 def _file_name(name: str, data: bytes) -> str:
     """Return a name for the file of an image that ends like one, without white space around it."""
-    ending = "" if PurePosixPath(name).suffix.lower() in SUFFIXES else suffix_for(data) or ""
+    ending = "" if ends_like_image(name) else suffix_for(data) or ""
     return name.strip() + ending
 
 

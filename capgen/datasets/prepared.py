@@ -131,7 +131,8 @@ def load(name: str) -> PreparedDataset:
 
 def names() -> list[str]:
     """Return the names of all prepared data sets, sorted."""
-    return sorted(path.stem for path in paths.datasets_dir().glob("*.json"))
+    found = (path.stem for path in paths.datasets_dir().glob("*.json"))
+    return sorted(name for name in found if paths.NAME.fullmatch(name))
 
 
 def save_problems(name: str, problems: Sequence[Problem]) -> None:
@@ -153,7 +154,7 @@ def load_problems(name: str) -> list[Problem]:
     """Return what was left out of a data set; nothing if that is not known any more."""
     try:
         text = problems_file(name).read_text(encoding="utf-8")
-        return [Problem(**json.loads(line)) for line in text.splitlines()]
+        return [Problem(**json.loads(line)) for line in text.split("\n") if line]
     except (OSError, ValueError, TypeError):
         return []
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path, PurePosixPath
 
-from capgen.datasets.cells import ends_like_image
 from capgen.datasets.columns import NEEDED, Choice
 from capgen.datasets.layout import (
     NOT_READ,
@@ -25,6 +24,7 @@ from capgen.datasets.layout import (
 from capgen.datasets.splits import split_in_folders, with_splits_of_names
 from capgen.datasets.tables import SAMPLE, Row, chooser_for, examples_of, is_usable
 from capgen.errors import CapgenError, DataError
+from capgen.images.formats import ends_like_image
 from capgen.inputs.folders import visible_files
 from capgen.inputs.patterns import is_hidden
 
@@ -222,8 +222,9 @@ def _candidates(source: Path, suffixes: Sequence[str]) -> list[_Table]:
 def _without_sidecars(files: Iterable[Path], suffixes: Sequence[str]) -> list[Path]:
     found = list(files)
     images = {path.stem for path in found if ends_like_image(path.name)}
-    tables = [path for path in found if path.suffix.lower() in suffixes and path.is_file()]  # else a pipe, say
-    return [path for path in tables if path.suffix.lower() not in SIDECAR_SUFFIXES or path.stem not in images]
+    tables = (path for path in found if path.suffix.lower() in suffixes)
+    own = (path for path in tables if path.suffix.lower() not in SIDECAR_SUFFIXES or path.stem not in images)
+    return [path for path in own if path.is_file()]  # else a pipe, say
 
 
 def _sub_folders(source: Path) -> list[Path]:

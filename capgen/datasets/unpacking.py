@@ -65,6 +65,10 @@ class ImageWriter:
         self._folder, self._on_add = folder, on_add
         self.sizes: dict[str, int] = {}
 
+    def __contains__(self, name: str) -> bool:
+        """Whether an image was written that has the name that this one would get."""
+        return next(self._candidates(name)) in self.sizes
+
     def add(self, name: str, data: bytes) -> str:
         """Write an image, and return its path from the folder.
 
@@ -167,9 +171,12 @@ def in_use() -> AbstractContextManager[None]:
 
 
 def image_count(folder: Path) -> int:
-    """Return how many images an archive's folder in the cache holds; none while it is being written."""
-    unpacked = _load(folder)
-    return unpacked.images if unpacked else 0
+    """Return how many images an archive's folder in the cache holds, as its index says; none while it is being written."""
+    try:
+        with (folder / _INDEX).open(encoding="utf-8") as index:
+            return int(json.loads(index.readline())["images"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return 0
 
 
 def _unpack(archive: Path, folder: Path, read: Read) -> Unpacked:

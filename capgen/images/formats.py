@@ -7,7 +7,7 @@ function to ``capgen.images.openers`` if Pillow does not read it.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
 from capgen.registry import Registry
@@ -121,6 +121,11 @@ OPENERS: "Registry[Callable[[bytes], Image]]" = Registry("image format", {row.na
 
 SUFFIXES = frozenset(suffix for row in FORMATS for suffix in row.suffixes)
 """The endings of the files that are looked for in folders; a file that is named itself may have any name."""
+
+
+def ends_like_image(name: str | PurePath) -> bool:
+    """Tell whether a name or a path ends like that of an image file."""
+    return PurePath(name).suffix.lower() in SUFFIXES
 
 
 def recognise(head: bytes) -> ImageFormat | None:

@@ -5,7 +5,7 @@ import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from capgen.images.formats import SUFFIXES, is_image_file
+from capgen.images.formats import ends_like_image, is_image_file
 from capgen.inputs.patterns import NameRules, PathPattern, is_hidden
 
 
@@ -116,7 +116,7 @@ class FolderWalk:
 
     def _leads_to_images(self, relative: str, link: Path) -> bool:
         """Tell whether a link that is not followed may lead to images that are found in no other way."""
-        if link.suffix.lower() in SUFFIXES:
+        if ends_like_image(link):
             return self._accepts(relative)
         is_wanted = self._pattern is None or self._pattern.may_accept_below(relative)
         return is_wanted and os.path.isdir(link) and not self._is_inside(link)  # noqa: PTH112 - Path.is_dir raises
@@ -135,4 +135,4 @@ def _list(folder: Path) -> list[str] | None:
 
 def _is_image(path: Path, mode: int) -> bool:
     """Return whether a file is an image by its name or, if it is a regular file, by its first bytes."""
-    return path.suffix.lower() in SUFFIXES or (stat.S_ISREG(mode) and is_image_file(path))
+    return ends_like_image(path) or (stat.S_ISREG(mode) and is_image_file(path))

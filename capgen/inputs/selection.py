@@ -5,10 +5,10 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from capgen.errors import ImageError, UsageError
-from capgen.images.formats import SUFFIXES
+from capgen.images.formats import SUFFIXES, ends_like_image
 from capgen.inputs.braces import expand_braces
 from capgen.inputs.folders import FolderWalk
 from capgen.inputs.patterns import NameRules, PathPattern, has_wildcard
@@ -146,7 +146,7 @@ class Selection:
             return
         rules = self._rules
         for path in paths:
-            is_image = PurePosixPath(path).suffix.lower() in SUFFIXES
+            is_image = ends_like_image(path)
             if is_image and rules.allow_all_above(path) and rules.include_file(path):
                 yield Found(url / path, url)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Protocol
 
 from capgen.errors import StorageError
-from capgen.images.formats import HEAD_BYTES, SUFFIXES, looks_like_image
+from capgen.images.formats import HEAD_BYTES, ends_like_image, looks_like_image
 from capgen.storage import files
 
 
@@ -49,7 +49,7 @@ def sibling(path: Path, root: Path, output_dir: Path | None, ending: str) -> Pat
         output_dir: The folder in which the folders below ``root`` are made anew; ``None`` for a file beside the image.
         ending: The ending, with its dot.
     """
-    name = (path.stem if path.suffix.lower() in SUFFIXES else path.name) + ending
+    name = (path.stem if ends_like_image(path) else path.name) + ending
     if output_dir is None:
         return path.with_name(name)
     below = path.parent.relative_to(root) if path.is_relative_to(root) and path != root else Path()

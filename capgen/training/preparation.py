@@ -3,7 +3,6 @@
 import math
 import os
 import re
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING
 from capgen import datasets
 from capgen.captioner import language as languages
 from capgen.datasets import prepared, unpacking
-from capgen.datasets.layout import Columns, LoadedDataset, Problem
+from capgen.datasets.layout import Columns, LoadedDataset, Problem, by_kind
 from capgen.datasets.prepared import PreparedDataset
 from capgen.datasets.validation import LoadedSource, ValidationReport, validate
 from capgen.errors import DataError, UnknownNameError, UsageError
@@ -289,6 +288,5 @@ def _commonest(problems: Sequence[Problem]) -> str:
     """Say which kind of problem is the commonest, and where the first of it is."""
     if not problems:
         return "none of its images is used"
-    [(kind, count)] = Counter(problem.kind for problem in problems).most_common(1)
-    first = next(problem for problem in problems if problem.kind == kind)
-    return f"{kind}, {count:,} times, first {first.where}" + (f" ({first.detail})" if first.detail else "")
+    kind, found = max(by_kind(problems).items(), key=lambda item: len(item[1]))
+    return f"{kind}, {len(found):,} times, first {found[0].where}" + (f" ({found[0].detail})" if found[0].detail else "")

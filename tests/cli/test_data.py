@@ -56,6 +56,19 @@ def test_a_damaged_one_is_named_beside_the_others(mine):
     assert "broken.json is damaged; run capgen prepare again" in done.stderr
 
 
+def test_files_that_have_the_name_of_no_data_set_are_passed_over(mine):
+    prepared.dataset_file("mine").with_name("._mine.json").write_bytes(b"of a Mac")
+    assert prepared.names() == ["mine"]
+    assert invoked("data", "list").exit_code == 0
+
+
+@pytest.mark.parametrize("character", ["\u2028", "\u2029", "\x85", "\x0b"])
+def test_what_was_left_out_is_known_again_whatever_its_captions_have_in_them(mine, character):
+    problems = [Problem("malformed row", "a.csv:1", f"one{character}two")]
+    prepared.save_problems("mine", problems)
+    assert prepared.load_problems("mine") == problems
+
+
 def test_it_says_where_to_begin_if_there_is_nothing(user_folders):
     assert "capgen prepare FOLDER" in invoked("data", "list").stderr
 

@@ -44,6 +44,18 @@ def test_an_image_is_looked_for_beside_the_file_that_names_it_first(tmp_path):
     assert located(tmp_path, "1.png", folder=tmp_path / "test") == ["test/1.png"]
 
 
+def test_an_image_beside_another_file_of_captions_is_never_taken_for_one_that_is_missing(tmp_path):
+    make(tmp_path, "valid/1.png", "images/2.png")
+    examples = [
+        Example("1.png", ("A train picture.",), "train", folder=tmp_path / "train"),
+        Example("1.png", ("A valid picture.",), "dev", folder=tmp_path / "valid"),
+        Example("2.png", ("In neither.",), "train", folder=tmp_path / "train"),
+    ]
+    missing, *found = of(tmp_path, examples, [tmp_path, tmp_path / "train", tmp_path / "valid", tmp_path / "images"])
+    assert missing.kind == "missing image"
+    assert found == ["valid/1.png", "images/2.png"]
+
+
 def test_an_absolute_path_is_found(tmp_path):
     assert located(make(tmp_path, "1.png"), f"{tmp_path}/1.png", folders=[tmp_path / "none"]) == ["1.png"]
 

@@ -283,6 +283,34 @@ def test_each_split_may_be_in_an_archive_with_its_captions(source):
     }
 
 
+@pytest.mark.parametrize("layout", ["auto", "jsonl"])
+def test_what_is_left_out_of_a_split_in_an_archive_is_named_with_the_archive(source, layout):
+    for split in ("train", "test"):
+        zipped(source / f"{split}.zip", [("metadata.jsonl", b'{"file_name": "1.png", "text": "One."}\n{'), ("1.png", PNG)])
+    dataset = datasets.read(source, layout)
+    assert {problem.where for problem in dataset.problems} == {"train.zip/metadata.jsonl:2", "test.zip/metadata.jsonl:2"}
+    assert {example.where for example in dataset.examples} == {"train.zip/metadata.jsonl:1", "test.zip/metadata.jsonl:1"}
+
+
+@pytest.mark.parametrize("layout", ["auto", "webdataset", "folder"])
+def test_an_archive_is_read_in_the_layout_that_is_named(source, layout):
+    dataset = datasets.read(tar(source / "a.tar", [("1.png", PNG), ("1.txt", b"One.")]), layout)
+    assert dataset.layout == ("webdataset" if layout == "auto" else layout)
+    assert captions_of(dataset) == [("One.",)]
+
+
+def test_a_second_image_of_one_name_is_named(source):
+    members = [("1.png", PNG), ("1.png", drawn(1)), ("captions.csv", b"image,caption\n1.png,One.\n")]
+    dataset = datasets.read(tar(source / "a.tar", members))
+    assert [(problem.kind, problem.where) for problem in dataset.problems] == [("ambiguous image name", "a.tar/1.png")]
+
+
+def test_an_archive_is_unpacked_for_a_name_with_percent_signs(source):
+    zipped(source / "images.zip", [("a b.png", PNG)])
+    (source / "captions.csv").write_text("image,caption\na%20b.png,One.\n")
+    assert [path.read_bytes() for path in files_of(datasets.read(source)).values()] == [PNG]
+
+
 def test_archives_that_are_named_for_no_split_are_not_unpacked_to_look_for_captions(source, cache):
     zipped(source / "holiday.zip", [("metadata.jsonl", b'{"file_name": "1.png", "text": "One."}'), ("1.png", PNG)])
     with pytest.raises(DataError, match="not in a known layout"):

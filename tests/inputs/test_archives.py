@@ -147,6 +147,14 @@ def test_a_damaged_member_of_a_zip_costs_itself(tmp_path):
     assert results(archive) == [("a.png", len(PNG)), ("b.png", "unreadable"), ("c.png", len(PNG))]
 
 
+def test_a_damaged_member_that_lzma_has_packed_costs_itself(tmp_path):
+    archive = zipped(tmp_path / "a.zip", [("a.png", PNG), ("b.png", JPEG * 9), ("c.png", PNG)], zipfile.ZIP_LZMA)
+    with zipfile.ZipFile(archive) as packed:
+        offset = packed.getinfo("b.png").header_offset + 60
+    rewritten(archive, lambda data: data[:offset] + bytes(40) + data[offset + 40 :])
+    assert results(archive) == [("a.png", len(PNG)), ("b.png", "unreadable"), ("c.png", len(PNG))]
+
+
 def test_an_encrypted_member_is_said_to_be(tmp_path):
     archive = zipped(tmp_path / "a.zip", [("a.png", PNG)])
 
@@ -288,3 +296,13 @@ def test_a_damaged_table_gives_images_and_results_and_no_other_error(tmp_path_fa
 )
 def test_the_stem_of_an_archive_has_none_of_its_endings(name, stem):
     assert archive_stem(located(name)) == stem
+
+
+@pytest.mark.parametrize("column", [[{"bytes": PNG, "path": 7}], [{"bytes": PNG, "path": b"7.png"}]])
+def test_a_path_that_is_no_text_does_not_matter(tmp_path, column):
+    assert results(table(tmp_path / "t.parquet", image=column)) == whole("0")
+
+
+@pytest.mark.parametrize("column", [[[[PNG]]], [{"bytes": [PNG], "path": "1.png"}]])
+def test_bytes_that_lie_deeper_than_an_image_can_are_unreadable(tmp_path, column):
+    assert [status for _, status in results(table(tmp_path / "t.parquet", image=column))] == ["unreadable"]

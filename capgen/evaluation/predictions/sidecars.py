@@ -6,7 +6,7 @@ from pathlib import Path
 from capgen.datasets.layout import read_text
 from capgen.errors import DataError
 from capgen.evaluation.predictions.form import Row, Source
-from capgen.images.formats import SUFFIXES
+from capgen.images.formats import ends_like_image
 from capgen.inputs.folders import visible_files
 
 ENDINGS = (".txt", ".caption")
@@ -21,7 +21,7 @@ class SidecarsForm:
     def rows(self, source: Source) -> Iterator[Row] | None:
         """Return the rows; see ``Form``."""
         files = list(visible_files(source.path))
-        images = {path.with_suffix("") for path in files if path.suffix.lower() in SUFFIXES}
+        images = {path.with_suffix("") for path in files if ends_like_image(path)}
         texts = [path for path in files if path.suffix.lower() in ENDINGS and _is_file(path)]
         found = [path for path in texts if path.with_suffix("") in images] if images else texts
         return (_row(source.path, path) for path in found) if found else None

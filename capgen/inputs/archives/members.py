@@ -3,12 +3,11 @@
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 from typing import TypeAlias
 
 from capgen import images
 from capgen.errors import ImageError, Status
-from capgen.images.formats import HEAD_BYTES, SUFFIXES, looks_like_image
+from capgen.images.formats import HEAD_BYTES, ends_like_image, looks_like_image
 from capgen.inputs import patterns
 
 Entry: TypeAlias = "tuple[str, bytes | ImageError]"
@@ -57,7 +56,7 @@ def read_image(member: Member) -> bytes | ImageError | None:
     """
     if is_hidden(member.name):
         return None
-    named = PurePosixPath(member.name).suffix.lower() in SUFFIXES
+    named = ends_like_image(member.name)
     try:
         head = b"" if named else member.read(min(member.size, HEAD_BYTES))
     except DamagedMemberError:

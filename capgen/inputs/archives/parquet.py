@@ -184,14 +184,15 @@ def _images(value: Any, name: Any, number: int) -> list[TableImage]:
 def _image(value: Any, name: str, *, named: bool) -> TableImage:
     if not isinstance(value, dict):
         return TableImage(name, _bytes(value))
-    path = value.get("path") or None
-    return TableImage(name if named or not path else path, value.get("bytes"), path)
+    path = value.get("path")
+    path = path if isinstance(path, str) and path else None
+    return TableImage(path if path and not named else name, _bytes(value.get("bytes")), path)
 
 
-def _bytes(value: bytes | str | None) -> bytes | None:
+def _bytes(value: Any) -> bytes | None:
     """Return the bytes that a value is or, as a text in base64, stands for; ``None`` if it is neither."""
     if not isinstance(value, str):
-        return value
+        return value if isinstance(value, bytes) else None
     try:
         return base64.b64decode(value.partition(";base64,")[2] or value)
     except ValueError:

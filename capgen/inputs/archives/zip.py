@@ -1,6 +1,7 @@
 """Zip archives. Their directory is at their end, so they are read only where any part of a file can be."""
 
 import io
+import lzma
 import stat
 import struct
 import zipfile
@@ -12,7 +13,8 @@ from capgen.errors import ImageError, Status
 from capgen.inputs.archives.members import DamagedMemberError, Member, check_ratio
 
 _BROKEN = (
-    OSError, ValueError, ArithmeticError, LookupError, EOFError, RuntimeError, struct.error, zlib.error, zipfile.BadZipFile,
+    OSError, ValueError, ArithmeticError, LookupError, EOFError, RuntimeError, struct.error, zlib.error,
+    lzma.LZMAError, zipfile.BadZipFile,
 )  # fmt: skip
 """What ``zipfile`` raises on broken files."""
 
