@@ -1,6 +1,7 @@
 """``RunPlan``: what a training run consists of, worked out from its config and the epochs so far. No Keras."""
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -34,13 +35,16 @@ class LoopPlan:
     criterion: Criterion = Criterion.CAPTIONS_AND_LOSS
 
     def next_phase(self, epochs: Sequence[Epoch]) -> Phase | None:
-        """Return what follows after some epochs; ``None`` at the end of the loop."""
+        """Return what follows after some epochs; ``None`` at the end of the loop.
+
+        Self-critical training that has begun is never left again: an earlier version counted patience in another way.
+        """
         if self.warm_start and not epochs:
             return Phase.WARM_START
-        cross_entropy = sum(epoch.phase == Phase.CROSS_ENTROPY for epoch in epochs)
-        if cross_entropy < self.cross_entropy_epochs and not self.is_exhausted(epochs):
+        done = Counter(epoch.phase for epoch in epochs)
+        self_critical, cross_entropy = done[Phase.SELF_CRITICAL], done[Phase.CROSS_ENTROPY]
+        if not self_critical and cross_entropy < self.cross_entropy_epochs and not self.is_exhausted(epochs):
             return Phase.CROSS_ENTROPY
-        self_critical = sum(epoch.phase == Phase.SELF_CRITICAL for epoch in epochs)
         return Phase.SELF_CRITICAL if self_critical < self.self_critical_epochs else None
 
     def next_number(self, epochs: Sequence[Epoch]) -> int:

@@ -43,6 +43,14 @@ def test_patience_ends_cross_entropy_training_and_self_critical_training_follows
     assert phases == [Phase.CROSS_ENTROPY] * 4 + [Phase.SELF_CRITICAL]
 
 
+def test_a_run_in_its_self_critical_phase_is_not_sent_back_although_its_patience_has_not_run_out():
+    plan = LoopPlan(warm_start=False, cross_entropy_epochs=9, self_critical_epochs=2, patience=2)
+    epochs = [Epoch(1, 1.0, 2.0, {}, 1.0), Epoch(2, 1.0, 1.0, {}, 1.0), Epoch(3, 1.0, 3.0, {}, 1.0, Phase.SELF_CRITICAL)]
+    assert not plan.is_exhausted(epochs)
+    assert plan.next_phase(epochs) == Phase.SELF_CRITICAL
+    assert plan.next_phase([*epochs, epochs[-1]]) is None
+
+
 def test_the_warm_up_does_not_count_against_patience():
     plan = LoopPlan(warm_start=False, cross_entropy_epochs=9, self_critical_epochs=0, patience=2, warmup_epochs=3)
     assert len(epochs_of(plan, [1.0, 2.0, 3.0, 4.0, 5.0, 0.1])) == 5
