@@ -127,8 +127,11 @@ def is_clearly_better(one: Epoch, other: Epoch) -> bool:
     """Tell whether the captions of one epoch are better than those of another beyond chance.
 
     Its score must be higher on each of 1,000 samples of the images of dev, the same for both (paired bootstrap). An interval
-    of 95 % is too narrow, because each epoch is compared with the best of many.
+    of 95 % is too narrow, because each epoch is compared with the best of many. Where the scores of single images are not
+    known, as of epochs of an earlier version, the higher score decides, as it did there.
     """
+    if not (one.per_image and other.per_image):
+        return _score(one) > _score(other)
     count = len(one.per_image)
     if count < MIN_IMAGES or count != len(other.per_image):
         return False
@@ -138,7 +141,7 @@ def is_clearly_better(one: Epoch, other: Epoch) -> bool:
 
 def is_clearly_higher(one: Epoch, other: Epoch) -> bool:
     """Tell whether the loss on dev of one epoch is higher than that of another beyond chance."""
-    images = max(1, len(one.per_image))  # the score of one image is not defined
+    images = max(1, one.dev_images, len(one.per_image))
     return _loss(one) > _loss(other) + LOSS_DEVIATION / math.sqrt(images)
 
 

@@ -45,7 +45,8 @@ class Epoch:
         phase: What it trained with.
         samples: The paths of some dev images, each with the caption generated for it.
         alike: Whether all dev images were given the same caption.
-        per_image: What each dev image adds to the primary metric, (N,); empty where that is not defined.
+        per_image: What each dev image adds to the primary metric, (N,); empty where that is not defined or not known.
+        dev_images: The number of dev images, on which losses and scores are means; 0 if it is not known.
     """
 
     number: int
@@ -57,6 +58,7 @@ class Epoch:
     samples: tuple[tuple[str, str], ...] = field(default=(), compare=False)
     alike: bool = field(default=False, compare=False)
     per_image: tuple[float, ...] = field(default=(), compare=False)
+    dev_images: int = field(default=0, compare=False)
 
     @property
     def is_cross_entropy(self) -> bool:

@@ -77,7 +77,7 @@ class TrainingLoop:
         """
         checkpoint, best_file = self._folder / CHECKPOINT, self._folder / BEST
         if checkpoint.exists():
-            self.epochs = _epochs_of(checkpoints.progress(checkpoint))
+            self.epochs = _epochs_of(checkpoints.progress(checkpoint), len(self.data.dev_images))
         phase: Phase | None = None
         while following := self._plan.next_phase(self.epochs):
             if following != phase:
@@ -132,11 +132,11 @@ class TrainingLoop:
         self._group.broadcast(save)
 
 
-def _epochs_of(progress: Mapping[str, Any]) -> list[Epoch]:
-    """Return the epochs that a checkpoint holds; one of an earlier version lacks the scores of each image."""
+def _epochs_of(progress: Mapping[str, Any], dev_images: int) -> list[Epoch]:
+    """Return the epochs that a checkpoint holds; one of an earlier version lacks the scores of each image of dev."""
     epochs = [Epoch.from_mapping(values) for values in progress["epochs"]]
     per_image = progress.get("per_image", [()] * len(epochs))
-    return [replace(epoch, per_image=tuple(scores)) for epoch, scores in zip(epochs, per_image, strict=True)]
+    return [replace(epoch, per_image=tuple(scores), dev_images=dev_images) for epoch, scores in zip(epochs, per_image, strict=True)]
 
 
 def decoder_loop(

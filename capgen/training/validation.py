@@ -61,6 +61,7 @@ class Validation:
             samples=tuple((images[index].path, captions[index]) for index in shown),
             alike=len(captions) > 1 and len(set(captions)) == 1,
             per_image=tuple(primary.per_image.tolist()) if primary else (),
+            dev_images=len(images),
         )
 
     def _loss(self) -> float:

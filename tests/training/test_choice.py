@@ -1,6 +1,7 @@
 """The choice of the epoch: the last of those that neither captions nor loss show to be clearly worse than the best."""
 
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -56,6 +57,19 @@ def test_a_few_images_tell_no_epochs_apart():
     few = MIN_IMAGES - 1
     assert not is_clearly_better(epoch(2, per_image=HIGH[:few]), epoch(1, per_image=LOW[:few]))
     assert is_clearly_better(epoch(2, per_image=HIGH[:MIN_IMAGES]), epoch(1, per_image=LOW[:MIN_IMAGES]))
+
+
+def test_of_epochs_whose_images_have_no_known_scores_the_highest_score_decides_as_in_earlier_versions():
+    best, lower, later = (Epoch(number, 1.0, 1.0, {PRIMARY: score}, 1.0) for number, score in ((1, 0.6), (2, 0.5), (3, 0.4)))
+    assert chosen(best, lower) == 1
+    assert chosen(best, lower, replace(later, per_image=tuple(HIGH))) == 1
+    assert chosen(best, lower, replace(later, per_image=tuple(HIGH), scores={PRIMARY: 0.7})) == 3
+
+
+def test_the_loss_is_a_mean_of_all_dev_images_also_where_the_score_is_not_defined():
+    first, second = epoch(1, 1.0), epoch(2, 1.2)
+    assert chosen(first, second) == 2
+    assert chosen(*(replace(one, dev_images=100) for one in (first, second))) == 1
 
 
 def test_small_steps_do_not_lead_to_epochs_that_are_clearly_worse_than_the_best():
