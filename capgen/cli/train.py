@@ -56,6 +56,7 @@ def train_command(
 ) -> None:
     """Train a captioner on a prepared data set."""
     from capgen.training import config as configs
+    from capgen.training import run_folder
     from capgen.training.process_group import JaxProcessGroup
 
     options = {"decoder": decoder, "epochs": epochs, "batch_size": batch_size, "seed": seed}
@@ -67,8 +68,8 @@ def train_command(
     if resume:
         _check_alone(settings, overwrite, config, out, source, *options.values())
     group = _group(devices, coordinator, processes, process_id)
-    if not resume:
-        group.check(chosen.with_defaults())
+    if isinstance(group, JaxProcessGroup) and not resume:  # before the processes meet and there is a folder
+        group.check(run_folder.config_for(data, chosen, source))
     started = _Start(data, chosen, out, source, overwrite=overwrite, resume=resume, quiet=quiet)
     if isinstance(group, JaxProcessGroup):
         _train_together(started.folder, group, quiet=quiet)

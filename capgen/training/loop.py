@@ -136,7 +136,10 @@ def _epochs_of(progress: Mapping[str, Any], dev_images: int) -> list[Epoch]:
     """Return the epochs that a checkpoint holds; one of an earlier version lacks the scores of each image of dev."""
     epochs = [Epoch.from_mapping(values) for values in progress["epochs"]]
     per_image = progress.get("per_image", [()] * len(epochs))
-    return [replace(epoch, per_image=tuple(scores), dev_images=dev_images) for epoch, scores in zip(epochs, per_image, strict=True)]
+    return [
+        replace(epoch, per_image=tuple(scores), dev_images=dev_images)
+        for epoch, scores in zip(epochs, per_image, strict=True)
+    ]
 
 
 def decoder_loop(

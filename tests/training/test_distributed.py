@@ -177,12 +177,14 @@ def test_a_killed_process_ends_the_run_with_a_line_and_one_process_goes_on(toget
     assert caption.stdout.strip()
 
 
-def test_options_that_do_not_fit_together_are_one_line(together):
+def test_options_that_do_not_fit_together_are_one_line_and_leave_nothing(together):
+    before = list((together.folder / "user/runs").rglob("*"))
     for arguments, words in (
         (["--processes", "2"], "need all of --coordinator, --processes and --process-id"),
         (["--coordinator", "here", "--processes", "2", "--process-id", "0"], "not of the form HOST:PORT"),
         (["--coordinator", "here:1", "--processes", "2", "--process-id", "2"], "numbered 0 to 1"),
         (["--devices", "3", "--set", "batch_size=4"], "batch_size = 4 cannot be divided among 3 devices"),
+        (["--devices", "64"], "cannot be divided among 64 devices"),  # the size of a batch follows from the data
         (["--devices", "2", "--set", "encoder.epochs=1"], "set encoder_epochs=0"),
         (["--devices", "0"], "greater than or equal to 1"),
     ):
@@ -190,6 +192,7 @@ def test_options_that_do_not_fit_together_are_one_line(together):
         assert done.returncode == 2, arguments
         assert words in done.stderr
         assert "Traceback" not in done.stderr
+    assert list((together.folder / "user/runs").rglob("*")) == before
 
 
 def test_without_jax_it_says_how_to_get_it(monkeypatch):
