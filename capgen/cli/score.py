@@ -106,12 +106,15 @@ def _read_items(source: str) -> Iterator[_Item]:
 
 def _parse(where: str, line: str) -> _Item:
     """Read one line, which is an object with an image and a caption; ``where`` names the line in a fault."""
-    from capgen.evaluation.predictions.jsonl import row
+    from capgen.evaluation.predictions.form import file_of
+    from capgen.evaluation.predictions.jsonl import parsed, row
 
-    found = row(where, line)
-    if not found.image or not found.captions:
+    value = parsed(line)
+    found = row(where, value)
+    path = file_of(value) or found.image
+    if not path or not found.captions:
         return _Item(None, [], f'{where} has no "image" and "caption"')
-    return _Item(Path(found.image), list(found.captions))
+    return _Item(Path(path), list(found.captions))
 
 
 def _line(path: Path | None, found: "Likelihood", output_format: str) -> str:

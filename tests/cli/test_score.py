@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from capgen import Captioner
-from capgen.cli import app
+from capgen.cli import app, score
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 CAT = EXAMPLES / "cat.jpg"
@@ -81,6 +81,21 @@ def test_lines_that_capgen_caption_wrote_are_scored(tmp_path):
     done = run("--from-file", said)
     assert done.exit_code == 0, done.stderr
     assert done.stdout.split("\t")[1].strip() == json.loads(said.read_text())["caption"]
+
+
+@pytest.mark.parametrize(
+    ("line", "path"),
+    [
+        ({"image_id": 42, "image": "a.jpg", "caption": "a dog"}, "a.jpg"),
+        ({"image_id": None, "path": "a.jpg", "caption": "a dog"}, "a.jpg"),
+        ({"image": " a.jpg ", "caption": "a dog"}, " a.jpg "),
+        ([" a.jpg", "a dog"], " a.jpg"),
+        ({"image_id": "a.jpg", "caption": "a dog"}, "a.jpg"),
+    ],
+)
+def test_the_path_of_a_file_goes_before_an_id_and_keeps_its_spaces(line, path):
+    item = score._parse("stdin:1", json.dumps(line))
+    assert (str(item.path), item.captions) == (path, ["a dog"])
 
 
 def test_what_cannot_be_scored_is_named_and_the_rest_is_scored():

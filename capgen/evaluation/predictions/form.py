@@ -114,6 +114,19 @@ def row_of(where: str, value: Any) -> Row:
     return Row(where, name_text(value[name]), texts(value[text]))
 
 
+def file_of(value: Any) -> str:
+    """Return the path of an image's file in a pair or an object, as it is written; empty if there is none.
+
+    Other than a name that is looked up in a data set, a path keeps its spaces, and stands under a name of columns of files.
+    """
+    if isinstance(value, list):
+        found = value[:1]
+    else:
+        keys = {str(key).strip().lower(): key for key in value} if isinstance(value, Mapping) else {}
+        found = [value[keys[name]] for name in IMAGE_COLUMNS if name in keys]
+    return next((path for path in found if isinstance(path, str) and path.strip()), "")
+
+
 def best_first(rows: Iterable[Row]) -> Iterator[Row]:
     """Keep the first of rows that follow each other for one image: of several captions, capgen writes the best first."""
     for _, same in groupby(rows, key=lambda row: row.image or row.where):

@@ -19,17 +19,17 @@ class JsonLinesForm:
         """Return the rows; see ``Form``."""
         if isinstance(source.json, list):
             return None
-        rows = [row(where, line) for where, line in numbered(source.text, source.path.name)]
+        rows = [row(where, parsed(line)) for where, line in numbered(source.text, source.path.name)]
         return rows if any(one.image for one in rows) else None
 
 
-def row(where: str, line: str) -> Row:
-    """Make a row of one line; ``where`` names it in messages."""
-    value = _parsed(line)
+def row(where: str, value: Any) -> Row:
+    """Make a row of the value of one line; ``where`` names it in messages."""
     return pair(where, value) if isinstance(value, list) else row_of(where, value)
 
 
-def _parsed(line: str) -> Any:
+def parsed(line: str) -> Any:
+    """Return the value of one line; None if it is not JSON."""
     try:
         return json.loads(line)
     except (ValueError, RecursionError):
