@@ -88,8 +88,14 @@ class TrainingConfig:
     )
     max_words: int = _field(
         20,
-        "training captions are cut to this many words, and the captioner says no more unless it is asked to; by default as "
-        "many as 98 % of the training captions do not exceed",
+        "training captions are cut to this many words; by default as many as 98 % of the training captions do not exceed",
+        at_least=1,
+        by_data=True,
+    )
+    generation_max_words: int = _field(
+        20,
+        "the most words that the captioner says unless it is asked for more; by default max_words, and with --from at least "
+        "as many as that captioner says; 20 in runs and recipes from before there was this setting",
         at_least=1,
         by_data=True,
     )

@@ -45,7 +45,8 @@ def defaults_for(data: DataStatistics, given: Mapping[str, Any], warm_start_max_
 
     Args:
         data: What there is to learn from.
-        given: The settings that are given, on which others depend: the warm-up on the epochs, and these on the batch size.
+        given: The settings that are given, on which others depend: the warm-up on the epochs, and these on the batch size;
+            the words that are said on those that captions are cut to.
         warm_start_max_words: The most words of a caption of the captioner that the run continues; ``None`` without one.
     """
     is_warm_start = warm_start_max_words is not None
@@ -53,13 +54,16 @@ def defaults_for(data: DataStatistics, given: Mapping[str, Any], warm_start_max_
     steps = data.steps(batch_size)
     epochs = given.get("epochs", _epochs(WARM_START_STEPS if is_warm_start else STEPS, steps))
     total = steps * max(epochs, given.get("encoder_epochs", 0))
+    least_words = warm_start_max_words or 0
+    max_words = given.get("max_words", max(_max_words(data), least_words))
     return {
         "batch_size": batch_size,
         "epochs": epochs,
         "warmup_steps": min(MAX_WARMUP_STEPS, total // WARMUP_SHARE),
         "patience": max(3, round(PATIENCE * epochs)),
         "min_count": _min_count(data),
-        "max_words": max(min(MAX_WORDS, data.length_covering(COVERED_CAPTIONS)), warm_start_max_words or 0),
+        "max_words": max_words,
+        "generation_max_words": max(max_words, least_words),
     }
 
 
@@ -77,3 +81,8 @@ def _min_count(data: DataStatistics) -> int:
     """Return the greatest count with which a vocabulary knows enough words."""
     counts = range(MAX_MIN_COUNT, 1, -1)
     return next((count for count in counts if data.known_share(count) >= MIN_KNOWN_SHARE), 1)
+
+
+def _max_words(data: DataStatistics) -> int:
+    """Return the number of words that nearly all captions do not exceed."""
+    return min(MAX_WORDS, data.length_covering(COVERED_CAPTIONS))

@@ -114,7 +114,7 @@ class CaptionGenerator:
             num_beams=config.num_beams,
             length_penalty=config.length_penalty,
             guidance=guidance,
-            max_words=config.max_words,
+            max_words=config.generation_max_words,
         )
 
     def captions(self, images: Sequence[PreparedImage]) -> list[str]:

@@ -46,6 +46,6 @@ def notices(data: "TrainingData", *, continues_captioner: bool) -> Iterator[str]
     longer = sum(len(caption) > limit for caption in captions)
     if longer:
         yield (
-            f"{longer:,} of {len(captions):,} training captions are cut after {limit} words, which is the most that the "
-            f"captioner will say; the longest has {max(map(len, captions))}: --set max_words={max(map(len, captions))}"
+            f"{longer:,} of {len(captions):,} training captions are cut after {limit} words, so that the captioner does not "
+            f"learn how they end; the longest has {max(map(len, captions))}: --set max_words={max(map(len, captions))}"
         )

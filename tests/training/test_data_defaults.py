@@ -70,6 +70,21 @@ def test_a_captioner_that_is_continued_trains_for_less_and_may_say_as_much_as_be
     assert found.epochs < config_of(of(240)).epochs
 
 
+@pytest.mark.parametrize(("settings", "said"), [((), 30), (("max_words=16",), 20), (("generation_max_words=9",), 9)])
+def test_a_captioner_says_as_much_as_captions_are_cut_to_and_no_less_than_the_one_that_is_continued(settings, said):
+    data = of(9, lengths=Counter({30: 1}))
+    assert config_of(data, *settings, warm_start_max_words=20).generation_max_words == said
+    assert config_of(data, "max_words=16").generation_max_words == 16
+
+
+@pytest.mark.parametrize("recipe", ["classic", "flickr8k", "photo-en-v1"])
+def test_the_recipes_of_figures_cut_captions_at_16_words_and_say_20_as_runs_of_before_do(recipe, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    found = configs.load(Path(recipe)).for_data(of(1))
+    assert (found.max_words, found.generation_max_words) == (16, 20)
+    assert configs.from_mapping({"maximum_words": 16}).generation_max_words == 20
+
+
 def test_what_is_given_is_kept_whatever_the_data():
     settings = [f"{name}=3" for name in BY_DATA]
     assert config_of(of(1), *settings) == config_of(FLICKR8K, *settings)

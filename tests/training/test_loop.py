@@ -125,6 +125,11 @@ def test_a_run_from_a_captioner_keeps_its_constraints(data, tmp_path, source):
     assert not said & slots  # nothing is more likely than certain, so that no name becomes a slot
 
 
+def test_a_captioner_may_say_more_words_than_its_captions_are_cut_to(data, tmp_path):
+    loop = training_loop(data, tmp_path, "max_words=3", "generation_max_words=9")
+    assert loop.generator.options.max_words == 9
+
+
 def test_a_run_from_a_captioner_goes_on_bit_for_bit(data, tmp_path, source):
     warm_start, settings = source.trained().warm_start(), ("epochs=1", "scst.epochs=1", *DRAWING)
     phases = goes_on_bit_for_bit(
