@@ -67,30 +67,39 @@ def checked_tag(tag: str) -> str:
     """
     if not _TAG.fullmatch(tag):
         raise ValueError(f"{tag[:40]!r} is not the tag of a language, such as en, de, pt-BR, hi or zh-Hant")
-    primary, *others = tag.split("-")
-    return "-".join([primary.lower(), *map(_subtag, others)])
+    return "-".join([primary(tag), *map(_subtag, tag.split("-")[1:])])
+
+
+def primary(tag: str) -> str:
+    """Return the primary subtag of a tag, the language itself: ``pt`` of ``pt-BR``."""
+    return tag.split("-", 1)[0].lower()
+
+
+def is_unknown(tag: str) -> bool:
+    """Tell whether a tag leaves the language open, though it may name the script."""
+    return primary(tag) == UNKNOWN_LANGUAGE
 
 
 def is_english(tag: str) -> bool:
     """Tell whether a tag is that of English, of any country."""
-    return _primary(tag) == ENGLISH
+    return primary(tag) == ENGLISH
 
 
 def is_spaceless(tag: str) -> bool:
     """Tell whether a language is written without spaces between words, so that its captions are split into characters."""
     scripts = {part.lower() for part in tag.split("-")[1:] if len(part) == len("Latn")}
-    return bool(scripts & _SPACELESS_SCRIPTS) or (_primary(tag) in _SPACELESS and not scripts & {"latn", "cyrl", "hang"})
+    return bool(scripts & _SPACELESS_SCRIPTS) or (primary(tag) in _SPACELESS and not scripts & {"latn", "cyrl", "hang"})
 
 
 def can_continue(captioner: str, captions: str) -> bool:
     """Tell whether a captioner that writes in a language can be trained further on captions in a language."""
     unknown_latin = captions == UNKNOWN_LATIN and not is_spaceless(captioner)
-    return unknown_latin or _primary(captioner) == _primary(captions)
+    return unknown_latin or primary(captioner) == primary(captions)
 
 
 def lower_case(text: str, tag: str) -> str:
     """Return text in lower case as a language has it: Turkish and Azerbaijani have an I with and one without a dot."""
-    if _primary(tag) in ("tr", "az"):
+    if primary(tag) in ("tr", "az"):
         text = text.replace("İ", "i").replace("I", "ı")
     return text.lower()
 
@@ -146,10 +155,6 @@ def _script(character: str) -> str:
 
 def _is_mark(character: str) -> bool:
     return unicodedata.category(character).startswith("M")
-
-
-def _primary(tag: str) -> str:
-    return tag.split("-", 1)[0].lower()
 
 
 def _subtag(part: str) -> str:

@@ -50,7 +50,7 @@ def join(words: Sequence[str]) -> str:
 
 def is_printable(text: str) -> bool:
     """Tell whether a text has nothing that cannot be shown; joiners inside words are part of how they are written."""
-    return text.translate(_WITHOUT_JOINERS).isprintable()
+    return text.isprintable() or text.translate(_WITHOUT_JOINERS).isprintable()
 
 
 _WITHOUT_JOINERS: dict[int, None] = dict.fromkeys(map(ord, _JOINERS))

@@ -11,7 +11,6 @@ from capgen.cli.console import Quiet, Verbose, command, progress, say
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from capgen.datasets.layout import Problem
     from capgen.evaluation.evaluate import Evaluation
     from capgen.evaluation.predictions import Predictions
     from capgen.evaluation.references import Split
@@ -109,20 +108,16 @@ def _holds_captions(name: str) -> bool:
 
 def _say_left_out(truth: "Split", references: Path | None, data: str | None) -> None:
     """Say what was left out of the human captions: of each kind how much, with the first as an example."""
-    from capgen.captioner.language import UNKNOWN_LANGUAGE
+    from capgen.captioner.language import is_unknown
+    from capgen.datasets.layout import by_kind
     from capgen.datasets.prepared import problems_file
 
-    if references is not None and truth.tokenizer.language.startswith(UNKNOWN_LANGUAGE):
+    if references is not None and is_unknown(truth.tokenizer.language):
         say(f"{references}: the language of the captions is not known for certain; --language TAG says it")
     for note in truth.notes:
         say(f"{references}: {note}")
-    first: dict[str, Problem] = {}
-    for problem in truth.problems:
-        first.setdefault(problem.kind, problem)
-    for kind, example in first.items():
-        count = sum(problem.kind == kind for problem in truth.problems)
-        detail = f": {example.detail}" if example.detail else ""
-        say(f"{references}: left out: {kind}, {count:,} (the first: {example.where}{detail})")
+    for kind, problems in by_kind(truth.problems).items():
+        say(f"{references}: left out: {kind}, {len(problems):,} (the first: {problems[0]})")
     if data is not None and (listing := problems_file(data)).exists() and (lines := listing.read_bytes().count(b"\n")):
         say(f"{data}: {lines:,} were left out when it was prepared; they are listed in {listing}")
 

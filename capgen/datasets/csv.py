@@ -29,13 +29,17 @@ def read_rows(path: Path) -> Iterator[Row | Problem]:
     Raises:
         DataError: The file cannot be read.
     """
-    text = read_rows_text(path)
+    yield from rows(read_rows_text(path), path.name)
+
+
+def rows(text: str, name: str) -> Iterator[Row | Problem]:
+    """Yield the rows of a table whose first line names its columns, given the text and the name of its file."""
     is_whole = not has_broken_bytes(text)
     lines = io.StringIO(text).readlines()
     dialect = _dialect(next(filter(str.strip, lines), ""))
     names: list[str] = []
     for number, record in _records(lines, dialect):
-        where = f"{path.name}:{number}"
+        where = f"{name}:{number}"
         if isinstance(record, str):
             yield Problem(MALFORMED, where, record)
         elif not any(map(str.strip, record)):  # spreadsheets end tables with rows of nothing but delimiters

@@ -136,7 +136,7 @@ def _references(examples: Iterable[Example], locator: ImageLocator, problems: li
         if not example.captions:
             problems.append(problem_of(example, "image without a caption"))
         for text in example.captions:
-            if COCO_CAPTION.split(text) or words(text):  # which between them know the letters of every language
+            if words(text) or COCO_CAPTION.split(text):  # which between them know the letters of every language
                 texts.append(text)
             else:
                 problems.append(problem_of(example, "empty caption"))

@@ -287,9 +287,7 @@ def _files_in(folder: Path) -> list[Path]:
 
 def _size(path: Path) -> int:
     """Return the bytes of a file, or of all files in a folder."""
-    if path.is_dir():
-        return sum(map(_size, path.iterdir()))
     try:
-        return path.stat().st_size
+        return sum(map(_size, path.iterdir())) if path.is_dir() else path.stat().st_size
     except FileNotFoundError:  # removed, or renamed when it was complete, since it was listed
         return 0

@@ -75,8 +75,7 @@ class EpochChoice:
         With a warm start an epoch that scores less than that does not count, whatever its loss: the loss of a captioner that
         was trained self-critically is high, and any epoch lowers it.
         """
-        falls_behind = self.first.phase == Phase.WARM_START and _score(epoch) < _score(self.first)
-        if falls_behind and self.criterion == Criterion.CAPTIONS_AND_LOSS:
+        if self.first.phase == Phase.WARM_START and _score(epoch) < _score(self.first):
             return self
         leader = epoch if _score(epoch) >= _score(self.leader) else self.leader
         lowest = epoch if _loss(epoch) <= _loss(self.lowest) else self.lowest

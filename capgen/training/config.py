@@ -53,17 +53,16 @@ def _field(
     at_least: float | None = None,
     at_most: float | None = None,
     choices=(),
-    by_data: bool = False,
 ) -> Any:
     limits = {"at_least": at_least, "at_most": at_most, "choices": choices}
-    return field(default=default, metadata={"meaning": meaning, "by_data": by_data, **limits})
+    return field(default=default, metadata={"meaning": meaning, **limits})
 
 
 @dataclass(frozen=True)
 class TrainingConfig:
     """The hyper-parameters of one run. They are saved with the run and with the captioner that it makes.
 
-    The defaults are those for some thousand images. ``Settings.for_data`` adapts those that are marked ``by_data``.
+    The defaults are those for some thousand images. ``Settings.for_data`` adapts those of ``data_defaults.defaults_for``.
     """
 
     decoder: str = _field("attention", "the architecture of the decoder", choices=tuple(DECODERS))
@@ -78,7 +77,6 @@ class TrainingConfig:
         "a word enters the vocabulary when the training captions have it at least this often; by default 5, or less where "
         "the vocabulary would know under 90 % of their words",
         at_least=1,
-        by_data=True,
     )
     slots_below: int = _field(
         0,
@@ -90,14 +88,12 @@ class TrainingConfig:
         20,
         "training captions are cut to this many words; by default as many as 98 % of the training captions do not exceed",
         at_least=1,
-        by_data=True,
     )
     generation_max_words: int = _field(
         20,
         "the most words that the captioner says unless it is asked for more; by default max_words, and with --from at least "
         "as many as that captioner says; 20 in runs and recipes from before there was this setting",
         at_least=1,
-        by_data=True,
     )
     captions_per_image: int = _field(
         5, "captions of an image in one step; they share one projection of its grid", at_least=1
@@ -106,14 +102,12 @@ class TrainingConfig:
         64,
         "images in one step; by default 64, or less where an epoch would have fewer than 16 steps",
         at_least=1,
-        by_data=True,
     )
     epochs: int = _field(
         7,
         "cross-entropy epochs, passes over the training images; the learning rate decays over them; by default as many as "
         "make 660 steps, but 7 to 60",
         at_least=0,
-        by_data=True,
     )
     encoder_epochs: int = _field(
         0,
@@ -130,7 +124,6 @@ class TrainingConfig:
         100,
         "steps over which the learning rate rises from 0 to its peak; by default a sixth of all steps, but at most 100",
         at_least=0,
-        by_data=True,
     )
     weight_decay: float = _field(0.01, "decoupled weight decay of AdamW; with 0 it is plain Adam", at_least=0)
     clip_norm: float = _field(5.0, "the global norm of the gradient is clipped to this", at_least=0.001)
@@ -142,7 +135,6 @@ class TrainingConfig:
         "cross-entropy training stops when so many epochs after the warm-up have bettered neither the captions for dev nor "
         "the loss on dev; by default 3 for 7 epochs",
         at_least=1,
-        by_data=True,
     )
     scst_epochs: int = _field(
         0, "epochs of self-critical sequence training (SCST) after the cross-entropy epochs", at_least=0
@@ -311,11 +303,6 @@ def from_mapping(values: Mapping[str, Any]) -> TrainingConfig:
 def describe() -> dict[str, str]:
     """Return the meaning of every setting by its name."""
     return {item.name: item.metadata["meaning"] for item in fields(TrainingConfig)}
-
-
-def names_by_data() -> set[str]:
-    """Return the names of the settings whose defaults follow from the data."""
-    return {item.name for item in fields(TrainingConfig) if item.metadata["by_data"]}
 
 
 def to_mapping(config: TrainingConfig) -> dict[str, Any]:

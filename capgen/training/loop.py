@@ -95,7 +95,7 @@ class TrainingLoop:
     @property
     def choice(self) -> EpochChoice:
         """The best of the epochs so far, of which there is at least one."""
-        return self._plan.choices(self.epochs)[-1]
+        return self._plan.choice(self.epochs)
 
     def trained(self) -> TrainedCaptioner:
         """Return what the loop has trained, once ``run`` has ended."""

@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from capgen.captioner.language import primary
+
 
 @dataclass(frozen=True)
 class Sides:
@@ -42,7 +44,7 @@ class Sides:
 
 def language_sides(language: str) -> Sides | None:
     """Return the words for left and right of a language, given by its tag; ``None`` if they are not known."""
-    return _SIDES.get(language.split("-", 1)[0])
+    return _SIDES.get(primary(language))
 
 
 def mirrored(caption: Sequence[str], sides: Sides) -> list[str] | None:

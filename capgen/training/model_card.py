@@ -2,7 +2,7 @@
 
 from capgen.captioner.bundle import Description
 from capgen.captioner.language import ENGLISH, is_english
-from capgen.evaluation.metrics import every_metric
+from capgen.evaluation.metrics import every_metric, tokenizer
 
 METRICS = tuple(metric.name for metric in every_metric() if metric.in_model_card)
 
@@ -32,7 +32,8 @@ def model_card(description: Description, about: str = "", examples: str = "") ->
     language = training.get("language", ENGLISH)
     epochs, defined = f"{training['epochs']} epochs", "as the coco-caption tools define them"
     if not is_english(language):
-        epochs, defined = f"{epochs}; their language: `{language}`", f"{defined}, but of words by Unicode's rules"
+        epochs += f"; their language: `{language}`"
+        defined += f", but of tokens by the rule {tokenizer(language).name}"
     names = _NAMES.format(description.constraints.min_class_probability) if description.decoder.get("names") else ""
     return f"""# {description.name}
 

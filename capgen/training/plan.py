@@ -51,9 +51,10 @@ class LoopPlan:
         """Return the number of the epoch after some epochs; the validation of a warm start has the number 0."""
         return len(epochs) if self.warm_start else len(epochs) + 1
 
-    def choices(self, epochs: Sequence[Epoch]) -> list[EpochChoice]:
-        """Return the choice of the best epoch as it was after each of some epochs."""
-        return list(EpochChoice.successive(epochs, self.criterion))
+    def choice(self, epochs: Sequence[Epoch]) -> EpochChoice:
+        """Return the choice of the best of some epochs, at least one."""
+        *_, choice = EpochChoice.successive(epochs, self.criterion)
+        return choice
 
     def is_exhausted(self, epochs: Sequence[Epoch]) -> bool:
         """Tell whether patience has run out.

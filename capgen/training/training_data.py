@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from capgen.captioner.constraints import ConstraintConfig, Constraints
-from capgen.captioner.language import ENGLISH, can_continue
+from capgen.captioner.language import ENGLISH, is_english
 from capgen.captioner.slots import VisualWords
 from capgen.captioner.text import CaptionText
 from capgen.captioner.vocabulary import SPECIAL, START, UNKNOWN, Vocabulary, domain_token, words
@@ -102,7 +102,7 @@ def choose_visual_words(
 
     Their names are English, so that a captioner of another language has none.
     """
-    if not config.slots_below or not can_continue(ENGLISH, language):
+    if not config.slots_below or not is_english(language):
         return None
     captions = (caption for image in in_target_domain(images) for caption in image.captions)
     return VisualWords.imagenet().rarer_than(config.slots_below, captions)

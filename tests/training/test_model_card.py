@@ -1,5 +1,9 @@
 """The model card of a captioner."""
 
+from dataclasses import replace
+
+import pytest
+
 from capgen.captioner import catalogue
 from capgen.captioner.bundle import Bundle
 from capgen.training import model_card
@@ -20,3 +24,10 @@ def test_a_metric_that_is_not_computed_at_the_export_leaves_a_dash(monkeypatch):
     assert "| split | images | CIDEr-D | SPICE |" in card
     for values in DESCRIPTION.scores.values():
         assert f"| {values['CIDEr-D']:.4f} | – |" in card
+
+
+@pytest.mark.parametrize(("language", "rule"), [("hi", "unicode-words (hi)"), ("ja", "unicode-characters (ja)")])
+def test_the_card_names_the_rule_by_which_captions_of_another_language_are_split(language, rule):
+    description = replace(DESCRIPTION, training={**DESCRIPTION.training, "language": language})
+    assert rule in model_card.model_card(description)
+    assert "unicode-" not in model_card.model_card(DESCRIPTION)

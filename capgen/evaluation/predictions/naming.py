@@ -64,6 +64,11 @@ class _Image:
     name: str
     is_other: bool
 
+    @cached_property
+    def paths(self) -> list[Parts]:
+        """The parts of its paths, see ``_paths_of``; a data set may have many images of one name."""
+        return _paths_of(self.reference)
+
     @property
     def stem(self) -> str:
         """The name without its ending."""
@@ -127,9 +132,7 @@ class ImageNames:
             last = parts[-1] if parts else ""
             found = self._file_names.get(last) or self._stems.get(last) or self._in_any_case.get(last.casefold())
             if found:
-                return _only(
-                    found, [1 + max(common(parts[:-1], path[:-1]) for path in _paths_of(one.reference)) for one in found]
-                )
+                return _only(found, [1 + max(common(parts[:-1], path[:-1]) for path in one.paths) for one in found])
         return None
 
     @cached_property

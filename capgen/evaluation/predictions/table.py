@@ -22,7 +22,7 @@ class TableForm:
         columns = _columns(source.text)
         if first_key(columns, NAME_KEYS) is None or first_key(columns, TEXT_KEYS) is None:
             return None
-        found = csv.read_rows(source.path)
+        found = csv.rows(source.text, source.path.name)
         rows = (Row(one.where) if isinstance(one, Problem) else _row(*one) for one in found)
         return best_first(rows) if tuple(columns) == COLUMNS else rows
 

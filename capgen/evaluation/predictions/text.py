@@ -20,7 +20,7 @@ class TextForm:
 
 
 def _row(where: str, line: str) -> Row:
-    parsed = TextFormat(several=True).parse(line.encode("utf-8", "surrogatepass"))
+    parsed = TextFormat(several=True).parse(line.encode("utf-8", "surrogateescape"))
     return Row(where, parsed[0], tuple(filter(None, parsed[1:]))) if parsed and parsed[0] else Row(where)
 
 
