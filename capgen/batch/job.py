@@ -266,7 +266,10 @@ class CaptionJob:
         with ExitStack() as stack:
             manifest = Manifest()
             stack.callback(manifest.close)
-            guard = OverwriteGuard(manifest, self._policy.existing, force=self._policy.force)
+            existing = self._policy.existing
+            if arriving and existing is Existing.SKIP:  # a file that arrived in parts was captioned before it was whole
+                existing = Existing.OUTDATED
+            guard = OverwriteGuard(manifest, existing, force=self._policy.force)
             per_image = [PerImageSink(destination, guard) for destination in self._destinations]
             for sink in per_image:
                 stack.callback(sink.close)
@@ -306,10 +309,8 @@ class CaptionJob:
             raise UsageError(f"captions are written either into shards or to {other}; choose one")
         if self._outputs.is_per_image or self._outputs.output_dir is not None or self._policy.force:
             raise UsageError(_ONLY_SHARDS)
-        if self._policy.existing.adds:
-            raise UsageError(
-                f"nothing is added to captions in shards; --existing {self._policy.existing} is for other outputs"
-            )
+        if self._policy.existing not in (Existing.SKIP, Existing.OVERWRITE):
+            raise UsageError(f"shards are written whole; --existing {self._policy.existing} is for other outputs")
         if self._outputs.report is not None:
             if not is_url(location) and self._outputs.report.absolute().parent.resolve() == Path(location).resolve():
                 raise UsageError(f"{self._outputs.report} is among the shards; name a file elsewhere for --report")

@@ -4,6 +4,7 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
 from typing import TypeAlias
@@ -16,9 +17,10 @@ from capgen.captioner.backends import BACKENDS
 from capgen.captioner.backends.model import Capability, CaptionModel, needed
 from capgen.captioner.decoding import DecodingOptions
 from capgen.captioner.request import CaptionRequest
-from capgen.captioner.results import Caption, Likelihood, Result
+from capgen.captioner.results import Caption, ImageVersion, Likelihood, Result
 from capgen.errors import ImageError, Status, UsageError
 from capgen.images import Source
+from capgen.storage.hashing import content_hash
 from capgen.storage.locations import Url, located
 from capgen.storage.pipeline import map_ahead
 
@@ -201,24 +203,31 @@ def _batches(sources: Iterable[Item]) -> Iterator[list[Item]]:
 def _caption_batch(model: CaptionModel, sources: Sequence[Item], generate: "_Generate") -> list[Result]:
     """Read and caption a batch."""
     read: list[np.ndarray | ImageError | Result] = []
+    versions: list[ImageVersion] = []
     for source in sources:
+        # The state is taken first: whatever is written to the file while it is read, or later, gives it another.
+        versions.append(ImageVersion.of_file(source))
         if isinstance(source, Result):
             read.append(source)
             continue
         try:
-            read.append(images.read(source, model.preprocessing))
+            pixels = images.read(source, model.preprocessing)
+            versions[-1] = replace(versions[-1], content=content_hash(np.ascontiguousarray(pixels).data))
+            read.append(pixels)
         except ImageError as error:
             read.append(error)
-    pixels = [entry for entry in read if isinstance(entry, np.ndarray)]
-    captions = iter(generate(model, pixels) if pixels else [])
+    arrays = [entry for entry in read if isinstance(entry, np.ndarray)]
+    captions = iter(generate(model, arrays) if arrays else [])
     return [
-        entry if isinstance(entry, Result) else _result(source, entry if isinstance(entry, ImageError) else next(captions))
-        for source, entry in zip(sources, read, strict=True)
+        entry
+        if isinstance(entry, Result)
+        else _result(source, entry if isinstance(entry, ImageError) else next(captions), version)
+        for source, entry, version in zip(sources, read, versions, strict=True)
     ]
 
 
-def _result(source: Item, outcome: ImageError | Sequence[Caption]) -> Result:
+def _result(source: Item, outcome: ImageError | Sequence[Caption], version: ImageVersion) -> Result:
     path = located(source) if isinstance(source, (str, os.PathLike, Url)) else None
     if isinstance(outcome, ImageError):
         return Result(path, outcome.status, reason=str(outcome))
-    return Result(path, Status.CAPTIONED, tuple(outcome))
+    return Result(path, Status.CAPTIONED, tuple(outcome), version=version)

@@ -1,5 +1,6 @@
 """What becomes of an image: its captions, or the reason why it has none."""
 
+import os
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -110,6 +111,42 @@ class Likelihood:
 
 
 @dataclass(frozen=True)
+class ImageVersion:
+    """Tells the image that a caption was made of from what its file holds at another time.
+
+    Attributes:
+        content: The ``content_hash`` of the pixels as the captioner saw them, upright and scaled: it stays the same when
+            metadata or the file's name change. Empty if it is not known.
+        state: Size and time of the last change of the file when it was read, which tell of most files that they are
+            unchanged without reading them. Empty if it is not known.
+    """
+
+    content: str = ""
+    state: str = ""
+
+    @classmethod
+    def of_file(cls, path: object) -> "ImageVersion":
+        """Return what is known of an image without reading it: nothing but a state, if it is a file."""
+        if not isinstance(path, str | os.PathLike):
+            return cls()
+        try:
+            status = os.stat(path)  # noqa: PTH116 - it may be a name that is too long for a Path
+        except (OSError, ValueError):
+            return cls()
+        return cls(state=f"{status.st_size}:{status.st_mtime_ns}")
+
+    def is_that_of(self, other: "ImageVersion") -> bool:
+        """Tell whether a caption of this version fits another; where the content of one is unknown, the state decides."""
+        if self.content and other.content:
+            return self.content == other.content
+        return not self.content or self.state == other.state
+
+
+UNKNOWN = ImageVersion()
+"""The version of an image of which nothing is known."""
+
+
+@dataclass(frozen=True)
 class Result:
     """What became of one image.
 
@@ -120,6 +157,7 @@ class Result:
         reason: In words, why there is no caption or none was written; empty where the status says all.
         written: The files that its caption was written to.
         skip_reason: Why an image was skipped, if that is one of the reasons that captioning knows.
+        version: The image that the captions were made of.
 
     Raises:
         ValueError: The status and the rest contradict each other.
@@ -131,6 +169,7 @@ class Result:
     reason: str = ""
     written: tuple[Path, ...] = ()
     skip_reason: SkipReason | None = None
+    version: ImageVersion = field(default=UNKNOWN, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "status", Status(self.status))

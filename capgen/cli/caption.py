@@ -15,6 +15,7 @@ from capgen.cli.reporting import Reporter
 from capgen.errors import UsageError
 from capgen.outputs import ENDINGS, FORMATS, SHARD_FORMATS
 from capgen.storage.locations import is_url
+from capgen.storage.platform import noted_lacks
 
 if TYPE_CHECKING:
     from capgen.batch.job import CaptionJob
@@ -90,7 +91,11 @@ def caption_command(
         Path | None, typer.Option(metavar="FOLDER", help="Put sidecars under FOLDER, in the same sub-folders.")
     ] = None,
     existing: Annotated[
-        str, typer.Option(help="With captions that exist: skip, overwrite, append or prepend.", autocompletion=_existing)
+        str,
+        typer.Option(
+            help="With captions that exist: skip, outdated (of another image), overwrite, append, prepend.",
+            autocompletion=_existing,
+        ),
     ] = "skip",
     force: Annotated[bool, typer.Option("--force", help="Replace even captions that a person has changed.")] = False,
     prefix: Annotated[str, typer.Option(metavar="TEXT", help="Put TEXT before every caption.")] = "",
@@ -242,6 +247,8 @@ def _watch(job: "CaptionJob", reporter: Reporter) -> None:
 
 
 def _exit(reporter: Reporter) -> None:
+    for lack in noted_lacks():
+        reporter.info(lack)
     if reporter.failed:
         raise typer.Exit(SOME_FAILED)
 

@@ -151,6 +151,7 @@ def _memory() -> str:
 def _folders() -> Iterator[Check]:
     yield "cache", lambda: _folder(paths.cache_dir(), "CAPGEN_CACHE_DIR")
     yield "data", lambda: _folder(paths.data_dir(), "CAPGEN_DATA_DIR")
+    yield "manifest", _manifest
 
 
 def _folder(folder: Path, variable: str) -> str:
@@ -162,6 +163,14 @@ def _folder(folder: Path, variable: str) -> str:
     if not (existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)):
         raise _CheckFailedError(f"{folder} cannot be written, because of {existing}; let {variable} name another folder")
     return f"{folder}, writable, {files.size_text(shutil.disk_usage(existing).free)} free"
+
+
+def _manifest() -> str:
+    from capgen.outputs import folder_state, manifest
+
+    path = paths.data_dir() / manifest.NAME
+    there = "" if path.exists() else ", not there yet"
+    return f"{path}{there}; and {folder_state.NAME} in each folder of captions: what capgen has written, as hashes"
 
 
 def _encoders() -> Iterator[Check]:

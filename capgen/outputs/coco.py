@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from capgen.captioner.results import Result, SkipReason
+from capgen.captioner.results import ImageVersion, Result, SkipReason
 from capgen.errors import DataError, Status, StorageError
 from capgen.inputs.selection import Found
 from capgen.outputs import policy
@@ -106,7 +106,7 @@ class CocoFile:
     def __init__(self, path: Path, guard: OverwriteGuard, *, read_only: bool = False) -> None:
         self._path, self._guard, self._read_only = path, guard, read_only
         self._owners: dict[ImageId, Location] = {}
-        self._found: dict[ImageId, tuple[Location, str]] = {}
+        self._found: dict[ImageId, tuple[Location, str, ImageVersion]] = {}
         self._rows = {one["image_id"]: one for one in self._held()}
         if not read_only:
             files.make_folder(path.absolute().parent)
@@ -127,7 +127,7 @@ class CocoFile:
             raise StorageError(f"{owner} is called {name!r} in {self._path}, too; use a .jsonl file")
         if name in self._found:
             return SkipReason.OURS_ALREADY if self._guard.existing.adds else SkipReason.HAS_CAPTION
-        return self._reason(self._rows, item.path)
+        return self._reason(self._rows, item.path, ImageVersion.of_file(item.path))
 
     def write(self, item: Found, result: Result) -> SkipReason | None:
         """Keep the caption of a captioned image until the file is closed; there is no room for others.
@@ -137,9 +137,9 @@ class CocoFile:
         """
         if result.status is not Status.CAPTIONED:
             return None
-        reason = self.skip_reason(item)
+        reason = self.skip_reason(item) or self._reason(self._rows, item.path, result.version)
         if reason is None and not self._read_only:
-            self._found[image_id(item.path)] = (item.path, result.caption or "")
+            self._found[image_id(item.path)] = (item.path, result.caption or "", result.version)
         return reason
 
     def close(self) -> None:
@@ -153,24 +153,24 @@ class CocoFile:
         with self._guard.manifest.locked():
             rows = {one["image_id"]: one for one in self._held()}
             written = []
-            for name, (path, caption) in self._found.items():
-                if self._reason(rows, path) is not None:  # another run has captioned it in the meantime
+            for name, (path, caption, version) in self._found.items():
+                if self._reason(rows, path, version) is not None:  # another run has captioned it in the meantime
                     continue
                 current = rows[name]["caption"] if name in rows else None
                 text = policy.combined(current, caption, self._guard.existing)
                 image_key = key(self._path, path)
-                self._guard.before_writing(image_key, caption_hash(current) if current else None, text)
+                self._guard.before_writing(image_key, caption_hash(current) if current else None, text, version)
                 rows[name] = entry(name, text)
-                written.append((image_key, text))
+                written.append((image_key, text, version))
             write(self._path.resolve(), rows.values())  # a link to the file stays one
-            for image_key, text in written:
-                self._guard.after_writing(image_key, text)
+            for image_key, text, version in written:
+                self._guard.after_writing(image_key, text, version)
         self._found.clear()
 
-    def _reason(self, rows: dict[ImageId, dict[str, Any]], path: Location) -> SkipReason | None:
+    def _reason(self, rows: dict[ImageId, dict[str, Any]], path: Location, version: ImageVersion) -> SkipReason | None:
         held = rows.get(image_id(path))
         current = caption_hash(held["caption"]) if held and held["caption"].strip() else None
-        return self._guard.skip_reason(key(self._path, path), current)
+        return self._guard.skip_reason(key(self._path, path), current, version)
 
     def _held(self) -> list[dict[str, Any]]:
         try:

@@ -2,19 +2,20 @@
 
 The manifest is one SQLite file in the per-user data folder. A row belongs to one caption (that of a sidecar, of an image's
 metadata, or of an image in an output file) and holds hashes of the caption that capgen put there and of the one that was
-there before. The row is written before the caption is, so after a kill at any moment the caption that is there is one of
-the two.
+there before, and which image it was made of. The row is written before the caption is, so after a kill at any moment the
+caption that is there is one of the two. A caption whose file has been moved is found by its image.
 """
 
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
 
+from capgen.captioner.results import UNKNOWN, ImageVersion
 from capgen.errors import StorageError
 from capgen.storage import files, paths
 from capgen.storage.locations import Location, Url
@@ -44,12 +45,14 @@ class Record:
         before: Hash of the caption that was there before, until the writing is known to be done; empty if there was none.
         before_owner: Whose the caption before was.
         line: The bytes last written to an output file, in the row of the file itself.
+        version: The image that the caption was made of.
     """
 
     written: str
     before: str = ""
     before_owner: Owner = Owner.THEIRS
     line: bytes = b""
+    version: ImageVersion = UNKNOWN
 
     def owner(self, current: str) -> Owner:
         """Tell whose the caption is that is there now, by its hash."""
@@ -88,6 +91,10 @@ class Manifest:
             "CREATE TABLE IF NOT EXISTS captions"
             " (place BLOB PRIMARY KEY, written TEXT, before TEXT, before_was TEXT, line BLOB) WITHOUT ROWID"
         )
+        for column in ("image", "state"):
+            with suppress(sqlite3.OperationalError):  # it is there already
+                database.execute(f"ALTER TABLE captions ADD COLUMN {column} TEXT NOT NULL DEFAULT ''")
+        database.execute("CREATE INDEX IF NOT EXISTS images ON captions (image) WHERE image != ''")
         return database
 
     def close(self) -> None:
@@ -105,19 +112,39 @@ class Manifest:
         """Return what is known of the caption with a key; looking it up makes no manifest."""
         if "_database" not in self.__dict__ and not self._path.exists():
             return None
+        rows = self._select("place = ?", key)
+        return rows[0][1] if rows else None
+
+    def moved(self, key: bytes, content: str) -> Iterator[Record]:
+        """Yield what is known of captions of an image in files that have gone, and may be the one with the key by now.
+
+        Args:
+            key: The key of a caption of which nothing is known.
+            content: The content of its image.
+        """
+        target, separator, _ = key.partition(b"\0")
+        if "_database" not in self.__dict__ and not self._path.exists():
+            return
+        for place, record in self._select("image = ? AND image != ''", content):
+            old, other_separator, _ = place.partition(b"\0")
+            same_kind = separator == other_separator and _ending(old) == _ending(target)
+            if same_kind and old != target and not os.path.lexists(old):
+                yield record
+
+    def _select(self, condition: str, value: bytes | str) -> list[tuple[bytes, Record]]:
+        query = f"SELECT place, written, before, before_was, line, image, state FROM captions WHERE {condition}"  # noqa: S608
         try:
-            row = self._database.execute(
-                "SELECT written, before, before_was, line FROM captions WHERE place = ?", (key,)
-            ).fetchone()
+            rows = self._database.execute(query, (value,)).fetchall()
         except sqlite3.Error as error:
             raise self._fault(error) from error
-        return Record(row[0], row[1], Owner(row[2]), row[3]) if row else None
+        return [(row[0], Record(row[1], row[2], Owner(row[3]), row[4], ImageVersion(row[5], row[6]))) for row in rows]
 
     def put(self, key: bytes, record: Record) -> None:
         """Remember what is about to be written, or that it has been written."""
-        values = (key, record.written, record.before, record.before_owner, record.line)
+        version = record.version
+        values = (key, record.written, record.before, record.before_owner, record.line, version.content, version.state)
         try:
-            self._database.execute("REPLACE INTO captions VALUES (?, ?, ?, ?, ?)", values)
+            self._database.execute("REPLACE INTO captions VALUES (?, ?, ?, ?, ?, ?, ?)", values)
         except sqlite3.Error as error:
             raise self._fault(error) from error
 
@@ -126,6 +153,10 @@ class Manifest:
         if isinstance(error, sqlite3.OperationalError):
             advice = "see that its folder can be written to and its disk is not full"
         return StorageError(f"cannot use {self._path} ({error}); {advice}")
+
+
+def _ending(path: bytes) -> bytes:
+    return os.path.splitext(path)[1].lower()  # noqa: PTH122 - bytes, which need not be text
 
 
 def key(target: Location, image: Location | None = None) -> bytes:

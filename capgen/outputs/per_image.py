@@ -1,8 +1,9 @@
 """The sink that writes the caption of each image into a file of its own, or into the image."""
 
+from dataclasses import replace
 from pathlib import Path
 
-from capgen.captioner.results import Result, SkipReason
+from capgen.captioner.results import ImageVersion, Result, SkipReason
 from capgen.errors import Status
 from capgen.inputs.selection import Found
 from capgen.outputs import policy
@@ -34,7 +35,7 @@ class PerImageSink:
             StorageError: The caption that it has cannot be read.
         """
         target = self.target(item)
-        return self._guard.skip_reason(key(target), _hash(self.destination.read(target)))
+        return self._guard.skip_reason(key(target), _hash(self.destination.read(target)), ImageVersion.of_file(item.path))
 
     def write(self, item: Found, result: Result) -> SkipReason | None:
         """Write the caption of a captioned image; the results of others have no place here.
@@ -47,17 +48,20 @@ class PerImageSink:
         """
         if result.status is not Status.CAPTIONED:
             return None
-        target = self.target(item)
+        target, version = self.target(item), result.version
         with self._guard.manifest.locked():
             current = self.destination.read(target)
-            reason = self._guard.skip_reason(key(target), _hash(current))
+            reason = self._guard.skip_reason(key(target), _hash(current), version)
             if reason is not None:
                 return reason
             text = policy.combined(current, result.caption or "", self._guard.existing)
-            self._guard.before_writing(key(target), _hash(current), text)
+            self._guard.before_writing(key(target), _hash(current), text, version)
+            is_as_read = version.state == ImageVersion.of_file(item.path).state
             self.destination.write(target, text)
+            if is_as_read:  # what has changed in the image now is the caption in it
+                version = replace(version, state=ImageVersion.of_file(item.path).state)
             # A format may not hold every character, so what counts is the caption as it is read back.
-            self._guard.after_writing(key(target), self.destination.read(target) or text)
+            self._guard.after_writing(key(target), self.destination.read(target) or text, version)
         return None
 
     def close(self) -> None:

@@ -1,9 +1,13 @@
 """Which of two captions stays where there is one already: the one that exists, the new one, or both joined."""
 
+import os
+from dataclasses import replace
 from enum import StrEnum
+from pathlib import Path
 
-from capgen.captioner.results import SkipReason
+from capgen.captioner.results import UNKNOWN, ImageVersion, SkipReason
 from capgen.errors import UnknownNameError
+from capgen.outputs.folder_state import FolderStates
 from capgen.outputs.manifest import Manifest, Owner, Record, owner
 from capgen.storage.hashing import caption_hash
 
@@ -15,6 +19,7 @@ class Existing(StrEnum):
     """What is done with a caption that exists."""
 
     SKIP = "skip"
+    OUTDATED = "outdated"
     OVERWRITE = "overwrite"
     APPEND = "append"
     PREPEND = "prepend"
@@ -36,17 +41,25 @@ class Existing(StrEnum):
         return self in (Existing.APPEND, Existing.PREPEND)
 
 
-def decide(current: str | None, record: Record | None, existing: Existing, *, force: bool) -> SkipReason | None:
+def decide(
+    current: str | None,
+    record: Record | None,
+    existing: Existing,
+    *,
+    force: bool,
+    version: ImageVersion = UNKNOWN,
+) -> SkipReason | None:
     """Tell why a caption is left as it is, or ``None`` if it may be written.
 
     A caption that a person has changed since capgen wrote it is never replaced or added to unless forced, and what capgen
-    has added once is not added again.
+    has added once is not added again. A caption is outdated if capgen wrote it of another image than the file holds now.
 
     Args:
         current: Hash of the caption that is there, by ``caption_hash``; ``None`` if there is none.
         record: What the manifest knows of the caption.
         existing: The policy.
         force: Treat a caption that a person has changed like any other.
+        version: The image as it is now.
     """
     if current is None:
         return None
@@ -57,6 +70,10 @@ def decide(current: str | None, record: Record | None, existing: Existing, *, fo
         return SkipReason.CHANGED_BY_HAND
     if existing.adds and written_by is Owner.OURS and not force:
         return SkipReason.OURS_ALREADY
+    if existing is Existing.OUTDATED and (
+        record is None or written_by is Owner.THEIRS or record.version.is_that_of(version)
+    ):
+        return SkipReason.HAS_CAPTION
     return None
 
 
@@ -69,7 +86,7 @@ def combined(current: str | None, caption: str, existing: Existing) -> str:
 
 
 class OverwriteGuard:
-    """Keeps captions that exist as the policy says, and remembers in the manifest which are capgen's own.
+    """Keeps captions that exist as the policy says, and remembers in manifest and folder which are capgen's own.
 
     Args:
         manifest: The manifest.
@@ -79,16 +96,52 @@ class OverwriteGuard:
 
     def __init__(self, manifest: Manifest, existing: Existing = Existing.SKIP, *, force: bool = False) -> None:
         self.manifest, self.existing, self.force = manifest, existing, force
+        self._folders = FolderStates()
 
-    def skip_reason(self, key: bytes, current: str | None) -> SkipReason | None:
-        """Tell why the caption with a manifest key, whose hash is ``current``, is left as it is; ``None`` if it is not."""
-        return decide(current, self.manifest.get(key), self.existing, force=self.force)
+    def skip_reason(self, key: bytes, current: str | None, version: ImageVersion) -> SkipReason | None:
+        """Tell why the caption with a manifest key, whose hash is ``current``, is left as it is; ``None`` if it is not.
 
-    def before_writing(self, key: bytes, current: str | None, text: str) -> None:
+        Args:
+            key: The key, by ``manifest.key``.
+            current: The caption's hash; ``None`` if there is none.
+            version: The image as it is now. While its content is unknown, a caption that was moved alone counts as one of
+                others, and one that may be outdated as outdated: ask again when it is known.
+        """
+        record = self._record(key, current, version)
+        reason = decide(current, record, self.existing, force=self.force, version=version)
+        if reason is not None and record is not None and version.content and record.version.state != version.state:
+            # It is the image still, in a file that was touched or moved: the next run need not read it to know that.
+            self._put(key, replace(record, version=replace(record.version, state=version.state)))
+        return reason
+
+    def before_writing(self, key: bytes, current: str | None, text: str, version: ImageVersion) -> None:
         """Remember that ``text`` is about to be written, and whose the caption is that was there before."""
-        before = current or ""
-        self.manifest.put(key, Record(caption_hash(text), before, owner(self.manifest.get(key), before)))
+        before, record = current or "", self._record(key, current, version)
+        # Until it is written, the caption that is there is one of the image before.
+        of = record.version if record and current else version
+        self.manifest.put(key, Record(caption_hash(text), before, owner(record, before), version=of))
 
-    def after_writing(self, key: bytes, text: str) -> None:
-        """Remember that ``text`` has been written."""
-        self.manifest.put(key, Record(caption_hash(text)))
+    def after_writing(self, key: bytes, text: str, version: ImageVersion) -> None:
+        """Remember that ``text`` has been written, and of which image it is."""
+        self._put(key, Record(caption_hash(text), version=version))
+
+    def _put(self, key: bytes, record: Record) -> None:
+        self.manifest.put(key, record)
+        if (target := _target(key)) is not None:
+            self._folders.put(target, record)
+
+    def _record(self, key: bytes, current: str | None, version: ImageVersion) -> Record | None:
+        """Return what is known of a caption here or in its folder, or else of one of the same image that has been moved."""
+        target = _target(key)
+        known = [self.manifest.get(key), self._folders.get(target) if target else None]
+        if not any(known) and version.content and current:
+            known += self._folders.moved(target, version.content) if target else ()
+            known += self.manifest.moved(key, version.content)
+        records = [record for record in known if record is not None]
+        # One of them may be older than what another machine, or a run that was killed, has written.
+        return min(records, key=lambda record: list(Owner).index(record.owner(current or "")), default=None)
+
+
+def _target(key: bytes) -> Path | None:
+    """Return the file that holds the caption with a key; ``None`` if it holds the captions of many images."""
+    return None if b"\0" in key else Path(os.fsdecode(key))

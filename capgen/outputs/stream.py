@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import BinaryIO
 
-from capgen.captioner.results import Result, SkipReason
+from capgen.captioner.results import ImageVersion, Result, SkipReason
 from capgen.errors import Status, StorageError
 from capgen.inputs.selection import Found
 from capgen.outputs import policy
@@ -97,16 +97,19 @@ class CaptionFileReader:
 
     def skip_reason(self, item: Found) -> SkipReason | None:
         """Tell why an image needs no record; ``None`` if it needs one."""
-        held = self._held.get(hash64(item.path))
-        current = held.caption_hash if held else None
-        return self._guard.skip_reason(key(self._path, item.path), current or None)
+        return self._reason(item, ImageVersion.of_file(item.path))
 
     def write(self, item: Found, result: Result) -> SkipReason | None:
         """Write nothing; tell why the image would need no record."""
-        return self.skip_reason(item)
+        return self._reason(item, result.version)
 
     def close(self) -> None:
         """Do nothing, since no file is open."""
+
+    def _reason(self, item: Found, version: ImageVersion) -> SkipReason | None:
+        held = self._held.get(hash64(item.path))
+        current = held.caption_hash if held else None
+        return self._guard.skip_reason(key(self._path, item.path), current or None, version)
 
     def _read(self) -> None:
         """Learn what is in the file.
@@ -179,7 +182,7 @@ class CaptionFile(CaptionFileReader):
         Raises:
             StorageError: They cannot be written; the file ends with the record before.
         """
-        reason = self.skip_reason(item)
+        reason = self._reason(item, result.version)
         if reason is not None:
             return reason
         held = self._held.get(hash64(item.path))
@@ -196,13 +199,13 @@ class CaptionFile(CaptionFileReader):
     def _write_records(self, item: Found, result: Result, held: _Held | None) -> None:
         image_key, text = key(self._path, item.path), result.caption
         if text is not None:
-            self._guard.before_writing(image_key, held.caption_hash if held else None, text)
+            self._guard.before_writing(image_key, held.caption_hash if held else None, text, result.version)
         try:
             self._append(self._form.encoded(result))
         except OSError as error:
             raise files.storage_error(self._path, error) from error
         if text is not None:
-            self._guard.after_writing(image_key, text)
+            self._guard.after_writing(image_key, text, result.version)
         if held:
             self._replace(hash64(item.path), held)
 

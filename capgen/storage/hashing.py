@@ -19,6 +19,11 @@ def caption_hash(caption: str) -> str:
     return hashlib.sha256(caption.strip().encode("utf-8", "surrogateescape")).hexdigest()[:32]
 
 
+def content_hash(pixels: memoryview) -> str:
+    """Return 16 bytes of BLAKE2b of an image's pixels in hexadecimal: 32 digits."""
+    return hashlib.blake2b(pixels, digest_size=16).hexdigest()
+
+
 def fingerprint(data: str | bytes) -> str:
     """Return the first quarter of the SHA-256 of a text or of bytes, as 16 hexadecimal digits."""
     return hashlib.sha256(data.encode() if isinstance(data, str) else data).hexdigest()[:16]

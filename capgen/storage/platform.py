@@ -26,6 +26,21 @@ CAN_REPLACE_OPEN_FILES = sys.platform != "win32"
 """Whether a file can be renamed, or another put in its place, while it is open."""
 
 
+_lacks: dict[str, str] = {}
+
+
+def note_lack(kind: str, text: str) -> None:
+    """Remember that a file system cannot do something that a caption can do without; only the first of a kind is kept."""
+    _lacks.setdefault(kind, text)
+
+
+def noted_lacks() -> list[str]:
+    """Return what has been noted since the last call, to be said once."""
+    noted = list(_lacks.values())
+    _lacks.clear()
+    return noted
+
+
 def lock_file(descriptor: int, *, shared: bool = False, wait: bool = False) -> None:
     """Lock an open file between processes; the lock ends when the file is closed, or with the process.
 

@@ -834,6 +834,38 @@ def test_a_file_that_is_still_being_written_is_left_until_it_is_whole(shelf, kno
     assert done.stderr.splitlines()[-1].startswith("2 captioned in ")
 
 
+@pytest.mark.parametrize("options", [("--sidecar", ".txt"), ("--output", "o.jsonl")])
+@pytest.mark.parametrize("ending", ["bmp", "tif"])  # which are read with their end missing
+def test_a_file_that_pauses_in_the_middle_has_the_caption_of_the_whole_image_in_the_end(shelf, watched, ending, options):
+    Image.open(scrawl(shelf.location / "drawn.png", 1)).save(shelf.location / f"whole.{ending}")
+    whole = (shelf.location / f"whole.{ending}").read_bytes()
+    arriving = shelf.fill([]).folder / f"a.{ending}"
+    options = [shelf.location / word if word == "o.jsonl" else word for word in options]
+
+    def write(size):
+        arriving.write_bytes(whole[:size] + bytes(len(whole) - size))  # as it is when room is made for all of it first
+
+    steps = [partial(write, len(whole) // 3), *[nothing] * 3, partial(write, len(whole)), *[nothing] * 3]
+    _, rows = watched(steps, *options)
+    assert rows == [(arriving.name, "captioned")] * 2
+    expected = here("caption", "--beam", "1", shelf.location / f"whole.{ending}", env=shelf.env).stdout
+    text = arriving.with_suffix(".txt").read_text() if options[0] == "--sidecar" else json.loads(options[1].read_text())
+    assert text == expected if isinstance(text, str) else text["caption"] == expected.strip()
+
+
+def test_a_file_that_pauses_in_the_middle_does_not_lose_what_a_person_wrote_meanwhile(shelf, watched):
+    Image.open(scrawl(shelf.location / "drawn.png", 1)).save(shelf.location / "whole.bmp")
+    whole = (shelf.location / "whole.bmp").read_bytes()
+    arriving = shelf.fill([]).folder / "a.bmp"
+    half = partial(arriving.write_bytes, whole[: len(whole) // 3] + bytes(len(whole) - len(whole) // 3))
+    edit = partial(arriving.with_suffix(".txt").write_text, "my words\n")
+    _, rows = watched(
+        [half, *[nothing] * 3, edit, partial(arriving.write_bytes, whole), *[nothing] * 3], "--sidecar", ".txt"
+    )
+    assert [status for _, status in rows] == ["captioned", "skipped"]
+    assert shelf.texts() == {"a": "my words\n"}
+
+
 @pytest.mark.slow
 def test_of_two_that_arrive_and_want_the_same_file_the_second_fails(shelf):
     shelf.fill(["a.jpg"])

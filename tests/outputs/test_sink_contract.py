@@ -158,6 +158,7 @@ def test_a_caption_is_added_to_that_of_others_once(outlet, existing, text):
     outlet.manifest.close()
     for path in (outlet.folder / "data").iterdir():
         path.unlink()  # so that nobody knows that the caption is capgen's
+    (outlet.folder / ".capgen").unlink(missing_ok=True)
     outlet.manifest = Manifest(outlet.folder / "data")
     assert outlet.run("a dog", existing=existing) == [None]
     assert outlet.run("a dog", existing=existing) == [SkipReason.OURS_ALREADY]
