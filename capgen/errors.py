@@ -28,6 +28,9 @@ class Status(StrEnum):
     LOW_CONFIDENCE = "low-confidence"
     """Its caption is less certain than was asked for, and was not written."""
 
+    PASSED_OVER = "passed-over"
+    """It lies where images were looked for, and is none, or is one that was not asked for."""
+
     UNREADABLE = "unreadable"
     """Its data is damaged, or the disk cannot read it."""
 
@@ -40,7 +43,7 @@ class Status(StrEnum):
     DENIED = "denied"
     """It may not be read."""
 
-    VANISHED = "vanished"
+    MISSING = "missing"
     """It is not there, or not any more."""
 
     WRITE_FAILED = "write-failed"
@@ -49,12 +52,12 @@ class Status(StrEnum):
     @property
     def failed(self) -> bool:
         """Whether something is wrong with the image or with what its caption was to be written to."""
-        return self not in (Status.CAPTIONED, Status.SKIPPED, Status.LOW_CONFIDENCE)
+        return self not in (Status.CAPTIONED, Status.SKIPPED, Status.LOW_CONFIDENCE, Status.PASSED_OVER)
 
     @classmethod
     def _missing_(cls, value: object) -> "Status | None":
-        """Read the name that ``low-confidence`` was stored under before."""
-        return cls.LOW_CONFIDENCE if value == "unsure" else None
+        """Read the names that ``low-confidence`` and ``missing`` were stored under before."""
+        return {"unsure": cls.LOW_CONFIDENCE, "vanished": cls.MISSING}.get(str(value))
 
 
 def one_line(error: BaseException) -> str:

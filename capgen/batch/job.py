@@ -18,9 +18,11 @@ from capgen.batch.work import CaptionWork, PortableCaptioner, ShardWork
 from capgen.captioner.captioner import Captioner
 from capgen.captioner.request import CaptionRequest
 from capgen.captioner.results import Result
-from capgen.errors import UsageError
+from capgen.errors import Status, UsageError
+from capgen.images.formats import ends_like_image
 from capgen.inputs.archives import is_archive
 from capgen.inputs.listing import Listing
+from capgen.inputs.passed_over import PassedOverLog
 from capgen.inputs.patterns import has_wildcard
 from capgen.inputs.watch import Arrivals
 from capgen.outputs.destination import Destination
@@ -28,7 +30,7 @@ from capgen.outputs.manifest import Manifest
 from capgen.outputs.per_image import PerImageSink
 from capgen.outputs.policy import Existing, OverwriteGuard
 from capgen.outputs.result_log import ResultLog
-from capgen.storage.locations import Location, Url, is_url, located
+from capgen.storage.locations import Location, Url, is_url, located, names
 
 SHARD_SIZE = 10_000
 """The usual number of images in a numbered shard."""
@@ -63,7 +65,7 @@ class CaptionJob:
 
     Attributes:
         progress: How far ``run`` has come.
-        links_not_followed: The number of links in folders that lead to images or folders elsewhere, or to nothing.
+        passed_over: What is passed over in the folders in which images are looked for.
     """
 
     def __init__(
@@ -85,7 +87,7 @@ class CaptionJob:
         self._fail_fast = fail_fast
         self._captioner = PortableCaptioner(captioner or Captioner.load())
         self.progress = Progress()
-        self.links_not_followed = 0
+        self.passed_over = PassedOverLog()
         self._is_checked = False
 
     @property
@@ -93,6 +95,11 @@ class CaptionJob:
         """Whether the job is over more than one image, or could be."""
         several = self._outputs.shards is not None or self._inputs.may_be_several
         return several or self._images.archives or len(self._images) != 1
+
+    @property
+    def found_nothing(self) -> bool:
+        """Whether there is something where images are looked for, but no image."""
+        return not len(self._images) and len(self.passed_over) > 0 and self._inputs.selection.part is None
 
     @property
     def prints(self) -> bool:
@@ -229,19 +236,16 @@ class CaptionJob:
             part=self._inputs.selection.part or (1, 1),
         )
 
-    def _note_link(self, link: Path) -> None:
-        self.links_not_followed += 1
-
     @cached_property
     def _all_images(self) -> Listing:
         """The images of all parts: two parts must not want one file either."""
-        return Listing(self._inputs.find(self._note_link, part=None))
+        return Listing(self._inputs.find(self.passed_over.add, part=None))
 
     @cached_property
     def _images(self) -> Listing:
         selection = self._inputs.selection
         if self._outputs.shards is not None:
-            return Listing(self._inputs.find(self._note_link))
+            return Listing(self._inputs.find(self.passed_over.add))
         return Listing(filter(selection.holds, self._all_images)) if selection.part else self._all_images
 
     @cached_property
@@ -293,6 +297,8 @@ class CaptionJob:
             return
         with ResultLog(self._outputs.report) as log:
             yield log.write
+            for location, kind in self.passed_over:
+                log.write(Result(location, Status.PASSED_OVER, reason=kind))
 
     def _check_images(self) -> None:
         form = self._outputs.stream_format(several=True)
@@ -315,6 +321,8 @@ class CaptionJob:
             if not is_url(location) and self._outputs.report.absolute().parent.resolve() == Path(location).resolve():
                 raise UsageError(f"{self._outputs.report} is among the shards; name a file elsewhere for --report")
             check_targets(self._images, (), [self._outputs.report])
+        if any(map(ends_like_image, names(location))):
+            raise UsageError(f"there are photographs in {location}, among which captions would land; name another folder")
         _ = self.shards  # reads what is in the folder
 
     def _check_locations(self, locations: Iterable[Location]) -> None:

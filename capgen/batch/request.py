@@ -2,13 +2,14 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from capgen.captioner.results import Caption, Result
 from capgen.errors import Status, UsageError
+from capgen.inputs.folders import OnPassedOver
 from capgen.inputs.lists import read_list, read_list_file
 from capgen.inputs.selection import Found, Selection, parse_shard
 from capgen.outputs import DESTINATIONS, FORMATS, SHARD_FORMATS, format_of
@@ -61,7 +62,7 @@ class Inputs:
             UsageError: There is nothing to look at, a list cannot be read, or there is no such part.
         """
         if not paths and from_file is None:
-            raise UsageError("nothing to caption: name photographs, folders with --recursive, or - for paths on stdin")
+            raise UsageError("nothing to caption: name photographs or folders, or - for paths on stdin")
         if nul and from_file is None and STDIN not in paths:
             raise UsageError("-0 is about paths from --from-file or stdin; add - or --from-file LIST")
         listed = list(read_list(sys.stdin.buffer, nul=nul)) if STDIN in paths else []
@@ -74,14 +75,14 @@ class Inputs:
             selection=replace(selection, part=parse_shard(part)) if part else selection,
         )
 
-    def find(self, on_link: Callable[[Path], None] = lambda path: None, **changes: Any) -> Iterator[Found]:
+    def find(self, on_passed_over: OnPassedOver = lambda location, kind: None, **changes: Any) -> Iterator[Found]:
         """Find the images.
 
         Args:
-            on_link: Called with each link in a folder that is not followed.
+            on_passed_over: Called with what is passed over in folders, and its kind.
             changes: Fields of the selection that are different this time.
         """
-        return replace(self.selection, **changes).find(self.paths, self.listed, on_link)
+        return replace(self.selection, **changes).find(self.paths, self.listed, on_passed_over)
 
     @property
     def is_first_part(self) -> bool:
@@ -137,9 +138,12 @@ class Outputs:
             more: Other fields.
 
         Raises:
-            UsageError: It is a URL that does not end in ``/``, or it is not a folder and ``more`` is about shards.
+            UsageError: It is a URL that does not end in ``/``, a folder and ``more`` is about files, or not a folder and
+                ``more`` is about shards; or the standard output is closed.
         """
         if output is not None and (output.endswith("/") or (not is_url(output) and os.path.isdir(output))):  # noqa: PTH112
+            if more.get("format") in set(FORMATS) - set(SHARD_FORMATS):
+                raise UsageError(f"{output} is a folder, and {more['format']} is written to a file; name a file in it")
             return cls(shards=output, **more)
         if output is not None and is_url(output):
             raise UsageError(f"lines cannot be added to {output}; end it in / to write shards into it, or name a file here")
@@ -149,6 +153,8 @@ class Outputs:
             raise UsageError("--shard-size is about shards: give --output a folder, ending in /")
         made = cls(file=Path(output) if output is not None else None, **more)
         prints = output is None and (made.format is not None or not made.is_per_image)
+        if prints and sys.stdout is None:
+            raise UsageError("the standard output is closed, so captions cannot be printed; name a file with --output")
         return replace(made, standard_output=prints)
 
     @property

@@ -1,5 +1,7 @@
 """The command: one thin module a subcommand. Nothing heavy is imported before a subcommand runs."""
 
+import os
+import shlex
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -19,11 +21,28 @@ class _OneLineErrorGroup(TyperGroup):
         except _WrongUsage as error:
             _report_usage(error, ctx)
 
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        if ctx.parent is None and self.get_command(ctx, args[0]) is None and _names_images(args[0]):
+            from capgen.cli.console import printable, say
+
+            more = " ..." if len(args) > 1 else ""
+            say(printable(f"capgen: {args[0]} is not a command; type: capgen caption {shlex.quote(args[0])}{more}"))
+            raise typer.Exit(_WrongUsage.exit_code)
+        return super().resolve_command(ctx, args)
+
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
         except _WrongUsage as error:
             _report_usage(error, ctx)
+
+
+def _names_images(argument: str) -> bool:
+    """Tell whether what stands in the place of a command can be captioned: a file, a folder, or a name like an image's."""
+    from capgen.images.formats import ends_like_image
+    from capgen.storage.locations import is_url
+
+    return os.path.lexists(argument) or ends_like_image(argument) or is_url(argument)
 
 
 def _report_usage(error: Any, ctx: Any) -> NoReturn:
@@ -85,8 +104,9 @@ def _root(
 
 def main() -> None:
     """Run the command."""
-    from capgen.storage.stderr import ignore_pillow_warnings
+    from capgen.storage.stderr import ignore_pillow_warnings, open_if_closed
 
+    open_if_closed()
     ignore_pillow_warnings()
     app()
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from capgen.cli import app
-from capgen.cli.console import SOME_FAILED, Quiet, Verbose, choice, command, progress, say
+from capgen.cli.console import FAILED, SOME_FAILED, Quiet, Verbose, choice, command, progress, say
 from capgen.cli.engine import LOCAL, Address, EngineName
 from capgen.cli.reporting import Reporter
 from capgen.errors import UsageError
@@ -35,10 +35,10 @@ def caption_command(
         list[str] | None,
         typer.Argument(
             metavar="PATH",
-            help="Photographs, folders with --recursive, quoted patterns, URLs, .tar, .zip, .parquet; - reads stdin.",
+            help="Photographs, folders of them, quoted patterns, URLs, .tar, .zip, .parquet; - reads stdin.",
         ),
     ] = None,
-    recursive: Annotated[bool, typer.Option("--recursive", "-r", help="Look into folders.")] = False,
+    recursive: Annotated[bool, typer.Option("--recursive", "-r", help="Look into the folders in folders, too.")] = False,
     from_file: Annotated[
         Path | None, typer.Option(metavar="LIST", help="Read paths from a file with one path a line.")
     ] = None,
@@ -51,7 +51,9 @@ def caption_command(
     exclude: Annotated[
         list[str] | None, typer.Option(metavar="PATTERN", help="In folders, take nothing that matches one of these.")
     ] = None,
-    hidden: Annotated[bool, typer.Option("--hidden", help="In folders, take hidden files, too.")] = False,
+    hidden: Annotated[
+        bool, typer.Option("--hidden", help="In folders, take what is hidden or left by programs, too.")
+    ] = False,
     follow_links: Annotated[
         bool, typer.Option("--follow-links", help="Follow links to folders and out of the tree.")
     ] = False,
@@ -187,6 +189,8 @@ def caption_command(
     if dry_run:
         for planned in job.plan():
             typer.echo(str(planned).encode("utf-8", "surrogateescape"))
+        if job.passed_over and not quiet:
+            say(f"passed over: {job.passed_over}")
     elif watch:
         _watch(job, Reporter(several=True, quiet=quiet))
     else:
@@ -207,7 +211,7 @@ def _caption(job: "CaptionJob", *, quiet: bool) -> None:
     """Run a job, and say what became of the images.
 
     Raises:
-        Exit: With code 3, if some images failed.
+        Exit: With code 3, if some images failed, and with code 1, if there are files but no images.
     """
     with closing(job.run()) as results:
         reporter = Reporter(several=job.several, quiet=quiet)
@@ -218,14 +222,14 @@ def _caption(job: "CaptionJob", *, quiet: bool) -> None:
                 reporter.add(result)
                 images = (f"{reporter.done:,} images",) if job.writes_shards else ()
                 show(job.progress.done, job.progress.total, ", ".join(filter(None, (*images, reporter.note))))
+    if job.found_nothing:
+        say(f"capgen: no photographs found; passed over: {job.passed_over}")
+        raise typer.Exit(FAILED)
     finished, total = job.finished_before
     if finished:
         reporter.info(f"{finished:,} of {total:,} shards were there before")
     if reporter.done or not finished:
-        reporter.summarise()
-    if links := job.links_not_followed:
-        were = "link out of its folder or to nothing was" if links == 1 else "links out of their folders or to nothing were"
-        reporter.info(f"{links:,} {were} not followed; --follow-links follows them")
+        reporter.summarise(job.passed_over)
     _exit(reporter)
 
 

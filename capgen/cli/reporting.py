@@ -7,6 +7,7 @@ from collections import Counter
 from capgen.captioner.results import Result, SkipReason
 from capgen.cli.console import printable, say
 from capgen.errors import Status
+from capgen.inputs.passed_over import PassedOverLog
 
 
 class Reporter:
@@ -57,13 +58,14 @@ class Reporter:
         """Count images that an earlier run has captioned."""
         self._counts[Status.SKIPPED] += count
 
-    def summarise(self) -> None:
-        """Say how many images came to what."""
+    def summarise(self, passed_over: PassedOverLog | None = None) -> None:
+        """Say how many images came to what, and what was passed over in the folders in which they were found."""
         if not self._several or self._quiet:
             return
         seconds = time.monotonic() - self._started
         counts = ", ".join(f"{self._counts[status]:,} {self._named(status)}" for status in Status if self._counts[status])
-        say(f"{counts or 'no photographs found'} in {seconds:,.1f} s")
+        others = f"; passed over: {passed_over}" if passed_over else ""
+        say(f"{counts or 'no photographs found'} in {seconds:,.1f} s{others}")
 
     def _named(self, status: Status) -> str:
         changed = self._changed_by_hand if status is Status.SKIPPED else 0

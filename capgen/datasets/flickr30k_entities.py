@@ -19,7 +19,7 @@ from capgen.datasets.layout import (
 )
 from capgen.errors import DataError
 from capgen.images.formats import ends_like_image
-from capgen.inputs.patterns import is_hidden
+from capgen.inputs.passed_over import is_hidden
 
 SENTENCES = "Sentences"
 SPLIT_FILES = {"train": "train.txt", "dev": "val.txt", "test": "test.txt"}

@@ -13,9 +13,9 @@ from capgen.datasets.image_locator import AMBIGUOUS, MISSING, ImageLocator, comp
 from capgen.datasets.layout import LoadedDataset, Problem, names_in, split_of_folder
 from capgen.datasets.unpacking import UNREADABLE_MEMBER, ImageWriter, Unpacked, unpack, unpacked_note
 from capgen.errors import DataError, ImageError
-from capgen.inputs import patterns
 from capgen.inputs.archives import archive_stem, open_members
 from capgen.inputs.archives.members import is_hidden, read_image, read_whole
+from capgen.inputs.passed_over import is_hidden as is_hidden_name
 from capgen.inputs.selection import TAR_ENDINGS
 
 ENDINGS = (".zip", *TAR_ENDINGS)
@@ -92,7 +92,7 @@ def _missing_names(dataset: LoadedDataset) -> set[str]:
 
 
 def _archives(dataset: LoadedDataset) -> list[Path]:
-    named = (folder / name for folder in dataset.image_folders for name in names_in(folder) if not patterns.is_hidden(name))
+    named = (folder / name for folder in dataset.image_folders for name in names_in(folder) if not is_hidden_name(name))
     return [path for path in dict.fromkeys((*named, *dataset.image_folders)) if is_image_archive(path)]
 
 

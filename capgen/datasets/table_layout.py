@@ -26,7 +26,7 @@ from capgen.datasets.tables import SAMPLE, Row, chooser_for, examples_of, is_usa
 from capgen.errors import CapgenError, DataError
 from capgen.images.formats import ends_like_image
 from capgen.inputs.folders import visible_files
-from capgen.inputs.patterns import is_hidden
+from capgen.inputs.passed_over import is_hidden
 
 RowReader = Callable[[Path], Iterator[Row | Problem]]
 """Reads the rows of a file, and in the place of each that cannot be read the problem; raises ``DataError`` for the file."""

@@ -86,9 +86,9 @@ def open_file(path: Path) -> Iterator[BinaryIO]:
         if error.errno in {errno.EIO, errno.ESTALE}:
             raise ImageError(Status.UNREADABLE, f"the disk cannot read it ({error.strerror})") from error
         reason = "there is no such file" if error.errno == errno.ENOENT else str(error.strerror)
-        raise ImageError(Status.VANISHED, reason) from error
+        raise ImageError(Status.MISSING, reason) from error
     except ValueError as error:  # a name that no file can have, such as one with a zero byte
-        raise ImageError(Status.VANISHED, f"there is no such file ({one_line(error)})") from error
+        raise ImageError(Status.MISSING, f"there is no such file ({one_line(error)})") from error
     except MemoryError as error:
         raise ImageError(Status.TOO_LARGE, "it does not fit into memory") from error
 

@@ -3,10 +3,16 @@
 import os
 import stat
 from collections.abc import Callable, Iterator
+from functools import cached_property
 from pathlib import Path
 
 from capgen.images.formats import ends_like_image, is_image_file
-from capgen.inputs.patterns import NameRules, PathPattern, is_hidden
+from capgen.inputs.passed_over import PassedOver, is_hidden
+from capgen.inputs.patterns import NameRules, PathPattern
+from capgen.storage.locations import Location
+
+OnPassedOver = Callable[[Location, PassedOver], None]
+"""Is called with each file or folder that is passed over, and its kind."""
 
 
 def visible_files(
@@ -34,7 +40,9 @@ class FolderWalk:
         pattern: A pattern that the paths from ``root`` must match; any path by default.
         follow_links: Follow links to folders, to files outside ``root``, and to nothing, which fail when they are read. Each
             folder is entered once, under the first of its names, so that circles end.
-        on_link: Called with each link that is not followed, and that is named like an image or leads to a folder outside.
+        on_passed_over: Called with what is passed over of the files and folders that the pattern matches: what is not an
+            image and is not named after one beside it, what ``rules`` leave out if it ends like an image or is a folder,
+            folders that the pattern does not enter, and links that are not followed, unless they lead to a folder inside.
     """
 
     def __init__(
@@ -44,48 +52,78 @@ class FolderWalk:
         pattern: PathPattern | None,
         *,
         follow_links: bool,
-        on_link: Callable[[Path], None] = lambda path: None,
+        on_passed_over: OnPassedOver = lambda location, kind: None,
     ) -> None:
         self._root, self._rules, self._pattern, self._follow_links = root, rules, pattern, follow_links
-        self._on_link = on_link
+        self._on_passed_over = on_passed_over
         self._real_root = os.path.realpath(root)
         self._entered: set[tuple[int, int]] = set()  # devices and inodes of folders
 
     def images(self) -> Iterator[Path]:
         """Yield the images, and every folder that cannot be listed: reading it, like a file, says why."""
-        waiting = [iter([""])]  # paths from the root; what is in a folder comes before the rest of the folder around it
+        waiting = [_Folder("", [""])]  # what is in a folder comes before the rest of the folder around it
         while waiting:
-            relative = next(waiting[-1], None)
+            relative = next(waiting[-1].paths, None)
             if relative is None:
                 waiting.pop()
+                continue
+            kind = self._rules.passed_over(relative) if relative else None
+            if kind is not None:
+                self._pass_over(relative, kind)
                 continue
             path = self._root / relative
             mode = self._mode(path) if relative else stat.S_IFDIR
             if mode is None:
-                if self._leads_to_images(relative, path):
-                    self._on_link(path)
-                continue
-            if not stat.S_ISDIR(mode):
-                if self._accepts(relative) and _is_image(path, mode):
+                self._pass_over(relative, PassedOver.LINK)
+            elif not stat.S_ISDIR(mode):
+                if self._is_wanted(relative, path, mode, waiting[-1]):
                     yield path
             elif self._enters(relative, path):
                 names = _list(path)
                 if names is None:
                     yield path
+                elif relative and not self._rules.hidden and _is_marked(path, names):
+                    self._pass_over(relative, PassedOver.MARKED)
                 else:
-                    waiting.append(self._allowed(relative, names))
+                    waiting.append(_Folder(relative, names))
 
-    def _allowed(self, folder: str, names: list[str]) -> Iterator[str]:
-        paths = (f"{folder}/{name}" if folder else name for name in names)
-        return filter(self._rules.allow, paths)
+    def _is_wanted(self, relative: str, path: Path, mode: int, folder: "_Folder") -> bool:
+        """Tell whether a file is an image that is asked for."""
+        if not self._accepts(relative):
+            return False
+        if not self._rules.include_file(relative):
+            self._pass_over(relative, PassedOver.EXCLUDED)
+            return False
+        is_image = _is_image(path, mode)
+        if not is_image and stat.S_ISREG(mode) and not folder.has_image_of(path.name):
+            self._pass_over(relative, PassedOver.OTHER)
+        return is_image
 
     def _accepts(self, relative: str) -> bool:
-        return self._rules.include_file(relative) and (self._pattern is None or self._pattern.accepts(relative))
+        return self._pattern is None or self._pattern.accepts(relative)
 
     def _enters(self, relative: str, path: Path) -> bool:
-        if relative and self._pattern is not None and not self._pattern.may_accept_below(relative):
+        if relative and not self._may_accept_below(relative):
+            if self._accepts(relative):
+                self._pass_over(relative, PassedOver.FOLDER)
             return False
         return not self._follow_links or self._is_new(path)
+
+    def _may_accept_below(self, relative: str) -> bool:
+        return self._pattern is None or self._pattern.may_accept_below(relative)
+
+    def _pass_over(self, relative: str, kind: PassedOver) -> None:
+        """Take down what is passed over, if it could be an image that is asked for, or hold some."""
+        path = self._root / relative
+        is_folder = kind not in _FILES and os.path.isdir(path)  # noqa: PTH112 - Path.is_dir raises
+        if not (self._accepts(relative) or (is_folder and self._may_accept_below(relative))):
+            return
+        if kind is PassedOver.LINK:
+            counts = not (is_folder and self._is_inside(path))
+        else:
+            counts = is_folder or kind in _FILES or ends_like_image(path)
+        if counts:
+            self._on_passed_over(path, kind)
 
     def _is_new(self, folder: Path) -> bool:
         try:
@@ -114,15 +152,52 @@ class FolderWalk:
             return mode
         return mode if self._is_inside(path) and not stat.S_ISDIR(mode) else None
 
-    def _leads_to_images(self, relative: str, link: Path) -> bool:
-        """Tell whether a link that is not followed may lead to images that are found in no other way."""
-        if ends_like_image(link):
-            return self._accepts(relative)
-        is_wanted = self._pattern is None or self._pattern.may_accept_below(relative)
-        return is_wanted and os.path.isdir(link) and not self._is_inside(link)  # noqa: PTH112 - Path.is_dir raises
-
     def _is_inside(self, link: Path) -> bool:
         return Path(os.path.realpath(link)).is_relative_to(self._real_root)
+
+
+class _Folder:
+    """A folder that is being walked through.
+
+    Args:
+        relative: Its path from the root.
+        names: The names in it.
+
+    Attributes:
+        paths: Yields the paths from the root to what is in it.
+    """
+
+    def __init__(self, relative: str, names: list[str]) -> None:
+        self._names = names
+        self.paths = (f"{relative}/{name}" for name in names) if relative else iter(names)
+
+    def has_image_of(self, name: str) -> bool:
+        """Tell whether a file is named after an image beside it, like sidecars: ``a.txt``, ``a.jpg.xmp``."""
+        return name.rpartition(".")[0] in self._image_names
+
+    @cached_property
+    def _image_names(self) -> frozenset[str]:
+        images = list(filter(ends_like_image, self._names))
+        return frozenset((*images, *(name.rpartition(".")[0] for name in images)))
+
+
+_FILES = frozenset({PassedOver.OTHER, PassedOver.BACKUP, PassedOver.UNFINISHED, PassedOver.THUMBNAIL})
+"""Kinds of files of any name."""
+
+
+def _is_marked(folder: Path, names: list[str]) -> bool:
+    """Tell whether a file says of its folder that it has no photographs: ``.nomedia`` (Android), ``.ppignore`` (PhotoPrism).
+
+    ``.ppignore`` has patterns, of which only ``*``, which is everything, is looked for.
+    """
+    if ".nomedia" in names:
+        return True
+    if ".ppignore" not in names:
+        return False
+    try:
+        return b"*" in (folder / ".ppignore").read_bytes().split()
+    except OSError:
+        return False
 
 
 def _list(folder: Path) -> list[str] | None:

@@ -1,7 +1,8 @@
 """Patterns of file names, as a shell has them, and the rules about names by which files in folders are chosen.
 
 ``*`` and ``?`` stand for anything but ``/``, ``[abc]`` for one of its letters, and ``**`` between slashes for any number of
-folders. Upper and lower case are the same, as cameras write ``.JPG``. Paths here are relative, with ``/`` on every system.
+folders. Upper and lower case are the same, as cameras write ``.JPG``, and so are composed and decomposed accents. Brackets
+also stand for themselves: ``[2024] *.jpg`` is what it looks like. Paths here are relative, with ``/`` on every system.
 """
 
 import os
@@ -11,16 +12,8 @@ from dataclasses import dataclass
 from fnmatch import translate
 from functools import lru_cache
 
-SYSTEM_NAMES = frozenset({
-    "__macosx", "desktop.ini", "thumbs.db", "ehthumbs.db", "$recycle.bin", "system volume information", "@eadir", "#recycle",
-    "lost+found",
-})  # fmt: skip
-"""What operating systems and storage devices keep for themselves in folders of people, in lower case."""
-
-
-def is_hidden(name: str) -> bool:
-    """Return whether a file or a folder is passed over unless hidden ones are asked for."""
-    return name.startswith(".") or name.lower() in SYSTEM_NAMES
+from capgen.inputs.names import composed
+from capgen.inputs.passed_over import PassedOver, kind_of_name
 
 
 def has_wildcard(text: str) -> bool:
@@ -59,22 +52,23 @@ class NameRules:
         include: Patterns of which a file must match one, if there are any. A pattern without ``/`` is matched with the name,
             one with ``/`` with the whole path.
         exclude: Patterns of which neither a file nor any folder that it is in may match one.
-        hidden: Whether hidden names are looked at; see ``is_hidden``.
+        hidden: Whether names are looked at that are passed over else; see ``kind_of_name``.
     """
 
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     hidden: bool = False
 
-    def allow(self, path: str) -> bool:
-        """Return whether a file or a folder is looked at, given that the folder which it is in is."""
-        is_shown = self.hidden or not is_hidden(path.rpartition("/")[2])
-        return is_shown and not _matches_any(self.exclude, path)
+    def passed_over(self, path: str) -> PassedOver | None:
+        """Return as what a file or a folder is passed over, if it is, given that the folder which it is in is looked at."""
+        kind = None if self.hidden else kind_of_name(path.rpartition("/")[2])
+        return PassedOver.EXCLUDED if kind is None and _matches_any(self.exclude, path) else kind
 
-    def allow_all_above(self, path: str) -> bool:
-        """Return whether a file and all folders that it is in are looked at."""
+    def passed_over_above(self, path: str) -> PassedOver | None:
+        """Return as what a file or the outermost folder that it is in is passed over; ``None`` if all are looked at."""
         names = path.split("/")
-        return all(self.allow("/".join(names[:end])) for end in range(1, len(names) + 1))
+        kinds = (self.passed_over("/".join(names[:end])) for end in range(1, len(names) + 1))
+        return next(filter(None, kinds), None)
 
     def include_file(self, path: str) -> bool:
         """Return whether a file matches one of the patterns in ``include``, or there are none."""
@@ -115,9 +109,10 @@ def _may_lead_to(parts: tuple[str, ...], names: Sequence[str]) -> bool:
 
 
 def _matches_name(part: str, name: str) -> bool:
-    return _compiled(part).match(name) is not None
+    return _compiled(part).match(composed(name)) is not None
 
 
 @lru_cache(1024)
 def _compiled(part: str) -> re.Pattern[str]:
-    return re.compile(translate(part), re.IGNORECASE)
+    readings = dict.fromkeys((composed(part), composed(part).replace("[", "[[]")))
+    return re.compile("|".join(map(translate, readings)), re.IGNORECASE)

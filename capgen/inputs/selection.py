@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -10,7 +10,9 @@ from pathlib import Path
 from capgen.errors import ImageError, UsageError
 from capgen.images.formats import SUFFIXES, ends_like_image
 from capgen.inputs.braces import expand_braces
-from capgen.inputs.folders import FolderWalk
+from capgen.inputs.folders import FolderWalk, OnPassedOver
+from capgen.inputs.names import on_disk
+from capgen.inputs.passed_over import PassedOver, PassedOverLog
 from capgen.inputs.patterns import NameRules, PathPattern, has_wildcard
 from capgen.storage import remote
 from capgen.storage.hashing import HashSet, hash64
@@ -61,10 +63,10 @@ class Selection:
     """How files are chosen. A file that is named itself is always taken: all rules but ``shard`` are about the others.
 
     Attributes:
-        recursive: Look for images in folders, at any depth.
+        recursive: Look for images at any depth below a folder, and not only in the folder itself.
         include: Patterns of which a file must match one, if there are any; see ``NameRules``.
         exclude: Patterns of which a file must match none; a folder that matches one is not entered.
-        hidden: Take files and enter folders whose names are hidden; see ``is_hidden``.
+        hidden: Take files and enter folders that are passed over else for their names; see ``kind_of_name``.
         follow_links: Follow links to folders, to files outside the folder, and to nothing; see ``FolderWalk``.
         part: (i, n) to take the i-th of n parts, 1 <= i <= n. The part that a file is in depends on its path from its root
             alone, and each file is in exactly one.
@@ -83,16 +85,16 @@ class Selection:
         self,
         arguments: Iterable[str],
         listed: Iterable[str] = (),
-        on_link: Callable[[Path], None] = lambda path: None,
+        on_passed_over: OnPassedOver = lambda location, kind: None,
     ) -> Iterator[Found]:
         """Find files, reading folders only as far as files are asked for.
 
         Args:
-            arguments: Files and folders, patterns where there is no file of that name, and URLs. With ``recursive``, a URL
-                that does not end like an image or an archive is a folder. Also returned are files that do not exist, folders
-                without ``recursive``, and folders that cannot be listed: reading them says why they fail.
+            arguments: Files and folders, patterns where there is no file of that name, and URLs. A URL is a folder if it
+                ends in ``/``, or with ``recursive`` if it does not end like an image or an archive. Also returned are files
+                that do not exist, and folders that cannot be listed: reading them says why they fail.
             listed: More files and folders, whose names are never taken for patterns.
-            on_link: Called with each link in a folder that is not followed; see ``FolderWalk``.
+            on_passed_over: Called with what is passed over in folders, and its kind; see ``FolderWalk``.
 
         Yields:
             The files in the order of ``arguments``, and by name in each folder. A file that is reached twice comes once.
@@ -106,7 +108,7 @@ class Selection:
             ((path, False) for path in listed),
         )
         for argument, may_be_pattern in named:
-            for found in self._named(argument, on_link, may_be_pattern=may_be_pattern):
+            for found in self._named(argument, on_passed_over, may_be_pattern=may_be_pattern):
                 if seen.add(hash64(_absolute(found.path))) and self.holds(found):
                     yield found
 
@@ -121,48 +123,74 @@ class Selection:
     def _rules(self) -> NameRules:
         return NameRules(self.include, self.exclude, self.hidden)
 
-    def _named(self, argument: str, on_link: Callable[[Path], None], *, may_be_pattern: bool) -> Iterator[Found]:
+    def _named(self, argument: str, on_passed_over: OnPassedOver, *, may_be_pattern: bool) -> Iterator[Found]:
         """Find the files that one argument stands for."""
         if not argument:
             raise UsageError("an argument is empty, where a file or folder was expected")
-        path = Path(argument)
         if is_url(argument):
-            yield from self._at_url(Url(argument))
-        elif os.path.isdir(argument):  # noqa: PTH112 - Path.is_dir raises where one may not look
-            yield from self._in_folder(path, on_link) if self.recursive else [Found(path, path)]
-        elif os.path.lexists(argument) or not may_be_pattern or not has_wildcard(argument):
+            yield from self._at_url(Url(argument), on_passed_over)
+            return
+        path = on_disk(Path(argument))
+        if os.path.isdir(path):  # noqa: PTH112 - Path.is_dir raises where one may not look
+            pattern = None if self.recursive else PathPattern(("*",))
+            yield from self._in_folder(path, on_passed_over, pattern)
+        elif os.path.lexists(path) or not may_be_pattern or not has_wildcard(argument):
             yield Found(path, _root_of(path))
         else:
-            yield from self._matching(argument, on_link)
+            yield from self._matching(argument, on_passed_over)
 
-    def _at_url(self, url: Url) -> Iterator[Found]:
-        if not self.recursive or url.name.lower().endswith((*SUFFIXES, *ARCHIVE_ENDINGS)):
+    def _at_url(self, url: Url, on_passed_over: OnPassedOver) -> Iterator[Found]:
+        is_file = url.name.lower().endswith((*SUFFIXES, *ARCHIVE_ENDINGS)) if self.recursive else not _is_remote_folder(url)
+        if is_file:
             yield Found(url, url.parent)
             return
         try:
-            paths = remote.list_files(url.text)
+            paths = remote.list_files(url.text, recursive=self.recursive)
         except ImageError:  # reading the folder raises it again, and that is reported
             yield Found(url, url.parent)
             return
-        rules = self._rules
         for path in paths:
-            is_image = ends_like_image(path)
-            if is_image and rules.allow_all_above(path) and rules.include_file(path):
+            kind = self._passed_over_at_url(path)
+            if kind is None:
                 yield Found(url / path, url)
+            else:
+                on_passed_over(url / path, kind)
 
-    def _matching(self, pattern: str, on_link: Callable[[Path], None]) -> Iterator[Found]:
-        """Find the images that match a pattern; the folder before its first part with wildcards is their root."""
+    def _passed_over_at_url(self, path: str) -> PassedOver | None:
+        """Return as what a file is passed over, by its path from the folder that was given; ``None`` if it is not."""
+        rules = self._rules
+        if path.endswith("/"):
+            return PassedOver.FOLDER
+        kind = rules.passed_over_above(path)
+        if kind is not None:
+            return kind
+        if not ends_like_image(path):
+            return PassedOver.OTHER
+        return None if rules.include_file(path) else PassedOver.EXCLUDED
+
+    def _matching(self, pattern: str, on_passed_over: OnPassedOver) -> Iterator[Found]:
+        """Find the images that match a pattern; its first parts, as far as there is a folder of that name, are the root."""
         parts = Path(pattern).parts
-        fixed = next(index for index, part in enumerate(parts) if has_wildcard(part))
-        root, found = Path(*parts[:fixed]), None
+        fixed = next(
+            index
+            for index, part in enumerate(parts)
+            if has_wildcard(part) and not os.path.lexists(on_disk(Path(*parts[: index + 1])))
+        )
+        root, found, log = on_disk(Path(*parts[:fixed])), None, PassedOverLog()
+
+        def note(location: Location, kind: PassedOver) -> None:
+            log.add(location, kind)
+            on_passed_over(location, kind)
+
         if os.path.isdir(root):  # noqa: PTH112
-            for found in self._in_folder(root, on_link, PathPattern(parts[fixed:], self.recursive)):
+            for found in self._in_folder(root, note, PathPattern(parts[fixed:], self.recursive)):
                 yield found
         if found is None and not self.lenient:
-            raise UsageError(f"no image matches {pattern!r}; check it, and add --recursive if it is meant to match folders")
+            others = f", but {log}" if len(log) else "; check it"
+            raise UsageError(f"no image matches {pattern!r}{others}")
 
-    def _in_folder(self, root: Path, on_link: Callable[[Path], None], pattern: PathPattern | None = None) -> Iterator[Found]:
-        walk = FolderWalk(root, self._rules, pattern, follow_links=self.follow_links, on_link=on_link)
+    def _in_folder(self, root: Path, on_passed_over: OnPassedOver, pattern: PathPattern | None) -> Iterator[Found]:
+        walk = FolderWalk(root, self._rules, pattern, follow_links=self.follow_links, on_passed_over=on_passed_over)
         return (Found(path, root) for path in walk.images())
 
 
@@ -179,13 +207,26 @@ def parse_shard(text: str) -> tuple[int, int]:
 
 
 def _without_braces(argument: str) -> Iterator[str]:
-    """Expand the braces in an argument, unless there is a file of that very name."""
-    return iter([argument]) if os.path.lexists(argument) else expand_braces(argument)
+    """Expand the braces in an argument, but not those in names of files and folders that are there."""
+    if "{" not in argument or is_url(argument):
+        return expand_braces(argument)
+    start = 0  # where the part of the argument begins that is no name of a folder
+    while start < len(argument):
+        end = argument.find("/", start) + 1 or len(argument)
+        if not os.path.lexists(argument[:end]):
+            break
+        start = end
+    return (argument[:start] + rest for rest in expand_braces(argument[start:]))
 
 
 def _absolute(location: Location) -> str:
     # links are not resolved, as that takes a system call for each part of the path
     return location.text if isinstance(location, Url) else os.path.abspath(location)  # noqa: PTH100
+
+
+def _is_remote_folder(url: Url) -> bool:
+    """Return whether a URL says that it is a folder whose files can be listed; the web has none."""
+    return url.text.endswith("/") and not remote.is_web(url.text)
 
 
 def _root_of(path: Path) -> Path:

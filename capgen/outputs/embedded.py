@@ -13,6 +13,7 @@ from pathlib import Path
 from threading import Timer
 
 from capgen.errors import StorageError, UsageError
+from capgen.inputs.passed_over import PassedOver, kind_of_name
 from capgen.outputs.destination import both, is_file
 from capgen.outputs.xmp import xml_text
 
@@ -54,8 +55,10 @@ class Embedded:
         """Return description and alternative text in the default language, joined by ``both``; ``None`` if both are missing.
 
         Raises:
-            StorageError: exiftool cannot read the image.
+            StorageError: exiftool cannot read the image, or it is a backup or half-written file of another program.
         """
+        if kind_of_name(target.name) in (PassedOver.BACKUP, PassedOver.UNFINISHED):
+            raise StorageError(f"{target} is another program's, as its name says, and is never changed")
         if not is_file(target):
             return None
         answer = self._ask(target, "-j", *(f"-{field}" for field in _FIELDS))

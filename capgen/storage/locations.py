@@ -114,7 +114,7 @@ def names(folder: str) -> set[str]:
     except (FileNotFoundError, NotADirectoryError):
         return set()
     except ImageError as error:
-        if error.status == Status.VANISHED:  # an object store has no empty folders, so those that are empty do not exist
+        if error.status == Status.MISSING:  # an object store has no empty folders, so those that are empty do not exist
             return set()
         raise StorageError(f"cannot list {folder}: {error}") from error
     except OSError as error:
@@ -179,7 +179,7 @@ def remove(location: str) -> None:
     except OSError as error:
         raise StorageError(f"cannot remove {location}: {error.strerror}") from error
     except ImageError as error:
-        if error.status != Status.VANISHED:
+        if error.status != Status.MISSING:
             raise StorageError(f"cannot remove {location}: {error}") from error
 
 

@@ -85,26 +85,35 @@ def read_bytes(url: str, limit: int) -> bytes:
     return b"".join(parts)
 
 
-def list_files(folder: str) -> list[str]:
-    """Return the paths from a folder to the files below it at any depth, sorted.
+def list_files(folder: str, *, recursive: bool = True) -> list[str]:
+    """Return the paths from a folder to the files in it, sorted.
+
+    Args:
+        folder: The URL of the folder.
+        recursive: List the files at any depth; else those in the folder itself, and the folders in it, which end in ``/``.
 
     Raises:
         ImageError: The folder cannot be listed, or there is nothing in it.
     """
     with _image_errors():
         system, path = _file_system(folder)
-        found = system.find(path)
-    if not found:
-        raise ImageError(Status.VANISHED, "there is nothing in it")
-    root = path.rstrip("/") + "/"
-    return sorted(str(file).removeprefix(root) for file in found)
+        root = path.rstrip("/") + "/"
+        if recursive:
+            found = system.find(path)
+        else:
+            entries = system.ls(path, detail=True)
+            found = [entry["name"].rstrip("/") + "/" * (entry["type"] == "directory") for entry in entries]
+    names = sorted(str(file).removeprefix(root) for file in found if file not in {path, root})
+    if not names:
+        raise ImageError(Status.MISSING, "there is nothing in it")
+    return names
 
 
 def list_names(folder: str) -> set[str]:
     """Return the names of what is in a folder, as they are now.
 
     Raises:
-        ImageError: It cannot be listed; its status is ``vanished`` if there is no such folder.
+        ImageError: It cannot be listed; its status is ``missing`` if there is no such folder.
     """
     with _image_errors():
         system, path = _file_system(folder)
@@ -127,7 +136,7 @@ def remove(url: str) -> None:
     """Remove a file.
 
     Raises:
-        ImageError: It cannot be removed; its status is ``vanished`` if there is no such file.
+        ImageError: It cannot be removed; its status is ``missing`` if there is no such file.
     """
     with _image_errors():
         system, path = _file_system(url)
@@ -191,7 +200,7 @@ def _image_error(error: Exception) -> ImageError:
         error = cause
     code = getattr(error, "status", 0)
     if isinstance(error, FileNotFoundError) or code in _MISSING:
-        return ImageError(Status.VANISHED, "there is no such file or bucket")
+        return ImageError(Status.MISSING, "there is no such file or bucket")
     if "Credentials" in type(error).__name__ or code in _REFUSED:
         return ImageError(Status.DENIED, f"access is denied ({one_line(error)})")
     return ImageError(Status.UNREADABLE, f"it cannot be fetched ({one_line(error)})")

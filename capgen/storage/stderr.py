@@ -20,6 +20,24 @@ def ignore_pillow_warnings() -> None:
     warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
+def open_if_closed() -> None:
+    """Let standard streams that are closed lead to nowhere, as services and programs with windows are started.
+
+    The next file that is opened would else get the number of one of them, and native libraries would write their lines into
+    it. ``sys.stdout`` stays ``None``, so that it is known that nobody reads it. It is for processes that are capgen's own.
+    """
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            opened = os.open(os.devnull, os.O_RDWR)
+            if opened != number:  # a lower number is free, too
+                os.dup2(opened, number)
+                os.close(opened)
+    if sys.stderr is None:
+        sys.stderr = open(2, "w", encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115
+
+
 @contextmanager
 def suppress_lines(prefixes: tuple[bytes, ...]) -> Iterator[None]:
     """Drop the lines that begin with one of ``prefixes`` from file descriptor 2, and pass on all others when the block ends.
@@ -32,7 +50,8 @@ def suppress_lines(prefixes: tuple[bytes, ...]) -> Iterator[None]:
 
 
 def _suppressed(prefixes: tuple[bytes, ...]) -> Iterator[None]:
-    sys.stderr.flush()
+    if sys.stderr is not None:  # as in a process that was started without one
+        sys.stderr.flush()
     try:
         original = os.dup(2)
     except OSError:  # the process has no standard error

@@ -177,12 +177,12 @@ def _decode(extraction: Extraction, preprocessing: images.Preprocessing) -> np.n
     try:
         data = extraction.path.read_bytes()
         if hashlib.sha256(data).hexdigest() != extraction.image_hash:
-            return ImageError(Status.VANISHED, "it has changed since it was checked")
+            return ImageError(Status.MISSING, "it has changed since it was checked")
         return images.read(data, preprocessing)
     except ImageError as error:
         return error
     except OSError as error:
-        return ImageError(Status.VANISHED, error.strerror or str(error))
+        return ImageError(Status.MISSING, error.strerror or str(error))
 
 
 def _encode(session: LiteRTSession, pixels: np.ndarray, augmentations: Sequence[str]) -> list[Outputs]:

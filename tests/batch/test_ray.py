@@ -317,8 +317,8 @@ def test_an_unknown_engine_is_refused_in_a_dry_run_too_and_leaves_no_file(photog
 def test_an_image_that_is_lost_while_it_is_described_is_told_as_in_a_local_run(photographs, user_folders):
     from capgen.errors import ImageError
 
-    reported = pickle.loads(pickle.dumps(ImageError("vanished", "it has changed")))
-    assert (reported.status, str(reported)) == ("vanished", "it has changed")
+    reported = pickle.loads(pickle.dumps(ImageError("missing", "it has changed")))
+    assert (reported.status, str(reported)) == ("missing", "it has changed")
 
 
 def test_without_ray_it_says_how_to_get_it(photographs, user_folders, monkeypatch):

@@ -174,7 +174,7 @@ def test_a_table_has_the_columns_that_are_promised(caption, photos, tmp_path):
     assert table.column_names == ["path", "caption", "confidence", "status", "reason", "alternatives"]
     good, bad = table.to_pylist()
     assert [set(entry) for entry in good["alternatives"]] == [{"caption", "confidence", "log_probability"}] * 2
-    assert (bad["caption"], bad["status"], bad["alternatives"]) == (None, "vanished", [])
+    assert (bad["caption"], bad["status"], bad["alternatives"]) == (None, "missing", [])
     assert pyarrow.parquet.ParquetFile(tmp_path / "out/00000.parquet").metadata.row_group(0).column(0).compression == "ZSTD"
 
 
@@ -398,7 +398,7 @@ def test_braces_name_many_archives(caption, photos, tmp_path):
 def test_an_archive_that_is_not_there_gives_no_shard(caption, tmp_path):
     done = caption(tmp_path / "none.tar", "-o", f"{tmp_path}/out/")
     assert done.exit_code == 3
-    assert "none.tar: vanished" in done.stderr
+    assert "none.tar: missing" in done.stderr
     assert not (tmp_path / "out").exists()
 
 
@@ -657,7 +657,7 @@ def test_readers_of_webdataset_see_only_pictures_with_captions(caption, photos, 
     caption(photos / "a.png", photos / "nothing.png", "-f", "tar", "-o", f"{tmp_path}/out/")
     with tarfile.open(tmp_path / "out/00000.tar") as tar:
         assert tar.getnames() == ["a.png", "a.txt", "a.json", "__others__"]
-        assert json.loads(tar.extractfile("__others__").read())["status"] == "vanished"
+        assert json.loads(tar.extractfile("__others__").read())["status"] == "missing"
 
 
 def test_shards_that_would_stay_beside_new_ones_with_the_same_pictures_are_named(caption, photos, tmp_path):

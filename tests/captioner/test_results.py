@@ -19,17 +19,19 @@ def test_the_stored_names_of_statuses_are_these():
         "captioned",
         "skipped",
         "low-confidence",
+        "passed-over",
         "unreadable",
         "unsupported",
         "too-large",
         "denied",
-        "vanished",
+        "missing",
         "write-failed",
     ]
 
 
-def test_the_name_that_low_confidence_was_stored_under_before_is_still_read():
+def test_the_names_that_statuses_were_stored_under_before_are_still_read():
     assert Status("unsure") is Status.LOW_CONFIDENCE
+    assert Status("vanished") is Status.MISSING
 
 
 def test_an_unknown_status_is_refused():
@@ -39,8 +41,9 @@ def test_an_unknown_status_is_refused():
         Result(None, "fine")
 
 
-def test_all_but_three_statuses_are_failures():
-    assert {status for status in Status if not status.failed} == {Status.CAPTIONED, Status.SKIPPED, Status.LOW_CONFIDENCE}
+def test_all_but_four_statuses_are_failures():
+    good = {Status.CAPTIONED, Status.SKIPPED, Status.LOW_CONFIDENCE, Status.PASSED_OVER}
+    assert {status for status in Status if not status.failed} == good
 
 
 def test_a_status_is_written_into_json_by_its_name_as_a_value_and_as_a_key():

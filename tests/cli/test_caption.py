@@ -4,9 +4,10 @@ import json
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
-from support.commands import capgen
+from support.commands import capgen, here, refused
 from support.paths import ROOT
 from typer.testing import CliRunner
 
@@ -45,10 +46,11 @@ def test_a_folder_is_captioned_recursively_in_a_stable_order_without_hidden_file
     ]
 
 
-def test_a_folder_without_recursive_says_so(captioner, library):
+def test_a_folder_without_recursive_is_captioned_without_the_folders_in_it(captioner, library):
     done = captioner.run("caption", "-m", "shapes", library)
-    assert done.returncode == 3
-    assert "--recursive" in done.stderr
+    assert done.returncode == 0
+    assert [line.split("\t")[0] for line in done.stdout.splitlines()] == [str(library / "a.png"), str(library / "b.png")]
+    assert "1 folder (--recursive)" in done.stderr
 
 
 def test_alternatives_come_with_their_confidence_the_best_first(captioner):
@@ -85,8 +87,68 @@ def test_an_unreadable_file_is_named_and_the_others_are_captioned(captioner, tmp
     assert done.returncode == 3
     assert len(done.stdout.splitlines()) == 1
     assert f"{broken}: unsupported" in done.stderr
-    assert "none.jpg: vanished" in done.stderr
+    assert "none.jpg: missing: there is no such file" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_what_is_passed_over_is_said_by_kind_and_number_in_the_summary_and_the_report(fake, captioner, tmp_path):
+    folder = tmp_path / "library"
+    folder.mkdir()
+    shutil.copy(captioner.source / "images/000.png", folder / "a.png")
+    for name in ("a.png_original", "b.png.part", "c.png.part", "clip.mov", "a.txt"):
+        (folder / name).write_bytes(b"")
+    done = here("caption", folder, "--report", tmp_path / "report.jsonl")
+    assert done.returncode == 0
+    assert done.stderr.endswith("; passed over: 2 unfinished files, 1 backup, 1 .mov file\n")
+    rows = list(map(json.loads, (tmp_path / "report.jsonl").read_text().splitlines()))
+    assert [(row["status"], row.get("reason")) for row in rows] == [
+        ("captioned", None), ("passed-over", "backup"), ("passed-over", "unfinished file"),
+        ("passed-over", "unfinished file"), ("passed-over", "other file"),
+    ]  # fmt: skip
+    assert here("caption", folder, "--dry-run").stderr == "passed over: 2 unfinished files, 1 backup, 1 .mov file\n"
+
+
+def test_files_of_which_none_is_a_photograph_are_a_failure_that_says_what_they_are(fake, tmp_path):
+    for name in ("a.jxl", "b.jxl", "c.cr9"):
+        (tmp_path / name).write_bytes(b"unknown")
+    done = here("caption", "--quiet", tmp_path, "--exclude", "data")
+    refused(done, "no photographs found", "2 .jxl files, 1 .cr9 file")
+    refused(here("caption", tmp_path / "*.jxl"), "no image matches", "2 .jxl files", code=2)
+
+
+def test_captions_never_land_among_photographs_by_accident(fake, captioner, tmp_path):
+    shutil.copy(captioner.source / "images/000.png", tmp_path / "a.png")
+    for folder in (tmp_path, f"{tmp_path}/"):
+        refused(here("caption", tmp_path, "--output", folder), "photographs", "name another folder", code=2)
+    refused(here("caption", tmp_path, "--output", tmp_path, "--format", "csv"), "is a folder", code=2)
+
+
+@pytest.mark.parametrize("closed", ["2>&-", "2>&- 0<&-", "2>&- >&-"])
+def test_captioning_works_where_standard_streams_are_closed(fake, captioner, tmp_path, closed):
+    output = tmp_path / "captions.jsonl"
+    program = Path(sys.executable).with_name("capgen")
+    image = captioner.source / "images/000.png"
+    done = subprocess.run(["bash", "-c", f"{program} caption {image} {image} --output {output} {closed}"], check=False)
+    assert done.returncode == 0
+    assert len(output.read_text().splitlines()) == 1
+
+
+def test_a_closed_standard_output_is_named(fake, captioner):
+    program = Path(sys.executable).with_name("capgen")
+    command = f"{program} caption {captioner.source / 'images/000.png'} >&-"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    refused(done, "the standard output is closed", "--output", code=2)
+
+
+@pytest.mark.skipif(shutil.which("exiftool") is None, reason="exiftool is not installed")
+def test_backups_are_never_embedded_into_even_if_they_are_named(fake, captioner, tmp_path):
+    backup = tmp_path / "a.png_original"
+    shutil.copy(captioner.source / "images/000.png", backup)
+    before = backup.read_bytes()
+    done = here("caption", backup, "--embed", "--existing", "overwrite", "--force")
+    assert done.returncode == 3
+    assert "another program's" in done.stderr
+    assert backup.read_bytes() == before
 
 
 def test_a_file_is_read_by_content_not_by_name(captioner, tmp_path):
@@ -183,6 +245,7 @@ def test_no_arguments_is_a_usage_error():
         (["models", "show"], "'NAME'", "models show --help"),
         (["models", "shwo"], "'shwo'", "models --help"),
         (["a\nb\x1b[31m"], "no such command", "capgen --help"),
+        (["models", "cat.jpg"], "'cat.jpg'", "models --help"),
     ],
 )
 def test_wrong_usage_is_told_in_one_line(arguments, named, offered):
@@ -194,6 +257,19 @@ def test_wrong_usage_is_told_in_one_line(arguments, named, offered):
     assert named in done.stderr
     assert "\x1b" not in done.stderr
     assert done.stderr.endswith(f"{offered} tells more\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "command"),
+    [
+        (["photo.jpg"], "capgen caption photo.jpg"),
+        (["my photo.HEIC", "--sidecar", ".txt"], "capgen caption 'my photo.HEIC' ..."),
+        ([str(ROOT)], f"capgen caption {ROOT}"),
+        (["s3://bucket/photos/", "-r"], "capgen caption s3://bucket/photos/ ..."),
+    ],
+)
+def test_a_photograph_in_the_place_of_a_command_says_what_to_type(arguments, command):
+    refused(here(*arguments), f"type: {command}\n", code=2)
 
 
 def test_the_name_of_a_group_alone_shows_its_help():

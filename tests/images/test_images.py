@@ -37,7 +37,7 @@ WITH_ORIENTATION = {
     "HEIF": {"quality": 95},
 }
 ORIENTATION = 0x0112
-STATUSES = {"unreadable", "unsupported", "too-large", "denied", "vanished"}
+STATUSES = {"unreadable", "unsupported", "too-large", "denied", "missing"}
 
 
 def read(source, size=SIZE):
@@ -621,13 +621,13 @@ def test_a_folder_is_unsupported_and_recursive_is_offered(tmp_path):
     assert caught.value.status == "unsupported"
 
 
-def test_a_missing_file_has_vanished(tmp_path):
-    assert status_of(tmp_path / "none.jpg") == "vanished"
+def test_a_missing_file_is_missing(tmp_path):
+    assert status_of(tmp_path / "none.jpg") == "missing"
 
 
 @pytest.mark.parametrize("name", ["none\0.jpg", "\ud800.jpg"])
-def test_a_name_that_no_file_can_have_has_vanished(tmp_path, name):
-    assert status_of(tmp_path / name) == status_of(str(tmp_path / name)) == "vanished"
+def test_a_name_that_no_file_can_have_is_missing(tmp_path, name):
+    assert status_of(tmp_path / name) == status_of(str(tmp_path / name)) == "missing"
 
 
 def test_a_pipe_that_nobody_writes_to_is_unsupported_and_not_waited_for(tmp_path):

@@ -44,7 +44,7 @@ BROKEN = {
     "signature.png": "unreadable",
     "noise.jpg": "unreadable",
     "pipe.png": "unsupported",
-    "zz/deleted.png": "vanished",
+    "zz/deleted.png": "missing",
     **CLAIMS,
 }
 FORBIDDEN = {"locked.png": "denied", "shut": "denied"}
@@ -391,7 +391,7 @@ def test_links_in_a_circle_that_are_followed_end_and_fail_one_by_one(tortured, t
         (tmp_path / "round" / name).symlink_to((tortured.folder / "round" / name).readlink())
     done = capgen("caption", "-r", "--follow-links", tmp_path / "round", "--report", report, env=tortured.env)
     assert done.returncode == 3
-    assert [json.loads(line)["status"] for line in report.read_text().splitlines()] == ["vanished", "vanished"]
+    assert [json.loads(line)["status"] for line in report.read_text().splitlines()] == ["missing", "missing"]
 
 
 def test_a_second_run_skips_what_is_captioned_and_says_the_same_of_the_rest(tortured, tmp_path):

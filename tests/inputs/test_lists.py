@@ -1,13 +1,16 @@
 """Lists of files, as other programs write them."""
 
+import codecs
 import io
 import os
 import random
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from capgen.inputs.lists import read_list
+from capgen.errors import UsageError
+from capgen.inputs.lists import read_list, read_list_file
 
 
 def read(data, *, nul=False):
@@ -31,6 +34,27 @@ def test_a_list_of_zero_bytes_may_hold_any_name():
     assert read(b"a\nb\0\0 c\r\0", nul=True) == ["a\nb", " c\r"]
 
 
+def test_a_byte_order_mark_is_no_part_of_the_first_path():
+    assert read(codecs.BOM_UTF8 + b"a.jpg\r\nb.jpg\r\n") == ["a.jpg", "b.jpg"]
+    assert read(codecs.BOM_UTF8) == read(codecs.BOM_UTF8 + b"\r\n") == []
+
+
+@pytest.mark.parametrize("mark", [codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE])
+def test_a_list_in_utf_16_is_named_as_one(tmp_path, mark):
+    (tmp_path / "list.txt").write_bytes(mark + bytes(20))
+    with pytest.raises(UsageError, match=r"list\.txt: the list of paths is in UTF-16; save it as UTF-8"):
+        read_list_file(tmp_path / "list.txt", nul=False)
+
+
+def test_short_lists_are_read_to_their_ends():
+    assert read(b"a\nb") == read(b"a\nb\n") == ["a", "b"]
+    assert [os.fsencode(name) for name in (*read(b"\xef"), *read(b"\xff"), *read(b"\xef\xbb"))] == [
+        b"\xef",
+        b"\xff",
+        b"\xef\xbb",
+    ]
+
+
 def test_an_empty_list_gives_nothing():
     assert read(b"") == read(b"\n\r\n") == read(b"\0", nul=True) == []
 
@@ -45,8 +69,11 @@ def test_any_names_survive_a_list_of_zero_bytes(names):
 
 @given(NAMES, st.sampled_from([b"\n", b"\r\n"]))
 def test_names_without_line_ends_survive_a_list_of_lines(names, end):
-    names = [name for name in names if b"\n" not in name and not name.endswith(b"\r")]
+    names = [name for name in names if b"\n" not in name and not name.endswith(b"\r") and not name.startswith(MARKS)]
     assert [os.fsencode(name) for name in read(b"".join(name + end for name in names))] == names
+
+
+MARKS = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 class InPieces(io.RawIOBase):
@@ -66,7 +93,7 @@ class InPieces(io.RawIOBase):
 
 @given(NAMES, st.integers(0, 1000))
 def test_where_a_list_is_cut_makes_no_difference(names, seed):
-    data = b"\r\n".join(names)
+    data = b"\r\n" + b"\r\n".join(names)
     assert list(read_list(io.BufferedReader(InPieces(data, seed)), nul=False)) == read(data)
     assert list(read_list(InPieces(data, seed), nul=False)) == read(data)
 

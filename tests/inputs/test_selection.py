@@ -12,6 +12,7 @@ from support.tools import bound_by_modes
 
 from capgen import images
 from capgen.errors import ImageError, UsageError
+from capgen.inputs.passed_over import PassedOverLog, kind_of_name
 from capgen.inputs.selection import Selection, parse_shard
 
 JPEG = b"\xff\xd8\xff\xe0" + bytes(60)
@@ -38,6 +39,16 @@ def found(*arguments, **options):
     return [entry.path.as_posix() for entry in Selection(**options).find(arguments)]
 
 
+def passed_over(*arguments, **options):
+    """Return the paths of what is passed over below the current folder, by kind."""
+    log = PassedOverLog()
+    list(Selection(**options).find(arguments, on_passed_over=log.add))
+    kinds = {}
+    for path, kind in log:
+        kinds.setdefault(str(kind), []).append(path.as_posix())
+    return kinds
+
+
 def roots(*arguments, **options):
     return [entry.root.as_posix() for entry in Selection(**options).find(arguments)]
 
@@ -59,12 +70,12 @@ def test_a_name_with_wildcards_that_exists_is_taken_as_it_is(tree, name):
 
 
 @pytest.mark.parametrize("name", ["none.jpg", "no/such.jpg", "a\0b.jpg", "\ud800.jpg", "long" * 100])
-def test_a_name_that_does_not_exist_is_given_out_and_has_vanished(tree, name):
+def test_a_name_that_does_not_exist_is_given_out_and_is_missing(tree, name):
     tree()
     (only,) = Selection(part=None).find([name])
     with pytest.raises(ImageError) as caught:
         images.read(only.path, images.Preprocessing())
-    assert caught.value.status == "vanished"
+    assert caught.value.status == "missing"
 
 
 def test_an_empty_argument_is_an_error(tree):
@@ -72,9 +83,10 @@ def test_an_empty_argument_is_an_error(tree):
         found("")
 
 
-def test_a_folder_without_recursive_is_given_out(tree):
-    tree("photos/a.jpg")
-    assert found("photos") == ["photos"]
+def test_a_folder_gives_the_images_in_it_and_with_recursive_those_below(tree):
+    tree("photos/b.jpg", "photos/a.jpg", "photos/deep/c.jpg")
+    assert found("photos") == ["photos/a.jpg", "photos/b.jpg"]
+    assert found("photos", recursive=True) == ["photos/a.jpg", "photos/b.jpg", "photos/deep/c.jpg"]
 
 
 def test_a_folder_gives_its_images_by_name_files_and_folders_mixed(tree):
@@ -105,6 +117,87 @@ def test_what_systems_keep_for_themselves_is_hidden(tree):
     tree("in/a.jpg", "in/__MACOSX/b.jpg", "in/@eaDir/c.jpg", "in/$RECYCLE.BIN/d.jpg", "in/thumbs/e.jpg")
     assert found("in", recursive=True) == ["in/a.jpg", "in/thumbs/e.jpg"]
     assert len(found("in", recursive=True, hidden=True)) == 5
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "a.jpg_original", "a.CR2_original", "a.jpg~", "a.jpg.bak", "a.jpg.orig", "a.jpg_exiftool_tmp", "A.PART",
+        "a.jpg.crdownload", "Unconfirmed 7.download", "~syncthing~a.jpg.tmp", "a.jpg.filepart", "a.jpg.!qB", "a.THM",
+    ],
+)  # fmt: skip
+def test_what_other_programs_leave_beside_photographs_is_left_out_unless_it_is_asked_for(tree, name):
+    tree("in/a.jpg", f"in/{name}")
+    assert found("in") == found("in/*") == ["in/a.jpg"]
+    assert list(passed_over("in").values()) == [[f"in/{name}"]]
+    assert set(found("in", hidden=True)) == {"in/a.jpg", f"in/{name}"}
+    assert found(f"in/{name}") == [f"in/{name}"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["photos_original.jpg", "2024_original", "my.photos_original", "tmp", "a.tmp.jpg", "part", "original.jpg", "a-bak.jpg",
+     "a (conflicted copy).jpg", "thm.jpg", "Recycled art", "cache"],
+)  # fmt: skip
+def test_names_that_only_remind_of_leftovers_are_those_of_photographs(name):
+    assert kind_of_name(name) is None
+
+
+@pytest.mark.parametrize(
+    "folder",
+    ["@eaDir", "#recycle", "$RECYCLE.BIN", "lost+found", ".thumbnails", ".stversions", "FOUND.000", "A.photoslibrary",
+     "Previews.lrdata"],
+)  # fmt: skip
+def test_folders_of_systems_and_programs_are_counted_once_and_not_entered(tree, folder):
+    tree("in/a.jpg", f"in/{folder}/b.jpg", f"in/{folder}/deep/c.jpg")
+    assert found("in", recursive=True) == ["in/a.jpg"]
+    assert list(passed_over("in", recursive=True).values()) == [[f"in/{folder}"]]
+    assert f"in/{folder}/b.jpg" in found(f"in/{folder}", recursive=True)
+
+
+@pytest.mark.parametrize(("mark", "text"), [(".nomedia", b""), (".ppignore", b"*\n"), (".ppignore", b"# all\r\n*\r\n")])
+def test_a_folder_that_is_marked_not_to_be_looked_at_is_left_out_unless_it_is_named(tree, mark, text):
+    tree("in/a.jpg", "in/no/b.jpg")
+    tree(f"in/no/{mark}", content=text)
+    assert found("in", recursive=True) == ["in/a.jpg"]
+    assert passed_over("in", recursive=True) == {"ignored folder": ["in/no"]}
+    assert found("in/no") == ["in/no/b.jpg"]
+    assert found("in", recursive=True, hidden=True) == ["in/a.jpg", "in/no/b.jpg"]
+
+
+def test_a_list_of_patterns_does_not_mark_its_folder(tree):
+    tree("in/no/b.jpg")
+    tree("in/no/.ppignore", content=b"*.png\n")
+    assert found("in", recursive=True) == ["in/no/b.jpg"]
+
+
+def test_what_is_passed_over_has_its_kind(tree):
+    tree("in/a.jpg", "in/.b.jpg", "in/.git/c.jpg", "in/deep/d.jpg", "in/raw.jpg", "in/raw/x.jpg")
+    tree("in/.DS_Store", "in/Thumbs.db", "in/clip.mov", "in/a.txt", "in/a.jpg.xmp", content=b"none")
+    assert passed_over("in", exclude=("raw*",)) == {
+        "hidden name": ["in/.b.jpg", "in/.git"], "folder": ["in/deep"], "other file": ["in/clip.mov"],
+        "excluded name": ["in/raw", "in/raw.jpg"],
+    }  # fmt: skip
+    assert passed_over("in", include=("a.*",)) == {
+        "hidden name": ["in/.b.jpg", "in/.git"], "folder": ["in/deep", "in/raw"], "excluded name": ["in/raw.jpg"],
+    }  # fmt: skip
+
+
+def test_what_is_passed_over_is_counted_by_kind_and_other_files_by_their_ending(tree):
+    tree("in/a.bak", "in/b.bak", "in/.c.jpg", "in/d.jpg")
+    tree("in/x.mov", "in/y.MOV", "in/z.mov", "in/README", content=b"none")
+    log = PassedOverLog()
+    list(Selection().find(["in", "in", "in/*.jpg"], on_passed_over=log.add))
+    assert str(log) == "3 .mov files, 2 backups, 1 hidden name (--hidden), 1 other file"
+    assert len(log) == 7
+
+
+def test_only_what_a_pattern_matches_is_passed_over(tree):
+    tree("in/a.jpg", "in/.b.jpg", "in/deep/c.png")
+    tree("in/x.jxl", "in/y.mov", content=b"none")
+    assert passed_over("in/*.jpg") == {"hidden name": ["in/.b.jpg"]}
+    with pytest.raises(UsageError, match=r"no image matches 'in/\*\.jxl', but 1 \.jxl file"):
+        found("in/*.jxl")
 
 
 def test_a_hidden_folder_that_is_named_is_entered(tree):
@@ -242,19 +335,15 @@ def test_a_link_to_nothing_is_left_alone_unless_links_are_followed(tree):
     assert found("in", recursive=True, follow_links=True) == ["in/a.jpg", "in/b.jpg"]
 
 
-def test_links_that_may_lead_to_images_and_are_not_followed_are_told(tree):
+def test_links_that_are_not_followed_are_passed_over_unless_they_lead_to_what_is_found_anyway(tree):
     folder = tree("in/a.jpg", "in/sub/b.jpg", "out/x.jpg", "out/y.txt")
     for name, target in (
-        ("in/x.jpg", "../out/x.jpg"), ("in/more", "../out"), ("in/lost.JPG", "nothing"),
-        ("in/again", "sub"), ("in/again.jpg", "a.jpg"), ("in/y.txt", "../out/y.txt"), ("in/.x.jpg", "../out/x.jpg"),
+        ("in/x.jpg", "../out/x.jpg"), ("in/more", "../out"), ("in/lost.JPG", "nothing"), ("in/0", "../out/y.txt"),
+        ("in/again", "sub"), ("in/again.jpg", "a.jpg"),
     ):  # fmt: skip
         (folder / name).symlink_to(target)
-    told = []
-    list(Selection(recursive=True).find(["in"], on_link=lambda link: told.append(str(link))))
-    assert told == ["in/lost.JPG", "in/more", "in/x.jpg"]
-    list(Selection(recursive=True, follow_links=True).find(["in"], on_link=told.append))
-    list(Selection(recursive=True, exclude=("*",)).find(["in"], on_link=told.append))
-    assert len(told) == 3
+    assert passed_over("in", recursive=True) == {"link": ["in/0", "in/lost.JPG", "in/more", "in/x.jpg"]}
+    assert "link" not in passed_over("in", recursive=True, follow_links=True)
 
 
 def test_a_named_link_is_always_taken(tree):
@@ -378,6 +467,64 @@ def test_a_pattern_whose_files_all_came_before_or_are_in_other_shards_is_no_erro
     assert found("*.jpg", part=(1, 2)) + found("*.jpg", part=(2, 2)) == ["a.jpg"]
 
 
+# Names with brackets, braces and accents
+
+
+@pytest.mark.parametrize(
+    ("pattern", "only"),
+    [
+        ("in/[2024] Images/*.jpg", "in/[2024] Images/a.jpg"),
+        ("in/[2024] Images", "in/[2024] Images/a.jpg"),
+        ("in/{a,b}/*.jpg", "in/{a,b}/a.jpg"),
+        ("in/{a,b}", "in/{a,b}/a.jpg"),
+        ("in/a*b/*.jpg", "in/a*b/a.jpg"),
+        ("what?/*", "what?/a.jpg"),
+        ("in/x[y/*.jpg", "in/x[y/a.jpg"),
+        ("**/what?/*", "what?/a.jpg"),
+        ("in/*/[2024]*.png", "in/x[y/[2024] one.png"),
+        ("in/x[y/[[]2024] one.png", "in/x[y/[2024] one.png"),
+    ],
+)
+def test_a_name_that_is_there_is_meant_by_a_pattern_of_the_same_letters(tree, pattern, only):
+    folders = ("in/[2024] Images", "in/2 Images", "in/{a,b}", "in/a*b", "in/a", "in/b", "in/axb", "what?", "in/x[y")
+    tree(*(f"{folder}/a.jpg" for folder in folders), "in/x[y/[2024] one.png")
+    assert found(pattern) == [only]
+
+
+def test_below_a_folder_with_a_wildcard_a_pattern_with_brackets_means_both(tree):
+    tree("in/[2024] Images/a.jpg", "in/2 Images/a.jpg", "in/5 Images/a.jpg")
+    assert found("*/[2024] Images/*") == ["in/2 Images/a.jpg", "in/[2024] Images/a.jpg"]
+
+
+def test_an_excluded_name_with_brackets_is_meant_as_it_is(tree):
+    tree("in/[2024] Images/a.jpg", "in/b/c [1].jpg", "in/b/d.jpg")
+    assert found("in", recursive=True, exclude=("[2024] Images", "c [1].jpg")) == ["in/b/d.jpg"]
+
+
+def test_braces_after_a_folder_with_braces_are_expanded(tree):
+    tree("{a,b}/c.jpg", "{a,b}/d.jpg", "{a,b}/e.jpg")
+    assert found("{a,b}/{c,d}.jpg") == ["{a,b}/c.jpg", "{a,b}/d.jpg"]
+
+
+COMPOSED, DECOMPOSED = "Caf\u00e9", "Cafe\u0301"
+
+
+@pytest.mark.parametrize(("here", "named"), [(COMPOSED, DECOMPOSED), (DECOMPOSED, COMPOSED)])
+def test_composed_and_decomposed_names_are_the_same_in_paths_lists_and_patterns(tree, here, named):
+    tree(f"{here}/{here}.jpg", f"{here}/b.jpg")
+    only = [f"{here}/{here}.jpg"]
+    assert found(f"{named}/{named}.jpg") == only
+    assert [entry.path.as_posix() for entry in Selection().find([], listed=[f"{named}/{named}.jpg"])] == only
+    assert found(f"{named}/C*") == found(f"*/{named}.*") == only
+    assert found(named, exclude=("b.*",)) == only
+    assert found(here, exclude=(f"{named}.jpg",)) == [f"{here}/b.jpg"]
+
+
+def test_of_two_forms_of_a_name_the_one_that_is_given_is_taken(tree):
+    tree(f"{COMPOSED}.jpg", f"{DECOMPOSED}.jpg")
+    assert found(f"{DECOMPOSED}.jpg") == [f"{DECOMPOSED}.jpg"]
+
+
 # Roots
 
 
@@ -385,7 +532,7 @@ def test_the_root_of_a_folders_images_is_the_folder(tree):
     folder = tree("in/sub/a.jpg")
     assert roots("in", "in/sub", recursive=True) == ["in"]
     assert roots(str(folder / "in"), recursive=True) == [f"{folder}/in"]
-    assert roots("in") == ["in"]
+    assert roots("in/sub") == ["in/sub"]
 
 
 def test_the_root_of_a_patterns_images_is_its_part_without_wildcards(tree):

@@ -399,7 +399,7 @@ def test_a_failed_image_has_no_line_in_text_and_csv_and_is_tried_again(desk_of, 
 
 
 @pytest.mark.parametrize("existing", ["overwrite", "append", "prepend"])
-@pytest.mark.parametrize("status", ["unreadable", "vanished", "low-confidence", "write-failed"])
+@pytest.mark.parametrize("status", ["unreadable", "missing", "low-confidence", "write-failed"])
 def test_a_failure_never_takes_a_caption_away(desk, existing, status):
     desk.path.write_bytes(record_of(desk.form, captioned("a.jpg", "my dog")))
     before = desk.data
@@ -778,8 +778,8 @@ def test_of_a_path_twice_in_one_file_the_last_caption_counts(shards):
 
 def test_a_failure_counts_only_where_there_is_no_caption(tmp_path):
     shards = Shards(tmp_path, "jsonl")
-    shards.add(failed("a.jpg"), B, failed("d.jpg")).add(A, failed("b.jpg"), failed("d.jpg", "vanished"))
-    assert shards.merge() == shards.data(B, A, failed("d.jpg", "vanished"))
+    shards.add(failed("a.jpg"), B, failed("d.jpg")).add(A, failed("b.jpg"), failed("d.jpg", "missing"))
+    assert shards.merge() == shards.data(B, A, failed("d.jpg", "missing"))
     assert shards.count == 3
 
 

@@ -207,7 +207,7 @@ def test_errors_on_the_web_become_the_images_status(caption, web):
     done = caption("-f", "jsonl", f"{web}/a.png", f"{web}/none.png", f"{web}/secret.png", f"{web}/short.jpg")
     assert done.exit_code == 3
     rows = [json.loads(line) for line in done.stdout.splitlines()]
-    assert [row["status"] for row in rows] == ["captioned", "vanished", "denied", "unreadable"]
+    assert [row["status"] for row in rows] == ["captioned", "missing", "denied", "unreadable"]
     assert rows[1]["path"] == f"{web}/none.png"
     assert "Traceback" not in done.stderr
 
@@ -293,10 +293,10 @@ def test_an_archive_on_s3_is_read_there(caption, store, photos, tmp_path):
 
 
 @pytest.mark.parametrize("url", ["s3://photos/none.jpg", "s3://no-such-bucket/none.jpg", "s3://no-such-bucket/"])
-def test_what_is_not_on_s3_has_vanished(caption, store, url):
+def test_what_is_not_on_s3_is_missing(caption, store, url):
     done = caption("-r", url)
     assert done.exit_code == 3
-    assert f"{url}: vanished" in done.stderr
+    assert f"{url}: missing" in done.stderr
 
 
 def test_a_bucket_that_is_not_there_cannot_be_written_to(caption, store, photos):

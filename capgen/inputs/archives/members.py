@@ -8,7 +8,7 @@ from typing import TypeAlias
 from capgen import images
 from capgen.errors import ImageError, Status
 from capgen.images.formats import HEAD_BYTES, ends_like_image, looks_like_image
-from capgen.inputs import patterns
+from capgen.inputs import passed_over
 
 Entry: TypeAlias = "tuple[str, bytes | ImageError]"
 """An image of an archive: its name, and its bytes or the reason why there are none."""
@@ -97,4 +97,4 @@ def check_ratio(unpacked: int, packed: int) -> None:
 def is_hidden(name: str) -> bool:
     """Return whether a member, or a folder that it is in, has a name that is passed over in folders, too."""
     parts = [part for part in re.split(r"[/\\]", name) if part not in {"", ".", ".."}]
-    return not parts or any(map(patterns.is_hidden, parts))
+    return not parts or any(map(passed_over.is_hidden, parts))
