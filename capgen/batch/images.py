@@ -3,7 +3,6 @@
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from capgen.batch.engines import Engine
 from capgen.batch.plan import PlannedImage
@@ -27,7 +26,6 @@ class ImageCaptioning:
         policy: What becomes of a caption before it is written.
         per_image: The sinks that write a file for each image.
         stream: The sink that writes one file, or the standard output, for all images.
-        arriving: Whether images arrive one by one, so that conflicts between them cannot be known before.
     """
 
     def __init__(
@@ -37,12 +35,9 @@ class ImageCaptioning:
         policy: OutputPolicy,
         per_image: Sequence[PerImageSink],
         stream: Sink | None = None,
-        *,
-        arriving: bool = False,
     ) -> None:
         self._engine, self._work, self._policy = engine, work, policy
         self._per_image, self._stream = per_image, stream
-        self._arriving, self._owners = arriving, dict[Path, Path]()
 
     def plan(self, found: Iterable[Found]) -> Iterator[PlannedImage]:
         """Tell for each image which files its caption would be written to, and why not to others. Nothing is written."""
@@ -78,20 +73,6 @@ class ImageCaptioning:
                 item.release()
             yield self._write_result(one, self._policy.apply(replace(result, path=one.path)))
 
-    def conflicting_owner(self, found: Found) -> str | None:
-        """Say which image that arrived before has the file that an image wants for its caption; ``None`` if none has."""
-        if not self._per_image:
-            return None
-        path, _ = found.local()
-        for sink in self._per_image:
-            target = sink.target(found).absolute()
-            owner = self._owners.setdefault(target, path)
-            if owner != path and not owner.exists():
-                owner = self._owners[target] = path
-            if owner != path:
-                return f"{owner} has {target} for its caption"
-        return None
-
     def _sinks(self) -> Iterator[Sink]:
         yield from self._per_image
         if self._stream is not None:
@@ -99,9 +80,6 @@ class ImageCaptioning:
 
     def _skip_result(self, found: Found) -> Result | None:
         """Return the result of an image that keeps all its captions, or whose captions cannot be written."""
-        conflict = self.conflicting_owner(found) if self._arriving else None
-        if conflict is not None:
-            return Result(found.path, Status.WRITE_FAILED, reason=conflict)
         reasons = []
         for sink in sorted(self._sinks(), key=lambda sink: sink is not self._stream):  # the stream first: it is cheap to ask
             try:

@@ -10,7 +10,7 @@ from pathlib import Path
 from capgen.batch.engines import Engine
 from capgen.batch.engines.local import LocalEngine
 from capgen.batch.images import ImageCaptioning
-from capgen.batch.plan import PlannedImage, check_names, check_targets
+from capgen.batch.plan import PlannedImage, check_names, check_targets, target_hash
 from capgen.batch.request import Inputs, OutputPolicy, Outputs
 from capgen.batch.shards.folder import ShardFolder
 from capgen.batch.shards.plan import PlannedShard, ShardPlan
@@ -89,6 +89,7 @@ class CaptionJob:
         self.progress = Progress()
         self.passed_over = PassedOverLog()
         self._is_checked = False
+        self._shared: frozenset[int] = frozenset()
 
     @property
     def several(self) -> bool:
@@ -198,6 +199,8 @@ class CaptionJob:
         opened = self._captioning(self._outputs, several=True, arriving=True)
         with opened as captioning, self._engine, self._reporting() as report:
             for found in arrivals.for_ever():
+                for destination in self._destinations if found else ():
+                    destination.survey(found)  # sidecars may have arrived with them
                 for result in captioning.run(found):
                     if isinstance(result.path, Path) and result.path in result.written:
                         arrivals.settle(result.path)  # an image that its caption was written into must not arrive again
@@ -274,7 +277,8 @@ class CaptionJob:
             if arriving and existing is Existing.SKIP:  # a file that arrived in parts was captioned before it was whole
                 existing = Existing.OUTDATED
             guard = OverwriteGuard(manifest, existing, force=self._policy.force)
-            per_image = [PerImageSink(destination, guard) for destination in self._destinations]
+            contested = (lambda target: True) if arriving else (lambda target: target_hash(target) in self._shared)
+            per_image = [PerImageSink(destination, guard, contested) for destination in self._destinations]
             for sink in per_image:
                 stack.callback(sink.close)
             form, stream = outputs.stream_format(several=several), None
@@ -287,7 +291,7 @@ class CaptionJob:
                 )
                 stack.callback(stream.close)
             work = CaptionWork(self._captioner, self._request)
-            yield ImageCaptioning(self._engine, work, self._policy, per_image, stream, arriving=arriving)
+            yield ImageCaptioning(self._engine, work, self._policy, per_image, stream)
 
     @contextmanager
     def _reporting(self) -> Iterator[Callable[[Result], None]]:
@@ -305,7 +309,9 @@ class CaptionJob:
         self._check_locations(found.path for found in self._all_images)
         if self._all_images.archives and not self._engine.in_this_process:
             raise UsageError("with --engine ray archives are captioned into shards: give --output a folder, ending in /")
-        check_targets(self._all_images, self._destinations, self._files)
+        for destination in self._destinations:
+            destination.survey(self._all_images)
+        self._shared = check_targets(self._all_images, self._destinations, self._files)
         if form is not None and form.name_of is not None:
             check_names(self._all_images, self._outputs.file or Path("the output"), form.name_of)
 
@@ -346,6 +352,8 @@ class CaptionJob:
             raise UsageError(f"there is no {missing[0]} to watch; make it first")
         self._outputs.stream_format(several=True)
         self._check_locations(map(located, named))
+        for destination in self._destinations:
+            destination.survey(self._inputs.find(lenient=True))
         check_targets(Listing(()), self._destinations, self._files)
 
 

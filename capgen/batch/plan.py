@@ -1,9 +1,11 @@
 """What a job would write, and whether two things that it writes would be one file."""
 
 import os
+import unicodedata
 from array import array
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,8 @@ from capgen.images.formats import is_image_file
 from capgen.inputs.archives import is_archive
 from capgen.inputs.listing import Listing
 from capgen.outputs.destination import Destination
+from capgen.outputs.sidecar_naming import share_stem
+from capgen.storage import platform
 from capgen.storage.hashing import hash64
 from capgen.storage.locations import Location, Url
 
@@ -42,7 +46,7 @@ class PlannedImage:
         return f"{self.path}: {'; '.join(filter(None, (what, left))) or 'would be captioned'}"
 
 
-def check_targets(listing: Listing, destinations: Sequence[Destination], files: Sequence[Path]) -> None:
+def check_targets(listing: Listing, destinations: Sequence[Destination], files: Sequence[Path]) -> frozenset[int]:
     """Make sure that nothing that will be written replaces another output or an image.
 
     Args:
@@ -50,19 +54,38 @@ def check_targets(listing: Listing, destinations: Sequence[Destination], files: 
         destinations: What is written for each image.
         files: The files that are written besides, each for all images.
 
+    Returns:
+        The ``target_hash`` of each file that images of one stem share.
+
     Raises:
-        UsageError: Two images want the same file, or a file is an image; it is named.
+        UsageError: Two other images want the same file, or a file is an image; it is named.
     """
     if not destinations and not files:
-        return
+        return frozenset()
     written = _check_files(listing, files)
     for destination in destinations:
-        written.extend(_hash(target) for path, target in _targets(listing, destination) if target != path)
-    images = np.array(array("Q", (_hash(found.path) for found in listing)), np.uint64)
+        written.extend(target_hash(target) for path, target in _targets(listing, destination) if target != path)
+    images = np.array(array("Q", (target_hash(found.path) for found in listing)), np.uint64)
     values, counts = np.unique(np.array(written, np.uint64), return_counts=True)
     taken = {*values[counts > 1].tolist(), *np.intersect1d(values, images).tolist()}
-    if taken:
-        raise UsageError(_collisions(listing, destinations, taken))
+    if not taken:
+        return frozenset()
+    collisions, shared = _collisions(listing, destinations, files, taken)
+    if collisions:
+        more = f"; and {len(collisions) - _NAMED} more" if len(collisions) > _NAMED else ""
+        raise UsageError(
+            f"nothing was written: {'; '.join(collisions[:_NAMED])}{more}; rename some, leave some out with --exclude, "
+            "or use --output with jsonl"
+        )
+    return frozenset(shared)
+
+
+def target_hash(location: Location) -> int:
+    """Return a hash that is the same for all names that some file system takes for one."""
+    if not isinstance(location, Path):
+        return hash64(location)
+    path = str(location.absolute())
+    return hash64(path.lower() if path.isascii() else unicodedata.normalize("NFC", path).casefold())
 
 
 def check_names(listing: Listing, file: Path, name: Callable[[Location], object]) -> None:
@@ -98,12 +121,12 @@ def _check_files(listing: Listing, files: Sequence[Path]) -> "array[int]":
     for path in files:
         if is_image_file(path):
             raise UsageError(f"{path} is an image, which would be lost; name another file to write to")
-    hashes = array("Q", map(_hash, files))
+    hashes = array("Q", map(target_hash, files))
     if len(set(hashes)) < len(files):
         raise UsageError(f"--output and --report name the same file, {files[0]}; choose two")
-    taken = set(hashes).intersection(_hash(found.path) for found in listing)
+    taken = set(hashes).intersection(target_hash(found.path) for found in listing)
     if taken:
-        path = next(path for path in files if _hash(path) in taken)
+        path = next(path for path in files if target_hash(path) in taken)
         raise UsageError(f"{path} is one of the photographs; choose another file to write to")
     return hashes
 
@@ -113,25 +136,29 @@ def _targets(listing: Listing, destination: Destination) -> Iterator[tuple[Locat
         yield found.path, destination.target(*found.local())
 
 
-def _hash(location: Location) -> int:
-    return hash64(location.absolute() if isinstance(location, Path) else location)
+def _collisions(
+    listing: Listing, destinations: Sequence[Destination], files: Sequence[Path], taken: set[int]
+) -> tuple[list[str], set[int]]:
+    """Say which images want the same file, or one that is something else already, and which share one.
 
-
-def _collisions(listing: Listing, destinations: Sequence[Destination], taken: set[int]) -> str:
-    """Say which images want the same file, or one that is something else already."""
-    wanting: dict[int, list[Location]] = {}
-    files: dict[int, Path] = {}
+    Returns:
+        A text for each file that cannot be written, and the hashes of those that are shared by images of one stem.
+    """
+    others = {*files, *(found.path for found in listing if target_hash(found.path) in taken)}
+    wanting: dict[int, dict[Path, list[Path]]] = {}
     for destination in destinations:
         for path, target in _targets(listing, destination):
-            target_hash = _hash(target)
-            if target != path and target_hash in taken and (target_hash in wanting or len(wanting) < _NAMED):
-                wanting.setdefault(target_hash, []).append(path)
-                files[target_hash] = target
-    named = "; ".join(
-        f"{' and '.join(map(str, paths))} would share {files[target_hash]}"
-        if len(paths) > 1
-        else f"the sidecar of {paths[0]} would be {files[target_hash]}, which is something else's"
-        for target_hash, paths in wanting.items()
-    )
-    more = f"; and {len(taken) - len(wanting)} more" if len(taken) > len(wanting) else ""
-    return f"nothing was written: {named}{more}; rename some, leave some out with --exclude, or use --output with jsonl"
+            if target != path and target_hash(target) in taken and isinstance(path, Path):
+                wanting.setdefault(target_hash(target), {}).setdefault(target, []).append(path)
+    collisions, shared = [], set()
+    for hashed, targets in wanting.items():
+        is_one = len(targets) > 1 and platform.takes_for_one(*list(targets)[:2])
+        for target, paths in [next(iter(targets.items()))] if is_one else targets.items():
+            wanted_by = list(chain(*targets.values())) if is_one else paths
+            if any(target.absolute() == other.absolute() for other in others if isinstance(other, Path)):
+                collisions.append(f"the sidecar of {paths[0]} would be {target}, which is something else's")
+            elif is_one or not all(share_stem(paths[0], path) for path in paths):
+                collisions.append(f"{' and '.join(map(str, wanted_by))} would share {target}")
+            else:
+                shared.add(hashed)
+    return collisions, shared

@@ -16,6 +16,7 @@ from capgen.outputs import DESTINATIONS, FORMATS, SHARD_FORMATS, format_of
 from capgen.outputs.destination import Destination
 from capgen.outputs.format import Format
 from capgen.outputs.policy import Existing
+from capgen.outputs.sidecar_naming import SidecarName
 from capgen.storage.locations import is_url
 
 STDIN = "-"
@@ -113,6 +114,7 @@ class Outputs:
         xmp: Write an XMP file beside each image.
         embed: Write into the metadata of each image.
         output_dir: The folder into which sidecars and XMP files are written, instead of beside the images.
+        sidecar_name: What the sidecar or XMP file of an image is called that has none: a ``SidecarName``.
         shards: A folder or URL into which shards are written.
         shard_size: Images in a numbered shard, 10,000 by default.
         report: A file of JSON lines with what became of every image; one that exists is replaced.
@@ -125,6 +127,7 @@ class Outputs:
     xmp: bool = False
     embed: bool = False
     output_dir: Path | None = None
+    sidecar_name: str = SidecarName.AUTO
     shards: str | None = None
     shard_size: int | None = None
     report: Path | None = None
@@ -170,11 +173,13 @@ class Outputs:
         """
         if self.output_dir is not None and self.sidecar is None and not self.xmp:
             raise UsageError("--output-dir says where sidecars go; add --sidecar .txt or --xmp")
+        if self.sidecar_name != SidecarName.AUTO and self.sidecar is None and not self.xmp:
+            raise UsageError("--sidecar-name says what sidecars are called; add --sidecar .txt or --xmp")
         found: list[Destination] = []
         if self.sidecar is not None:
-            found.append(DESTINATIONS["sidecar"](self.sidecar, self.output_dir))
+            found.append(DESTINATIONS["sidecar"](self.sidecar, self.output_dir, self.sidecar_name))
         if self.xmp:
-            found.append(DESTINATIONS["xmp"](self.output_dir))
+            found.append(DESTINATIONS["xmp"](self.output_dir, self.sidecar_name))
         if self.embed:
             found.append(DESTINATIONS["embedded"]())
         return found

@@ -21,6 +21,7 @@ class SkipReason(StrEnum):
     HAS_CAPTION = "has-caption"
     CHANGED_BY_HAND = "changed-by-hand"
     OURS_ALREADY = "ours-already"
+    SHARED = "shared"
 
     @property
     def sentence(self) -> str:
@@ -32,6 +33,7 @@ _SENTENCES = {
     SkipReason.HAS_CAPTION: "it has a caption",
     SkipReason.CHANGED_BY_HAND: "its caption was changed by hand since capgen wrote it (--force replaces it)",
     SkipReason.OURS_ALREADY: "it has capgen's caption already",
+    SkipReason.SHARED: "it shares a sidecar with another image of the same stem, whose caption is in it",
 }
 
 

@@ -28,6 +28,12 @@ def _existing() -> list[str]:
     return list(Existing)
 
 
+def _sidecar_names() -> list[str]:
+    from capgen.outputs.sidecar_naming import SidecarName
+
+    return list(SidecarName)
+
+
 @app.command("caption")
 @command("run it again, it goes on")
 def caption_command(
@@ -92,6 +98,13 @@ def caption_command(
     output_dir: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Put sidecars under FOLDER, in the same sub-folders.")
     ] = None,
+    sidecar_name: Annotated[
+        str,
+        typer.Option(
+            help="New sidecars are called a.xmp (stem), a.jpg.xmp (full), or as in the library (auto).",
+            autocompletion=_sidecar_names,
+        ),
+    ] = "auto",
     existing: Annotated[
         str,
         typer.Option(
@@ -162,8 +175,8 @@ def caption_command(
     if explain is not None:
         others = (
             recursive, from_file, nul, include, exclude, hidden, follow_links, shard, output_format, output, sidecar, xmp,
-            embed, output_dir, existing != "skip", force, prefix, suffix, min_confidence, dry_run, report, fail_fast, watch,
-            num > 1, engine != LOCAL, address, workers, shard_size,
+            embed, output_dir, sidecar_name != "auto", existing != "skip", force, prefix, suffix, min_confidence, dry_run,
+            report, fail_fast, watch, num > 1, engine != LOCAL, address, workers, shard_size,
         )  # fmt: skip
         _explain(explain, paths or [], model, request, alone=not any(others))
         return
@@ -176,7 +189,7 @@ def caption_command(
         ),
         outputs=Outputs.to(
             output, format=output_format, sidecar=sidecar, xmp=xmp, embed=embed, output_dir=output_dir,
-            shard_size=shard_size, report=report,
+            sidecar_name=sidecar_name, shard_size=shard_size, report=report,
         ),
         policy=OutputPolicy(
             existing=Existing.named(existing), force=force, min_confidence=min_confidence, prefix=prefix, suffix=suffix

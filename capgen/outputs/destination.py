@@ -1,11 +1,13 @@
 """A destination keeps the caption of each image in a file of its own, one module a kind; and what those modules share."""
 
 import stat
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Protocol
 
 from capgen.errors import StorageError
 from capgen.images.formats import HEAD_BYTES, ends_like_image, looks_like_image
+from capgen.inputs.selection import Found
 from capgen.storage import files
 
 
@@ -14,6 +16,14 @@ class Destination(Protocol):
 
     def target(self, path: Path, root: Path) -> Path:
         """Return the file that is written for the image at ``path``, which was found under the folder ``root``."""
+        ...
+
+    def survey(self, images: Iterable[Found]) -> None:
+        """Look at the folders that hold images, on which the names of their targets may depend, before they are asked for.
+
+        Args:
+            images: All images of a run, or those that have arrived since the last time.
+        """
         ...
 
     def read(self, target: Path) -> str | None:

@@ -8,12 +8,14 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from threading import Timer
 
 from capgen.errors import StorageError, UsageError
 from capgen.inputs.passed_over import PassedOver, kind_of_name
+from capgen.inputs.selection import Found
 from capgen.outputs.destination import both, is_file
 from capgen.outputs.xmp import xml_text
 
@@ -50,6 +52,9 @@ class Embedded:
     def target(self, path: Path, root: Path) -> Path:
         """Return the image itself."""
         return path
+
+    def survey(self, images: Iterable[Found]) -> None:
+        """Do nothing, since the target of an image depends on no other file."""
 
     def read(self, target: Path) -> str | None:
         """Return description and alternative text in the default language, joined by ``both``; ``None`` if both are missing.

@@ -1,15 +1,17 @@
 """The sink that writes the caption of each image into a file of its own, or into the image."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 from capgen.captioner.results import ImageVersion, Result, SkipReason
-from capgen.errors import Status
+from capgen.errors import Status, StorageError
 from capgen.inputs.selection import Found
 from capgen.outputs import policy
 from capgen.outputs.destination import Destination
 from capgen.outputs.manifest import key
 from capgen.outputs.policy import OverwriteGuard
+from capgen.outputs.sidecar_naming import share_stem
 from capgen.storage.hashing import caption_hash
 
 
@@ -19,10 +21,14 @@ class PerImageSink:
     Args:
         destination: The kind of file.
         guard: Knows which captions may be replaced.
+        contested: Tells whether several images may want a file. The first image that asks has it.
     """
 
-    def __init__(self, destination: Destination, guard: OverwriteGuard) -> None:
+    def __init__(
+        self, destination: Destination, guard: OverwriteGuard, contested: Callable[[Path], bool] = lambda target: False
+    ) -> None:
         self.destination, self._guard = destination, guard
+        self._contested, self._owners = contested, dict[Path, Path]()
 
     def target(self, item: Found) -> Path:
         """Return the file that is written for an image."""
@@ -32,9 +38,11 @@ class PerImageSink:
         """Tell why an image keeps the caption that it has; ``None`` if its caption is to be written.
 
         Raises:
-            StorageError: The caption that it has cannot be read.
+            StorageError: The caption that it has cannot be read, or its file is that of another image.
         """
         target = self.target(item)
+        if self._is_shared(item, target):
+            return SkipReason.SHARED
         return self._guard.skip_reason(key(target), _hash(self.destination.read(target)), ImageVersion.of_file(item.path))
 
     def write(self, item: Found, result: Result) -> SkipReason | None:
@@ -49,6 +57,8 @@ class PerImageSink:
         if result.status is not Status.CAPTIONED:
             return None
         target, version = self.target(item), result.version
+        if self._is_shared(item, target):
+            return SkipReason.SHARED
         with self._guard.manifest.locked():
             current = self.destination.read(target)
             reason = self._guard.skip_reason(key(target), _hash(current), version)
@@ -63,6 +73,22 @@ class PerImageSink:
             # A format may not hold every character, so what counts is the caption as it is read back.
             self._guard.after_writing(key(target), self.destination.read(target) or text, version)
         return None
+
+    def _is_shared(self, item: Found, target: Path) -> bool:
+        """Tell whether an image of the same stem has the file that an image wants, so that they share its caption.
+
+        Raises:
+            StorageError: An image that it has nothing to do with has the file.
+        """
+        if not self._contested(target):
+            return False
+        path, _ = item.local()
+        first = self._owners.setdefault(target.absolute(), path)
+        if first != path and not first.exists():
+            first = self._owners[target.absolute()] = path
+        if first != path and not share_stem(first, path):
+            raise StorageError(f"{first} has {target} for its caption")
+        return first != path
 
     def close(self) -> None:
         """End helper processes; a second call does nothing."""

@@ -1,10 +1,13 @@
 """A text file beside each image: ``a.jpg`` gets ``a.txt``, which holds the caption as one line of UTF-8."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from capgen.errors import StorageError, UsageError
 from capgen.images.formats import SUFFIXES
-from capgen.outputs.destination import OutputFolders, contents, sibling
+from capgen.inputs.selection import Found
+from capgen.outputs.destination import OutputFolders, contents
+from capgen.outputs.sidecar_naming import SidecarName, SidecarNames
 
 
 class Sidecar:
@@ -14,14 +17,15 @@ class Sidecar:
         extension: The ending of their names, with the dot or without, e.g. ``"txt"``.
         output_dir: The folder that they are written into, in sub-folders like those of the images; by default they are
             written beside the images.
+        name: What a new one is called: a ``SidecarName``.
 
     Raises:
-        UsageError: The extension cannot be one, or belongs to other files that would be replaced.
+        UsageError: There is no such name, or the extension cannot be one, or belongs to other files that would be replaced.
     """
 
-    def __init__(self, extension: str, output_dir: Path | None = None) -> None:
+    def __init__(self, extension: str, output_dir: Path | None = None, name: str = SidecarName.AUTO) -> None:
         self.ending = "." + extension.removeprefix(".")
-        self._folders = OutputFolders(output_dir)
+        self._folders, self._names = OutputFolders(output_dir), SidecarNames(self.ending, output_dir, name)
         if not self.ending[1:].strip() or any(character in self.ending for character in "/\\\0"):
             raise UsageError(f"{extension!r} cannot be the ending of a file name; give one such as 'txt'")
         kind = Path("a" + self.ending).suffix.lower()
@@ -32,7 +36,11 @@ class Sidecar:
 
     def target(self, path: Path, root: Path) -> Path:
         """Return the text file of the image at ``path``, which was found under the folder ``root``."""
-        return sibling(path, root, self._folders.output_dir, self.ending)
+        return self._names.path(path, root)
+
+    def survey(self, images: Iterable[Found]) -> None:
+        """Look at the folders of images, as ``SidecarNames`` does."""
+        self._names.survey(images)
 
     def read(self, target: Path) -> str | None:
         """Return the file's text without the white space around it; ``None`` if there is no file or no text in it.

@@ -4,15 +4,16 @@ Photo managers keep ratings, keywords and edits in the same file, so a caption i
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from xml.dom.minidom import CDATASection, Document, Element, Node, Text, parseString
 from xml.parsers import expat
 from xml.sax.saxutils import escape
 
 from capgen.errors import StorageError
+from capgen.inputs.selection import Found
 from capgen.outputs.destination import OutputFolders, both, contents
-from capgen.outputs.xmp_naming import xmp_path
+from capgen.outputs.sidecar_naming import SidecarName, SidecarNames
 
 _FIELDS = ("dc:description", "Iptc4xmpCore:AltTextAccessibility")
 _NAMESPACES = {
@@ -56,14 +57,22 @@ class XmpSidecar:
     Args:
         output_dir: The folder that they are written into, in sub-folders like those of the images; by default they are
             written beside the images.
+        name: What a new one is called: a ``SidecarName``.
+
+    Raises:
+        UsageError: There is no such name.
     """
 
-    def __init__(self, output_dir: Path | None = None) -> None:
-        self._folders = OutputFolders(output_dir)
+    def __init__(self, output_dir: Path | None = None, name: str = SidecarName.AUTO) -> None:
+        self._folders, self._names = OutputFolders(output_dir), SidecarNames(".xmp", output_dir, name)
 
     def target(self, path: Path, root: Path) -> Path:
-        """Return the path of an image's XMP file, as ``xmp_naming`` says."""
-        return xmp_path(path, root, self._folders.output_dir)
+        """Return the path of an image's XMP file, as ``sidecar_naming`` says."""
+        return self._names.path(path, root)
+
+    def survey(self, images: Iterable[Found]) -> None:
+        """Look at the folders of images, as ``SidecarNames`` does."""
+        self._names.survey(images)
 
     def read(self, target: Path) -> str | None:
         """Return description and alternative text in the default language, joined by ``both``; ``None`` if both are missing.

@@ -10,7 +10,10 @@ read while it is locked.
 import errno
 import os
 import sys
+import tempfile
 import threading
+import unicodedata
+from pathlib import Path
 
 try:
     import fcntl
@@ -24,6 +27,21 @@ _umask_lock = threading.Lock()
 
 CAN_REPLACE_OPEN_FILES = sys.platform != "win32"
 """Whether a file can be renamed, or another put in its place, while it is open."""
+
+
+def takes_for_one(one: Path, other: Path) -> bool:
+    """Tell whether a file system takes two names for one, which differ in the case of letters or in composed accents.
+
+    It is tried with a file that is there for a moment, in the folder or, where that is missing, in the nearest above it.
+    """
+    folder = next((parent for parent in one.absolute().parents if parent.is_dir()), None)
+    composed = unicodedata.normalize("NFC", str(one)) == unicodedata.normalize("NFC", str(other))
+    try:
+        with tempfile.NamedTemporaryFile(prefix=".capgen-\u00e9A-", dir=folder) as probe:
+            variant = unicodedata.normalize("NFD", probe.name) if composed else probe.name.replace("\u00e9A", "\u00e9a")
+            return os.path.lexists(variant)
+    except (OSError, UnicodeError):
+        return False
 
 
 _lacks: dict[str, str] = {}

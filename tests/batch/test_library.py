@@ -316,22 +316,25 @@ def test_an_image_that_is_reached_by_two_names_has_its_caption_added_once(shelf,
 # Files that two want
 
 
-@pytest.mark.parametrize("flags", [("--sidecar", ".txt"), ("--xmp",), ("--sidecar", "txt", "--output-dir", "out")])
-def test_two_images_that_want_the_same_file_are_named_before_anything_is_written(shelf, flags, monkeypatch):
+def test_two_images_that_want_the_same_file_are_named_before_anything_is_written(shelf, monkeypatch):
     monkeypatch.chdir(shelf.location)
-    shelf.fill(["a.png", "a.jpg", "b.png"])
+    for name in ("one/a.png", "two/a.png", "two/b.png"):
+        scrawl(shelf.location / name, 1)
     before = snapshot(shelf.location)
-    done = shelf.run(*flags, "--report", shelf.location / "report.jsonl")
+    done = here("caption", "-r", "one", "two", "--sidecar", "txt", "--output-dir", "out", env=shelf.env)
     assert done.returncode == 2
-    assert f"{shelf.folder / 'a.jpg'} and {shelf.folder / 'a.png'} would share " in done.stderr
+    assert "one/a.png and two/a.png would share " in done.stderr
     assert "b.png" not in done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert snapshot(shelf.location) == before
 
 
 def test_of_many_that_want_the_same_file_some_are_named_and_the_rest_are_counted(shelf):
-    shelf.fill([f"{number}.{ending}" for number in range(5) for ending in ("png", "jpg")])
-    done = shelf.run("--sidecar", ".txt")
+    for number in range(5):
+        for folder in ("one", "two"):
+            scrawl(shelf.location / f"{folder}/{number}.png", number)
+    folders = (shelf.location / "one", shelf.location / "two")
+    done = here("caption", "-r", *folders, "--xmp", "--output-dir", shelf.location / "out", env=shelf.env)
     assert done.returncode == 2
     assert done.stderr.count("would share") == 3
     assert "and 2 more" in done.stderr
@@ -865,16 +868,22 @@ def test_a_file_that_pauses_in_the_middle_does_not_lose_what_a_person_wrote_mean
     assert shelf.texts() == {"a": "my words\n"}
 
 
-@pytest.mark.slow
-def test_of_two_that_arrive_and_want_the_same_file_the_second_fails(shelf):
+def test_of_two_that_arrive_with_one_stem_the_second_shares_the_sidecar_of_the_first(shelf, watched):
     shelf.fill(["a.jpg"])
-    run = watching(shelf, "--sidecar", ".txt", "--report", shelf.location / "report.jsonl")
-    wait_for((shelf.folder / "a.txt").exists, run)
-    scrawl(shelf.folder / "a.png", 5)
-    line = next(line for line in run.stderr if line.startswith("capgen: "))
-    assert f"{shelf.folder / 'a.jpg'} has {shelf.folder / 'a.txt'} for its caption" in line
-    ended(run)
-    assert run.returncode == 3
+    arrive = partial(scrawl, shelf.folder / "a.png", 5)
+    _, rows = watched([*[nothing] * 3, arrive, *[nothing] * 3], "--sidecar", ".txt", "--existing", "overwrite")
+    assert rows == [("a.jpg", "captioned"), ("a.png", "skipped")]
+
+
+def test_of_two_that_arrive_and_want_one_file_in_the_output_folder_the_second_fails(shelf, watched):
+    scrawl(shelf.folder / "a.png", 1)
+    other = shelf.location / "other"
+    other.mkdir()
+    steps = [*[nothing] * 3, partial(scrawl, other / "a.png", 5), *[nothing] * 3]
+    done, rows = watched(steps, other, "--sidecar", ".txt", "--output-dir", shelf.location / "out")
+    assert rows == [("a.png", "captioned"), ("a.png", "write-failed")]
+    assert f"{shelf.folder / 'a.png'} has {shelf.location / 'out/a.txt'} for its caption" in done.stderr
+    assert done.returncode == 3
 
 
 def test_a_watch_does_not_caption_again_what_it_has_changed_itself(shelf, watched):
@@ -913,13 +922,15 @@ def test_an_alternative_text_that_a_person_wrote_counts_as_a_caption(shelf):
 
 
 def test_shards_do_not_hide_that_two_want_one_file(shelf):
-    shelf.fill(["a.png"])
-    (shelf.folder / "a.jpg").write_bytes((shelf.folder / "a.png").read_bytes())
+    for folder in ("one", "two"):
+        scrawl(shelf.location / folder / "a.png", 1)
     for part in ("1/2", "2/2"):
-        done = shelf.run("--sidecar", ".txt", "--shard", part)
+        folders = (shelf.location / "one", shelf.location / "two")
+        options = ("--sidecar", ".txt", "--output-dir", shelf.location / "out", "--shard", part)
+        done = here("caption", "-r", *folders, *options, env=shelf.env)
         assert done.returncode == 2
         assert "would share" in done.stderr
-    assert not (shelf.folder / "a.txt").exists()
+    assert not (shelf.location / "out").exists()
 
 
 def test_a_caption_of_low_confidence_is_not_in_the_lines_either(shelf):

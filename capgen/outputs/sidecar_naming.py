@@ -1,0 +1,187 @@
+"""How sidecars are named beside their photographs: what programs do, and which file an image has already.
+
+Two names are in use: the stem, ``a.xmp`` for ``a.jpg`` (Adobe, training sets), and the full name, ``a.jpg.xmp`` (darktable,
+digiKam, Immich, PhotoPrism). A file that is there under either name, in any case, with accents composed or not,
+is the image's. What a new one is called follows from the images' names and from what the library uses at the beginning, and
+never from a sidecar that another image has just been given.
+"""
+
+import os
+import re
+import unicodedata
+from collections.abc import Iterable
+from enum import StrEnum
+from pathlib import Path
+
+from capgen.errors import UnknownNameError
+from capgen.images.formats import ends_like_image
+from capgen.inputs.selection import Found
+from capgen.outputs.destination import sibling
+
+_FOLDERS = 64
+"""Listings that are kept in memory: a run goes through one folder after the other."""
+
+_FOR_EXTENSION = re.compile(rb"SidecarForExtension\s*(?:=\s*[\"']|>)\s*\.?([^\"'<\s]+)")
+"""``photoshop:SidecarForExtension``, with which Adobe says which of several files of one stem a sidecar belongs to."""
+
+
+class SidecarName(StrEnum):
+    """What the sidecar of an image is called that has none."""
+
+    AUTO = "auto"
+    """As most in the library are; the stem where there are none, and the full name where images share a stem."""
+
+    STEM = "stem"
+    """``a.xmp`` for ``a.jpg``. Images of one stem share it."""
+
+    FULL = "full"
+    """``a.jpg.xmp`` for ``a.jpg``."""
+
+    @classmethod
+    def named(cls, name: str) -> "SidecarName":
+        """Return the rule of a name.
+
+        Raises:
+            UnknownNameError: There is no such rule; the message offers the nearest.
+        """
+        if name not in list(cls):
+            raise UnknownNameError("way to name sidecars", name, cls)
+        return cls(name)
+
+
+def share_stem(one: Path, other: Path) -> bool:
+    """Tell whether two images lie in one folder under one stem, as the two files of a photograph do."""
+    return one.parent == other.parent and _folded(one.stem) == _folded(other.stem)
+
+
+class SidecarNames:
+    """Finds the sidecar of an image, or says what it is to be called.
+
+    Args:
+        ending: The ending of sidecars, with its dot.
+        output_dir: The folder in which the folders of images are made anew; ``None`` for sidecars beside the images.
+        rule: What a new one is called.
+
+    Raises:
+        UnknownNameError: There is no such rule.
+    """
+
+    def __init__(self, ending: str, output_dir: Path | None, rule: str = SidecarName.AUTO) -> None:
+        self._ending, self._output_dir, self._rule = ending, output_dir, SidecarName.named(rule)
+        self._folders: dict[tuple[Path, Path], _Folder] = {}
+        self._prefers_full: bool | None = None
+
+    def survey(self, images: Iterable[Found]) -> None:
+        """Look at the folders of images, anew if that was done before. What the library uses is decided the first time."""
+        self._folders.clear()
+        if self._prefers_full is not None:
+            return
+        seen, full, stem = set[Path](), 0, 0
+        for found in images:
+            image, root = found.local()
+            if image.parent not in seen:
+                seen.add(image.parent)
+                folder = self._folder(image, sibling(image, root, self._output_dir, self._ending))
+                full, stem = full + folder.named_full, stem + folder.named_by_stem
+        self._prefers_full = full > stem
+
+    def path(self, image: Path, root: Path) -> Path:
+        """Return the sidecar of an image, which was found under the folder ``root``: the one that is there, or a new one."""
+        by_stem = sibling(image, root, self._output_dir, self._ending)
+        full, folder = by_stem.with_name(image.name + self._ending), self._folder(image, by_stem)
+        # The stem of photo.jpg.jpg is that of another image's full name, so it is not used.
+        is_double = ends_like_image(Path(image.stem))
+        if (name := folder.existing(full.name, image.name)) is not None:
+            return full.with_name(name)
+        name = folder.existing(by_stem.name, image.name)
+        if name is not None:
+            there = by_stem.with_name(name)
+            is_anothers = is_double and os.path.lexists(image.with_name(image.stem))
+            is_anothers = is_anothers or (self._ending == ".xmp" and folder.is_for_another(there, image.name))
+            return full if is_anothers else there
+        if self._rule is SidecarName.AUTO:
+            return full if self._prefers_full or is_double or folder.shares_stem(image.name) else by_stem
+        return full if self._rule is SidecarName.FULL or is_double else by_stem
+
+    def _folder(self, image: Path, by_stem: Path) -> "_Folder":
+        key = (image.parent, by_stem.parent)
+        if key not in self._folders:
+            if len(self._folders) >= _FOLDERS:
+                del self._folders[next(iter(self._folders))]
+            there = _names(image.parent)
+            sidecars = there if by_stem.parent == image.parent else _names(by_stem.parent)
+            self._folders[key] = _Folder(there, sidecars, self._ending)
+        return self._folders[key]
+
+
+class _Folder:
+    """What matters of the names in a folder of images and in that of their sidecars.
+
+    Args:
+        files: The names in the folder of images.
+        sidecars: The names in the folder of their sidecars.
+        ending: The ending of sidecars.
+
+    Attributes:
+        named_full: How many sidecars are named after a whole image.
+        named_by_stem: How many are named after the stem of one.
+    """
+
+    def __init__(self, files: Iterable[str], sidecars: Iterable[str], ending: str) -> None:
+        self._ending = ending
+        self._sidecars: dict[str, list[str]] = {}
+        for name in sidecars:
+            if name.lower().endswith(ending.lower()):
+                self._sidecars.setdefault(_folded(name), []).append(name)
+        of_stem: dict[str, list[str]] = {}
+        for name in files:
+            if not name.lower().endswith(ending.lower()):
+                of_stem.setdefault(_folded(_stem(name)), []).append(name)
+        wholes = {_folded(name) for names in of_stem.values() for name in names if ends_like_image(Path(name))}
+        before_ending = [name[: -len(ending)] for name in self._sidecars]
+        self.named_full = sum(name in wholes for name in before_ending)
+        self.named_by_stem = sum(name in of_stem and name not in wholes for name in before_ending)
+        self._of_stem = {stem: names for stem, names in of_stem.items() if len(names) > 1}
+
+    def shares_stem(self, image: str) -> bool:
+        """Tell whether another image has the stem of one."""
+        return any(ends_like_image(Path(name)) for name in self._others(image))
+
+    def existing(self, sidecar: str, image: str) -> str | None:
+        """Return the name of a sidecar as it is spelt in the folder; ``None`` if there is none, or it is another image's."""
+        spelt = self._sidecars.get(_folded(sidecar), ())
+        if sidecar in spelt:
+            return sidecar
+        taken = {exact for other in self._others(image) for exact in (other, _stem(other))}
+        return next((name for name in sorted(spelt) if name[: -len(self._ending)] not in taken), None)
+
+    def is_for_another(self, sidecar: Path, image: str) -> bool:
+        """Tell whether a sidecar of several files of one stem says itself that it belongs to another of them."""
+        others = self._others(image)
+        try:
+            said = _FOR_EXTENSION.search(sidecar.read_bytes()) if others else None
+        except OSError:
+            return False
+        if said is None:
+            return False
+        extension = "." + os.fsdecode(said[1]).casefold()
+        return not image.casefold().endswith(extension) and any(name.casefold().endswith(extension) for name in others)
+
+    def _others(self, image: str) -> list[str]:
+        return [name for name in self._of_stem.get(_folded(_stem(image)), ()) if name != image]
+
+
+def _names(folder: Path) -> list[str]:
+    try:
+        return os.listdir(folder)  # noqa: PTH208 - names, of which there may be many
+    except OSError:
+        return []
+
+
+def _stem(name: str) -> str:
+    return name.rpartition(".")[0] or name
+
+
+def _folded(name: str) -> str:
+    """Return a name as file systems compare it that care neither about case nor about how accents are composed."""
+    return name.lower() if name.isascii() else unicodedata.normalize("NFC", name).casefold()
