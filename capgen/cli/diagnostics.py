@@ -40,6 +40,15 @@ PACKAGES = (
 )
 """The packages whose versions decide what capgen does."""
 
+FORMAT_PACKAGES = {
+    "rawpy": "camera raw",
+    "pylibjxl": "JPEG XL",
+    "tifffile": "TIFF with samples of more than 8 bits in planes, floating-point colours and the like",
+    "imagecodecs": "the same",
+    "pyvips": "PNG and TIFF of more than 178,956,970 pixels",
+}
+"""The optional packages that read images, and which images."""
+
 CHECK_IMAGE = Path(__file__).parents[1] / "models" / "self_check.jpg"
 """The image that the self-check captions."""
 
@@ -218,6 +227,15 @@ def _captioner(folder: Path, *, shipped: bool) -> str:
 
 def _optional() -> Iterator[Check]:
     yield "exiftool", _exiftool
+    for package, images in FORMAT_PACKAGES.items():
+        yield package, partial(_format_package, package, images)
+
+
+def _format_package(package: str, images: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return f"not installed; it reads {images}: pip install 'capgen[formats]'"
 
 
 def _exiftool() -> str:

@@ -32,6 +32,11 @@ def contains(*parts: tuple[int, bytes]) -> Recogniser:
     return lambda head: all(head[offset : offset + len(expected)] == expected for offset, expected in parts)
 
 
+def any_of(*recognisers: Recogniser) -> Recogniser:
+    """Recognise files that one of some recognisers recognises."""
+    return lambda head: any(recogniser(head) for recogniser in recognisers)
+
+
 def has_brand(*brands: bytes, general: bool) -> Recogniser:
     """Recognise files of the container that AVIF and HEIF share (ISO/IEC 23008-12) by the brands that it declares.
 
@@ -64,9 +69,10 @@ class ImageFormat:
             gets.
         recognise: Recognises a file of the format by its first bytes.
         pillow_name: Pillow's name of the format if Pillow reads it itself, else ``None``.
-        opener: The function that opens a file's bytes, as ``"module:function"``. It takes the bytes and returns a
-            ``PIL.Image.Image`` whose pixels need not be decoded yet. It raises what Pillow does, or an ``ImageError``.
-        scaled: Whether the opened image can be decoded at a reduced scale, by its method ``draft``.
+        opener: The function that opens a file's bytes, as ``"module:function"``. It takes the bytes and the side in pixels
+            of the square that the image will be reduced to, and returns a ``PIL.Image.Image`` whose pixels need not be
+            decoded yet. If the format can be decoded at a reduced scale, it will be at twice this size or more, so that the
+            reduction cannot be seen after the final filter. It raises what Pillow does, or an ``ImageError``.
     """
 
     name: str
@@ -74,7 +80,6 @@ class ImageFormat:
     recognise: Recogniser
     pillow_name: str | None
     opener: str = "capgen.images.openers:open_with_pillow"
-    scaled: bool = False
 
 
 FORMATS = (
@@ -84,11 +89,22 @@ FORMATS = (
         begins_with(b"\xff\xd8\xff"),
         pillow_name="JPEG",
         opener="capgen.images.openers:open_jpeg",
-        scaled=True,
     ),
-    ImageFormat("PNG", (".png",), begins_with(b"\x89PNG\r\n\x1a\n"), pillow_name="PNG"),
+    ImageFormat(
+        "PNG",
+        (".png",),
+        begins_with(b"\x89PNG\r\n\x1a\n"),
+        pillow_name="PNG",
+        opener="capgen.images.png:open_png",
+    ),
     ImageFormat("WEBP", (".webp",), contains((0, b"RIFF"), (8, b"WEBP")), pillow_name="WEBP"),
-    ImageFormat("GIF", (".gif",), begins_with(b"GIF87a", b"GIF89a"), pillow_name="GIF"),
+    ImageFormat(
+        "GIF",
+        (".gif",),
+        begins_with(b"GIF87a", b"GIF89a"),
+        pillow_name="GIF",
+        opener="capgen.images.openers:open_gif",
+    ),
     ImageFormat(
         "BMP",
         (".bmp", ".dib"),
@@ -96,11 +112,41 @@ FORMATS = (
         pillow_name="BMP",
     ),
     ImageFormat(
+        "camera raw",
+        (
+            ".dng", ".cr2", ".cr3", ".crw", ".nef", ".nrw", ".arw", ".sr2", ".srf", ".raf", ".rw2", ".orf", ".pef", ".srw",
+            ".3fr", ".erf", ".kdc", ".dcr", ".mef", ".mos", ".mrw", ".iiq", ".x3f", ".rwl", ".gpr",
+        ),
+        any_of(
+            begins_with(b"FUJIFILMCCD-RAW", b"IIRO", b"IIRS", b"MMOR", b"IIU\0", b"\0MRM", b"FOVb"),
+            contains((8, b"CR\2")),
+            contains((6, b"HEAPCCDR")),
+            contains((4, b"ftypcrx ")),
+        ),
+        pillow_name=None,
+        opener="capgen.images.raw:open_raw",
+    ),
+    ImageFormat(
         "TIFF",
         (".tif", ".tiff"),
-        # TIFF and BigTIFF in both byte orders, and files with the version number in the other one, which Pillow reads too
+        # TIFF and BigTIFF in both byte orders, and files with the version number in the other one, which Pillow reads too.
+        # The raw files of many cameras begin like that, and are told by what is in them.
         begins_with(b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"II\0*", b"MM*\0"),
         pillow_name="TIFF",
+        opener="capgen.images.tiff:open_tiff",
+    ),
+    ImageFormat(
+        "JPEG 2000",
+        (".jp2", ".j2k", ".j2c", ".jpc", ".jpf", ".jpx"),
+        begins_with(b"\0\0\0\x0cjP  \r\n\x87\n", b"\xff\x4f\xff\x51"),
+        pillow_name="JPEG2000",
+    ),
+    ImageFormat(
+        "JPEG XL",
+        (".jxl",),
+        begins_with(b"\0\0\0\x0cJXL \r\n\x87\n", b"\xff\x0a"),
+        pillow_name=None,
+        opener="capgen.images.openers:open_jpeg_xl",
     ),
     ImageFormat("AVIF", (".avif",), has_brand(b"avif", b"avis", general=True), pillow_name="AVIF"),
     ImageFormat(
@@ -111,12 +157,11 @@ FORMATS = (
         ),
         pillow_name=None,
         opener="capgen.images.openers:open_heif",
-        scaled=True,  # the thumbnail in the file, if it is large enough
     ),
 )  # fmt: skip
 """The formats. The first row that recognises a file counts, so AVIF stands before HEIF, which general brands alone make."""
 
-OPENERS: "Registry[Callable[[bytes], Image]]" = Registry("image format", {row.name: row.opener for row in FORMATS})
+OPENERS: "Registry[Callable[[bytes, int], Image]]" = Registry("image format", {row.name: row.opener for row in FORMATS})
 """The openers by the names of their formats; a module is imported when its opener is used first."""
 
 SUFFIXES = frozenset(suffix for row in FORMATS for suffix in row.suffixes)

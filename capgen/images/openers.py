@@ -17,6 +17,13 @@ DECODING_ERRORS = (
 """What Pillow's decoders raise on damaged files; a ``Warning`` only in a program that turns warnings into errors."""
 
 
+MAX_PIXELS = 178_956_970
+"""The most pixels that are decoded at full scale, Pillow's own bound; a larger image is read at a reduced scale or not."""
+
+TOO_MANY_PIXELS = f"it has more than {MAX_PIXELS:,} pixels, too many to be decoded at once"
+"""Why an image is not decoded that Pillow calls a decompression bomb."""
+
+
 def open_bytes(data: bytes, size: int) -> "Image":
     """Open an image file's bytes, and ask for no more detail than an image of a certain size needs.
 
@@ -34,38 +41,52 @@ def open_bytes(data: bytes, size: int) -> "Image":
     if not data:
         raise ImageError(Status.UNSUPPORTED, "it is empty")
     try:
-        image = OPENERS[found.name](data) if found else open_with_pillow(data)
-        if found and found.scaled:
-            image.draft("RGB", (2 * size, 2 * size))
+        return OPENERS[found.name](data, size) if found else open_with_pillow(data, size)
     except DecompressionBombError as error:
-        raise ImageError(Status.TOO_LARGE, "it has more pixels than is safe to decode") from error
+        raise ImageError(Status.TOO_LARGE, TOO_MANY_PIXELS) from error
     except DECODING_ERRORS as error:
         raise _refusal(error, recognised=found is not None) from error
-    return image
 
 
-def open_with_pillow(data: bytes) -> "Image":
-    """Open a file in any of the formats that Pillow reads."""
+def open_with_pillow(data: bytes, size: int) -> "Image":  # noqa: ARG001 - all openers take the same
+    """Open a file in any of the formats that Pillow reads, to be decoded at full scale."""
     from PIL import Image
 
     return Image.open(io.BytesIO(data), formats=[row.pillow_name for row in FORMATS if row.pillow_name])
 
 
-def open_jpeg(data: bytes) -> "Image":
+def open_jpeg(data: bytes, size: int) -> "Image":
     """Open a JPEG. A baseline one may have more pixels than Pillow allows, as it is decoded at a reduced scale."""
     from PIL.Image import DecompressionBombError
     from PIL.JpegImagePlugin import JpegImageFile
 
     try:
-        return open_with_pillow(data)
+        image = open_with_pillow(data, size)
     except DecompressionBombError:
         image = JpegImageFile(io.BytesIO(data))
         if "progressive" in image.info:  # the decoder of a progressive one keeps all coefficients at full scale
-            raise
+            reason = f"{TOO_MANY_PIXELS}, and is progressive; a baseline JPEG of any size is read"
+            raise ImageError(Status.TOO_LARGE, reason) from None
+    image.draft("RGB", (2 * size, 2 * size))
+    return image
+
+
+def open_gif(data: bytes, size: int) -> "Image":
+    """Open a GIF: its first frame, with what the frame does not cover as transparent, as browsers show it."""
+    from PIL import Image
+    from PIL.ImageFile import ImageFile
+
+    image = open_with_pillow(data, size)
+    assert isinstance(image, ImageFile)
+    covered = image.tile[0].extents
+    if covered == (0, 0, *image.size):
         return image
+    canvas = Image.new("RGBA", image.size)
+    canvas.paste(image.convert("RGBA").crop(covered), covered)
+    return canvas
 
 
-def open_heif(data: bytes) -> "Image":
+def open_heif(data: bytes, size: int) -> "Image":
     """Open the primary image of a HEIF file with pillow-heif, which is imported only now as it would slow down every start.
 
     Its class is used directly and not registered with Pillow, which the caller's program may use as well. The class applies
@@ -77,10 +98,33 @@ def open_heif(data: bytes) -> "Image":
     try:
         from pillow_heif import HeifImageFile
 
-        return HeifImageFile(io.BytesIO(data))
+        image = HeifImageFile(io.BytesIO(data))
     except ImportError as error:  # raised by the first use if the package is there and its library is not
         reason = "it is a HEIF (HEIC) image, which takes one more package: pip install pillow-heif"
         raise ImageError(Status.UNSUPPORTED, reason) from error
+    image.draft("RGB", (2 * size, 2 * size))  # to the thumbnail in the file, if it is large enough
+    return image
+
+
+def open_jpeg_xl(data: bytes, size: int) -> "Image":  # noqa: ARG001 - all openers take the same
+    """Decode the first frame of a JPEG XL image with pylibjxl, which turns it upright as the file declares.
+
+    Its Exif orientation has no meaning by the standard (ISO/IEC 18181-2), and is not looked at.
+
+    Raises:
+        ImageError: pylibjxl is missing, or the image has too many pixels.
+    """
+    from PIL import Image
+
+    try:
+        import pylibjxl
+    except ImportError as error:
+        reason = "it is a JPEG XL image, which takes one more package: pip install pylibjxl"
+        raise ImageError(Status.UNSUPPORTED, reason) from error
+    header = pylibjxl.probe(data)
+    if header["width"] * header["height"] > MAX_PIXELS:
+        raise ImageError(Status.TOO_LARGE, TOO_MANY_PIXELS)
+    return Image.fromarray(pylibjxl.decode(data))
 
 
 def damaged(error: BaseException) -> ImageError:

@@ -11,13 +11,16 @@ from capgen.images.openers import DECODING_ERRORS
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-_ORIENTATION_TAG = 0x0112
+ORIENTATION_TAG = 0x0112
 """The EXIF tag that says how the stored pixels are to be turned."""
 
-_SIXTEEN_BIT_WHITE = 65535.0
+SIXTEEN_BIT_WHITE = 65535.0
 
-_FLOAT_WHITES = (1.0, 255.0, _SIXTEEN_BIT_WHITE)
-"""The values that stand for white in images of floating-point grey, of which no file says which it uses."""
+FLOAT_WHITES = (1.0, 255.0, SIXTEEN_BIT_WHITE)
+"""The values that stand for white in floating-point images, of which no file says which it uses."""
+
+_HIGHLIGHTS = 100
+"""One pixel of so many may be brighter than white."""
 
 
 def from_array(array: np.ndarray) -> "Image":
@@ -58,9 +61,10 @@ def to_rgb(image: "Image", size: tuple[int, int], filter_name: str) -> "Image":
     resample = Image.Resampling[filter_name]
     image.load()
     if image.mode.startswith("I") or image.mode == "F":
-        grey = _float_grey(image).resize(size, resample, reducing_gap=3.0)
-        whites = _FLOAT_WHITES if image.mode == "F" else (_SIXTEEN_BIT_WHITE,)
-        return Image.fromarray(_to_8_bit(np.asarray(grey), whites)).convert("RGB")
+        values = _grey_values(image)
+        white = white_of(values, FLOAT_WHITES if image.mode == "F" else (SIXTEEN_BIT_WHITE,))
+        resized = Image.fromarray(_within(values, white)).resize(size, resample, reducing_gap=3.0)
+        return Image.fromarray(to_8_bit(np.asarray(resized), white)).convert("RGB")
     rgb = _on_white(image) if _is_transparent(image) else image.convert("RGB")
     return rgb.resize(size, resample, reducing_gap=3.0)
 
@@ -70,7 +74,7 @@ def upright(resized: "Image", original: "Image") -> "Image":
     from PIL import Image
 
     try:
-        orientation = original.getexif().get(_ORIENTATION_TAG, 1)
+        orientation = original.getexif().get(ORIENTATION_TAG, 1)
     except DECODING_ERRORS:  # damaged EXIF data does not spoil the image
         return resized
     turn = {
@@ -85,6 +89,22 @@ def upright(resized: "Image", original: "Image") -> "Image":
     return resized if turn is None else resized.transpose(turn)
 
 
+def white_of(values: np.ndarray, whites: Sequence[float]) -> float:
+    """Return the least of the usual values for white that is exceeded by highlights only, else the greatest value.
+
+    It is chosen from the pixels as they are in the file: resizing goes beyond the brightest and below the darkest of them.
+    """
+    for white in whites:
+        if np.count_nonzero(values > white) <= values.size // _HIGHLIGHTS:
+            return white
+    return float(values[np.isfinite(values)].max(initial=whites[-1]))
+
+
+def to_8_bit(values: np.ndarray, white: float) -> np.ndarray:
+    """Scale numbers of any kind from 0..``white`` to 0..255."""
+    return (_within(values, white) * (255 / white)).astype(np.uint8)
+
+
 def _is_transparent(image: "Image") -> bool:
     return image.mode in {"RGBA", "LA", "PA", "RGBa", "La"} or "transparency" in image.info
 
@@ -97,21 +117,15 @@ def _on_white(image: "Image") -> "Image":
     return Image.alpha_composite(white, rgba).convert("RGB")
 
 
-def _float_grey(image: "Image") -> "Image":
-    """Convert 16-bit, 32-bit or floating-point grey to floating point, with its transparent level as white."""
-    from PIL import Image
-
+def _grey_values(image: "Image") -> np.ndarray:
+    """Return 16-bit, 32-bit or floating-point grey as (H, W) float32, with its transparent level as white."""
     level = image.info.get("transparency")
-    if not isinstance(level, int):
-        return image if image.mode == "F" else image.convert("I").convert("F")
-    values = np.asarray(image).astype(np.float32)
-    values[values == level] = _SIXTEEN_BIT_WHITE
-    return Image.fromarray(values)
+    values = np.asarray(image if image.mode == "F" else image.convert("I")).astype(np.float32)
+    if isinstance(level, int):
+        values[values == level] = SIXTEEN_BIT_WHITE
+    return values
 
 
-def _to_8_bit(values: np.ndarray, whites: Sequence[float]) -> np.ndarray:
-    """Scale grey to 0..255 by the least of the usual values for white that no pixel exceeds, or by the greatest pixel."""
-    finite = values[np.isfinite(values)]
-    top = float(finite.max()) if finite.size else 0.0
-    white = next((value for value in whites if top <= value), top)
-    return (np.clip(np.nan_to_num(values, posinf=white, neginf=0.0), 0, white) * (255 / white)).astype(np.uint8)
+def _within(values: np.ndarray, white: float) -> np.ndarray:
+    """Bring numbers of any kind into 0..``white``; what is no number is black."""
+    return np.clip(np.nan_to_num(values, posinf=white, neginf=0.0), 0, white)

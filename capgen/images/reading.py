@@ -8,16 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from capgen.errors import ImageError, Status
-from capgen.images.openers import DECODING_ERRORS, damaged, open_bytes
+from capgen.images.openers import DECODING_ERRORS, MAX_PIXELS, TOO_MANY_PIXELS, damaged, open_bytes
 from capgen.images.pixels import from_array, to_rgb, upright
 from capgen.images.sources import Source, read_source
 
 if TYPE_CHECKING:
     from PIL.Image import Image
-
-MAX_PIXELS = 178_956_970
-"""The most pixels that are decoded at full scale, Pillow's own bound; a larger JPEG is decoded at a reduced scale."""
-
 
 MAX_INPUT_SIZE = 1024
 """The longest side of the input of an encoder, in pixels; about twice that of the largest encoders that are known."""
@@ -98,7 +94,7 @@ def _opened(source: Source, size: int) -> Iterator["Image"]:
 def _bounded(image: "Image") -> "Image":
     width, height = image.size
     if width * height > MAX_PIXELS:
-        raise ImageError(Status.TOO_LARGE, f"it has {width}x{height} pixels, more than is safe to decode")
+        raise ImageError(Status.TOO_LARGE, TOO_MANY_PIXELS)
     if width * height == 0:
         raise ImageError(Status.UNREADABLE, "it has no pixels")
     return image

@@ -14,20 +14,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from pillow_heif import register_heif_opener
 from support.commands import capgen
 from support.examples import examples
+from support.image_files import encode as encoded
 from support.tools import bound_by_modes
 
 from capgen import images
 from capgen.errors import ImageError
-from capgen.images import Preprocessing, formats, reading
-
-register_heif_opener()  # for writing; reading registers nothing
+from capgen.images import Preprocessing, formats
+from capgen.images.openers import MAX_PIXELS
 
 SIZE = 32
 RED, BLUE, WHITE = (255, 0, 0), (0, 0, 255), (255, 255, 255)
-FORMATS = [row.name for row in formats.FORMATS]
+FORMATS = [row.name for row in formats.FORMATS if row.name != "camera raw"]  # whose previews are larger than images here
 WITH_ORIENTATION = {
     "JPEG": {"quality": 95},
     "PNG": {},
@@ -51,14 +50,8 @@ def status_of(source):
 
 
 def saved(image, path, image_format, **options):
-    image.save(path, image_format, **options)
+    path.write_bytes(encoded(image, image_format, **options))
     return path
-
-
-def encoded(image, image_format, **options):
-    buffer = io.BytesIO()
-    image.save(buffer, image_format, **options)
-    return buffer.getvalue()
 
 
 def one_colour(colour, mode="RGB", size=(40, 30)):
@@ -483,15 +476,16 @@ def test_any_beginning_can_be_told(head):
 # Modes
 
 
-def png(width, height, depth, colour_type, row, *chunks):
+def png(width, height, depth, colour_type, row, *chunks, interlaced=0, last=()):
     """Write a PNG of equal rows that Pillow itself would not write."""
 
     def chunk(name, data):
         return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
 
-    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colour_type, 0, 0, 0))
-    data = chunk(b"IDAT", zlib.compress((b"\0" + row) * height))
-    return b"\x89PNG\r\n\x1a\n" + header + b"".join(chunk(*c) for c in chunks) + data + chunk(b"IEND", b"")
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colour_type, 0, 0, interlaced))
+    data = chunk(b"IDAT", zlib.compress((b"\0" + row) * height if row else b""))
+    behind = b"".join(chunk(*c) for c in last)
+    return b"\x89PNG\r\n\x1a\n" + header + b"".join(chunk(*c) for c in chunks) + data + behind + chunk(b"IEND", b"")
 
 
 @pytest.mark.parametrize(("mode", "clear"), [("RGBA", (255, 0, 0, 0)), ("LA", (0, 0))])
@@ -527,6 +521,68 @@ def test_the_clear_colour_of_an_rgb_png_becomes_white():
 
 def test_the_clear_shade_of_a_grey_png_becomes_white():
     assert is_all(read(encoded(one_colour(7, "L"), "PNG", transparency=7)), WHITE)
+
+
+@pytest.mark.parametrize(("depth", "shades", "level"), [(1, b"\0", 0), (2, b"\x55", 1), (4, b"\x55", 5), (4, b"\xff", 15)])
+def test_the_clear_shade_of_a_grey_png_of_few_bits_becomes_white(depth, shades, level):
+    assert is_all(read(png(8, 8, depth, 0, shades * depth, (b"tRNS", struct.pack(">H", level)))), WHITE)
+
+
+HISTORY = b"<step/>" * 1_000_000
+"""The metadata of an editor that logs each step: more than Pillow takes in a PNG."""
+
+METADATA = {
+    "compressed text": (b"zTXt", b"workflow\0\0" + zlib.compress(HISTORY)),
+    "compressed XMP": (b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0" + zlib.compress(HISTORY)),
+    "XMP": (b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + HISTORY * 10),
+    "text": (b"tEXt", b"workflow\0" + HISTORY * 10),
+    "profile": (b"iCCP", b"printer\0\0" + zlib.compress(HISTORY)),
+    "profile of an unknown compression": (b"iCCP", b"printer\0\7nothing"),
+    "text that is not compressed as it says": (b"zTXt", b"Raw profile type exif\0\0nothing"),
+    "broken Exif": (b"eXIf", b"nothing"),
+}
+
+
+@pytest.mark.parametrize("kind", METADATA)
+@pytest.mark.parametrize("where", ["chunks", "last"])
+def test_metadata_of_a_png_never_decides_whether_its_pixels_are_read(kind, where):
+    options = {"last": [METADATA[kind]]} if where == "last" else {}
+    data = png(8, 8, 8, 2, b"\xff\0\x64" * 8, *([] if options else [METADATA[kind]]), **options)
+    assert is_all(read(data), (255, 0, 100))
+
+
+@pytest.mark.parametrize("name", [b"tEXt", b"iCCP", b"eXIf"])
+def test_metadata_of_a_png_with_a_wrong_checksum_is_passed_over(name):
+    data = bytearray(png(8, 8, 8, 2, b"\xff\0\x64" * 8, (name, b"Raw profile type exif\0 text")))
+    data[data.index(name) + 25] ^= 1
+    assert is_all(read(bytes(data)), (255, 0, 100))
+
+
+@pytest.mark.parametrize(
+    "chunk",
+    [
+        (b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + b'<x tiff:Orientation="3"/>'),
+        (b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0" + zlib.compress(b'<x tiff:Orientation="3"/>')),
+        (b"eXIf", b"MM\0*\0\0\0\x08\0\1\1\x12\0\3\0\0\0\1\0\3\0\0\0\0\0\0"),
+    ],
+    ids=["XMP", "compressed XMP", "Exif"],
+)
+def test_metadata_of_a_png_still_says_how_it_is_turned(chunk):
+    left_red = b"\xff\0\0" * 4 + b"\0\0\xff" * 4
+    pixels = read(png(8, 8, 8, 2, left_red, chunk))
+    assert pixels[0, -1].tolist() == list(RED)
+    assert pixels[0, 0].tolist() == list(BLUE)
+
+
+def test_what_the_first_frame_of_a_gif_does_not_cover_is_white():
+    frame = encoded(one_colour(RED, size=(20, 15)).quantize(4), "GIF")
+    start = frame.index(b"\x2c\0\0\0\0")
+    offset = struct.pack("<HH", 20, 15)
+    canvas = frame[:6] + struct.pack("<HH", 40, 30) + frame[10 : start + 1] + offset + frame[start + 5 :]
+    pixels = read(canvas)
+    assert is_all(pixels[:12].repeat(3, axis=0)[:SIZE], WHITE)
+    assert pixels[-1, -1].tolist() == list(RED)
+    assert pixels[-1, 0].tolist() == list(WHITE)
 
 
 def test_the_clear_shade_of_a_16_bit_grey_png_becomes_white():
@@ -570,6 +626,20 @@ def test_an_infinite_pixel_spoils_no_other():
     grey = np.ones((SIZE, SIZE), np.float32)
     grey[0, 0] = np.inf
     assert np.array_equal(read(encoded(Image.fromarray(grey), "TIFF"))[-1, -1], WHITE)
+
+
+def test_a_float_tiff_is_as_bright_as_its_8_bit_image_whatever_the_filter_makes_of_its_edges():
+    sharp = np.zeros((300, 300), np.uint8)
+    sharp[::2, 150:] = sharp[:, :40] = 255
+    assert (
+        np.abs(read(encoded(Image.fromarray((sharp / 255).astype(np.float32)), "TIFF")).astype(int) - read(sharp)).max() <= 3
+    )
+
+
+def test_highlights_beyond_white_leave_the_rest_of_a_float_tiff_as_it_is():
+    grey = np.full((300, 300), 0.4, np.float32)
+    grey[0, :20] = 1.07
+    assert abs(int(read(encoded(Image.fromarray(grey), "TIFF"))[-1, -1, 0]) - 102) <= 1
 
 
 def test_a_cmyk_jpeg_keeps_its_colours():
@@ -699,7 +769,7 @@ HUGE = (16000, 12000)
 
 
 def test_the_huge_size_is_beyond_the_bound():
-    assert HUGE[0] * HUGE[1] > reading.MAX_PIXELS
+    assert HUGE[0] * HUGE[1] > MAX_PIXELS
 
 
 def test_a_huge_baseline_jpeg_is_decoded_at_a_reduced_scale():
@@ -713,8 +783,35 @@ def test_a_huge_progressive_jpeg_is_too_large():
     assert status_of(bytes(data)) == "too-large"
 
 
-def test_a_huge_png_is_too_large():
-    assert status_of(png(*HUGE, 8, 0, b"")) == "too-large"
+HUGE_TIFF = {"compression": "tiff_deflate"}
+
+
+@pytest.mark.parametrize(("image_format", "options"), [("PNG", {"compress_level": 1}), ("TIFF", HUGE_TIFF)])
+def test_a_huge_image_that_is_stored_by_rows_is_read_at_a_reduced_scale(image_format, options):
+    image = one_colour(50, "L", HUGE)
+    image.paste(200, (0, 0, HUGE[0], HUGE[1] // 2))
+    pixels = read(encoded(image, image_format, **options))
+    assert is_all(pixels[:12].repeat(3, axis=0)[:SIZE], (200, 200, 200))
+    assert is_all(pixels[-12:].repeat(3, axis=0)[:SIZE], (50, 50, 50))
+
+
+def test_a_huge_image_is_too_large_without_the_package_that_reads_it_and_the_package_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyvips", None)
+    with pytest.raises(ImageError, match=r"178,956,970 pixels.*pip install 'pyvips\[binary\]'") as caught:
+        read(png(*HUGE, 8, 0, b""))
+    assert caught.value.status == "too-large"
+
+
+def test_a_huge_interlaced_png_is_too_large():
+    assert status_of(png(*HUGE, 8, 0, b"", interlaced=1)) == "too-large"
+
+
+def test_a_huge_png_without_pixels_is_unreadable():
+    assert status_of(png(*HUGE, 8, 0, b"")) == "unreadable"
+
+
+def test_an_image_beyond_all_bounds_is_too_large():
+    assert status_of(png(1 << 17, 1 << 17, 8, 0, b"")) == "too-large"
 
 
 def test_a_file_too_large_to_read_is_named_without_reading_it(tmp_path):

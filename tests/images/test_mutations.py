@@ -6,6 +6,7 @@ which say what they are about to read. ``python tests/test_mutations.py FIRST LA
 
 import faulthandler
 import io
+import os
 import random
 import re
 import subprocess
@@ -15,8 +16,9 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
-from pillow_heif import register_heif_opener
+from support.image_files import encode
 
 from capgen import images
 from capgen.errors import ImageError
@@ -45,9 +47,16 @@ def encoded(mode, image_format, **options):
     return buffer.getvalue()
 
 
+def samples(dtype, **options):
+    buffer = io.BytesIO()
+    pixels = np.asarray(image()).astype(dtype)
+    planes = np.moveaxis(pixels, -1, 0) if options.get("planarconfig") == "separate" else pixels
+    tifffile.imwrite(buffer, planes, metadata=None, **options)
+    return buffer.getvalue()
+
+
 def originals():
     """Encode one image in all the ways that are decoded differently."""
-    register_heif_opener()
     exif = Image.Exif()
     exif[0x0112] = 6
     moving = {"save_all": True, "append_images": [image(1)]}
@@ -70,6 +79,11 @@ def originals():
         "floating-point TIFF": encoded("F", "TIFF"),
         "LZW TIFF": encoded("RGB", "TIFF", compression="tiff_lzw"),
         "JPEG TIFF": encoded("RGB", "TIFF", compression="jpeg"),
+        "TIFF of colours in floating point": samples(np.float32, photometric="rgb"),
+        "TIFF of planes": samples(np.uint16, photometric="rgb", planarconfig="separate", compression="deflate"),
+        "JPEG 2000": encoded("RGB", "JPEG2000"),
+        "JPEG XL": encode(image(), "JPEG XL"),
+        "camera raw": encode(image().resize((320, 240)), "camera raw"),
         "AVIF": encoded("RGB", "AVIF", exif=exif),
         "clear AVIF": encoded("RGBA", "AVIF"),
         "animated AVIF": encoded("RGB", "AVIF", **moving),
@@ -165,8 +179,11 @@ def read_all(first, last):
 def test_every_damaged_image_is_read_or_refused():
     bounds = [COUNT * number // PROCESSES for number in range(PROCESSES + 1)]
     command = [sys.executable, "-X", "faulthandler", __file__]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}  # for what the tests share
     processes = [
-        subprocess.Popen([*command, str(first), str(last)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        subprocess.Popen(
+            [*command, str(first), str(last)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+        )
         for first, last in pairwise(bounds)
     ]
     outputs = [process.communicate() for process in processes]
