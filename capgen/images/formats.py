@@ -148,7 +148,13 @@ FORMATS = (
         pillow_name=None,
         opener="capgen.images.openers:open_jpeg_xl",
     ),
-    ImageFormat("AVIF", (".avif",), has_brand(b"avif", b"avis", general=True), pillow_name="AVIF"),
+    ImageFormat(
+        "AVIF",
+        (".avif",),
+        has_brand(b"avif", b"avis", general=True),
+        pillow_name="AVIF",
+        opener="capgen.images.openers:open_avif",
+    ),
     ImageFormat(
         "HEIF",
         (".heic", ".heif", ".hif"),

@@ -20,6 +20,15 @@ DECODING_ERRORS = (
 MAX_PIXELS = 178_956_970
 """The most pixels that are decoded at full scale, Pillow's own bound; a larger image is read at a reduced scale or not."""
 
+TRANSFER = "transfer"
+"""The key of an image's ``info`` for the transfer characteristics of its samples (ITU-T H.273), where the file says them."""
+
+_COLOUR_BOX = b"colrnclx"
+"""The name of the box of an AVIF that says how its samples are coded, and which way of saying it is used."""
+
+_HEADER_BYTES = 1 << 16
+"""The bytes of an AVIF among which its boxes are looked for; the pixels follow."""
+
 TOO_MANY_PIXELS = f"it has more than {MAX_PIXELS:,} pixels, too many to be decoded at once"
 """Why an image is not decoded that Pillow calls a decompression bomb."""
 
@@ -86,6 +95,15 @@ def open_gif(data: bytes, size: int) -> "Image":
     return canvas
 
 
+def open_avif(data: bytes, size: int) -> "Image":
+    """Open an AVIF, with its transfer characteristics if all that the file says agree; with a gain map they do not."""
+    image = open_with_pillow(data, size)
+    transfers = {box[2:4] for box in data[:_HEADER_BYTES].split(_COLOUR_BOX)[1:]}  # after the primaries
+    if len(transfers) == 1:
+        image.info[TRANSFER] = int.from_bytes(transfers.pop(), "big")
+    return image
+
+
 def open_heif(data: bytes, size: int) -> "Image":
     """Open the primary image of a HEIF file with pillow-heif, which is imported only now as it would slow down every start.
 
@@ -102,6 +120,7 @@ def open_heif(data: bytes, size: int) -> "Image":
     except ImportError as error:  # raised by the first use if the package is there and its library is not
         reason = "it is a HEIF (HEIC) image, which takes one more package: pip install pillow-heif"
         raise ImageError(Status.UNSUPPORTED, reason) from error
+    image.info[TRANSFER] = (image.info.get("nclx_profile") or {}).get("transfer_characteristics")
     image.draft("RGB", (2 * size, 2 * size))  # to the thumbnail in the file, if it is large enough
     return image
 

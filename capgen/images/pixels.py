@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from capgen.errors import ImageError, Status
+from capgen.images.colour import to_srgb
 from capgen.images.openers import DECODING_ERRORS
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def to_rgb(image: "Image", size: tuple[int, int], filter_name: str) -> "Image":
         resized = Image.fromarray(_within(values, white)).resize(size, resample, reducing_gap=3.0)
         return Image.fromarray(to_8_bit(np.asarray(resized), white)).convert("RGB")
     rgb = _on_white(image) if _is_transparent(image) else image.convert("RGB")
-    return rgb.resize(size, resample, reducing_gap=3.0)
+    return to_srgb(rgb.resize(size, resample, reducing_gap=3.0), image.info)
 
 
 def upright(resized: "Image", original: "Image") -> "Image":

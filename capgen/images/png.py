@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from capgen.errors import ImageError, Status
-from capgen.images.openers import TOO_MANY_PIXELS, open_with_pillow
+from capgen.images.openers import TOO_MANY_PIXELS, TRANSFER, open_with_pillow
 from capgen.images.vips import read_reduced
 
 if TYPE_CHECKING:
@@ -47,6 +47,9 @@ def open_png(data: bytes, size: int) -> "Image":
             reason = f"{TOO_MANY_PIXELS}, and is interlaced; another PNG of up to a gigapixel is read"
             raise ImageError(Status.TOO_LARGE, reason) from None
         return read_reduced(lean, size, has_opacity=True)
+    header = data[: data.find(b"IDAT")]
+    if b"cICP" in header:  # the primaries, the transfer characteristics, and two bytes
+        image.info[TRANSFER] = header[header.index(b"cICP") + 5]
     level = image.info.get("transparency")
     if colour_type == _GREY and isinstance(level, int):
         image.info["transparency"] = level * _LEVELS.get(depth, 1)
@@ -79,7 +82,7 @@ def _chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
 
 def _is_needed(name: bytes, chunk: memoryview) -> bool:
     if name == b"iCCP":
-        return False
+        return _is_sound(chunk) and _unpacks(bytes(chunk[8:-4]).partition(b"\0\0")[2])  # after the name and the method
     if name in _TEXT_CHUNKS:
         return _says_orientation(name, chunk) and _is_sound(chunk)
     return name != b"eXIf" or _is_sound(chunk)

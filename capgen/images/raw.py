@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from capgen.errors import ImageError, Status, one_line
 from capgen.images.openers import open_with_pillow
 from capgen.images.pixels import ORIENTATION_TAG
+from capgen.storage.stderr import suppress_lines
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PillowImage
@@ -19,6 +20,10 @@ _LEAST_PREVIEW = 320
 
 _ORIENTATIONS = (1, 2, 4, 3, 5, 8, 6, 7)
 """The EXIF orientations by LibRaw's numbers: 1 for mirrored left to right, 2 more for top to bottom, 4 for transposed."""
+
+
+_LINES = (b"Corrupt JPEG data",)
+"""How the lines begin that LibRaw prints of damaged files."""
 
 
 def open_raw(data: bytes, size: int) -> "PillowImage":
@@ -35,7 +40,7 @@ def open_raw(data: bytes, size: int) -> "PillowImage":
         reason = "it is a camera raw image, which takes one more package: pip install rawpy"
         raise ImageError(Status.UNSUPPORTED, reason) from error
     try:
-        with rawpy.imread(io.BytesIO(data)) as raw:
+        with suppress_lines(_LINES), rawpy.imread(io.BytesIO(data)) as raw:
             orientation = _ORIENTATIONS[raw.sizes.flip]
             preview = raw.extract_thumb()
     except (rawpy.LibRawNoThumbnailError, rawpy.LibRawUnsupportedThumbnailError) as error:

@@ -4,7 +4,11 @@ Science, print and panorama programs write kinds of TIFF that Pillow refuses, or
 tell which. Those are read with tifffile if it is installed, and are refused by their kind if not.
 """
 
+import contextlib
+import ctypes
+import functools
 import io
+import logging
 from typing import TYPE_CHECKING
 
 from capgen.images.openers import DECODING_ERRORS, open_with_pillow
@@ -49,6 +53,7 @@ def open_tiff(data: bytes, size: int) -> "Image":
     from PIL import UnidentifiedImageError
     from PIL.Image import DecompressionBombError
 
+    _silence()
     tags = _first_directory(data)
     if not {_WIDTH, _HEIGHT} <= tags.keys():  # a broken header, for which Pillow has the error
         return open_with_pillow(data, size)
@@ -64,6 +69,22 @@ def open_tiff(data: bytes, size: int) -> "Image":
         if _has_planes(tags):
             raise
         return read_reduced(data, size, has_opacity=tags.get(_EXTRA_SAMPLES, (0,))[0] in _OPACITIES)
+
+
+@functools.cache
+def _silence() -> None:
+    """Keep Pillow and its libtiff from printing to standard error what is wrong with a file; an error is raised besides.
+
+    Where libtiff is linked in such a way that its functions cannot be found, it goes on printing.
+    """
+    from PIL import _imaging
+
+    logging.getLogger("PIL.TiffImagePlugin").addHandler(logging.NullHandler())
+    with contextlib.suppress(OSError, AttributeError):
+        library = ctypes.CDLL(_imaging.__file__)
+        for set_handler in (library.TIFFSetErrorHandler, library.TIFFSetWarningHandler):
+            set_handler.argtypes, set_handler.restype = [ctypes.c_void_p], ctypes.c_void_p
+            set_handler(None)
 
 
 def _first_directory(data: bytes) -> "ImageFileDirectory_v2":
