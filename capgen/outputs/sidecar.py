@@ -1,5 +1,7 @@
-"""A text file beside each image: ``a.jpg`` gets ``a.txt``, which holds the caption as one line of UTF-8."""
+"""A text file beside each image: ``a.jpg`` gets ``a.txt``, which holds the caption as one line, of UTF-8 if it is new."""
 
+import codecs
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -45,28 +47,60 @@ class Sidecar:
     def read(self, target: Path) -> str | None:
         """Return the file's text without the white space around it; ``None`` if there is no file or no text in it.
 
-        Bytes that are not UTF-8 become lone surrogates, which ``write`` turns back into the same bytes.
+        Bytes that are not text of the encoding become lone surrogates, which ``write`` turns back into the same bytes.
 
         Raises:
             StorageError: There is something that is not a file, or cannot be read.
         """
         data = contents(target)
-        if data is None:
-            return None
-        # Some editors begin a file with a byte order mark, which does not belong to the caption.
-        return data.decode(errors="surrogateescape").removeprefix("\ufeff").strip() or None
+        return None if data is None else _decoded(data, target).strip() or None
 
     def write(self, target: Path, caption: str) -> None:
-        """Write the caption and a final line feed.
+        """Write the caption and a final line end, in the encoding and with the line end of the file that is there.
 
         Raises:
             StorageError: The file cannot be written; it is as it was before.
         """
+        there = contents(target) or b""
+        mark, encoding = _encoding(there)
+        before, text = _decoded(there, target), caption.strip()
+        if _holds_bytes(text) and not "".join(Counter(text) - Counter(before)).isascii():
+            raise StorageError(f"cannot add {caption!r} to {target}, which is not UTF-8; save it as UTF-8")
+        line_end = "\r\n" if "\r\n" in before else "\n"
         try:
-            data = f"{caption.strip()}\n".encode(errors="surrogateescape")
+            data = mark + f"{text}{line_end}".encode(encoding, "surrogateescape" if encoding == "utf-8" else "strict")
         except UnicodeEncodeError as error:
             raise StorageError(f"cannot write {target}: its caption holds half a character (a lone surrogate)") from error
         self._folders.write(target, data)
 
     def close(self) -> None:
         """Do nothing, since there is no helper process."""
+
+
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),  # begins as the mark of UTF-16 does
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+"""Byte order marks, with which editors say how a file is encoded; one without a mark is UTF-8, or has one byte a letter."""
+
+
+def _encoding(data: bytes) -> tuple[bytes, str]:
+    return next(((mark, encoding) for mark, encoding in _MARKS if data.startswith(mark)), (b"", "utf-8"))
+
+
+def _decoded(data: bytes, target: Path) -> str:
+    mark, encoding = _encoding(data)
+    try:
+        return data.removeprefix(mark).decode(encoding, "surrogateescape" if encoding == "utf-8" else "strict")
+    except UnicodeDecodeError as error:
+        raise StorageError(
+            f"cannot read {target}: it begins as {encoding} and goes on as something else; mend it"
+        ) from error
+
+
+def _holds_bytes(text: str) -> bool:
+    """Tell whether a text holds bytes that are not UTF-8, as ``surrogateescape`` keeps them."""
+    return any("\udc80" <= character <= "\udcff" for character in text)

@@ -1,5 +1,6 @@
 """Sinks of lines: the standard output, and a file to which captions are added and with which a later run goes on."""
 
+import codecs
 import dataclasses
 import errno
 import os
@@ -138,6 +139,8 @@ class CaptionFileReader:
         """Read whole records; a last line without its end was written by someone else and is completed."""
         record = b""
         with self._path.open("rb") as lines:
+            if lines.read(len(codecs.BOM_UTF8)) != codecs.BOM_UTF8:  # which some editors put before the first record
+                lines.seek(0)
             for line in lines:
                 record += line if line.endswith(b"\n") else line + b"\n"
                 if self._form.is_whole(record):
@@ -226,6 +229,9 @@ class CaptionFile(CaptionFileReader):
             self._guard.manifest.put(key(self._path), Record(""))
 
     def _copy(self, file: BinaryIO) -> None:
+        with self._path.open("rb") as before:
+            if before.read(len(codecs.BOM_UTF8)) == codecs.BOM_UTF8:
+                file.write(codecs.BOM_UTF8)
         for record in self._records():
             parsed = self._form.parse(record)
             path_hash = hash64(located(parsed[0])) if parsed else None
@@ -288,6 +294,8 @@ def locked(path: Path) -> BinaryIO:
         except BlockingIOError as error:
             file.close()
             raise StorageError(f"{path} is being written by another capgen; wait for it to end, or stop it") from error
+        except OSError:
+            platform.note_lack("locks", f"the file system of {path} has no locks; let only one capgen write to it at a time")
         if os.path.samestat(os.fstat(file.fileno()), path.stat()):
             return file
         file.close()

@@ -4,6 +4,7 @@ import errno
 import hashlib
 import json
 import os
+import secrets
 import stat
 import tempfile
 from collections.abc import Callable, Iterator
@@ -29,6 +30,12 @@ _REASONS = {
 _TEMPORARY_NAME = 60
 """The most characters of a file's name in the name of its temporary file, which must not become too long."""
 
+_NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+"""Flags of ``os.open`` for a file that is not there yet."""
+
+_NOT_KNOWN_THERE = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
+"""Errors of file systems that have no such call."""
+
 _UNITS = ("B", "kB", "MB", "GB", "TB")
 
 
@@ -43,6 +50,9 @@ def writing(path: Path, *, make_folders: bool = True) -> Iterator[BinaryIO]:
     """Open a temporary file beside ``path`` for writing, and rename it to ``path`` at the end.
 
     The data is on the disk before the name appears (fsync, then rename), so a reader sees the old file or the new one.
+
+    A file that is replaced keeps its owner, group, permissions, access-control list and extended attributes. Where it has
+    other names (hard links), or these cannot be given to another file, the data is written into the file itself instead.
 
     Args:
         path: The file to write; one that exists is replaced.
@@ -60,58 +70,149 @@ def writing(path: Path, *, make_folders: bool = True) -> Iterator[BinaryIO]:
     try:
         if make_folders:
             path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = _temporary(path)
-        with os.fdopen(descriptor, "wb") as file:
+        replaced = _replaced(path)
+        descriptor, temporary = _temporary(path, replaced)
+        with os.fdopen(descriptor, "w+b") as file:
             yield file
             file.flush()
-            platform.set_mode(descriptor, _mode(path))
-            os.fsync(descriptor)
-            if platform.CAN_REPLACE_OPEN_FILES:
-                Path(temporary).replace(path)  # while it is locked, nobody else takes it for a file that was left behind
-        if not platform.CAN_REPLACE_OPEN_FILES:
-            Path(temporary).replace(path)
-        temporary = None
+            _sync(descriptor)
+            in_its_place = replaced is None or (
+                temporary.parent == path.parent
+                and replaced.st_nlink == 1
+                and platform.copy_attributes(path, replaced, descriptor)
+            )
+            if not in_its_place:
+                _write_into(path, file)
+            elif platform.CAN_REPLACE_OPEN_FILES:
+                temporary.replace(path)  # while it is locked, nobody else takes it for a file that was left behind
+        if in_its_place and not platform.CAN_REPLACE_OPEN_FILES:
+            temporary.replace(path)
+        temporary = None if in_its_place else temporary
     except OSError as error:
         raise storage_error(path, error) from error
     finally:
         if temporary is not None:
             with suppress(OSError):
-                Path(temporary).unlink()
+                temporary.unlink()
+
+
+def _replaced(path: Path) -> os.stat_result | None:
+    """Return what the system says of the file that is replaced; ``None`` if there is none that has anything to keep.
+
+    Raises:
+        PermissionError: It may not be written, though its folder would let it be replaced.
+    """
+    try:
+        status = path.lstat()
+    except OSError:
+        return None
+    if not stat.S_ISREG(status.st_mode):
+        return None
+    if not os.access(path, os.W_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+    return status
+
+
+def _sync(descriptor: int) -> None:
+    """Bring a file to the disk, as far as its file system knows how to."""
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _NOT_KNOWN_THERE:
+            raise
+        platform.note_lack(
+            "fsync", "the file system cannot say when data is on the disk; captions were written all the same"
+        )
+
+
+def _write_into(path: Path, source: BinaryIO) -> None:
+    """Write what another file holds into a file that exists, and what it held before if that fails."""
+    source.seek(0)
+    data = source.read()
+    with path.open("r+b", buffering=0) as file:
+        before = file.read()
+        try:
+            _fill(file, data)
+        except OSError:
+            _fill(file, before)
+            raise
+
+
+def _fill(file: BinaryIO, data: bytes) -> None:
+    file.seek(0)
+    if file.write(data) != len(data):  # a kill comes before the one call that writes all of it, or after it
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    file.truncate(len(data))
+    _sync(file.fileno())
+
+
+def _temporary(path: Path, replaced: os.stat_result | None) -> tuple[int, Path]:
+    """Open a hidden file beside ``path`` for writing, and return its descriptor and its path.
+
+    The name is always the same, so that the file which a killed write has left is used and does not lie there for good. The
+    name is a random one if another process is writing to that file, and where files cannot be locked or replaced while open.
+    A new file gets the permissions that its folder's defaults give; one that replaces another has none but the owner's yet.
+    Where only the folder may not be written, the file lies in the folder for temporary files.
+    """
+    usual = path.with_name(f".{path.name[:_TEMPORARY_NAME]}.part")
+    mode = 0o666 if replaced is None else 0o600
+    try:
+        if platform.CAN_REPLACE_OPEN_FILES and (descriptor := _created(usual, mode)) is not None:
+            return descriptor, usual
+        unused = usual.with_suffix(f".{secrets.token_hex(4)}.part")
+        return os.open(unused, _NEW, mode), unused
+    except PermissionError:
+        if replaced is None:
+            raise
+        descriptor, name = tempfile.mkstemp()
+        return descriptor, Path(name)
+
+
+def _created(path: Path, mode: int) -> int | None:
+    """Make and lock a file, in the place of one that a killed write has left; ``None`` if another process uses it."""
+    for _ in range(2):
+        try:
+            descriptor = os.open(path, _NEW, mode)
+        except FileExistsError:
+            if not _remove_abandoned(path):
+                return None
+            continue
+        try:
+            platform.lock_file(descriptor)
+        except BlockingIOError:  # another process takes it for one that was left behind
+            os.close(descriptor)
+            return None
+        except OSError:  # without locks nobody can take it for one that was left behind
+            return descriptor
+        with suppress(OSError):
+            if os.path.samestat(os.fstat(descriptor), path.lstat()):
+                return descriptor
+        os.close(descriptor)
+    return None
+
+
+def _remove_abandoned(path: Path) -> bool:
+    """Remove a temporary file that no process has locked, and return whether it was one."""
+    try:
+        descriptor = os.open(path, os.O_WRONLY | platform.NO_FOLLOW)
+    except OSError:  # another user's, or a link
+        return False
+    try:
+        platform.lock_file(descriptor)
+        if not os.path.samestat(os.fstat(descriptor), path.lstat()):
+            return False
+        path.unlink()
+    except OSError:  # in use, or renamed in the meantime, or the file system has no locks
+        return False
+    finally:
+        os.close(descriptor)
+    return True
 
 
 def write_with(path: Path, write: Callable[[BinaryIO], object], *, make_folders: bool = True) -> None:
     """Let ``write`` fill the temporary file that becomes ``path``; ``make_folders`` and errors as in ``writing``."""
     with writing(path, make_folders=make_folders) as file:
         write(file)
-
-
-def _temporary(path: Path) -> tuple[int, str]:
-    """Open a hidden file beside ``path`` for writing, and return its descriptor and its name.
-
-    The name is always the same, so that the file which a killed write has left is used and does not lie there for good. The
-    name is a random one if another process is writing to that file, and where files cannot be locked or replaced while open.
-    """
-    return _leftover(path) or tempfile.mkstemp(prefix=f".{path.name[:_TEMPORARY_NAME]}.", suffix=".part", dir=path.parent)
-
-
-def _leftover(path: Path) -> tuple[int, str] | None:
-    """Open and lock the temporary file of ``path`` that has the usual name, and empty it; ``None`` if that cannot be."""
-    if not platform.CAN_REPLACE_OPEN_FILES:
-        return None
-    name = path.with_name(f".{path.name[:_TEMPORARY_NAME]}.part")
-    try:
-        descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | platform.NO_FOLLOW, 0o600)
-    except OSError:  # another user's, or a link
-        return None
-    try:
-        platform.lock_file(descriptor)
-        if os.path.samestat(os.fstat(descriptor), name.lstat()):
-            os.ftruncate(descriptor, 0)
-            return descriptor, str(name)
-    except OSError:  # in use, or renamed in the meantime, or the file system has no locks
-        pass
-    os.close(descriptor)
-    return None
 
 
 def write_bytes(path: Path, data: bytes, *, make_folders: bool = True) -> None:
@@ -248,11 +349,3 @@ def _is_at(file: BinaryIO, path: Path) -> bool:
         return os.path.samestat(os.fstat(file.fileno()), path.stat())
     except FileNotFoundError:
         return False
-
-
-def _mode(path: Path) -> int:
-    """Return the permissions of the file that is replaced, or those of a new one if there is none."""
-    try:
-        return stat.S_IMODE(path.stat().st_mode)
-    except OSError:
-        return platform.new_file_mode()

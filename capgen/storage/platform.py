@@ -9,10 +9,11 @@ read while it is locked.
 
 import errno
 import os
+import stat
 import sys
 import tempfile
-import threading
 import unicodedata
+from contextlib import nullcontext, suppress
 from pathlib import Path
 
 try:
@@ -22,8 +23,6 @@ except ImportError:  # Windows
 
 NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
 """Flag of ``os.open`` that refuses a symbolic link, where there is one."""
-
-_umask_lock = threading.Lock()
 
 CAN_REPLACE_OPEN_FILES = sys.platform != "win32"
 """Whether a file can be renamed, or another put in its place, while it is open."""
@@ -79,20 +78,54 @@ def lock_file(descriptor: int, *, shared: bool = False, wait: bool = False) -> N
         fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB))
 
 
-def set_mode(descriptor: int, mode: int) -> None:
-    """Give an open file its permissions; Windows before Python 3.13 cannot, and its files inherit those of their folder."""
-    if hasattr(os, "fchmod"):
-        os.fchmod(descriptor, mode)
+def copy_attributes(path: Path, status: os.stat_result, descriptor: int) -> bool:
+    """Give an open file owner, group, permissions, access-control list and extended attributes of another.
+
+    Args:
+        path: The other file.
+        status: What the system says of it.
+        descriptor: The open file, to which nobody but its owner has access yet.
+
+    Returns:
+        Whether it has all of them. Windows has none of them, and lets files inherit those of their folder.
+    """
+    if not hasattr(os, "fchown"):
+        return True
+    made = os.fstat(descriptor)
+    try:
+        if (made.st_uid, made.st_gid) != (status.st_uid, status.st_gid):
+            os.fchown(descriptor, status.st_uid, status.st_gid)
+        _copy_extended(path, descriptor)
+        mode = stat.S_IMODE(status.st_mode)
+        if stat.S_IMODE(os.fstat(descriptor).st_mode) != mode:
+            os.fchmod(descriptor, mode)
+    except OSError:
+        return False
+    return True
 
 
-def new_file_mode() -> int:
-    """Return the permissions that a new file gets from the umask of the process."""
-    with (
-        _umask_lock
-    ):  # the umask can only be read by setting it, and of two threads one would put back what the other has set
-        umask = os.umask(0o077)
-        os.umask(umask)
-    return 0o666 & ~umask
+_SECURITY = "security."
+"""How the names of attributes begin that the system gives by itself, and lets few programs change."""
+
+
+def _copy_extended(path: Path, descriptor: int) -> None:
+    """Copy extended attributes, of which the access-control list is one; Python knows them on Linux only."""
+    if sys.platform != "linux":
+        return
+    try:
+        names = set(os.listxattr(path))
+        inherited = set(os.listxattr(descriptor)) - names
+    except OSError as error:
+        if error.errno in (errno.ENOTSUP, errno.ENOSYS):
+            return
+        raise
+    for name in inherited:
+        if not name.startswith(_SECURITY):
+            os.removexattr(descriptor, name)
+    for name in names:
+        value = os.getxattr(path, name)
+        with suppress(OSError) if name.startswith(_SECURITY) else nullcontext():
+            os.setxattr(descriptor, name, value)
 
 
 def memory_bytes() -> int | None:

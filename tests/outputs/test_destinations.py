@@ -1,5 +1,6 @@
 """The places where one image's caption is written: a text file, an XMP file, the image itself."""
 
+import codecs
 import errno
 import json
 import os
@@ -241,9 +242,9 @@ def test_folders_are_made_in_an_output_folder_and_never_beside_images(tmp_path, 
 def test_a_folder_that_goes_away_in_the_middle_of_a_write_is_not_made_again(tmp_path, monkeypatch, kind):
     folder, real = tmp_path / "library", files._temporary
 
-    def moved_first(path):
+    def moved_first(*arguments):
         folder.rename(tmp_path / "away")
-        return real(path)
+        return real(*arguments)
 
     folder.mkdir()
     monkeypatch.setattr(files, "_temporary", moved_first)
@@ -324,6 +325,53 @@ def test_a_byte_order_mark_is_no_part_of_the_caption(tmp_path):
     assert Sidecar("txt", None).read(tmp_path / "a.txt") == "a dog"
 
 
+@pytest.mark.parametrize("line_end", ["\r\n", "\n", ""])
+@pytest.mark.parametrize("before", ["Loïc’s house", "", "first line\r\nsecond line"])
+@pytest.mark.parametrize(
+    ("mark", "encoding"),
+    [
+        (b"", "utf-8"),
+        (codecs.BOM_UTF8, "utf-8"),
+        (codecs.BOM_UTF16_LE, "utf-16-le"),
+        (codecs.BOM_UTF16_BE, "utf-16-be"),
+        (codecs.BOM_UTF32_LE, "utf-32-le"),
+    ],
+)
+def test_a_file_keeps_its_encoding_its_mark_and_its_line_ends(tmp_path, mark, encoding, before, line_end):
+    location = tmp_path / "a.txt"
+    location.write_bytes(mark + (before + line_end).encode(encoding))
+    destination = Sidecar("txt")
+    read = destination.read(location)
+    assert read == (before or None)
+    destination.write(location, f"{read or ''} 犬")
+    data = location.read_bytes()
+    assert data.startswith(mark)
+    end = "\r\n" if "\r\n" in before + line_end else "\n"
+    assert data.removeprefix(mark).decode(encoding) == f"{read or ''} 犬".strip() + end
+
+
+def test_an_8_bit_encoding_takes_english_and_is_named_where_more_is_added(tmp_path):
+    location = tmp_path / "a.txt"
+    location.write_bytes("Loïc’s house\r\n".encode("cp1252"))
+    destination = Sidecar("txt")
+    destination.write(location, f"{destination.read(location)}, a dog")
+    assert location.read_bytes() == "Loïc’s house, a dog\r\n".encode("cp1252")
+    with pytest.raises(StorageError, match=r"a\.txt, which is not UTF-8"):
+        destination.write(location, f"{destination.read(location)}, 犬")
+    assert location.read_bytes() == "Loïc’s house, a dog\r\n".encode("cp1252")
+    destination.write(location, "犬")
+    assert location.read_bytes() == "犬\r\n".encode()
+
+
+@pytest.mark.parametrize("data", [codecs.BOM_UTF16_LE + b"abc", codecs.BOM_UTF16_LE + b"\x00\xd8a\x00"])
+def test_a_file_that_is_not_what_its_mark_says_is_named_and_left(tmp_path, data):
+    (tmp_path / "a.txt").write_bytes(data)
+    with pytest.raises(StorageError, match="begins as utf-16-le"):
+        Sidecar("txt").read(tmp_path / "a.txt")
+    with pytest.raises(StorageError, match="begins as utf-16-le"):
+        Sidecar("txt").write(tmp_path / "a.txt", "a dog")
+
+
 def test_half_a_character_is_refused(tmp_path):
     with pytest.raises(StorageError, match="half a character"):
         Sidecar("txt", None).write(tmp_path / "a.txt", "a \ud800 dog")
@@ -344,7 +392,7 @@ def test_bytes_that_are_no_text_are_written_back_as_they_were(tmp_path, data):
     location = tmp_path / "a.txt"
     location.write_bytes(b"[" + data + b"]")
     Sidecar("txt", None).write(location, Sidecar("txt", None).read(location))
-    assert location.read_bytes() == b"[" + data + b"]\n"
+    assert location.read_bytes() == b"[" + data + (b"]\r\n" if b"\r\n" in data else b"]\n")
 
 
 # XMP files

@@ -1,5 +1,6 @@
 """Output files: what a record carries, how runs go on with each other's files, what a cut or a full disk leaves, merging."""
 
+import codecs
 import errno
 import io
 import os
@@ -238,6 +239,16 @@ def test_a_second_run_writes_only_what_is_not_there(desk):
     assert desk.data == before
     desk.run(captioned("a.jpg", "new"), captioned("c.jpg", "a bird"))
     assert desk.data == before + record_of(desk.form, captioned("c.jpg", "a bird"))
+
+
+def test_a_byte_order_mark_that_an_editor_put_before_the_first_record_is_no_part_of_it(desk):
+    desk.run(captioned("a.jpg", "a dog"), captioned("b.jpg", "a cat"))
+    desk.path.write_bytes(codecs.BOM_UTF8 + desk.data)
+    assert desk.run(captioned("a.jpg", "new"), captioned("b.jpg", "new")) == []
+    assert len(desk.run(captioned("a.jpg", "new"), existing="overwrite")) == 1
+    assert desk.data.startswith(codecs.BOM_UTF8)
+    desk.path.write_bytes(desk.data.removeprefix(codecs.BOM_UTF8))
+    assert dict(desk.records()) == {"a.jpg": "new", "b.jpg": "a cat"}
 
 
 def test_an_image_given_twice_has_one_record(desk):
