@@ -109,7 +109,7 @@ def _unpacks(compressed: bytes) -> bool:
         unpacking.decompress(compressed, _MAX_TEXT)
     except zlib.error:
         return False
-    return not unpacking.unconsumed_tail
+    return unpacking.eof
 
 
 def _is_sound(chunk: memoryview) -> bool:
