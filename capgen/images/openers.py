@@ -23,6 +23,11 @@ MAX_PIXELS = 178_956_970
 TRANSFER = "transfer"
 """The key of an image's ``info`` for the transfer characteristics of its samples (ITU-T H.273), where the file says them."""
 
+_JPEG_FRAMES = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+"""The markers of the headers of JPEG frames (ITU-T T.81)."""
+
+_JPEG_LS_FRAME = 0xF7
+
 _COLOUR_BOX = b"colrnclx"
 """The name of the box of an AVIF that says how its samples are coded, and which way of saying it is used."""
 
@@ -66,11 +71,16 @@ def open_with_pillow(data: bytes, size: int) -> "Image":  # noqa: ARG001 - all o
 
 def open_jpeg(data: bytes, size: int) -> "Image":
     """Open a JPEG. A baseline one may have more pixels than Pillow allows, as it is decoded at a reduced scale."""
+    from PIL import UnidentifiedImageError
     from PIL.Image import DecompressionBombError
     from PIL.JpegImagePlugin import JpegImageFile
 
     try:
         image = open_with_pillow(data, size)
+    except UnidentifiedImageError:
+        if (kind := _rare_jpeg(data)) is None:
+            raise
+        raise ImageError(Status.UNSUPPORTED, f"it is a JPEG {kind}, which is not read") from None
     except DecompressionBombError:
         image = JpegImageFile(io.BytesIO(data))
         if "progressive" in image.info:  # the decoder of a progressive one keeps all coefficients at full scale
@@ -78,6 +88,19 @@ def open_jpeg(data: bytes, size: int) -> "Image":
             raise ImageError(Status.TOO_LARGE, reason) from None
     image.draft("RGB", (2 * size, 2 * size))
     return image
+
+
+def _rare_jpeg(data: bytes) -> str | None:
+    """Return in words what Pillow does not read of a JPEG's kind, or ``None`` if there is nothing or the file is damaged."""
+    start = 2
+    while data[start : start + 1] == b"\xff" and start + 5 <= len(data):
+        marker, length, precision = data[start + 1], int.from_bytes(data[start + 2 : start + 4], "big"), data[start + 4]
+        if marker == _JPEG_LS_FRAME:
+            return "coded by JPEG-LS"
+        if marker in _JPEG_FRAMES:
+            return f"of {precision} bits a sample" if precision != 8 else None  # noqa: PLR2004
+        start += 2 + length
+    return None
 
 
 def open_gif(data: bytes, size: int) -> "Image":

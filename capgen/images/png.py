@@ -58,15 +58,15 @@ def open_png(data: bytes, size: int) -> "Image":
 
 def _without_texts(data: bytes) -> bytes:
     """Return the file without the texts, the profiles and the damaged Exif data that the pixels do not depend on."""
-    kept = [data[:_SIGNATURE_BYTES]]
+    whole = memoryview(data)
+    kept = [whole[:_SIGNATURE_BYTES]]
     end = _SIGNATURE_BYTES
     for name, start, next_start in _chunks(data):
-        if _is_needed(name, memoryview(data)[start:next_start]):
-            kept.append(data[start:next_start])
+        if _is_needed(name, whole[start:next_start]):
+            kept.append(whole[start:next_start])
         end = next_start
-    rest = data[end:]  # a chunk that ends early, or nothing
-    size = sum(map(len, kept)) + len(rest)
-    return data if size == len(data) else b"".join((*kept, rest))
+    kept.append(whole[end:])  # a chunk that ends early, or nothing
+    return data if sum(map(len, kept)) == len(data) else b"".join(kept)
 
 
 def _chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:

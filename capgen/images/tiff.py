@@ -36,6 +36,9 @@ _SENSOR_DATA = {32803, 34892}
 _UNSIGNED, _SIGNED, _FLOAT = 1, 2, 3
 _NUMBERS = {_SIGNED: "signed ", _FLOAT: "floating-point "}
 
+_WEBP = 50001
+"""A compression that Pillow's libtiff does not know, which shows when the pixels are decoded."""
+
 _OPACITIES = (1, 2)
 """The kinds of extra samples that are opacity."""
 
@@ -128,6 +131,8 @@ def _is_right_in_pillow(tags: "ImageFileDirectory_v2") -> bool:
     bits, numbers = _sample_type(tags)
     photometric = tags.get(_PHOTOMETRIC)
     compressed = tags.get(_COMPRESSION, 1) != 1
+    if tags.get(_COMPRESSION) == _WEBP:
+        return False
     if numbers == _FLOAT:
         swapped = tags.prefix == b"MM" and compressed
         return bits == 32 and tags.get(_SAMPLES, 1) == 1 and photometric == _BLACK_IS_ZERO and not swapped  # noqa: PLR2004
@@ -135,7 +140,9 @@ def _is_right_in_pillow(tags: "ImageFileDirectory_v2") -> bool:
         extra = tags.get(_EXTRA_SAMPLES, ())
         has_odd_planes = photometric in {_WHITE_IS_ZERO, _BLACK_IS_ZERO} or extra not in _READ_IN_PLANES
         return numbers != _SIGNED and not (_has_planes(tags) and has_odd_planes)
-    if bits <= 16:  # noqa: PLR2004
+    if bits < 16:  # noqa: PLR2004 - grey of 12 bits is opened as if it had 16
+        return photometric not in {_WHITE_IS_ZERO, _BLACK_IS_ZERO}
+    if bits == 16:  # noqa: PLR2004
         return photometric != _WHITE_IS_ZERO and (compressed or not _has_planes(tags))
     return numbers == _SIGNED and photometric == _BLACK_IS_ZERO
 

@@ -642,6 +642,17 @@ def test_highlights_beyond_white_leave_the_rest_of_a_float_tiff_as_it_is():
     assert abs(int(read(encoded(Image.fromarray(grey), "TIFF"))[-1, -1, 0]) - 102) <= 1
 
 
+@pytest.mark.parametrize(
+    ("header", "kind"),
+    [(b"\xff\xc1\0\x0b\x0c", "12 bits"), (b"\xff\xc3\0\x0b\x10", "16 bits"), (b"\xff\xf7\0\x0b\x08", "JPEG-LS")],
+)
+def test_a_jpeg_of_a_rare_kind_is_unsupported_by_its_kind_and_not_called_damaged(header, kind):
+    whole = b"\xff\xd8\xff\xe0\0\x04ab" + header + b"\0\x08\0\x08\1\1\x11\0" + b"\xff\xda" + bytes(60)
+    with pytest.raises(ImageError, match=kind) as caught:
+        read(whole)
+    assert caught.value.status == "unsupported"
+
+
 def test_a_cmyk_jpeg_keeps_its_colours():
     assert is_all(read(encoded(one_colour(RED).convert("CMYK"), "JPEG")), RED, tolerance=5)
 

@@ -123,6 +123,21 @@ def test_without_the_packages_a_kind_is_refused_by_its_name_and_the_packages_are
     assert caught.value.status == "unsupported"
 
 
+@pytest.mark.parametrize("bits", [9, 10, 12, 14, 16])
+@pytest.mark.parametrize(("planes", "photometric"), [([GREY], "minisblack"), (RGB, "rgb")], ids=["grey", "RGB"])
+def test_samples_of_more_than_8_bits_are_as_bright_whatever_their_number(bits, planes, photometric):
+    most = (1 << bits) - 1
+    values = np.stack([(plane.astype(np.uint32) * most // 255).astype(np.uint16) for plane in planes], axis=-1)
+    buffer = io.BytesIO()
+    tifffile.imwrite(buffer, np.squeeze(values), photometric=photometric, bitspersample=bits, metadata=None)
+    assert np.abs(read(buffer.getvalue()) - read(np.squeeze(np.stack(planes, axis=-1)))).max() <= 2
+
+
+@pytest.mark.parametrize("compression", ["packbits", "lzma", "zstd", "webp", "jpeg2000", "jpegxl", "png", "lerc"])
+def test_every_compression_shows_the_same_image(compression):
+    assert np.abs(read(tiff(RGB, "u1", "rgb", compression=compression)) - read(DRAWING)).max() <= 4
+
+
 def test_complex_numbers_are_unsupported_and_not_called_damaged():
     buffer = io.BytesIO()
     tifffile.imwrite(buffer, np.ones((8, 8), np.complex64), metadata=None)
