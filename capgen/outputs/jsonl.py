@@ -36,7 +36,8 @@ class JsonLinesFormat(LineFormat):
         """Return the path and the caption in a line, or ``None`` if it is not such an object."""
         try:
             values = json.loads(record)
-            path, caption, status = values["path"], values["caption"], values["status"]
+            # A person's lines, or another program's, may have no status; what they hold is a caption all the same.
+            path, caption, status = values["path"], values["caption"], values.get("status", Status.CAPTIONED)
             fsencode(path + (caption or ""))  # refuses a lone surrogate that stands for no byte
         except (ValueError, KeyError, TypeError, RecursionError):
             return None

@@ -115,20 +115,25 @@ class Manifest:
         rows = self._select("place = ?", key)
         return rows[0][1] if rows else None
 
-    def moved(self, key: bytes, content: str) -> Iterator[Record]:
-        """Yield what is known of captions of an image in files that have gone, and may be the one with the key by now.
+    def moved(self, key: bytes, current: str, version: ImageVersion) -> Iterator[Record]:
+        """Yield what is known of captions in files that have gone, of which one is the caption with the key by now.
+
+        Images of one content may lie in many places, so it must also be capgen's own words still, or the very same file:
+        moving and renaming it change neither its size nor its time.
 
         Args:
             key: The key of a caption of which nothing is known.
-            content: The content of its image.
+            current: The caption's hash.
+            version: Its image.
         """
         target, separator, _ = key.partition(b"\0")
         if "_database" not in self.__dict__ and not self._path.exists():
             return
-        for place, record in self._select("image = ? AND image != ''", content):
+        for place, record in self._select("image = ? AND image != ''", version.content):
             old, other_separator, _ = place.partition(b"\0")
             same_kind = separator == other_separator and _ending(old) == _ending(target)
-            if same_kind and old != target and not os.path.lexists(old):
+            is_the_same = record.owner(current) is Owner.OURS or record.version.state == version.state
+            if same_kind and is_the_same and old != target and not os.path.lexists(old):
                 yield record
 
     def _select(self, condition: str, value: bytes | str) -> list[tuple[bytes, Record]]:

@@ -136,7 +136,7 @@ class OverwriteGuard:
         known = [self.manifest.get(key), self._folders.get(target) if target else None]
         if not any(known) and version.content and current:
             known += self._folders.moved(target, version.content) if target else ()
-            known += self.manifest.moved(key, version.content)
+            known += self.manifest.moved(key, current, version)
         records = [record for record in known if record is not None]
         # One of them may be older than what another machine, or a run that was killed, has written.
         return min(records, key=lambda record: list(Owner).index(record.owner(current or "")), default=None)

@@ -116,6 +116,15 @@ def test_an_image_of_the_same_content_with_a_persons_words_is_not_mistaken_for_a
     assert (photos / "copy.txt").read_text().startswith("tags, ")
 
 
+def test_a_copy_of_an_image_whose_captions_have_been_deleted_is_not_mistaken_for_a_moved_one(photos, fake):
+    capgen(photos)
+    draw_each(fake / "again", "a.png", "b.png", "c.png")
+    shutil.rmtree(photos)
+    (fake / "again/a.txt").write_text("tags\n")
+    capgen(fake / "again", "--existing", "append")
+    assert (fake / "again/a.txt").read_text().startswith("tags, ")
+
+
 # A caption of another image
 
 

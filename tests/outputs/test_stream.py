@@ -251,6 +251,13 @@ def test_a_byte_order_mark_that_an_editor_put_before_the_first_record_is_no_part
     assert dict(desk.records()) == {"a.jpg": "new", "b.jpg": "a cat"}
 
 
+def test_a_line_of_a_person_without_a_status_is_a_caption(desk_of):
+    desk = desk_of("jsonl")
+    desk.path.write_text('{"path": "a.jpg", "caption": "my words"}\n')
+    assert desk.run(captioned("a.jpg", "new")) == []
+    assert desk.path.read_text().count("\n") == 1
+
+
 def test_an_image_given_twice_has_one_record(desk):
     desk.run(captioned("a.jpg", "a dog"), captioned("a.jpg", "a dog"))
     assert desk.records() == [("a.jpg", "a dog")]
