@@ -226,7 +226,7 @@ def _absolute(location: Location) -> str:
 
 def _is_remote_folder(url: Url) -> bool:
     """Return whether a URL says that it is a folder whose files can be listed; the web has none."""
-    return url.text.endswith("/") and not remote.is_web(url.text)
+    return url.address.endswith("/") and not remote.is_web(url.text)
 
 
 def _root_of(path: Path) -> Path:

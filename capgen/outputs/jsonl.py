@@ -10,26 +10,25 @@ from capgen.storage.files import json_text
 
 
 class JsonLinesFormat(LineFormat):
-    """Lines for programs. Every line has its path."""
+    """Lines for programs. Every line has every key, if only with null, since readers infer columns from the first lines."""
 
     records_failures = True
 
     def lines(self, result: Result) -> list[str]:
         """Return one line: ``path``, ``status``, the best caption, all ``captions``, ``written`` files, a ``reason``."""
-        values: dict[str, object] = {
+        captions = [
+            {"caption": caption.text, "confidence": caption.confidence, "log_probability": caption.log_probability}
+            for caption in result.captions
+        ]
+        values = {
             "path": str(result.path),
             "status": result.status,
             "caption": result.caption,
             "confidence": result.confidence,
-            "captions": [
-                {"caption": caption.text, "confidence": caption.confidence, "log_probability": caption.log_probability}
-                for caption in result.captions
-            ],
+            "captions": captions or None,
+            "written": [str(path) for path in result.written] or None,
+            "reason": result.reason or None,
         }
-        if result.written:
-            values["written"] = [str(path) for path in result.written]
-        if result.reason:
-            values["reason"] = result.reason
         return [json_text(values)]
 
     def parse(self, record: bytes) -> tuple[str, str | None] | None:

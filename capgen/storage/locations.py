@@ -78,7 +78,7 @@ class Url:
     @property
     def _archive(self) -> str:
         """Two colons and the URL of the archive that the file is in; empty if it is in none."""
-        return "" if remote.is_web(self.text) else "".join(self.text.partition("::")[1:])
+        return remote.split_archive(self.text)[1]
 
 
 Location: TypeAlias = Path | Url

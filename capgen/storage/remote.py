@@ -3,6 +3,7 @@
 Errors of fsspec and of the packages below it become an ``ImageError`` with the status that an image at that URL gets.
 """
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,12 @@ _SILENCE_SECONDS = 60
 
 _WEB = ("http", "https")
 
+_OF_MEMBERS = ("zip", "tar", "libarchive")
+"""Protocols of files in an archive, behind whose address that of the archive follows."""
+
+_COLONS = "\x1f\x1f"
+"""Stands for two colons in a name while fsspec, which takes these for the beginning of another address, reads a URL."""
+
 _PACKAGES = {
     "fsspec", "s3fs", "botocore", "aiobotocore", "aiohttp", "gcsfs", "google", "requests", "urllib3", "zipfile", "zlib",
 }  # fmt: skip
@@ -26,10 +33,29 @@ _PACKAGES = {
 _MISSING, _REFUSED = (404, 410), (401, 403)
 """Status codes of HTTP."""
 
+_BUSY, _PAUSES = (429, 500, 502, 503, 504), (0.5, 1, 2, 4)
+"""Status codes of HTTP after which a request is repeated, and the seconds before each repetition."""
+
 
 def is_web(url: str) -> bool:
     """Return whether a URL is a web address, and not one of an object store."""
     return url.partition("://")[0].lower() in _WEB
+
+
+def split_archive(url: str) -> tuple[str, str]:
+    """Return the address of a file, and ``::`` with that of the archive which it is in, or nothing if it is in none.
+
+    Two colons may also be in a name, such as ``s3://bucket/a::b.jpg`` and ``zip://a::b.jpg::s3://bucket/c.zip``.
+    """
+    if url.partition("://")[0].lower() not in _OF_MEMBERS:
+        return url, ""
+    ends = [match.start() for match in re.finditer("::", url)]
+    end = next((end for end in ends if _ADDRESS.match(url, end + 2)), ends[-1] if ends else len(url))
+    return url[:end], url[end:]
+
+
+_ADDRESS = re.compile(r"/|[A-Za-z][A-Za-z0-9+.-]*://")
+"""How a URL or the path of an archive begins."""
 
 
 @contextmanager
@@ -163,20 +189,46 @@ def _file_system(url: str) -> tuple[Any, str]:
     try:
         from fsspec.core import url_to_fs
 
-        system, path = url_to_fs(url, **(_web_options() if is_web(url) else {}))
+        address, archive = split_archive(url)
+        system, path = url_to_fs(address.replace("::", _COLONS) + archive, **(_web_options() if is_web(url) else {}))
     except ImportError as error:
         raise UsageError(f"{url} takes more packages ({one_line(error)}): pip install 'capgen[remote]'") from error
     except ValueError as error:
         raise UsageError(f"{url} cannot be used: {one_line(error)}") from error
-    return system, path
+    return system, path.replace(_COLONS, "::")
 
 
 def _web_options() -> dict[str, Any]:
-    """Return options that give a whole archive the time it takes, where aiohttp allows five minutes, but end a silence."""
+    """Return options that give a whole archive the time it takes, where aiohttp allows five minutes, but end a silence.
+
+    What fails for now is asked for again, as s3fs and gcsfs do by themselves.
+    """
     from aiohttp import ClientTimeout
 
     timeout = ClientTimeout(total=None, sock_connect=_SILENCE_SECONDS, sock_read=_SILENCE_SECONDS)
-    return {"client_kwargs": {"timeout": timeout}}
+    return {"client_kwargs": {"timeout": timeout, "middlewares": (_ask_again,)}}
+
+
+async def _ask_again(request: Any, handler: Any) -> Any:
+    """Send a request of aiohttp, and again after a while if the server is busy or breaks the connection off."""
+    import asyncio
+
+    from aiohttp import ClientConnectionError, ClientConnectorError
+
+    for seconds in _PAUSES:
+        try:
+            response = await handler(request)
+        except ClientConnectorError:  # there is no such server
+            raise
+        except ClientConnectionError:
+            await asyncio.sleep(seconds)
+            continue
+        if response.status not in _BUSY:
+            return response
+        wanted = response.headers.get("Retry-After", "")
+        response.release()
+        await asyncio.sleep(min(int(wanted), _SILENCE_SECONDS) if wanted.isdecimal() else seconds)
+    return await handler(request)
 
 
 @contextmanager

@@ -937,7 +937,7 @@ def test_a_caption_of_low_confidence_is_not_in_the_lines_either(shelf):
     shelf.fill(NAMES[:1])
     shelf.run("--output", shelf.location / "o.jsonl", "--min-confidence", "1")
     [row] = map(json.loads, (shelf.location / "o.jsonl").read_text().splitlines())
-    assert (row["status"], row["caption"], row["captions"]) == ("low-confidence", None, [])
+    assert (row["status"], row["caption"], row["captions"]) == ("low-confidence", None, None)
 
 
 def test_a_name_in_a_list_is_no_pattern(shelf):

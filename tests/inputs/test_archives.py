@@ -2,6 +2,7 @@
 
 import base64
 import gzip
+import io
 import random
 import stat
 import zipfile
@@ -17,6 +18,7 @@ from support.drawing import drawn
 
 from capgen.inputs.archives import LazyImage, archive_stem, images_in
 from capgen.inputs.archives.members import MAX_RATIO
+from capgen.inputs.archives.parquet import read_images as read_parquet
 from capgen.storage.locations import located
 
 PNG, JPEG = drawn(0), drawn(1, "JPEG")
@@ -256,7 +258,37 @@ def test_a_row_may_have_several_images_or_none(tmp_path):
 
 def test_where_only_a_path_is_in_the_table_it_is_named(tmp_path):
     [result] = images_in(table(tmp_path / "t.parquet", image=structures([("photos/a.png", None)])))
-    assert result.reason == "its bytes are not in the table, only the path photos/a.png"
+    assert result.reason.startswith("its bytes are not in the table, only the path photos/a.png; ")
+    assert "--from-file" in result.reason
+
+
+def test_a_table_of_paths_alone_says_what_would_help(tmp_path):
+    [result] = images_in(table(tmp_path / "t.parquet", image=["photos/a.png"], text=["a cat"]))
+    assert result.status == "unsupported"
+    assert "its columns: image (string), text (string); where a table has paths, caption the files" in result.reason
+
+
+class Counting(io.FileIO):
+    """A file that counts the bytes that are read from it."""
+
+    count = 0
+
+    def read(self, size=-1):
+        data = super().read(size)
+        self.count += len(data)
+        return data
+
+
+def test_a_group_of_rows_is_not_read_into_memory_at_once(tmp_path):
+    """What is read before the first image is a small part of a group of many pages."""
+    data = [random.Random(n).randbytes(1 << 20) for n in range(40)]
+    path = tmp_path / "t.parquet"
+    pyarrow.parquet.write_table(pyarrow.table({"image": data}), path, use_dictionary=False, write_batch_size=1)
+    assert pyarrow.parquet.ParquetFile(path).num_row_groups == 1
+    with Counting(path) as file:
+        name, _ = next(read_parquet(file))
+        assert name == "0"
+        assert file.count < 30 << 20
 
 
 def test_a_damaged_group_of_rows_costs_itself(tmp_path):

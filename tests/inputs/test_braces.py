@@ -17,6 +17,14 @@ from capgen.inputs.selection import Selection
         ("plain.jpg", ["plain.jpg"]),
         ("{1}.jpg", ["{1}.jpg"]),
         ("{a..b", ["{a..b"]),
+        ("{0..9..4}", ["0", "4", "8"]),
+        ("{09..0..3}", ["09", "06", "03", "00"]),
+        ("{0..2..0}", ["0", "1", "2"]),
+        ("{train-{0..1},val}.tar", ["train-0.tar", "train-1.tar", "val.tar"]),
+        ("{a,{b,c{d,e}}}", ["a", "b", "cd", "ce"]),
+        ("{{0..1}}", ["{0}", "{1}"]),
+        ("{a{b,c}", ["{ab", "{ac"]),
+        ("a}{b,c}", ["a}b", "a}c"]),
     ],
 )
 def test_braces_are_written_out_as_a_shell_does(text, names):

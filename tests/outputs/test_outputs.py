@@ -69,6 +69,8 @@ def test_json_lines_are_the_same_for_one_and_for_several(several):
         "caption": "a dog runs",
         "confidence": 0.25,
         "captions": [{"caption": "a dog runs", "confidence": 0.25, "log_probability": -3.5}],
+        "written": None,
+        "reason": None,
     }
 
 
@@ -89,9 +91,16 @@ def test_json_lines_say_why_a_file_failed():
         "status": "unsupported",
         "caption": None,
         "confidence": None,
-        "captions": [],
+        "captions": None,
+        "written": None,
         "reason": "it is no picture",
     }
+
+
+def test_every_json_line_has_the_same_keys_in_the_same_order_as_tables_are_made_of_them():
+    written = Result(Path("a.jpg"), "captioned", DOG.captions, written=(Path("a.txt"),))
+    shapes = {tuple(json.loads(line)) for result in (DOG, ALTERNATIVES, BROKEN, written) for line in lines("jsonl", result)}
+    assert shapes == {("path", "status", "caption", "confidence", "captions", "written", "reason")}
 
 
 @pytest.mark.parametrize("name", ["a\tb.jpg", "a\nb.jpg", "a\rb.jpg", 'a"b\\.jpg', "café 北京.jpg"])

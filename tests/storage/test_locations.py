@@ -29,11 +29,22 @@ def photos(tmp_path_factory):
 
 
 class Handler(SimpleHTTPRequestHandler):
-    """Serves a folder; refuses one name, and breaks off or never ends with others."""
+    """Serves a folder; refuses one name, is busy with another at first, and breaks off or never ends with others."""
+
+    busy = []  # noqa: RUF012 - the codes of the next answers to all requests
 
     def do_GET(self):
         if self.path.startswith("/secret"):
             self.send_error(403)
+        elif self.path.startswith("/busy"):
+            self.path = "/a.png"
+            if not self.busy:
+                super().do_GET()
+                return
+            self.send_response(self.busy.pop(0))
+            self.send_header("Retry-After", "0")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
         elif self.path.startswith("/short"):
             self.send_response(200)
             self.send_header("Content-Length", "100000")
@@ -290,6 +301,48 @@ def test_an_archive_on_s3_is_read_there(caption, store, photos, tmp_path):
     assert done.exit_code == 0
     assert by_name(done.stdout) == by_name(caption("-r", photos).stdout)
     assert done.stdout.startswith("s3://photos/data.tar/")
+
+
+@pytest.mark.parametrize("codes", [[429], [503, 502], [500, 504, 503, 429]])
+def test_what_a_busy_web_server_refuses_is_asked_for_again(web, photos, codes):
+    Handler.busy[:] = codes
+    assert images.read_bytes(f"{web}/busy.png") == (photos / "a.png").read_bytes()
+
+
+def test_a_web_server_that_stays_busy_is_given_up(web):
+    Handler.busy[:] = [503] * 9
+    with pytest.raises(ImageError, match="503"):
+        images.read_bytes(f"{web}/busy.png")
+    assert len(Handler.busy) == 4
+    Handler.busy.clear()
+
+
+STRANGE = ("a::b.jpg", "a#b.jpg", "a?b.jpg", "a%20b.jpg", "a*b.jpg", "a[1].jpg", "d::e/x.jpg", "f//g.jpg", "h;i=j&k.jpg")
+
+
+def test_keys_are_names_and_neither_patterns_nor_addresses(fake, caption, store, photos):
+    for name in STRANGE:
+        store.upload_file(str(photos / "b.jpg"), "photos", f"strange/{name}")
+    done = caption("--recursive", "s3://photos/strange/", "--format", "jsonl")
+    assert done.exit_code == 0
+    rows = list(map(json.loads, done.stdout.splitlines()))
+    assert {row["path"] for row in rows} == {f"s3://photos/strange/{name}" for name in STRANGE}
+    assert caption(*(f"s3://photos/strange/{name}" for name in STRANGE)).exit_code == 0
+
+
+def test_a_folder_of_a_store_gives_the_images_in_it_and_says_that_there_are_folders(fake, caption, store):
+    done = caption("s3://photos/in/")
+    assert by_name(done.stdout).keys() == {"a.png", "b.jpg", "c.webp"}
+    assert "passed over: 1 folder (--recursive)" in done.stderr
+
+
+def test_two_colons_in_a_name_do_not_begin_another_address(tmp_path, photos):
+    assert Url("s3://b/a::b.jpg").name == "a::b.jpg"
+    assert (Url("s3://b/d") / "a::b.jpg").relative_to(Url("s3://b/d")) == "a::b.jpg"
+    archive = zipped(tmp_path / "x.zip", [("a::b.jpg", (photos / "b.jpg").read_bytes())])
+    [found] = Selection(recursive=True).find([f"zip://::{archive}"])
+    assert found.relative_path == "a::b.jpg"
+    assert images.read_bytes(found.path) == (photos / "b.jpg").read_bytes()
 
 
 @pytest.mark.parametrize("url", ["s3://photos/none.jpg", "s3://no-such-bucket/none.jpg", "s3://no-such-bucket/"])

@@ -19,9 +19,17 @@ _IMAGE_COLUMNS = ("image", "images", "img", "image_bytes", "jpg", "jpeg", "png",
 _NAME_COLUMNS = ("path", "key", "__key__", "url", "file_name", "filename")
 """Names of the column with the images' names in lower case; the first that is there is taken."""
 
-_BATCH = 16
-"""The number of rows that are read at once."""
+_PATHS = "where a table has paths, caption the files: name their folder, or --from-file LIST with a path a line"
+"""What helps where a table has the paths of images instead of the images."""
 
+_BATCH = 16
+"""The most rows that are read at once."""
+
+_BATCH_BYTES = 16 << 20
+"""The bytes of a column's values that are read at once, as long as the rows are about equally large."""
+
+_BUFFER = 1 << 20
+"""The bytes of a column that are read from the file at once."""
 
 _SHOWN = 20
 """The most columns that a message names."""
@@ -69,7 +77,7 @@ def read_images(file: BinaryIO) -> Iterator[Entry]:
     """
     for row in read_rows(file, with_text=False):
         for image in row.images:
-            where = f", only the path {image.path}" if image.path else ""
+            where = f", only the path {image.path}; {_PATHS}" if image.path else ""
             missing = ImageError(Status.UNREADABLE, f"its bytes are not in the table{where}")
             yield image.name, image.data or missing
 
@@ -130,7 +138,8 @@ def _described(schema: Any) -> str:
 
 def _opened(arrow: Any, file: BinaryIO) -> Any:
     try:
-        table = arrow.parquet.ParquetFile(file, page_checksum_verification=True)
+        # By default a whole group of rows is read at once, however large; the size of the buffer alone does not change that.
+        table = arrow.parquet.ParquetFile(file, page_checksum_verification=True, pre_buffer=False, buffer_size=_BUFFER)
         table.schema_arrow  # noqa: B018 - it is computed when it is asked for
     except (arrow.ArrowException, OSError, ValueError) as error:
         raise ImageError(
@@ -145,7 +154,9 @@ def _numbered(arrow: Any, table: Any, columns: list[str]) -> Iterator[tuple[int,
     for group in range(table.num_row_groups):
         number = first
         try:
-            for batch in table.iter_batches(_BATCH, row_groups=[group], columns=columns):
+            for batch in table.iter_batches(
+                _batch_size(table.metadata.row_group(group)), row_groups=[group], columns=columns
+            ):
                 for values in _rows(batch):
                     yield number, values
                     number += 1
@@ -156,6 +167,11 @@ def _numbered(arrow: Any, table: Any, columns: list[str]) -> Iterator[tuple[int,
         number, cause = next(iter(damage.items()))
         reason = f"the table is damaged from its row {number} on ({one_line(cause)}); what could be read was read"
         raise ImageError(Status.UNREADABLE, reason) from cause
+
+
+def _batch_size(group: Any) -> int:
+    """Return how many rows of a group are read at once, so that large images do not fill the memory."""
+    return max(1, min(_BATCH, _BATCH_BYTES * group.num_rows // max(1, group.total_byte_size)))
 
 
 def _rows(batch: Any) -> list[dict[str, Any]]:
@@ -218,7 +234,8 @@ def _image_column(arrow: Any, table: Any, wanted: str | None, *, required: bool)
         )
     if found is None and required:
         reason = "has several columns of bytes, none of them called 'image'" if binary else "has no column of images' bytes"
-        raise ImageError(Status.UNSUPPORTED, f"it {reason}; its columns: {_described(schema)}")
+        remedy = f"; {_PATHS}" if texts and not binary else ""
+        raise ImageError(Status.UNSUPPORTED, f"it {reason}; its columns: {_described(schema)}{remedy}")
     return found
 
 
