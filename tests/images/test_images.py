@@ -821,6 +821,20 @@ def test_a_huge_png_without_pixels_is_unreadable():
     assert status_of(png(*HUGE, 8, 0, b"")) == "unreadable"
 
 
+@pytest.mark.slow
+def test_a_gigapixel_is_read_in_600_megabytes(tmp_path):
+    (tmp_path / "huge.png").write_bytes(png(1 << 15, 1 << 15, 1, 0, b"\xff" * (1 << 12)))
+    program = (
+        "import resource, sys; from capgen import images\n"
+        "print(images.read(sys.argv[1], images.Preprocessing()).min())\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program, tmp_path / "huge.png"], capture_output=True, text=True, check=True)
+    least, memory = map(int, done.stdout.split())
+    assert least == 255
+    assert memory < 600_000 * (1024 if sys.platform == "darwin" else 1)  # kilobytes, on a Mac bytes
+
+
 def test_an_image_beyond_all_bounds_is_too_large():
     assert status_of(png(1 << 17, 1 << 17, 8, 0, b"")) == "too-large"
 

@@ -156,6 +156,19 @@ def test_a_rare_kind_that_ends_early_is_unreadable(kept, compression):
     assert caught.value.status == "unreadable"
 
 
+@pytest.mark.parametrize(
+    "options", [{"compression": "tiff_lzw"}, {"compression": "jpeg"}, {"compression": "tiff_deflate"}], ids=str
+)
+def test_nothing_is_printed_of_a_damaged_file_but_its_error_is_raised(capfd, options):
+    buffer = io.BytesIO()
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (80, 120, 3), np.uint8)).save(buffer, "TIFF", **options)
+    data = bytearray(buffer.getvalue())
+    data[200:-300:7] = bytes(len(data[200:-300:7]))
+    with pytest.raises(ImageError):
+        read(bytes(data))
+    assert capfd.readouterr().err == ""
+
+
 DNG = b"II*\0\x10\0\0\0" + bytes(8)
 """The first bytes of a DNG, which are those of any TIFF."""
 
