@@ -108,7 +108,7 @@ def caption_command(
     existing: Annotated[
         str,
         typer.Option(
-            help="With captions that exist: skip, outdated (of another image), overwrite, append, prepend.",
+            help="With captions that exist: skip, fill (gaps), outdated (of another image), overwrite, append, prepend.",
             autocompletion=_existing,
         ),
     ] = "skip",

@@ -1,13 +1,14 @@
 """A destination keeps the caption of each image in a file of its own, one module a kind; and what those modules share."""
 
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Protocol
 
 from capgen.errors import StorageError
 from capgen.images.formats import HEAD_BYTES, ends_like_image, looks_like_image
 from capgen.inputs.selection import Found
+from capgen.outputs.fields import Fields
 from capgen.storage import files
 
 
@@ -34,8 +35,29 @@ class Destination(Protocol):
         """
         ...
 
-    def write(self, target: Path, caption: str) -> None:
+    def fields(self, target: Path) -> Fields:
+        """Return the caption by field; ``read`` is its text. A file that has only one text has it for both fields.
+
+        Raises:
+            StorageError: The file cannot be read.
+        """
+        ...
+
+    def elsewhere(self, path: Path, root: Path) -> Iterator[tuple[Path, Fields]]:
+        """Yield what other files, in which programs look for the same caption of an image, say, each with its path.
+
+        Args:
+            path: The image.
+            root: The folder it was found under.
+        """
+        ...
+
+    def write(self, target: Path, caption: Fields | str) -> None:
         """Write the caption into the file, whole or not at all.
+
+        Args:
+            target: The file.
+            caption: What each field takes; a text is that of both.
 
         Raises:
             StorageError: The file cannot be written; it is as it was before.
@@ -140,12 +162,3 @@ def contents(target: Path) -> bytes | None:
 def unreadable(target: Path, error: OSError) -> StorageError:
     """Turn an operating-system error in reading ``target`` into one that says what to do."""
     return StorageError(f"cannot read {target}: {error.strerror or error}; change its permissions or move it away")
-
-
-def both(description: str | None, alternative: str | None) -> str | None:
-    """Join the two fields that capgen keeps alike: one text if they agree or one is empty, both texts otherwise.
-
-    The joined text is that of neither field, so a person's words in one of them are a caption that was changed.
-    """
-    texts = (text.strip() for text in (description, alternative) if text and text.strip())
-    return "\n".join(dict.fromkeys(texts)) or None

@@ -7,10 +7,10 @@ from pathlib import Path
 from capgen.captioner.results import ImageVersion, Result, SkipReason
 from capgen.errors import Status, StorageError
 from capgen.inputs.selection import Found
-from capgen.outputs import policy
 from capgen.outputs.destination import Destination
+from capgen.outputs.fields import Fields
 from capgen.outputs.manifest import key
-from capgen.outputs.policy import OverwriteGuard
+from capgen.outputs.policy import Existing, OverwriteGuard
 from capgen.outputs.sidecar_naming import share_stem
 from capgen.storage.hashing import caption_hash
 
@@ -43,7 +43,7 @@ class PerImageSink:
         target = self.target(item)
         if self._is_shared(item, target):
             return SkipReason.SHARED
-        return self._guard.skip_reason(key(target), _hash(self.destination.read(target)), ImageVersion.of_file(item.path))
+        return self._reason(item, target, self.destination.fields(target), ImageVersion.of_file(item.path))
 
     def write(self, item: Found, result: Result) -> SkipReason | None:
         """Write the caption of a captioned image; the results of others have no place here.
@@ -60,19 +60,39 @@ class PerImageSink:
         if self._is_shared(item, target):
             return SkipReason.SHARED
         with self._guard.manifest.locked():
-            current = self.destination.read(target)
-            reason = self._guard.skip_reason(key(target), _hash(current), version)
+            own = self.destination.fields(target)
+            reason = self._reason(item, target, own, version)
             if reason is not None:
                 return reason
-            text = policy.combined(current, result.caption or "", self._guard.existing)
-            self._guard.before_writing(key(target), _hash(current), text, version)
+            written = self._known(item, own, version).taking(result.caption or "", self._guard.existing)
+            if own.text is not None and self._guard.existing is Existing.FILL:
+                self.destination.write(target, written)  # beside a person's words; so the whole stays theirs
+                return None
+            text = written.or_else(own).text or ""
+            self._guard.before_writing(key(target), _hash(own.text), text, version)
             is_as_read = version.state == ImageVersion.of_file(item.path).state
-            self.destination.write(target, text)
+            self.destination.write(target, written)
             if is_as_read:  # what has changed in the image now is the caption in it
                 version = replace(version, state=ImageVersion.of_file(item.path).state)
             # A format may not hold every character, so what counts is the caption as it is read back.
             self._guard.after_writing(key(target), self.destination.read(target) or text, version)
         return None
+
+    def _reason(self, item: Found, target: Path, own: Fields, version: ImageVersion) -> SkipReason | None:
+        """Tell why an image keeps its caption, given those of its own file; a person's elsewhere count, too."""
+        existing = self._guard.existing
+        if existing is Existing.FILL:
+            return SkipReason.HAS_CAPTION if self._known(item, own, version).is_full else None
+        if own.text is None and existing.keeps and self._known(item, own, version).text is not None:
+            return SkipReason.HAS_CAPTION
+        return self._guard.skip_reason(key(target), _hash(own.text), version)
+
+    def _known(self, item: Found, own: Fields, version: ImageVersion) -> Fields:
+        """Return the fields of an image's own file, and where they are missing what a person has written elsewhere."""
+        for path, fields in self.destination.elsewhere(*item.local()):
+            is_ours = fields.text is not None and self._guard.is_ours(key(path), caption_hash(fields.text), version)
+            own = own.or_else(Fields(in_exif=fields.in_exif) if is_ours else fields)
+        return own
 
     def _is_shared(self, item: Found, target: Path) -> bool:
         """Tell whether an image of the same stem has the file that an image wants, so that they share its caption.

@@ -19,6 +19,7 @@ class Existing(StrEnum):
     """What is done with a caption that exists."""
 
     SKIP = "skip"
+    FILL = "fill"
     OUTDATED = "outdated"
     OVERWRITE = "overwrite"
     APPEND = "append"
@@ -34,6 +35,11 @@ class Existing(StrEnum):
         if name not in list(cls):
             raise UnknownNameError("policy for existing captions", name, cls)
         return cls(name)
+
+    @property
+    def keeps(self) -> bool:
+        """Whether a caption of a person stays as it is."""
+        return self in (Existing.SKIP, Existing.FILL, Existing.OUTDATED)
 
     @property
     def adds(self) -> bool:
@@ -63,7 +69,7 @@ def decide(
     """
     if current is None:
         return None
-    if existing is Existing.SKIP:
+    if existing in (Existing.SKIP, Existing.FILL):
         return SkipReason.HAS_CAPTION
     written_by = owner(record, current)
     if written_by is Owner.CHANGED and not force:
@@ -113,6 +119,10 @@ class OverwriteGuard:
             # It is the image still, in a file that was touched or moved: the next run need not read it to know that.
             self._put(key, replace(record, version=replace(record.version, state=version.state)))
         return reason
+
+    def is_ours(self, key: bytes, current: str, version: ImageVersion) -> bool:
+        """Tell whether capgen wrote the caption with a manifest key, whose hash is ``current``."""
+        return owner(self._record(key, current, version), current) is Owner.OURS
 
     def before_writing(self, key: bytes, current: str | None, text: str, version: ImageVersion) -> None:
         """Remember that ``text`` is about to be written, and whose the caption is that was there before."""

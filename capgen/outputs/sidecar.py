@@ -2,13 +2,14 @@
 
 import codecs
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from capgen.errors import StorageError, UsageError
 from capgen.images.formats import SUFFIXES
 from capgen.inputs.selection import Found
 from capgen.outputs.destination import OutputFolders, contents
+from capgen.outputs.fields import Fields
 from capgen.outputs.sidecar_naming import SidecarName, SidecarNames
 
 
@@ -55,7 +56,15 @@ class Sidecar:
         data = contents(target)
         return None if data is None else _decoded(data, target).strip() or None
 
-    def write(self, target: Path, caption: str) -> None:
+    def fields(self, target: Path) -> Fields:
+        """Return the text as that of both fields."""
+        return Fields.of(self.read(target) or Fields())
+
+    def elsewhere(self, path: Path, root: Path) -> Iterator[tuple[Path, Fields]]:
+        """Yield nothing: training tools look for a caption in the text file alone."""
+        return iter(())
+
+    def write(self, target: Path, caption: Fields | str) -> None:
         """Write the caption and a final line end, in the encoding and with the line end of the file that is there.
 
         Raises:
@@ -63,9 +72,9 @@ class Sidecar:
         """
         there = contents(target) or b""
         mark, encoding = _encoding(there)
-        before, text = _decoded(there, target), caption.strip()
+        before, text = _decoded(there, target), (Fields.of(caption).text or "").strip()
         if _holds_bytes(text) and not "".join(Counter(text) - Counter(before)).isascii():
-            raise StorageError(f"cannot add {caption!r} to {target}, which is not UTF-8; save it as UTF-8")
+            raise StorageError(f"cannot add {text!r} to {target}, which is not UTF-8; save it as UTF-8")
         line_end = "\r\n" if "\r\n" in before else "\n"
         try:
             data = mark + f"{text}{line_end}".encode(encoding, "surrogateescape" if encoding == "utf-8" else "strict")

@@ -89,19 +89,29 @@ class SidecarNames:
         """Return the sidecar of an image, which was found under the folder ``root``: the one that is there, or a new one."""
         by_stem = sibling(image, root, self._output_dir, self._ending)
         full, folder = by_stem.with_name(image.name + self._ending), self._folder(image, by_stem)
+        if there := self.found(image, root):
+            return there[0]
+        if folder.existing(by_stem.name, image.name) is not None:  # another image's
+            return full
         # The stem of photo.jpg.jpg is that of another image's full name, so it is not used.
         is_double = ends_like_image(Path(image.stem))
-        if (name := folder.existing(full.name, image.name)) is not None:
-            return full.with_name(name)
-        name = folder.existing(by_stem.name, image.name)
-        if name is not None:
-            there = by_stem.with_name(name)
-            is_anothers = is_double and os.path.lexists(image.with_name(image.stem))
-            is_anothers = is_anothers or (self._ending == ".xmp" and folder.is_for_another(there, image.name))
-            return full if is_anothers else there
         if self._rule is SidecarName.AUTO:
             return full if self._prefers_full or is_double or folder.shares_stem(image.name) else by_stem
         return full if self._rule is SidecarName.FULL or is_double else by_stem
+
+    def found(self, image: Path, root: Path) -> list[Path]:
+        """Return the sidecars of an image that are there, one under its full name before one under its stem."""
+        by_stem = sibling(image, root, self._output_dir, self._ending)
+        folder, there = self._folder(image, by_stem), []
+        if (name := folder.existing(image.name + self._ending, image.name)) is not None:
+            there.append(by_stem.with_name(name))
+        if (name := folder.existing(by_stem.name, image.name)) is not None:
+            is_anothers = ends_like_image(Path(image.stem)) and os.path.lexists(image.with_name(image.stem))
+            if self._ending == ".xmp":
+                is_anothers = is_anothers or folder.is_for_another(by_stem.with_name(name), image.name)
+            if not is_anothers:
+                there.append(by_stem.with_name(name))
+        return there
 
     def _folder(self, image: Path, by_stem: Path) -> "_Folder":
         key = (image.parent, by_stem.parent)

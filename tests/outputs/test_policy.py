@@ -35,6 +35,7 @@ captions = st.text(st.sampled_from("ab \n"), min_size=1, max_size=4).filter(str.
 hashes = st.sampled_from([A, B, C, THEIRS])
 records = st.none() | st.builds(Record, hashes, st.just("") | hashes, st.sampled_from(Owner))
 policies = st.sampled_from(Existing)
+POLICIES = [existing for existing in Existing if existing is not Existing.OUTDATED]
 
 
 # Decisions
@@ -59,14 +60,15 @@ policies = st.sampled_from(Existing)
     ],
 )
 def test_what_is_decided_without_force(current, record, skip, overwrite, added):
-    found = {existing: decide(current, record, existing, force=False) for existing in Existing if existing != "outdated"}
-    assert found == {"skip": skip, "overwrite": overwrite, "append": added, "prepend": added}
+    found = {existing: decide(current, record, existing, force=False) for existing in POLICIES}
+    assert found == {"skip": skip, "fill": skip, "overwrite": overwrite, "append": added, "prepend": added}
 
 
 @given(st.none() | hashes, records)
 def test_with_force_all_but_skip_write(current, record):
-    found = {existing: decide(current, record, existing, force=True) for existing in Existing if existing != "outdated"}
-    assert found == {"skip": THERE if current else None, "overwrite": None, "append": None, "prepend": None}
+    found = {existing: decide(current, record, existing, force=True) for existing in POLICIES}
+    kept = THERE if current else None
+    assert found == {"skip": kept, "fill": kept, "overwrite": None, "append": None, "prepend": None}
 
 
 @given(hashes, records, policies)
@@ -534,8 +536,8 @@ def test_whatever_happens_an_edited_caption_is_kept_and_nothing_is_added_to_capg
                 edited = False
             else:
                 album.run(caption, step, killed=killed)
-                kept = edited or step == "skip" or (before == own and step != "overwrite")
+                kept = edited or step in ("skip", "fill") or (before == own and step != "overwrite")
                 assert album.caption == before or before is None or not kept
-                known = known or before is None or step != "skip"
+                known = known or before is None or step not in ("skip", "fill")
                 own = album.caption if album.caption != before else own
         album.manifest.close()

@@ -1,0 +1,63 @@
+"""The two texts that the metadata of an image has for it, and what becomes of each when a caption is written."""
+
+from dataclasses import dataclass
+
+from capgen.outputs import policy
+from capgen.outputs.policy import Existing
+
+
+@dataclass(frozen=True)
+class Fields:
+    """A description and an alternative text.
+
+    Attributes:
+        description: What the image shows, for everybody; ``None`` if there is none, or, in writing, if it stays as it is.
+        alternative: What stands for the image where it cannot be seen; ``None`` as above.
+        in_exif: Whether the Exif of the image has a description, even a camera's, which some programs show in front of XMP.
+    """
+
+    description: str | None = None
+    alternative: str | None = None
+    in_exif: bool = False
+
+    @classmethod
+    def of(cls, caption: "Fields | str") -> "Fields":
+        """Return the fields that a caption stands for: a text is that of both."""
+        return caption if isinstance(caption, Fields) else cls(caption, caption)
+
+    @property
+    def text(self) -> str | None:
+        """One text for both fields: theirs if they agree or one is missing, the two joined otherwise; ``None`` without any.
+
+        The joined text is that of neither field, so a person's words in one of them are a caption that was changed.
+        """
+        return joined(self.description, self.alternative)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether neither field is missing."""
+        return self.description is not None and self.alternative is not None
+
+    def or_else(self, other: "Fields") -> "Fields":
+        """Return these fields, and those of ``other`` where they are missing."""
+        return Fields(
+            self.description if self.description is not None else other.description,
+            self.alternative if self.alternative is not None else other.alternative,
+            self.in_exif or other.in_exif,
+        )
+
+    def taking(self, caption: str, existing: Existing) -> "Fields":
+        """Return what is written into each field, given these that are there: each keeps to itself."""
+        description, alternative = (_taking(text, caption, existing) for text in (self.description, self.alternative))
+        return Fields(description, alternative, self.in_exif)
+
+
+def joined(*texts: str | None) -> str | None:
+    """Join different texts by line ends; ``None`` if all of them are missing or blank."""
+    return "\n".join(dict.fromkeys(text.strip() for text in texts if text and text.strip())) or None
+
+
+def _taking(current: str | None, caption: str, existing: Existing) -> str | None:
+    if existing is Existing.FILL:
+        return caption if current is None else None
+    return policy.combined(current, caption, existing)

@@ -1,0 +1,206 @@
+"""What the metadata in an image file says of the image: every place where a person's caption may be.
+
+These are XMP, ``Caption-Abstract`` of IPTC, and ``ImageDescription``, ``UserComment`` and ``XPComment`` of Exif; in PNG also
+a text called Description. Files are read here and not by exiftool, which takes many times as long and need not be installed.
+"""
+
+import io
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import BinaryIO
+
+from capgen.errors import DataError, ImageError
+from capgen.images.formats import HEAD_BYTES, recognise
+from capgen.outputs.fields import Fields, joined
+from capgen.outputs.metadata_blocks import (
+    IMAGE_DESCRIPTION,
+    USER_COMMENT,
+    XP_COMMENT,
+    Blocks,
+    Tiff,
+    jpeg_blocks,
+    png_blocks,
+    tiff_blocks,
+    webp_blocks,
+)
+from capgen.outputs.stock_texts import is_noise, is_stock
+from capgen.outputs.xmp_packet import ALTERNATIVE, DESCRIPTION, DESCRIPTIONS, Packet, Property, salvaged
+
+_XMP_TAGS = {
+    DESCRIPTION: "XMP-dc:Description",
+    "tiff:ImageDescription": "XMP-tiff:ImageDescription",
+    "exif:UserComment": "XMP-exif:UserComment",
+    ALTERNATIVE: "XMP-iptcCore:AltTextAccessibility",
+}
+"""The properties by the names that exiftool has for them."""
+
+_MENTIONED = re.compile(rb"description|ImageDescription|UserComment|AltTextAccessibility|\0.")
+"""What a packet with one of the properties has in it, unless it is in UTF-16; most packets of cameras have none."""
+
+IN_EXIF, IN_IPTC = "IFD0:ImageDescription", "IPTC:Caption-Abstract"
+_IPTC_LIMIT = 2000
+"""The most bytes of a caption in IPTC; a longer one is cut off by what writes it."""
+
+_UTF_8_MARK = b"\x1b%G"
+
+
+@dataclass(frozen=True)
+class PhotoMetadata:
+    """What the metadata of an image says.
+
+    Attributes:
+        texts: By the name that exiftool has for its place, each text that is not blank, cameras' own among them.
+        copies: Places of the same texts in other languages, by exiftool's names.
+        iptc_takes_utf_8: Whether IPTC can be said to be in UTF-8 without any of its other texts being changed.
+    """
+
+    texts: dict[str, str]
+    copies: tuple[str, ...] = ()
+    iptc_takes_utf_8: bool = True
+
+    @cached_property
+    def fields(self) -> Fields:
+        """Description and alternative text as a person wrote them."""
+        alternative = _XMP_TAGS[ALTERNATIVE]
+        found = [text for tag, text in self.texts.items() if tag != alternative and not _is_nobodys(tag, text)]
+        whole = [text for text in found if not _is_cut_off(text, found)]
+        return Fields(joined(*whole), joined(self.texts.get(alternative)), in_exif=IN_EXIF in self.texts)
+
+
+def read(path: Path) -> PhotoMetadata | None:
+    """Return what the metadata of an image file says; ``None`` if it is of a format whose metadata cannot be found here.
+
+    What is damaged says nothing, or what can be saved of it.
+    """
+    try:
+        with path.open("rb") as file:
+            found = _blocks(file)
+            return None if found is None else of_blocks(found)
+    except (OSError, ValueError):  # a ``ValueError`` for a name that no file can have
+        return None
+
+
+def of_blocks(blocks: Blocks) -> PhotoMetadata:
+    """Return what blocks of metadata say."""
+    texts, copies = dict[str, str](), list[str]()
+    for name, one in _properties(blocks.xmp):
+        texts[_XMP_TAGS[name]] = joined(texts.get(_XMP_TAGS[name]), one.text) or ""
+        copies += [f"{_XMP_TAGS[name]}-{language}" for language in one.languages]
+    for file in blocks.exif:
+        texts.update(_exif_texts(Tiff(file)))
+    takes_utf_8 = True
+    for block in blocks.iptc:
+        records = list(_iptc_records(block))
+        is_utf_8 = any(number == (1, 90) and value == _UTF_8_MARK for number, value in records)
+        takes_utf_8 = takes_utf_8 and (is_utf_8 or all(value.isascii() for number, value in records if number != (2, 120)))
+        captions = (_decoded(value) for number, value in records if number == (2, 120))
+        texts[IN_IPTC] = joined(texts.get(IN_IPTC), *captions) or ""
+    texts["PNG:Description"] = joined(*blocks.text) or ""
+    return PhotoMetadata({tag: text for tag, text in texts.items() if text.strip()}, tuple(copies), takes_utf_8)
+
+
+def _blocks(file: BinaryIO) -> Blocks | None:
+    head = file.read(HEAD_BYTES)
+    found = recognise(head)
+    name = found.name if found else ""
+    if name in _WALKS:
+        return _WALKS[name](file)
+    if head[:4] in {b"II*\0", b"MM\0*"}:  # TIFF, and most kinds of camera raw
+        return tiff_blocks(file)
+    return _blocks_by_pillow(file) if name in {"GIF", "AVIF", "HEIF"} else None
+
+
+_WALKS = {"JPEG": jpeg_blocks, "PNG": png_blocks, "WEBP": webp_blocks}
+
+
+def _blocks_by_pillow(file: BinaryIO) -> Blocks:
+    """Let Pillow or its plugin find the blocks of a file whose form is not walked through here."""
+    from capgen.images.openers import DECODING_ERRORS, open_bytes
+
+    file.seek(0)
+    try:
+        with open_bytes(file.read(), 1) as image:
+            exif, xmp = image.info.get("exif") or b"", image.info.get("xmp") or b""
+    except (ImageError, *DECODING_ERRORS):
+        return Blocks()
+    return Blocks(
+        exif=[io.BytesIO(bytes(exif).removeprefix(b"Exif\0\0"))] if exif else [],
+        xmp=[xmp.encode() if isinstance(xmp, str) else bytes(xmp)] if xmp else [],
+    )
+
+
+def _properties(packets: Iterable[bytes]) -> Iterator[tuple[str, Property]]:
+    for data in packets:
+        if not _MENTIONED.search(data):
+            continue
+        try:
+            packet = Packet(data.strip(b"\0 \t\r\n"))
+            found = {name: packet.property(name) for name in (*DESCRIPTIONS, ALTERNATIVE)}
+        except (DataError, RecursionError):
+            found = salvaged(data)
+        yield from found.items()
+
+
+def _exif_texts(tiff: Tiff) -> Iterator[tuple[str, str]]:
+    first, exif = tiff.first(), tiff.exif()
+    yield IN_EXIF, _decoded(first.get(IMAGE_DESCRIPTION, b""))
+    yield "IFD0:XPComment", _utf_16(first.get(XP_COMMENT, b""), "<")
+    comment = _user_comment(exif.get(USER_COMMENT, b""), tiff.order)
+    if not _is_nobodys("", comment):  # nothing shows this in front of XMP, so what a program keeps there may stay
+        yield "ExifIFD:UserComment", comment
+
+
+def _user_comment(data: bytes, order: str) -> str:
+    """Decode a comment, which says in eight bytes how it is encoded, or does not say it."""
+    code, rest = data[:8], data[8:]
+    if code.startswith(b"UNICODE"):
+        return _utf_16(rest, order)
+    if code.startswith(b"JIS"):
+        return rest.decode("iso2022_jp", errors="replace")
+    return _decoded(rest if code.startswith(b"ASCII") or not code.strip(b"\0") else data)
+
+
+def _utf_16(data: bytes, order: str) -> str:
+    """Decode UTF-16, which may be in another byte order than it should be: the zeros of Latin letters tell."""
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return data.decode("utf-16", errors="replace").strip("\0 ")
+    data = data[: len(data) & ~1]
+    first, second = data[::2].count(0), data[1::2].count(0)
+    if first != second:
+        order = "<" if second > first else ">"
+    return data.decode("utf-16-le" if order == "<" else "utf-16-be", errors="replace").partition("\0")[0].strip()
+
+
+def _iptc_records(data: bytes) -> Iterator[tuple[tuple[int, int], bytes]]:
+    """Yield record and number, and the bytes, of each data set; the last one may be cut off."""
+    offset = 0
+    while data[offset : offset + 1] == b"\x1c" and offset + 5 <= len(data):
+        record, number, length = data[offset + 1], data[offset + 2], int.from_bytes(data[offset + 3 : offset + 5], "big")
+        offset += 5
+        if length & 0x8000:  # the length of the length
+            size = length & 0x7FFF
+            length, offset = int.from_bytes(data[offset : offset + size], "big"), offset + size
+        yield (record, number), data[offset : offset + length]
+        offset += length
+
+
+def _decoded(data: bytes) -> str:
+    """Decode a text that is UTF-8 nowadays and was in the encoding of western Europe."""
+    data = data.partition(b"\0")[0]
+    try:
+        return data.decode().strip()
+    except UnicodeDecodeError:
+        return data.decode("cp1252", errors="replace").strip()
+
+
+def _is_nobodys(tag: str, text: str) -> bool:
+    return is_stock(text) or (not tag.startswith("XMP-") and is_noise(text))
+
+
+def _is_cut_off(text: str, others: Iterable[str]) -> bool:
+    """Tell whether a text is what the limit of IPTC has left of another."""
+    is_long = len(text.encode()) > _IPTC_LIMIT - 4
+    return is_long and any(other != text and other.startswith(text) for other in others)

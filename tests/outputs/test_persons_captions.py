@@ -1,0 +1,397 @@
+"""A caption that a person wrote, wherever it is: it is found, kept, and never hidden, doubled or mixed with another."""
+
+import io
+import json
+import struct
+import subprocess
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+from support.captioners import install_fake
+from support.commands import here
+from support.tools import require_tool
+
+from capgen.outputs import photo_metadata
+from capgen.outputs.fields import Fields
+from capgen.outputs.metadata_blocks import jpeg_blocks, png_blocks, tiff_blocks, webp_blocks
+from capgen.outputs.photo_metadata import of_blocks
+from capgen.outputs.stock_texts import is_stock
+from capgen.outputs.xmp import XmpSidecar
+
+WORDS = "Grandmother's house, 1974"
+PLACES = (
+    "XMP-dc:Description", "XMP-dc:Description-de-DE", "XMP-iptcCore:AltTextAccessibility", "XMP-tiff:ImageDescription",
+    "XMP-exif:UserComment", "IPTC:Caption-Abstract", "IFD0:ImageDescription", "ExifIFD:UserComment", "IFD0:XPComment",
+)  # fmt: skip
+RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
+
+
+@pytest.fixture
+def library(user_folders, monkeypatch):
+    """A folder to work in, with a captioner that makes captions up."""
+    install_fake(user_folders / "data")
+    folder = user_folders / "photos"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    return folder
+
+
+@pytest.fixture
+def exiftool():
+    return require_tool("exiftool")
+
+
+def draw(name, kind=None):
+    Image.new("RGB", (16, 12), (200, 10, 10)).save(name, kind)
+    return Path(name)
+
+
+def tag(name, *assignments):
+    """Put texts into a file, as a person does."""
+    subprocess.run(["exiftool", "-q", "-overwrite_original", *(f"-{one}" for one in assignments), name], check=True)
+
+
+def tags(name, *wanted):
+    """What exiftool reads, by group and name."""
+    done = subprocess.run(
+        ["exiftool", "-j", "-a", "-G1", *(f"-{one}" for one in wanted), name], check=True, capture_output=True
+    )
+    [found] = json.loads(done.stdout)
+    return {key: value for key, value in found.items() if key != "SourceFile"}
+
+
+def caption(*arguments):
+    """Caption; return the status of each file, and its reason."""
+    done = here("caption", *arguments, "--report", "../report.jsonl")
+    assert "Traceback" not in done.stderr
+    rows = map(json.loads, Path("../report.jsonl").read_text().splitlines())
+    return {row["path"]: row for row in rows}
+
+
+def status(*arguments):
+    [row] = caption(*arguments).values()
+    return row["status"]
+
+
+# What exists
+
+
+@pytest.mark.parametrize("ending", ["jpg", "png", "tif", "heic"])
+@pytest.mark.parametrize("place", PLACES)
+def test_words_of_a_person_are_a_caption_wherever_in_the_photograph_they_are(library, exiftool, place, ending):
+    if ending == "heic":
+        from pillow_heif import from_pillow
+
+        from_pillow(Image.new("RGB", (64, 64))).save("a.heic")
+        if place.startswith("IPTC"):
+            pytest.skip("HEIC has no IPTC")
+    else:
+        draw(f"a.{ending}")
+    tag(f"a.{ending}", f"{place}={WORDS}")
+    before = Path(f"a.{ending}").read_bytes()
+    for option in ("--embed", "--xmp"):
+        assert status(f"a.{ending}", option) == "skipped"
+    assert Path(f"a.{ending}").read_bytes() == before
+    assert [path.name for path in library.iterdir()] == [f"a.{ending}"]
+
+
+@pytest.mark.parametrize("words", ["おばあちゃんの家", "Großmutters Häuschen", "дом бабушки"])
+@pytest.mark.parametrize(
+    "place", ["ExifIFD:UserComment", "IFD0:ImageDescription", "IFD0:XPComment", "IPTC:Caption-Abstract"]
+)
+def test_words_in_every_script_are_read_as_exiftool_writes_them(library, exiftool, place, words):
+    draw("a.jpg")
+    tag("a.jpg", "IPTC:CodedCharacterSet=UTF8", f"{place}={words}")
+    assert photo_metadata.read(Path("a.jpg")).fields.description == words
+
+
+def test_a_sidecar_stops_embed_and_the_photograph_stops_xmp(library, exiftool):
+    for name in ("a.jpg", "b.jpg", "c.jpg"):
+        draw(name)
+    XmpSidecar().write(Path("a.xmp"), WORDS)
+    XmpSidecar().write(Path("b.jpg.XMP"), Fields(alternative=WORDS))
+    rows = caption("a.jpg", "b.jpg", "c.jpg", "--embed")
+    assert {name: row["status"] for name, row in rows.items()} == {
+        "a.jpg": "skipped",
+        "b.jpg": "skipped",
+        "c.jpg": "captioned",
+    }
+
+
+def test_captions_of_capgen_in_one_place_do_not_stop_the_other(library, exiftool):
+    draw("a.jpg"), draw("b.jpg")
+    assert status("a.jpg", "--xmp") == "captioned"
+    assert status("a.jpg", "--embed") == "captioned"
+    assert sorted(caption("b.jpg", "--xmp", "--embed")["b.jpg"]["written"]) == ["b.jpg", "b.xmp"]
+    for name in ("a", "b"):
+        assert XmpSidecar().read(Path(f"{name}.xmp")) == photo_metadata.read(Path(f"{name}.jpg")).fields.text
+
+
+# What cameras and programs write
+
+
+STOCK = (
+    "OLYMPUS DIGITAL CAMERA         ", "SAMSUNG", "DCIM\\100MEDIA\\DJI_0001.JPG", "SONY DSC", "KODAK Digital Still Camera",
+    "cof", "oznorWO", "hdrpl", "sdr_HDRB", "dav_vivid", "<KENOX S760  / Samsung S760>", "oplus_131072", "Created with GIMP",
+    "Screenshot",
+    "Processed with VSCO with c1 preset", "Exif_JPEG_PICTURE", '{"filter":0,"mode":"auto"}', "LEAD Technologies Inc. V1.01",
+    "KONICA MINOLTA DIGITAL CAMERA", "Default", "binary comment",
+)  # fmt: skip
+PERSONS = (
+    "Samsung brought us here", "my digital camera", "a digital camera on a table", "Monday", "Norbert", "Olympus at dawn",
+    "default settings of grandfather", "sorted by hand", "Anna", "A picture of Anna", "❤", "?", "{no JSON", "Kodak moment",
+    "5",
+    "Picture of the year", "coffee",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("text", STOCK)
+def test_what_a_camera_or_program_writes_by_itself_is_nobodys_caption(text):
+    assert is_stock(text)
+
+
+@pytest.mark.parametrize("text", PERSONS)
+def test_words_of_a_person_are_not_taken_for_a_cameras(text):
+    assert not is_stock(text)
+
+
+def test_a_cameras_text_does_not_hide_the_caption_in_the_photograph(library, exiftool):
+    draw("a.jpg")
+    tag("a.jpg", "IFD0:ImageDescription=OLYMPUS DIGITAL CAMERA", "ExifIFD:UserComment=Screenshot")
+    words = caption("a.jpg", "--embed")["a.jpg"]["caption"]
+    assert tags("a.jpg", "Description", "ImageDescription", "UserComment") == {
+        "XMP-dc:Description": words, "IFD0:ImageDescription": words, "ExifIFD:UserComment": "Screenshot"
+    }  # fmt: skip
+
+
+def test_a_cameras_text_does_not_hide_the_caption_in_a_sidecar(library, exiftool):
+    draw("a.jpg"), draw("b.jpg")
+    tag("a.jpg", "IFD0:ImageDescription=OLYMPUS DIGITAL CAMERA")
+    words = {name: row["caption"] for name, row in caption("a.jpg", "b.jpg", "--xmp").items()}
+    assert tags("a.xmp", "Description", "ImageDescription") == {
+        "XMP-dc:Description": words["a.jpg"], "XMP-tiff:ImageDescription": words["a.jpg"]
+    }  # fmt: skip
+    assert tags("b.xmp", "ImageDescription") == {}
+
+
+# Fields in step
+
+
+def test_after_overwriting_no_program_shows_the_old_words(library, exiftool):
+    draw("a.jpg")
+    tag(
+        "a.jpg",
+        *(f"{place}=old words" for place in PLACES if not place.endswith("-DE")),
+        "XMP-dc:Description-en-US=old words",
+    )
+    words = caption("a.jpg", "--embed", "--existing", "overwrite")["a.jpg"]["caption"]
+    found = tags("a.jpg", "all")
+    assert "old words" not in str(found)
+    assert [found[place] for place in PLACES if not place.endswith("-DE")] == [words] * 8
+    assert tags("a.jpg", "MWG:Description") == {"MWG:Description": words}
+
+
+def test_what_is_missing_is_not_made_and_other_languages_stay(library, exiftool):
+    draw("a.jpg")
+    tag("a.jpg", "XMP-dc:Description=old", "XMP-dc:Description-de=Anna am Fenster", "IPTC:Headline=Zoë", "IFD0:Artist=Ada")
+    words = caption("a.jpg", "--embed", "--existing", "overwrite")["a.jpg"]["caption"]
+    assert tags("a.jpg", "Description*", "Headline", "Artist", "Caption-Abstract", "ImageDescription", "UserComment") == {
+        "XMP-dc:Description": words, "XMP-dc:Description-de": "Anna am Fenster", "IPTC:Headline": "Zoë", "IFD0:Artist": "Ada"
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("option", ["--xmp", "--embed"])
+@pytest.mark.parametrize(
+    ("existing", "description", "alternative"),
+    [
+        ("skip", "{words}", None),
+        ("fill", "{words}", "{new}"),
+        ("append", "{words}, {new}", "{new}"),
+        ("prepend", "{new}, {words}", "{new}"),
+        ("overwrite", "{new}", "{new}"),
+    ],
+)
+@pytest.mark.parametrize("turned", [False, True])
+def test_each_field_keeps_to_itself(library, exiftool, option, existing, description, alternative, turned):
+    file = Path("a.xmp" if option == "--xmp" else "a.jpg")
+    draw("a.jpg")
+    if option == "--xmp":
+        XmpSidecar().write(file, Fields(*((None, WORDS) if turned else (WORDS, None))))
+    else:
+        tag("a.jpg", f"XMP-{'iptcCore:AltTextAccessibility' if turned else 'dc:Description'}={WORDS}")
+    new = caption("a.jpg", option, "--existing", existing)["a.jpg"]["caption"]
+    fields = XmpSidecar().fields(file) if option == "--xmp" else photo_metadata.read(file).fields
+    found = (fields.alternative, fields.description) if turned else (fields.description, fields.alternative)
+    assert found == tuple(text and text.format(words=WORDS, new=new) for text in (description, alternative))
+
+
+def test_a_sidecar_gets_only_what_the_photograph_lacks_and_does_not_hide_its_words(library, exiftool):
+    draw("a.jpg"), draw("b.jpg")
+    tag("a.jpg", f"IPTC:Caption-Abstract={WORDS}")
+    tag("b.jpg", f"IPTC:Caption-Abstract={WORDS}")
+    new = caption("a.jpg", "--xmp", "--existing", "fill")["a.jpg"]["caption"]
+    assert XmpSidecar().fields(Path("a.xmp")) == Fields(None, new)
+    new = caption("b.jpg", "--xmp", "--existing", "append")["b.jpg"]["caption"]
+    assert XmpSidecar().fields(Path("b.xmp")) == Fields(f"{WORDS}, {new}", new)
+
+
+def test_words_in_two_places_that_differ_are_both_kept_when_a_caption_is_added(library, exiftool):
+    draw("a.jpg")
+    tag("a.jpg", "XMP-dc:Description=Anna", "IPTC:Caption-Abstract=at the window", "IFD0:ImageDescription=Anna")
+    new = caption("a.jpg", "--embed", "--existing", "append")["a.jpg"]["caption"]
+    assert photo_metadata.read(Path("a.jpg")).fields.description == f"Anna\nat the window, {new}"
+
+
+# Forms of XMP
+
+
+def xmp(inside, attributes=""):
+    spaces = f'xmlns:rdf="{RDF}" xmlns:dc="http://purl.org/dc/elements/1.1/" xmlns:q="urn:q"'
+    return f"<rdf:RDF {spaces}><rdf:Description{attributes}>{inside}</rdf:Description></rdf:RDF>"
+
+
+def alt(*items):
+    return xmp(f"<dc:description><rdf:Alt>{''.join(items)}</rdf:Alt></dc:description>")
+
+
+@pytest.mark.parametrize(
+    "packet",
+    [
+        xmp("", ' dc:description="W"'),
+        xmp("<dc:description>W</dc:description>"),
+        alt("<rdf:li>W</rdf:li>"),
+        alt('<rdf:li xml:lang="c">W</rdf:li>'),
+        alt('<rdf:li xml:lang="de"/>', '<rdf:li xml:lang="en-US">W</rdf:li>'),
+        alt('<rdf:li xml:lang="x-default"><rdf:value>W</rdf:value><q:by>Ada</q:by></rdf:li>'),
+        alt('<rdf:li rdf:parseType="Resource"><rdf:value xml:lang="en">W</rdf:value></rdf:li>'),
+        alt("<rdf:li><rdf:Description><rdf:value>W</rdf:value><q:by>Ada</q:by></rdf:Description></rdf:li>"),
+        alt('<rdf:li><rdf:Description rdf:value="W" q:by="Ada"/></rdf:li>'),
+        alt('<rdf:li rdf:value="W" q:by="Ada"/>'),
+        alt('<rdf:_1 xml:lang="x-default">W</rdf:_1>'),
+        xmp("<dc:description><rdf:Bag><rdf:li>W</rdf:li></rdf:Bag></dc:description>"),
+        xmp('<dc:description rdf:parseType="Resource"><rdf:value>W</rdf:value></dc:description>'),
+        xmp("<dc:description>W</dc:description>").replace("rdf:Description", "q:Photograph"),
+        alt('<rdf:li xml:lang="x-default">W</rdf:li>', '<rdf:li xml:lang="en-US">W</rdf:li>'),
+    ],
+)
+def test_every_form_of_rdf_is_read_and_overwritten_without_a_rest(library, packet):
+    Path("a.xmp").write_text(packet)
+    assert XmpSidecar().read(Path("a.xmp")) == "W"
+    XmpSidecar().write(Path("a.xmp"), "new")
+    assert XmpSidecar().read(Path("a.xmp")) == "new"
+    assert "W<" not in Path("a.xmp").read_text()
+    assert '"W"' not in Path("a.xmp").read_text()
+
+
+def jpeg_with(*segments):
+    path = draw("made.jpg")
+    data = path.read_bytes()
+    parts = (bytes([0xFF, 0xE0 + kind]) + struct.pack(">H", len(body) + 2) + body for kind, body in segments)
+    path.write_bytes(data[:2] + b"".join(parts) + data[2:])
+    return path
+
+
+@pytest.mark.parametrize(
+    "packet",
+    [
+        xmp(f"<dc:description>{WORDS}</dc:description>")[:-20],
+        f"<x><dc:description><rdf:Alt><rdf:li>{WORDS}</rdf:li></rdf:Alt>",
+        f'<rdf:Description dc:description="{WORDS}"',
+        f"<!DOCTYPE x [<!ENTITY a 'b'>]>{xmp(f'<dc:description>{WORDS}</dc:description>')}",
+    ],
+)
+def test_words_in_a_damaged_packet_are_a_caption(library, packet):
+    path = jpeg_with((1, b"http://ns.adobe.com/xap/1.0/\0" + packet.encode()))
+    assert status(path.name, "--xmp") == "skipped"
+
+
+def test_latin_1_and_lengths_of_iptc_are_understood(library):
+    def record(number, data):
+        return b"\x1c\x02" + bytes([number]) + (b"\x80\x04" + struct.pack(">I", len(data))) + data
+
+    iptc = record(5, b"title") + record(120, "Großmutters Haus".encode("latin-1")) + b"\x1c\x02\x78\x00\x50cut"
+    resources = b"8BIM\x04\x25\0\0\0\0\0\x01x\0" + b"8BIM\x04\x04\0\0" + struct.pack(">I", len(iptc)) + iptc
+    path = jpeg_with((13, b"Photoshop 3.0\0" + resources))
+    assert photo_metadata.read(path).fields.description == "Großmutters Haus\ncut"
+
+
+def test_a_text_that_iptc_has_cut_off_is_the_same_text():
+    text = "long " * 500
+    metadata = photo_metadata.PhotoMetadata({"XMP-dc:Description": text, "IPTC:Caption-Abstract": text[:2000]})
+    assert metadata.fields.description == text.strip()
+
+
+def blocks_of_all_kinds():
+    """A JPEG, and the blocks in it as other files have them, each with words in every place."""
+    entries = (
+        struct.pack("<HHII", 0x10E, 2, 5, 50)
+        + struct.pack("<HHII", 0x8769, 4, 1, 60)
+        + struct.pack("<HHII", 0x9C9C, 1, 6, 80)
+    )
+    exif = b"II*\0\x08\0\0\0" + struct.pack("<H", 3) + entries + bytes(4) + b"words" + bytes(60)
+    packet = alt('<rdf:li xml:lang="de">words</rdf:li>').encode()
+    iptc = b"Photoshop 3.0\x008BIM\x04\x04\0\0\0\0\0\x0a\x1c\x02\x78\x00\x05words"
+    segments = (0xE1, b"Exif\0\0" + exif), (0xE1, b"http://ns.adobe.com/xap/1.0/\0" + packet), (0xED, iptc)
+    parts = (bytes([0xFF, kind]) + struct.pack(">H", len(body) + 2) + body for kind, body in segments)
+    text = b"XML:com.adobe.xmp\0\0\0\0\0" + packet
+    return {
+        jpeg_blocks: b"\xff\xd8" + b"".join(parts),
+        tiff_blocks: exif,
+        png_blocks: b"\x89PNG\r\n\x1a\n" + struct.pack(">I", len(text)) + b"iTXt" + text + bytes(4),
+        webp_blocks: b"RIFF0000WEBPXMP " + struct.pack("<I", len(packet)) + packet,
+    }
+
+
+BLOCKS = blocks_of_all_kinds()
+
+
+@pytest.mark.parametrize("walk", BLOCKS)
+def test_the_blocks_of_every_kind_of_file_are_found(walk):
+    assert of_blocks(walk(io.BytesIO(BLOCKS[walk]))).fields == Fields(
+        "words", None, in_exif=walk in (jpeg_blocks, tiff_blocks)
+    )
+
+
+@given(st.sampled_from(list(BLOCKS)), st.data())
+def test_metadata_that_is_damaged_anywhere_is_read_without_a_fault(walk, chosen):
+    damaged = bytearray(BLOCKS[walk])
+    for _ in range(chosen.draw(st.integers(1, 6))):
+        damaged[chosen.draw(st.integers(0, len(damaged) - 1))] = chosen.draw(st.integers(0, 255))
+    end = chosen.draw(st.integers(0, len(damaged)))
+    for part in (damaged, damaged[:end]):
+        assert isinstance(of_blocks(walk(io.BytesIO(bytes(part)))).fields, Fields)
+
+
+# What exiftool is given
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("a.HEIC", "JPEG"), ("a.jpg", "PNG"), ("a.png", "JPEG"), ("a", "JPEG"), ("a.jpg_large", "JPEG"), ("a.jpeg", "AVIF"),
+        ("a.gif", "TIFF"), ("a.JPG", "JPEG"),
+    ],
+)  # fmt: skip
+def test_a_caption_is_embedded_whatever_the_name_ends_in(library, exiftool, name, kind):
+    draw(name, kind)
+    words = caption(name, "--embed")[name]["caption"]
+    assert tags(name, "Description") == {"XMP-dc:Description": words}
+    with Image.open(name) as image:
+        assert image.format == kind
+    assert [path.name for path in library.iterdir() if not path.name.startswith(".")] == [name]
+
+
+def test_a_minor_error_of_exiftool_is_said_with_what_to_do(library, exiftool):
+    two = xmp("", ' rdf:about="Drone" q:height="12"').replace(
+        "</rdf:RDF>", '<rdf:Description rdf:about="" q:rating="3"/></rdf:RDF>'
+    )
+    path = jpeg_with((1, b"http://ns.adobe.com/xap/1.0/\0" + two.encode()))
+    [row] = caption(path.name, "--embed").values()
+    assert row["status"] == "write-failed"
+    assert "Different 'rdf:about' attributes not handled; exiftool calls this minor" in row["reason"]
+    said = row["reason"].rpartition("anew: ")[2].replace("FILE", path.name)
+    subprocess.run(said.split(), check=True, capture_output=True)
+    assert status(path.name, "--embed") == "captioned"
