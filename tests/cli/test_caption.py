@@ -109,11 +109,11 @@ def test_what_is_passed_over_is_said_by_kind_and_number_in_the_summary_and_the_r
 
 
 def test_files_of_which_none_is_a_photograph_are_a_failure_that_says_what_they_are(fake, tmp_path):
-    for name in ("a.jxl", "b.jxl", "c.cr9"):
+    for name in ("a.psd", "b.psd", "c.cr9"):
         (tmp_path / name).write_bytes(b"unknown")
     done = here("caption", "--quiet", tmp_path, "--exclude", "data")
-    refused(done, "no photographs found", "2 .jxl files, 1 .cr9 file")
-    refused(here("caption", tmp_path / "*.jxl"), "no image matches", "2 .jxl files", code=2)
+    refused(done, "no photographs found", "2 .psd files, 1 .cr9 file")
+    refused(here("caption", tmp_path / "*.psd"), "no image matches", "2 .psd files", code=2)
 
 
 def test_captions_never_land_among_photographs_by_accident(fake, captioner, tmp_path):

@@ -194,10 +194,10 @@ def test_what_is_passed_over_is_counted_by_kind_and_other_files_by_their_ending(
 
 def test_only_what_a_pattern_matches_is_passed_over(tree):
     tree("in/a.jpg", "in/.b.jpg", "in/deep/c.png")
-    tree("in/x.jxl", "in/y.mov", content=b"none")
+    tree("in/x.psd", "in/y.mov", content=b"none")
     assert passed_over("in/*.jpg") == {"hidden name": ["in/.b.jpg"]}
-    with pytest.raises(UsageError, match=r"no image matches 'in/\*\.jxl', but 1 \.jxl file"):
-        found("in/*.jxl")
+    with pytest.raises(UsageError, match=r"no image matches 'in/\*\.psd', but 1 \.psd file"):
+        found("in/*.psd")
 
 
 def test_a_hidden_folder_that_is_named_is_entered(tree):
