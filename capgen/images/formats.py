@@ -120,6 +120,7 @@ FORMATS = (
         any_of(
             begins_with(b"FUJIFILMCCD-RAW", b"IIRO", b"IIRS", b"MMOR", b"IIU\0", b"\0MRM", b"FOVb"),
             contains((8, b"CR\2")),
+            contains((8, b"IIII")),
             contains((6, b"HEAPCCDR")),
             contains((4, b"ftypcrx ")),
         ),

@@ -203,8 +203,12 @@ def test_a_raw_file_with_a_thumbnail_only_is_unsupported():
 
 
 @pytest.mark.parametrize(
-    "signature", [b"IIRO\x08\0\0\0", b"IIU\0\x18\0\0\0", b"FUJIFILMCCD-RAW 0201", b"\0\0\0\x18ftypcrx \0\0\0\1"]
-)
+    "signature",
+    [
+        b"IIRO\x08\0\0\0", b"IIU\0\x18\0\0\0", b"FUJIFILMCCD-RAW 0201", b"\0\0\0\x18ftypcrx \0\0\0\1",
+        b"II*\0\x08\0\0\0IIII", b"II\x1a\0\0\0HEAPCCDR", b"\0MRM\0\0\0\x08", b"FOVb\0\0\1\0",
+    ],
+)  # fmt: skip
 def test_a_raw_file_that_is_not_known_is_unsupported_and_named_as_raw(signature):
     with pytest.raises(ImageError, match="camera raw") as caught:
         read(signature + bytes(300))
