@@ -81,6 +81,8 @@ class PerImageSink:
     def _reason(self, item: Found, target: Path, own: Fields, version: ImageVersion) -> SkipReason | None:
         """Tell why an image keeps its caption, given those of its own file; a person's elsewhere count, too."""
         existing = self._guard.existing
+        if existing is Existing.SKIP and own.text is not None:  # wherever its file is, and whoever wrote it
+            return SkipReason.HAS_CAPTION
         if existing is Existing.FILL:
             return SkipReason.HAS_CAPTION if self._known(item, own, version).is_full else None
         if own.text is None and existing.keeps and self._known(item, own, version).text is not None:

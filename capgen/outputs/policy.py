@@ -113,6 +113,8 @@ class OverwriteGuard:
             version: The image as it is now. While its content is unknown, a caption that was moved alone counts as one of
                 others, and one that may be outdated as outdated: ask again when it is known.
         """
+        if current is None or self.existing is Existing.SKIP:  # whose it is makes no difference
+            return decide(current, None, self.existing, force=self.force)
         record = self._record(key, current, version)
         reason = decide(current, record, self.existing, force=self.force, version=version)
         if reason is not None and record is not None and version.content and record.version.state != version.state:

@@ -68,7 +68,7 @@ class SidecarNames:
 
     def __init__(self, ending: str, output_dir: Path | None, rule: str = SidecarName.AUTO) -> None:
         self._ending, self._output_dir, self._rule = ending, output_dir, SidecarName.named(rule)
-        self._folders: dict[tuple[Path, Path], _Folder] = {}
+        self._folders: dict[tuple[str, str], _Folder] = {}
         self._prefers_full: bool | None = None
 
     def survey(self, images: Iterable[Found]) -> None:
@@ -76,11 +76,11 @@ class SidecarNames:
         self._folders.clear()
         if self._prefers_full is not None:
             return
-        seen, full, stem = set[Path](), 0, 0
+        seen, full, stem = set[str](), 0, 0
         for found in images:
             image, root = found.local()
-            if image.parent not in seen:
-                seen.add(image.parent)
+            if (parent := _folder_of(image)) not in seen:
+                seen.add(parent)
                 folder = self._folder(image, sibling(image, root, self._output_dir, self._ending))
                 full, stem = full + folder.named_full, stem + folder.named_by_stem
         self._prefers_full = full > stem
@@ -88,33 +88,40 @@ class SidecarNames:
     def path(self, image: Path, root: Path) -> Path:
         """Return the sidecar of an image, which was found under the folder ``root``: the one that is there, or a new one."""
         by_stem = sibling(image, root, self._output_dir, self._ending)
-        full, folder = by_stem.with_name(image.name + self._ending), self._folder(image, by_stem)
-        if there := self.found(image, root):
-            return there[0]
-        if folder.existing(by_stem.name, image.name) is not None:  # another image's
-            return full
-        # The stem of photo.jpg.jpg is that of another image's full name, so it is not used.
-        is_double = ends_like_image(Path(image.stem))
-        if self._rule is SidecarName.AUTO:
-            return full if self._prefers_full or is_double or folder.shares_stem(image.name) else by_stem
-        return full if self._rule is SidecarName.FULL or is_double else by_stem
+        folder, full = self._folder(image, by_stem), image.name + self._ending
+        name = self._new(image, by_stem, full)
+        if there := self._there(image, by_stem):
+            name = there[0]
+        elif folder.existing(by_stem.name, image.name) is not None:  # another image's
+            name = full
+        return by_stem if name == by_stem.name else by_stem.with_name(name)
 
     def found(self, image: Path, root: Path) -> list[Path]:
         """Return the sidecars of an image that are there, one under its full name before one under its stem."""
         by_stem = sibling(image, root, self._output_dir, self._ending)
+        return [by_stem.with_name(name) for name in self._there(image, by_stem)]
+
+    def _there(self, image: Path, by_stem: Path) -> list[str]:
         folder, there = self._folder(image, by_stem), []
         if (name := folder.existing(image.name + self._ending, image.name)) is not None:
-            there.append(by_stem.with_name(name))
+            there.append(name)
         if (name := folder.existing(by_stem.name, image.name)) is not None:
-            is_anothers = ends_like_image(Path(image.stem)) and os.path.lexists(image.with_name(image.stem))
+            is_anothers = _is_double(image) and os.path.lexists(image.with_name(image.stem))
             if self._ending == ".xmp":
                 is_anothers = is_anothers or folder.is_for_another(by_stem.with_name(name), image.name)
             if not is_anothers:
-                there.append(by_stem.with_name(name))
+                there.append(name)
         return there
 
+    def _new(self, image: Path, by_stem: Path, full: str) -> str:
+        is_full = self._rule is SidecarName.FULL or _is_double(image)
+        if self._rule is SidecarName.AUTO:
+            is_full = is_full or bool(self._prefers_full) or self._folder(image, by_stem).shares_stem(image.name)
+        return full if is_full else by_stem.name
+
     def _folder(self, image: Path, by_stem: Path) -> "_Folder":
-        key = (image.parent, by_stem.parent)
+        # Names are cut as texts here, since this is asked of every image, several times, and paths take ten times as long.
+        key = (_folder_of(image), _folder_of(by_stem))
         if key not in self._folders:
             if len(self._folders) >= _FOLDERS:
                 del self._folders[next(iter(self._folders))]
@@ -179,6 +186,15 @@ class _Folder:
 
     def _others(self, image: str) -> list[str]:
         return [name for name in self._of_stem.get(_folded(_stem(image)), ()) if name != image]
+
+
+def _is_double(image: Path) -> bool:
+    """Tell whether the stem of an image is the name of another: photo.jpg.xmp would be the sidecar of photo.jpg."""
+    return "." in image.stem and ends_like_image(Path(image.stem))
+
+
+def _folder_of(path: Path) -> str:
+    return os.fspath(path).rpartition(os.sep)[0]
 
 
 def _names(folder: Path) -> list[str]:

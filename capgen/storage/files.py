@@ -42,6 +42,8 @@ _UNITS = ("B", "kB", "MB", "GB", "TB")
 def storage_error(path: Path | str, error: OSError) -> StorageError:
     """Return the error for a file that the operating system could not write, with what to do about it."""
     reason = _REASONS.get(error.errno or 0, error.strerror or str(error))
+    if error.errno in (errno.ENOENT, errno.EINVAL) and Path(path).parent.is_dir():
+        reason = "the file system there cannot hold this name; choose another folder, or rename the image"
     return StorageError(f"cannot write {path}: {reason}")
 
 
