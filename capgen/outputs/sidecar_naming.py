@@ -89,11 +89,12 @@ class SidecarNames:
         """Return the sidecar of an image, which was found under the folder ``root``: the one that is there, or a new one."""
         by_stem = sibling(image, root, self._output_dir, self._ending)
         folder, full = self._folder(image, by_stem), image.name + self._ending
-        name = self._new(image, by_stem, full)
         if there := self._there(image, by_stem):
             name = there[0]
         elif folder.existing(by_stem.name, image.name) is not None:  # another image's
             name = full
+        else:
+            name = self._new(image, by_stem, full)
         return by_stem if name == by_stem.name else by_stem.with_name(name)
 
     def found(self, image: Path, root: Path) -> list[Path]:
