@@ -12,7 +12,7 @@ from capgen.datasets import AUTO, LAYOUTS
 from capgen.training.encoders import ENCODERS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from capgen.datasets.layout import LoadedDataset
     from capgen.datasets.prepared import PreparedDataset
@@ -60,7 +60,8 @@ def prepare_command(
         list[str] | None, typer.Option(help="Column or key of a table with its captions; once, or once a source.")
     ] = None,
     leave_out: Annotated[
-        Path | None, typer.Option(help="File of image names, one a line, that are not used, whatever source they are in.")
+        Path | None,
+        typer.Option(help="File of names or paths of images, one a line, that are not used, whatever source they are in."),
     ] = None,
     name: Annotated[str | None, typer.Option(help="What the data set is called; the source's own name by default.")] = None,
     overwrite: Annotated[
@@ -109,6 +110,7 @@ def prepare_command(
     name of a data set made of other sources it needs --overwrite.
     """
     from capgen.batch.engines import ENGINES
+    from capgen.datasets.prepared import problems_file
     from capgen.training.preparation import PreparationRequest, prepare
 
     chosen = _sources(
@@ -129,16 +131,18 @@ def prepare_command(
             encoder_weights=encoder_weights,
             augmentations=augment or (),
             workers=(workers if opened.in_this_process else None) or 2,
-            excluded=_names(leave_out) if leave_out else frozenset(),
+            excluded=_names(leave_out, report) if leave_out else (),
             strict=strict,
             report=report,
             seed=seed,
             overwrite=overwrite,
             language=language or "",
         )
-        reporter = _reporter(request.name, seed, on_unpack, on_check, on_extract, quiet=quiet)
+        reporter = _reporter(seed, on_unpack, on_check, on_extract, quiet=quiet)
         dataset = prepare(request, reporter, opened)
     if not quiet:
+        if (listing := problems_file(dataset.name)).stat().st_size:
+            say(f"all that was left out is listed in {listing}")
         say(f"prepared {dataset.name!r}: {_next_step(dataset)}")
 
 
@@ -191,11 +195,17 @@ def _sources(
     return [DataSetSource(*row) for row in columns]
 
 
-def _names(listing: Path) -> frozenset[str]:
-    """Read the names of files, one a line, without the folders before them."""
+def _names(listing: Path, report: Path | None) -> "Sequence[str]":
+    """Read the names of images, one a line.
+
+    Raises:
+        BadParameter: The report would replace their list.
+    """
     from capgen.datasets.layout import lines
 
-    return frozenset(Path(line.strip()).name for _, line in lines(listing))
+    if report is not None and report.resolve() == listing.resolve():
+        raise typer.BadParameter("it would replace the list of --leave-out; choose another file", param_hint="--report")
+    return list(dict.fromkeys(line.strip() for _, line in lines(listing)))
 
 
 def _default_name(source: Path) -> str:
@@ -206,7 +216,6 @@ def _default_name(source: Path) -> str:
 
 
 def _reporter(
-    name: str,
     seed: int,
     on_unpack: "Callable[..., None]",
     on_check: "Callable[[int, int], None]",
@@ -215,7 +224,6 @@ def _reporter(
     quiet: bool,
 ) -> "PreparationReporter":
     """Return a reporter that moves the bars and, unless ``quiet``, says on stderr what is found."""
-    from capgen.datasets.prepared import problems_file
     from capgen.training.preparation import PreparationReporter
 
     class Bars(PreparationReporter):
@@ -248,8 +256,6 @@ def _reporter(
 
         def on_validated(self, report: "ValidationReport") -> None:
             _show(report, seed)
-            if report.problems:
-                say(f"all that was left out will be listed in {problems_file(name)}")
 
         def on_language(self, language: str, *, given: bool, without_mirror_images: bool) -> None:
             _show_language(language, given=given, without_mirror_images=without_mirror_images)
@@ -288,7 +294,8 @@ def _show(report: "ValidationReport", seed: int) -> None:
         found.add_row(split, f"{len(images):,}", f"{sum(len(image.captions) for image in images):,}")
     console.print(found)
     if report.random_splits == SPLITS:
-        say(f"the source has no splits: its images were split at random, with seed {seed}")
+        some = f"{report.drawn:,} of the images have no split: they" if report.drawn < len(report.images) else ""
+        say(f"{some or 'the source has no splits: its images'} were split at random, with seed {seed}")
     elif report.random_splits:
         dev = sum(image.split == "dev" for image in report.images)
         moved = "1 of the train images was" if dev == 1 else f"{dev:,} of the train images were"

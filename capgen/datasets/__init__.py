@@ -37,6 +37,8 @@ LAYOUTS: "Registry[Layout]" = Registry(
 
 AUTO = "auto"
 
+FOLDER = "folder"
+
 WEBDATASET = "webdataset"
 
 SHOWN = 5
@@ -68,7 +70,7 @@ def recognise(source: Path, layout: str = AUTO, columns: "Columns | None" = None
     for candidate in candidates:
         if reason := candidate.recognise(source):
             return candidate, reason
-    raise DataError(f"{source} is not in a known layout ({', '.join(LAYOUTS)}): {_seen(source, candidates)}")
+    raise DataError(f"{source} is not in a known layout ({', '.join(LAYOUTS)}): {_seen(source, candidates, columns)}")
 
 
 def read(source: Path, layout: str = AUTO, images: Path | None = None, columns: "Columns | None" = None) -> "LoadedDataset":
@@ -117,11 +119,11 @@ def _is_webdataset(archive: Path, layout: str) -> bool:
 
 
 def _other_tables(source: Path, layout: str, columns: "Columns | None") -> list[str]:
-    """Say which tables of other layouts could be read in place of those that are, such as captions that a program wrote."""
+    """Say which captions of other layouts could be read in place of those that are, which a program may have written."""
     later = [
         name
         for name in list(LAYOUTS)[list(LAYOUTS).index(layout) + 1 :]
-        if LAYOUTS[name].with_columns and name != WEBDATASET
+        if (LAYOUTS[name].with_columns and name != WEBDATASET) or (name == FOLDER and columns is None)
     ]
     reasons = {name: _named(name, columns).recognise(source) for name in later}
     return [f"{reason}, too, and is not read; --format {name} reads it" for name, reason in reasons.items() if reason]
@@ -186,12 +188,15 @@ def _named(name: str, columns: "Columns | None") -> "Layout":
     return layout.with_columns(columns)
 
 
-def _seen(source: Path, layouts: "Sequence[Layout]") -> str:
+def _seen(source: Path, layouts: "Sequence[Layout]", columns: "Columns | None") -> str:
     """Say what was seen of a source in no layout, and what would make it readable."""
     from capgen.datasets.columns import NEEDED
 
     seen = [text for layout in layouts for text in layout.seen(source)]
     what = "; ".join(seen[:SHOWN]) or _contents(source)
+    if columns is not None:
+        image, caption = columns.image or "a column of a known name", columns.caption or "a column of a known name"
+        return f"{what}; none of its first rows has the name of an image in {image} and a text, or texts, in {caption}"
     return (
         f"{what}; it needs a table with {NEEDED} (--image-column and --caption-column name others), or a .txt file of "
         "captions beside each image; or name a layout with --format"

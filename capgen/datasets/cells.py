@@ -42,13 +42,15 @@ def texts(value: Any) -> tuple[str, ...] | None:
     """Return the texts that a value holds, with line breaks as spaces; ``None`` if it holds none.
 
     Args:
-        value: One text, a list of texts or of objects with a text, or a text that shows such a list.
+        value: One text or object with a text, a list of them, or a text that shows such a list.
 
     Raises:
         ValueError: It begins like a list of texts and is not one.
     """
     if isinstance(value, str):
         value = _shown_list(value) or [value]
+    if isinstance(value, dict):
+        value = [value]
     if not isinstance(value, list):
         return None
     found = [_text(item) for item in value]

@@ -22,6 +22,7 @@ from capgen.datasets.layout import (
     split_folders,
     split_in_name,
 )
+from capgen.datasets.splits import split_in_folders, with_splits_of_names
 from capgen.errors import DataError
 
 KEYS = ("images", "annotations")
@@ -69,7 +70,8 @@ def recognise(source: Path) -> str | None:
 def read(source: Path) -> LoadedDataset:
     """Read an annotation file, or a folder of several.
 
-    A single file gives no splits; of several files, each is the split that its name says, or that of its folder.
+    In a single file, the folders of the images may tell splits; of several files, each is the split that its name says, or
+    that of its folder.
 
     Raises:
         DataError: There is no annotation file, or none has a caption that can be read.
@@ -86,6 +88,8 @@ def read(source: Path) -> LoadedDataset:
             if file is files[-1] and not examples:
                 raise
             problems.append(Problem(UNREADABLE_FILE, str(file.path), str(error)))
+    if len(files) == 1:
+        examples = with_splits_of_names(examples, [split_in_folders(example.image) for example in examples])
     roots = dict.fromkeys((*(file.path.parent for file in files), *([source] if source.is_dir() else [])))
     return LoadedDataset(examples, list(dict.fromkeys(folder for root in roots for folder in image_folders(root))), problems)
 

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from capgen.datasets.cells import names_image_files, texts
-from capgen.datasets.layout import Columns
+from capgen.datasets.layout import SPLIT_NAMES, Columns
 
 IMAGE_COLUMNS = ("image", "file_name", "filename", "image_name", "image_path", "file", "path", "filepath", "file_names")
 CAPTION_COLUMNS = ("captions", "caption", "text", "comment", "sentence", "sentences", "description", "prompt", "title")
 LABEL_COLUMNS = ("label",)
-SPLIT_COLUMNS = ("split",)
+SPLIT_COLUMN, OTHER_SPLIT_COLUMNS = "split", ("set", "subset", "partition")
+"""What the column of splits is called. Others may hold something else, and are read if they hold names of splits alone."""
 
 NEEDED = f"one of {', '.join(IMAGE_COLUMNS)} and one of {', '.join((*CAPTION_COLUMNS, *LABEL_COLUMNS))}"
 """The columns that a table must have, in words."""
@@ -35,11 +36,13 @@ class Choice:
         image: The column of its image or images.
         captions: The columns of its captions: one, or several with numbers, such as ``caption_0`` and ``caption_1``.
         are_labels: Whether what they hold are names of things.
+        split: The column of its split, if there is one.
     """
 
     image: str
     captions: tuple[str, ...]
     are_labels: bool
+    split: str | None = None
 
     def __str__(self) -> str:
         return f"{self.image} and {', '.join(self.captions)}"
@@ -58,7 +61,9 @@ class ColumnChooser:
         self._image_counts: Counter[str] = Counter()
         self._with_text: set[str] = set()
         self._choices: dict[tuple[str, ...], Choice | None] = {}
+        self._no_splits: set[str] = set()
         for row in sample:
+            self._no_splits.update(name for name in row if _is_other_than_split(name, row[name]))
             self._image_counts.update(name for name in _images(row, named) if names_image_files(row[name]))
             self._with_text.update(name for _, group in _captions(row, named) for name in group if _has_text(row[name]))
 
@@ -77,7 +82,13 @@ class ColumnChooser:
             (found for found in captions if not self._with_text.isdisjoint(found[1])),
             captions[0],
         )
-        return Choice(max(images, key=lambda name: self._image_counts[name]), group, known in LABEL_COLUMNS)
+        image = max(images, key=lambda name: self._image_counts[name])
+        return Choice(image, group, known in LABEL_COLUMNS, self._split_column(names))
+
+    def _split_column(self, names: tuple[str, ...]) -> str | None:
+        present = {_plain(name): name for name in names}
+        others = (present[plain] for plain in OTHER_SPLIT_COLUMNS if plain in present)
+        return present.get(SPLIT_COLUMN) or next((name for name in others if name not in self._no_splits), None)
 
 
 def only_caption_column(names: Iterable[str]) -> str | None:
@@ -86,9 +97,9 @@ def only_caption_column(names: Iterable[str]) -> str | None:
     return columns[0] if len(columns) == 1 else None
 
 
-def split_value(row: Mapping[str, Any]) -> Any:
-    """Return what a row has in its column of splits; ``None`` if it has no such column."""
-    return next((value for name, value in row.items() if _plain(name) in SPLIT_COLUMNS), None)
+def _is_other_than_split(name: str, value: Any) -> bool:
+    """Tell whether a column that may be one of splits holds something else."""
+    return _plain(name) in OTHER_SPLIT_COLUMNS and str(value).strip().lower() not in SPLIT_NAMES
 
 
 def _plain(name: str) -> str:

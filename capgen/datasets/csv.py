@@ -8,6 +8,7 @@ caption is part of it if nothing comes after the caption.
 
 import csv
 import io
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,9 @@ from capgen.datasets.layout import MALFORMED, Problem, has_broken_bytes, read_ro
 from capgen.datasets.table_layout import TableFormat, table_layout
 from capgen.datasets.tables import Row
 from capgen.images.formats import ends_like_image
+
+_NAMED_DELIMITER = re.compile(r'"?sep=([,;|\t])"?')
+"""The line that Excel writes before a table for itself."""
 
 LEFT_OPEN = "a quotation mark is left open"
 
@@ -36,7 +40,11 @@ def rows(text: str, name: str) -> Iterator[Row | Problem]:
     """Yield the rows of a table whose first line names its columns, given the text and the name of its file."""
     is_whole = not has_broken_bytes(text)
     lines = io.StringIO(text).readlines()
-    dialect = _dialect(next(filter(str.strip, lines), ""))
+    first = next(filter(str.strip, lines), "")
+    named = _NAMED_DELIMITER.fullmatch(first.strip())
+    if named:  # it is no row, but counts where lines are numbered
+        lines[lines.index(first)] = "\n"
+    dialect = _Dialect(named[1], is_spaced=False) if named else _dialect(first)
     names: list[str] = []
     for number, record in _records(lines, dialect):
         where = f"{name}:{number}"
@@ -66,6 +74,17 @@ class _Dialect:
 
     def read(self, lines: Iterable[str], *, strict: bool) -> Any:  # what the csv module calls a reader has no public type
         return csv.reader(lines, delimiter=self.delimiter, skipinitialspace=self.is_spaced, strict=strict)
+
+    def read_escaped(self, line: str) -> Any:
+        """Read a line with a backslash before each quotation mark inside a cell, as Spark and MySQL write them."""
+        return csv.reader(
+            [line],
+            delimiter=self.delimiter,
+            skipinitialspace=self.is_spaced,
+            strict=True,
+            doublequote=False,
+            escapechar="\\",
+        )
 
 
 def _dialect(header: str) -> _Dialect:
@@ -109,8 +128,11 @@ def _line_alone(line: str, dialect: _Dialect) -> list[str] | str:
     """Return the cells of a line in which quoting is not as it should be, or what is wrong with it."""
     if dialect.delimiter == "\t":
         return line.rstrip("\n").split("\t")
+    line = line.rstrip("\n") + "\n"
     try:
-        cells: list[str] = next(dialect.read([line.rstrip("\n") + "\n"], strict=False), [])
+        if '\\"' in line:
+            return next(dialect.read_escaped(line), [])
+        cells: list[str] = next(dialect.read([line], strict=False), [])
     except csv.Error as error:
         return f"it is not CSV ({error})"
     return LEFT_OPEN if cells and cells[-1].endswith("\n") else cells

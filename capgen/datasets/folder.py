@@ -53,6 +53,8 @@ def read(source: Path) -> LoadedDataset:
             problems.append(Problem(MALFORMED, str(sidecars[0]), str(error)))
             continue
         examples.append(Example(str(path.relative_to(source)), captions))
+    used = {path for _, sidecars in pairs for path in sidecars}
+    problems += [Problem("caption without an image", str(path)) for path in contents.texts() if path not in used]
     named = [split_in_folders(example.image) for example in examples]
     return LoadedDataset(with_splits_of_names(examples, named), [source], problems, notes=_notes(source, pairs))
 
@@ -84,10 +86,13 @@ class _Contents:
 
         return cls(list(visible_files(source, note)), problems)
 
+    def texts(self) -> list[Path]:
+        """Return the files that may have the captions of images."""
+        return [path for path in self.files if path.suffix.lower() in SIDECAR_SUFFIXES and path.is_file()]
+
     def pairs(self) -> Iterator[tuple[Path, list[Path]]]:
         """Yield each image with its files of captions, the one first that is read."""
-        texts = [path for path in self.files if path.suffix.lower() in SIDECAR_SUFFIXES and path.is_file()]
-        sidecars = {path.with_suffix(path.suffix.lower()): path for path in texts}
+        sidecars = {path.with_suffix(path.suffix.lower()): path for path in self.texts()}
         composed = {_composed(name): path for name, path in sidecars.items()}
         images = [path for path in self.files if ends_like_image(path)]
         images_by_composed_name = Counter(map(_composed, images))

@@ -4,17 +4,18 @@ Archives of images, such as ``images.zip`` and ``train2017.zip``, lie beside the
 looked into where images are missing.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path, PurePosixPath
 
 from capgen.datasets.image_locator import AMBIGUOUS, MISSING, ImageLocator, comparable
-from capgen.datasets.layout import LoadedDataset, Problem, names_in, split_of_folder
+from capgen.datasets.layout import Example, LoadedDataset, Problem, image_folders, names_in, split_of_folder
 from capgen.datasets.unpacking import UNREADABLE_MEMBER, ImageWriter, Unpacked, unpack, unpacked_note
 from capgen.errors import DataError, ImageError
 from capgen.inputs.archives import archive_stem, open_members
 from capgen.inputs.archives.members import is_hidden, read_image, read_whole
+from capgen.inputs.folders import visible_files
 from capgen.inputs.passed_over import is_hidden as is_hidden_name
 from capgen.inputs.selection import TAR_ENDINGS
 
@@ -66,29 +67,54 @@ def with_unpacked_images(dataset: LoadedDataset) -> LoadedDataset:
         StorageError: The images cannot be written.
     """
     archives = _archives(dataset)
-    missing = _missing_names(dataset) if archives else set()
+    missing = _missing(dataset) if archives else []
+    names = {_plain(example.image) for example in missing}
     root = dataset.image_folders[0]
-    found = []
+    found: dict[Path, Unpacked] = {}
+    beside: dict[Path, dict[str, Path]] = {}
     for archive in archives if missing else []:
         is_inside = archive.parent.is_relative_to(root)
-        if _has_one_of(missing, archive, unreadable=is_inside):
+        if _has_one_of(names, archive, unreadable=is_inside):
             place = archive.parent.relative_to(root).as_posix() if is_inside else ""
-            found.append(unpack(archive, partial(_unpack, archive, place), place))
+            found[archive] = unpack(archive, partial(_unpack, archive, place), place)
+            if archive.parent != root:
+                beside.setdefault(archive.parent, {}).update(_by_name(found[archive].folder / place))
     if not found:
         return dataset
+    unpacked, absent = list(found.values()), set(missing)
     return replace(
         dataset,
-        image_folders=[*dataset.image_folders, *(folder for one in found for folder in _folders(one.folder))],
-        problems=[*dataset.problems, *(problem for one in found for problem in one.problems)],
-        notes=[*dataset.notes, unpacked_note(found)],
+        examples=[_beside(example, beside) if example in absent else example for example in dataset.examples],
+        image_folders=[*dataset.image_folders, *_image_folders(unpacked, beside)],
+        problems=[*dataset.problems, *(problem for one in unpacked for problem in one.problems)],
+        notes=[*dataset.notes, unpacked_note(unpacked)],
     )
 
 
-def _missing_names(dataset: LoadedDataset) -> set[str]:
-    """Return the names without folders of the images that are not there."""
+def _missing(dataset: LoadedDataset) -> list[Example]:
+    """Return the examples whose images are not there."""
     locator = ImageLocator(dataset)
-    located = ((example.image, locator.locate(example)) for example in dataset.examples)
-    return {_plain(image) for image, found in located if isinstance(found, Problem) and found.kind == MISSING}
+    located = ((example, locator.locate(example)) for example in dataset.examples)
+    return [example for example, found in located if isinstance(found, Problem) and found.kind == MISSING]
+
+
+def _by_name(folder: Path) -> dict[str, Path]:
+    """Return the folder for each name of an image that is in it, or in folders in it."""
+    return {_plain(path.name): folder for path in visible_files(folder)}
+
+
+def _beside(example: Example, beside: Mapping[Path, Mapping[str, Path]]) -> Example:
+    """Return an example with its new folder, if the archive with its image lies beside the file that names it."""
+    folders = beside.get(example.folder, {}) if example.folder else {}
+    return replace(example, folder=folders.get(_plain(example.image), example.folder))
+
+
+def _image_folders(unpacked: Iterable[Unpacked], beside: Mapping[Path, Mapping[str, Path]]) -> Iterator[Path]:
+    """Yield the folders of unpacked images, those of an archive that lies deeper among them."""
+    for one in unpacked:
+        yield from _folders(one.folder)
+    for folder in dict.fromkeys(folder for by_name in beside.values() for folder in by_name.values()):
+        yield from (inner for inner in image_folders(folder) if inner.is_relative_to(folder))
 
 
 def _archives(dataset: LoadedDataset) -> list[Path]:

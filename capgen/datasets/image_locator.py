@@ -15,6 +15,9 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from capgen.datasets.layout import UNUSED, Example, LoadedDataset, Problem, names_in, split_folders, split_in_name
+from capgen.datasets.splits import split_in_folders
+from capgen.images.formats import ends_like_image
+from capgen.inputs.folders import visible_files
 
 MISSING = "missing image"
 """The kind of problem that an image is of which there is no file."""
@@ -24,6 +27,9 @@ AMBIGUOUS = "ambiguous image name"
 
 _LONGEST_SUFFIX = 16
 """The most folders before a file name that are compared; a path of another machine may have any number."""
+
+_DEEPEST = 4
+"""How many folders deep an image is looked for that is in none of the usual ones; the table may lie among other things."""
 
 _ENOUGH = 2
 """The number of images of one name that are remembered."""
@@ -63,7 +69,7 @@ class _Identity:
     name: str
 
     def __str__(self) -> str:
-        return str(self.own[-1] / self.name)
+        return str(self.own[0] / self.name)
 
 
 @dataclass(frozen=True)
@@ -91,7 +97,8 @@ class ImageLocator:
     to the bare name; parts of a path are only taken for it if no other image of the data set ends in them, too. In each
     step the folder of the file that names the image goes first, then the folder of its split, then the others, of which only
     one may have such a file. A folder of another split counts only where the image's own split has none, and if no other
-    image of the data set has the name. Files of the same content are one file.
+    image of the data set has the name. Files of the same content are one file. An image that is in none of these folders is
+    looked for by its bare name in all that are below its own.
 
     Args:
         dataset: The data set as loaded, with the examples of all of its splits.
@@ -105,6 +112,7 @@ class ImageLocator:
             self._folders_in.setdefault(folder.parent, []).append(folder)
         self._search_folders: dict[tuple[Path | None, str, str | None], _SearchFolders] = {}
         self._listings: dict[Path, frozenset[str]] = {}
+        self._deep_listings: dict[Path, dict[str, list[Path]]] = {}
         self._normal_listings: dict[Path, dict[str, list[str]]] = {}
         self._located: dict[tuple[Path | None, str, str | None, str], Path | Problem] = {}
 
@@ -112,11 +120,12 @@ class ImageLocator:
         """Return the file of an example's image, or why there is none that is certainly it; no image is opened."""
         key = (example.folder, example.part, example.split, example.image)
         if key not in self._located:
-            self._located[key] = self._search(example.image, self._search_folders_of(example))
+            self._located[key] = self._search(example, self._search_folders_of(example))
         return self._located[key]
 
-    def _search(self, image: str, folders: _SearchFolders) -> Path | Problem:
-        hit = next(self._hits(image, folders), None)
+    def _search(self, example: Example, folders: _SearchFolders) -> Path | Problem:
+        image = example.image
+        hit = next(self._hits(image, folders), None) or self._deeper(example, folders)
         if hit is None:
             return Problem(MISSING, image, f"not in {', '.join(map(str, folders.all()))}")
         first, *others = hit.files
@@ -130,7 +139,8 @@ class ImageLocator:
         searches = ((self._exactly, True), (self._in_normal_form, False))
         for (relative, is_whole), (search, is_exact) in product(_readings(image), searches):
             for paths, is_borrowed in self._groups(relative, folders):
-                if found := [file for folder, path in paths for file in search(folder, path)]:
+                fitting = [(folder, path) for folder, path in paths if not self._has_folder_of(image, path, folder)]
+                if found := [file for folder, path in fitting for file in search(folder, path)]:
                     is_certain = is_whole and is_exact and not is_borrowed
                     yield _Hit(_of_different_content(found), relative, is_whole, is_certain)
 
@@ -145,6 +155,35 @@ class ImageLocator:
         yield [(folder, name) for folder in self._folders_in.get(folders.own[0] / parent, ())], False
         yield [(folder, relative) for folder in folders.shared], False
         yield [(folder, relative) for folder in folders.borrowed], True
+
+    def _has_folder_of(self, image: str, relative: str, folder: Path) -> bool:
+        """Tell whether a folder has the folder that a name has before what is looked for: the file would be in that."""
+        before = image.replace("\\", "/").removesuffix(relative).rstrip("/").rpartition("/")[2]
+        return before not in ("", ".", "..", image) and before in self._names(folder) and (folder / before).is_dir()
+
+    def _deeper(self, example: Example, folders: _SearchFolders) -> _Hit | None:
+        """Return the files of an image's bare name in any folder below its own, but those of other splits and examples."""
+        home, written = folders.own[0], example.image.replace("\\", "/").rpartition("/")[2]
+        if any(self._has_folder_of(example.image, written, folder) for folder in folders.all()):
+            return None
+        name = comparable(written)
+        found = [
+            path
+            for path in self._below(home).get(name, ())
+            if not self._is_of_other_examples(path.parent, home)
+            and split_in_folders(path.relative_to(home).as_posix()) in (None, example.split)
+        ]
+        return _Hit(_of_different_content(found), name, is_whole=False, is_certain=False) if found else None
+
+    def _below(self, folder: Path) -> dict[str, list[Path]]:
+        """Return the images in a folder and in those in it, a few folders deep, by their bare names as they are compared."""
+        if folder not in self._deep_listings:
+            listing: dict[str, list[Path]] = {}
+            for path in visible_files(folder, depth=_DEEPEST) if folder.is_dir() else ():
+                if ends_like_image(path.name):
+                    listing.setdefault(comparable(path.name), []).append(path)
+            self._deep_listings[folder] = listing
+        return self._deep_listings[folder]
 
     def _exactly(self, folder: Path, relative: str) -> list[Path]:
         """Return the file of exactly this path, if there is one."""

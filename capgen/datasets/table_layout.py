@@ -4,6 +4,7 @@ In a folder, the tables lie in the folder itself, or in folders that are named f
 image folders of the Hugging Face Hub, which have one in each folder of images.
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -41,6 +42,9 @@ METADATA_SUFFIXES = (".csv", ".jsonl", ".parquet")
 
 SIDECAR_SUFFIXES = (".txt", ".json")
 """The endings of files that belong to an image beside them, if it has the same name."""
+
+_PART_NUMBER = re.compile(r"(?<![0-9])[0-9]{3,}(?![0-9])")
+"""The numbers of the parts that programs write a large table in have leading zeros."""
 
 _SHOWN_TABLES, _SHOWN, _LONGEST_NAME = 5, 12, 40
 """The most tables that a message lists, the most names of columns of each, and the most letters of each name."""
@@ -139,11 +143,11 @@ class _Finder:
         named: list[str | None] = []
         for table in tables:
             found, faults = examples_of(self._kind.rows(table.file), self._columns)
-            if table.path.parent.name:
-                found = [_placed(table, one) for one in found]
-                faults = [replace(problem, where=_within(table, problem.where)) for problem in faults]
             split = table.split if len(tables) > 1 else None
-            named += [split or split_in_folders(example.image) for example in found]
+            named += [split or split_in_folders(_within(table, example.image)) for example in found]
+            if table.path.parent.name:
+                found = [replace(one, folder=table.file.parent, where=_within(table, one.where)) for one in found]
+                faults = [replace(problem, where=_within(table, problem.where)) for problem in faults]
             examples += found
             problems += faults
         folders = [folder for table in tables for folder in image_folders(table.file.parent)]
@@ -160,7 +164,7 @@ class _Finder:
         metadata = [table for table in tables if table.path.stem == METADATA]
         split = [table for table in tables if table.split]
         are_several = len({table.split for table in split}) > 1
-        chosen = metadata or (split if are_several else tables[:1])
+        chosen = metadata or (split if are_several else self._parts_of(tables))
         others = [table for table in tables if table not in chosen]
         expected = (table for table in candidates if table not in tables)
         return _Selection(chosen, others, [table for table in expected if table.path.stem == METADATA or table.split])
@@ -174,6 +178,10 @@ class _Finder:
         chooser = chooser_for(rows, self._columns)
         choices = ((row[1], chooser.choose(row[1])) for row in rows if not isinstance(row, Problem))
         return next((choice for row, choice in choices if is_usable(row, choice)), None)
+
+    def _parts_of(self, tables: Sequence[_Table]) -> list[_Table]:
+        """Return the first of some tables, with the other parts of the same one: ``part-00000.csv``, ``part-00001.csv``."""
+        return [table for table in tables if _part_of(table.path) == _part_of(tables[0].path)]
 
     def _has_other_metadata(self, source: Path) -> bool:
         others = [suffix for suffix in METADATA_SUFFIXES if suffix not in self._kind.suffixes]
@@ -193,12 +201,9 @@ class _Finder:
         return f"{table.path} has the {self._kind.column}s {', '.join(names[:_SHOWN])}{more}"
 
 
-def _placed(table: _Table, example: Example) -> Example:
-    """Name the image and the row of an example in a source that has its table in a folder."""
-    where = _within(table, example.where)
-    if table.path.parent.name == ANNOTATIONS:  # which has no images, so that its names are not of files in it
-        return replace(example, folder=table.file.parent, where=where)
-    return replace(example, image=_within(table, example.image), where=where)
+def _part_of(path: PurePosixPath) -> PurePosixPath:
+    """Return the path of a table without the number that it has as a part of a larger one."""
+    return path.with_name(_PART_NUMBER.sub("#", path.name))
 
 
 def _within(table: _Table, path: str) -> str:

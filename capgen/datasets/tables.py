@@ -10,7 +10,7 @@ from typing import Any
 
 from capgen.captioner.vocabulary import article, words
 from capgen.datasets.cells import image_names, texts
-from capgen.datasets.columns import Choice, ColumnChooser, split_value
+from capgen.datasets.columns import Choice, ColumnChooser
 from capgen.datasets.layout import MALFORMED, SPLIT_NAMES, Columns, Example, Problem
 from capgen.errors import Status
 
@@ -69,9 +69,10 @@ def _examples(where: str, row: Mapping[str, Any], choice: Choice | None) -> list
     if not names:
         raise ValueError(f"its {choice.image} names no image")
     captions = _captions(row, choice)
-    split = str(split_value(row) or "").strip().lower()
+    value = row[choice.split] if choice.split else None
+    split = "" if value is None else str(value).strip().lower()
     if split and split not in SPLIT_NAMES:
-        raise ValueError(f"{split!r} is not the name of a split")
+        raise ValueError(f"{split!r} in {choice.split} is not the name of a split: train, dev or test")
     return [Example(name, captions, SPLIT_NAMES[split] if split else None, where=where) for name in names]
 
 

@@ -4,17 +4,21 @@
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from capgen import images
 from capgen.captioner.vocabulary import words
+from capgen.datasets.exclusion import excluded_images, path_parts
 from capgen.datasets.image_locator import MISSING, ImageLocator
 from capgen.datasets.layout import UNUSED, Example, LoadedDataset, Problem, problem_of
 from capgen.datasets.prepared import SPLITS, PreparedImage
 from capgen.errors import ImageError, Status
 from capgen.storage.pipeline import map_ahead
+
+AS_ASKED = "left out as asked"
+"""The kind of problem that an image is which a person named to be left out."""
 
 HELD_OUT_SHARE = 0.1
 """The share of the images that goes to each of dev and test where the source has no splits."""
@@ -30,13 +34,15 @@ class ValidationReport:
     Attributes:
         images: One for each content of an image file.
         problems: All that was left out or joined, in the order in which it was found.
-        random_splits: The splits that images were put into at random: all of them where a source has no splits, and dev
+        random_splits: The splits that images were put into at random: all of them where images have no split, and dev
             alone where the sources have no dev split.
+        drawn: The number of images that had no split.
     """
 
     images: list[PreparedImage] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     random_splits: tuple[str, ...] = ()
+    drawn: int = 0
 
 
 @dataclass(frozen=True)
@@ -48,19 +54,16 @@ class LoadedSource:
         weight: How often its images are seen in an epoch of training, on average.
         domain: The name of the domain that its captions are from; empty for the target domain.
         train_only: Whether its images only train: its train split, or all of it if it has no splits.
-        excluded: The names of images that are not used.
     """
 
     dataset: LoadedDataset
     weight: float = 1.0
     domain: str = ""
     train_only: bool = False
-    excluded: frozenset[str] = frozenset()
 
     def takes(self, example: Example) -> bool:
         """Tell whether an example of the source is used at all."""
-        held_out = self.train_only and example.split not in (None, "train")
-        return not held_out and PurePosixPath(example.image.replace("\\", "/")).name not in self.excluded
+        return not self.train_only or example.split in (None, "train")
 
 
 @dataclass(eq=False)
@@ -89,6 +92,7 @@ def validate(
     workers: int = 2,
     is_known: Callable[[str], bool] = lambda image_hash: False,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
+    excluded: Collection[str] = (),
 ) -> ValidationReport:
     """Check every image and every caption of the sources.
 
@@ -98,8 +102,10 @@ def validate(
         workers: The number of threads that read and decode images.
         is_known: Tells of a content hash whether that image has been decoded before, so that it need not be again.
         on_progress: Called with the number of images checked, and of all images.
+        excluded: The names or paths of images that are not used, whatever source they are in.
     """
     report = ValidationReport()
+    sources = _without(excluded, sources, report.problems)
     candidates = [candidate for source in sources for candidate in _find_images(source, report.problems)]
     kept: dict[str, _Candidate] = {}
     checked = map_ahead(lambda candidate: _check(candidate.path, is_known), candidates, workers)
@@ -112,9 +118,26 @@ def validate(
         first = kept.setdefault(outcome, candidate)
         if first is not candidate:
             kept[outcome] = _join_duplicate(first, candidate, report.problems)
+    report.drawn = sum(not candidate.split for candidate in kept.values())
     report.random_splits = _split_at_random(list(kept.values()), seed)
     report.images = [_prepared_image(candidate) for candidate in kept.values()]
     return report
+
+
+def _without(excluded: Collection[str], sources: Sequence[LoadedSource], problems: list[Problem]) -> Sequence[LoadedSource]:
+    """Return sources without the images that are named; these, and names without an image, are added to ``problems``."""
+    if not excluded:
+        return sources
+    meant = excluded_images(excluded, (example for source in sources for example in source.dataset.examples))
+    left_out = set[tuple[str, ...]]().union(*meant.values())
+    remaining = []
+    for source in sources:
+        examples = source.dataset.examples
+        problems += [problem_of(example, AS_ASKED) for example in examples if path_parts(example) in left_out]
+        kept = [example for example in examples if path_parts(example) not in left_out]
+        remaining.append(replace(source, dataset=replace(source.dataset, examples=kept)))
+    problems += [Problem("name to leave out that no image has", name) for name in excluded if not meant[name]]
+    return remaining
 
 
 def _check(path: Path, is_known: Callable[[str], bool]) -> str | ImageError:

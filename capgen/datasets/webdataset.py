@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, TypeAlias
 
 from capgen.datasets.cells import texts
-from capgen.datasets.columns import SPLIT_COLUMNS
+from capgen.datasets.columns import SPLIT_COLUMN
 from capgen.datasets.layout import MALFORMED, Columns, Example, Layout, LoadedDataset, Problem, decoded
 from capgen.datasets.tables import examples_of
 from capgen.datasets.unpacking import UNREADABLE_MEMBER, ImageWriter, load_archives
@@ -231,8 +231,7 @@ class _Reader:
     def _read_objects(self, caption: str | None) -> None:
         """Take the captions out of objects in JSON, which have the keys of JSON lines, or are about something else."""
         plain = (
-            {key: value for key, value in one.items() if key.strip().lower() not in SPLIT_COLUMNS}
-            for _, one in self._objects
+            {key: value for key, value in one.items() if key.strip().lower() != SPLIT_COLUMN} for _, one in self._objects
         )
         rows = ((str(index), {**one, _IMAGE: "image"}) for index, one in enumerate(plain))
         for example in examples_of(rows, Columns(_IMAGE, caption))[0]:

@@ -14,7 +14,7 @@ from capgen.captioner import language as languages
 from capgen.datasets import prepared, unpacking
 from capgen.datasets.layout import Columns, LoadedDataset, Problem, by_kind
 from capgen.datasets.prepared import PreparedDataset
-from capgen.datasets.validation import LoadedSource, ValidationReport, validate
+from capgen.datasets.validation import AS_ASKED, LoadedSource, ValidationReport, validate
 from capgen.errors import DataError, UnknownNameError, UsageError
 from capgen.storage import paths
 from capgen.training.encoder_graph import EncoderGraph, encoder_graph, use_encoder
@@ -124,7 +124,7 @@ class PreparationRequest:
         encoder_weights: A file of weights in place of the encoder's own.
         augmentations: The augmentations whose features are cached, beside those of the image as it is.
         workers: The number of decoding threads.
-        excluded: The names of images that are not used, whatever source they are in.
+        excluded: The names or paths of images that are not used, whatever source they are in.
         strict: Whether any problem is an error.
         report: A file of JSON lines that is written with all that was left out or joined, row by row.
         seed: Decides the split where a source has none.
@@ -138,7 +138,7 @@ class PreparationRequest:
     encoder_weights: Path | None = None
     augmentations: Sequence[str] = ()
     workers: int = 2
-    excluded: frozenset[str] = frozenset()
+    excluded: Sequence[str] = ()
     strict: bool = False
     report: Path | None = None
     seed: int = 0
@@ -160,6 +160,8 @@ class PreparationRequest:
                 raise UsageError(str(error)) from error
         for source in self.sources:
             source.check()
+            if self.report is not None and self.report.resolve().is_relative_to(source.path.resolve()):
+                raise UsageError(f"{self.report} is in the source {source.path}; name a file elsewhere for --report")
         for augmentation in self.augmentations:
             if augmentation not in AUGMENTATIONS:
                 raise UnknownNameError("augmentation", augmentation, AUGMENTATIONS)
@@ -197,7 +199,7 @@ def prepare(
     reporter = reporter or PreparationReporter()
     encoder: EncoderSpec = ENCODERS[request.encoder]
     request.check()
-    sources = [_load(source, request, reporter) for source in request.sources]
+    sources = [_load(source, reporter) for source in request.sources]
     with unpacking.in_use():
         # All is looked at before the encoder is converted, which may take a minute.
         store = FeatureStore(encoder_graph(encoder, request.encoder_weights).store_folder)
@@ -211,11 +213,11 @@ def prepare(
     return dataset
 
 
-def _load(source: DataSetSource, request: PreparationRequest, reporter: PreparationReporter) -> LoadedSource:
+def _load(source: DataSetSource, reporter: PreparationReporter) -> LoadedSource:
     with unpacking.reporting(reporter.on_unpack):
         dataset = datasets.read(source.path, source.layout, source.images, source.columns)
     reporter.on_read(source, dataset)
-    return LoadedSource(dataset, source.weight, source.domain, source.use == Use.TRAIN, request.excluded)
+    return LoadedSource(dataset, source.weight, source.domain, source.use == Use.TRAIN)
 
 
 def _validate(
@@ -227,17 +229,20 @@ def _validate(
         workers=request.workers,
         is_known=store.__contains__,
         on_progress=reporter.on_check,
+        excluded=request.excluded,
     )
     reporter.on_validated(report)
     if request.report is not None:
         prepared.write_problems(request.report, report.problems)
-    if report.images and not (request.strict and report.problems):
+    # What is left out as asked is no fault.
+    faults = [problem for problem in report.problems if problem.kind != AS_ASKED]
+    if report.images and not (request.strict and faults):
         return report
-    prepared.save_problems(request.name, report.problems)
-    listed = f"all are listed in {prepared.problems_file(request.name)}"
+    listed = f"all are listed in {request.report}" if request.report else "--report FILE.jsonl lists all"
     if not report.images:
         raise DataError(f"nothing in {request.sources[0].path} can be used; {_commonest(report.problems)}; {listed}")
-    raise DataError(f"{len(report.problems):,} problems, and --strict; {_commonest(report.problems)}; {listed}")
+    count = "1 problem" if len(faults) == 1 else f"{len(faults):,} problems"
+    raise DataError(f"{count}, and --strict; {_commonest(faults)}; {listed}")
 
 
 def _dataset(request: PreparationRequest, report: ValidationReport, reporter: PreparationReporter) -> PreparedDataset:
@@ -289,4 +294,5 @@ def _commonest(problems: Sequence[Problem]) -> str:
     if not problems:
         return "none of its images is used"
     kind, found = max(by_kind(problems).items(), key=lambda item: len(item[1]))
-    return f"{kind}, {len(found):,} times, first {found[0].where}" + (f" ({found[0].detail})" if found[0].detail else "")
+    times = "once" if len(found) == 1 else f"{len(found):,} times, first"
+    return f"{kind}, {times} {found[0].where}" + (f" ({found[0].detail})" if found[0].detail else "")

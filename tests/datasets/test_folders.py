@@ -42,7 +42,14 @@ def test_what_systems_leave_behind_is_passed_over(tmp_path, name):
     stem = name.rpartition(".")[0]
     dataset = read(tmp_path, {"1.jpg": None, "1.txt": "A dog.", name: b"\0\5\x16\7", f"{stem}.txt": "stale"})
     assert captions_of(dataset) == {"1.jpg": ("A dog.",)}
-    assert not dataset.problems
+    assert {problem.where for problem in dataset.problems} <= {str(tmp_path / f"{stem}.txt")}
+
+
+def test_a_file_of_captions_without_an_image_is_named(tmp_path):
+    dataset = read(tmp_path, {"1.jpg": None, "1.txt": "A dog.", "2.txt": "A cat."})
+    assert [(problem.kind, problem.where) for problem in dataset.problems] == [
+        ("caption without an image", str(tmp_path / "2.txt"))
+    ]
 
 
 def test_of_two_files_of_captions_of_an_image_the_other_is_named(tmp_path):

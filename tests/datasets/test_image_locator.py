@@ -212,8 +212,23 @@ def test_a_folder_of_no_split_goes_before_that_of_another_split(tmp_path):
 def test_a_folder_whose_name_says_more_than_a_split_is_not_the_folder_of_a_split(tmp_path):
     make(tmp_path, "train_old/1.png", "images/1.png", "my dog tests/2.png")
     rows = [Example("1.png", ("A dog.",), "train"), Example("2.png", ("A dog.",), "test")]
-    found, missing = of(tmp_path, rows, image_folders(tmp_path))
-    assert found == "images/1.png"
+    assert of(tmp_path, rows, image_folders(tmp_path)) == ["images/1.png", "my dog tests/2.png"]
+
+
+def test_a_bare_name_is_found_in_any_folder_where_only_one_image_has_it(tmp_path):
+    make(tmp_path, "images/a/deep/1.png", "images/a/2.png", "other/2.png", "test/3.png")
+    rows = [Example(f"{number}.png", ("A dog.",), "train") for number in (1, 2, 3)]
+    found, ambiguous, missing = of(tmp_path, rows, image_folders(tmp_path))
+    assert found == "images/a/deep/1.png"
+    assert ambiguous.kind == "ambiguous image name"
+    assert str(tmp_path / "images/a/2.png") in ambiguous.detail
+    assert str(tmp_path / "other/2.png") in ambiguous.detail
+    assert missing.kind == "missing image"
+
+
+def test_an_image_that_is_missing_in_the_folder_it_is_written_with_is_not_looked_for_beside_it(tmp_path):
+    make(tmp_path, "images/1.png", "images/cats/2.png")
+    [missing] = located(tmp_path, "cats/1.png")
     assert missing.kind == "missing image"
 
 

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -24,7 +25,9 @@ def captions_of(dataset):
 
 
 def splits_of(dataset):
-    return {example.image: example.split for example in dataset.examples}
+    """Return the split of each image by its path from the source."""
+    root = dataset.image_folders[0]
+    return {((one.folder or root) / one.image).relative_to(root).as_posix(): one.split for one in dataset.examples}
 
 
 def problems_of(dataset):
@@ -340,6 +343,77 @@ def test_a_table_of_a_split_of_which_no_row_can_be_used_is_named(tmp_path, damag
     assert splits_of(dataset) == {"train/1.jpg": "train", "validation/1.jpg": "dev"}
     assert problems_of(dataset) == [("file not read", "test/metadata.jsonl")]
     assert "test/metadata.jsonl" in dataset.problems[0].detail
+
+
+def test_images_that_a_table_names_are_never_taken_from_the_folder_of_another_table(tmp_path):
+    names = {"cats": ("0", "1", "2"), "dogs": ("1", "2", "3")}
+    tables = {f"{folder}/metadata.csv": metadata("csv", *(f"{name}.jpg" for name in of)) for folder, of in names.items()}
+    images = dict.fromkeys([*(f"cats/{number}.jpg" for number in range(5)), "dogs/2.jpg"])
+    dataset = read(tmp_path, {**tables, **images})
+    locator = ImageLocator(dataset)
+    located = [locator.locate(example) for example in dataset.examples]
+    assert [one.relative_to(tmp_path).as_posix() for one in located if isinstance(one, Path)] == [
+        "cats/0.jpg",
+        "cats/1.jpg",
+        "cats/2.jpg",
+        "dogs/2.jpg",
+    ]
+    assert [one.kind for one in located if not isinstance(one, Path)] == ["missing image"] * 2
+
+
+@pytest.mark.parametrize("name", ["part-0000{}.csv", "captions-000{}-of-003.csv"])
+def test_the_numbered_parts_of_a_table_are_read_together(tmp_path, name):
+    files = {name.format(number): f"image,caption\n{number}.jpg,A dog.\n" for number in range(3)}
+    dataset = read(tmp_path, {**files, "zzz.csv": "image,caption\n1.jpg,A cat.\n"})
+    assert captions_of(dataset) == {f"{number}.jpg": ("A dog.",) for number in range(3)}
+    assert problems_of(dataset) == [("file not read", "zzz.csv")]
+
+
+def test_a_table_hides_no_files_of_captions_without_a_word(tmp_path):
+    dataset = read(tmp_path, {"t.csv": "image,caption\n1.jpg,A dog.\n", "1.jpg": None, "1.txt": "A dog of mine."})
+    [note] = dataset.notes
+    assert "1.jpg has a .txt or .caption file beside it, too, and is not read; --format folder reads it" in note
+
+
+@pytest.mark.parametrize("column", ["Set", "subset", "partition"])
+def test_a_column_that_holds_names_of_splits_alone_is_that_of_the_splits(tmp_path, column):
+    rows = "1.jpg,A dog.,train\n2.jpg,A cat.,val\n"
+    assert splits_of(read(tmp_path, {"t.csv": f"image,caption,{column}\n{rows}"})) == {"1.jpg": "train", "2.jpg": "dev"}
+    mixed = f"image,caption,{column}\n{rows}3.jpg,A cow.,farm\n"
+    assert set(splits_of(read(tmp_path, {"t.csv": mixed})).values()) == {None}
+
+
+def test_a_number_in_the_column_of_splits_is_no_split_zero_neither(tmp_path):
+    lines = "".join(f'{{"image": "{number}.jpg", "text": "A dog.", "split": {number}}}\n' for number in range(3))
+    dataset = read(tmp_path, {"t.jsonl": lines + '{"image": "3.jpg", "text": "A dog.", "split": "train"}\n'})
+    assert splits_of(dataset) == {"3.jpg": "train"}
+    assert [problem.detail for problem in dataset.problems] == [
+        f"'{number}' in split is not the name of a split: train, dev or test" for number in range(3)
+    ]
+
+
+def test_quotation_marks_with_backslashes_are_those_of_the_caption(tmp_path):
+    text = 'image,caption,split\n1.jpg,"A \\"big\\" dog, wet",train\n2.jpg,"A ""small"" cat",test\n'
+    assert captions_of(read(tmp_path, {"t.csv": text})) == {"1.jpg": ('A "big" dog, wet',), "2.jpg": ('A "small" cat',)}
+
+
+@pytest.mark.parametrize("delimiter", [";", ","])
+def test_the_line_of_excel_that_names_the_delimiter_is_no_row(tmp_path, delimiter):
+    text = f"sep={delimiter}\r\nimage{delimiter}caption\r\n1.jpg{delimiter}A dog.\r\n2.jpg\r\n"
+    dataset = read(tmp_path, {"t.csv": text})
+    assert captions_of(dataset) == {"1.jpg": ("A dog.",)}
+    assert problems_of(dataset) == [("malformed row", "t.csv:4")]
+
+
+def test_an_object_with_a_text_is_a_caption(tmp_path):
+    line = json.dumps({"image": "1.jpg", "sentences": {"raw": "A dog.", "tokens": ["a", "dog"]}})
+    assert captions_of(read(tmp_path, {"t.jsonl": line})) == {"1.jpg": ("A dog.",)}
+
+
+def test_named_columns_that_do_not_fit_are_named_in_the_message(tmp_path):
+    write(tmp_path, {"t.jsonl": json.dumps({"image": "1.jpg", "conversations": [{"from": "human", "value": "What?"}]})})
+    with pytest.raises(DataError, match="a text, or texts, in conversations"):
+        datasets.read(tmp_path, columns=Columns(caption="conversations"))
 
 
 def test_a_single_folder_that_is_named_like_a_split_is_none(tmp_path):

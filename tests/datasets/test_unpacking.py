@@ -206,6 +206,17 @@ def test_equal_names_in_the_archives_of_two_splits_are_different_images(source):
     }
 
 
+def test_the_archive_beside_one_table_has_no_images_of_another(source):
+    for folder, names in (("cats", ("1.png", "2.png")), ("dogs", ("1.png",))):
+        metadata(source / folder, *names)
+        zipped(source / folder / "images.zip", [(f"images/{name}", drawn(len(folder) + len(names))) for name in names[-1:]])
+    dataset = datasets.read(source)
+    locator = ImageLocator(dataset)
+    located = {f"{one.folder.name}/{one.image}": locator.locate(one) for one in dataset.examples}
+    found = {name: path.parts[-3:-1] for name, path in located.items() if isinstance(path, Path)}
+    assert found == {"cats/2.png": ("cats", "images"), "dogs/1.png": ("dogs", "images")}
+
+
 @pytest.mark.parametrize("inside", ["", "{}/"])
 def test_coco_finds_its_images_in_the_archives_of_its_splits(source, inside):
     for split, index in (("train2017", 1), ("val2017", 2)):

@@ -236,7 +236,7 @@ def test_images_are_left_out_by_their_names(tmp_path):
     for number in range(3):
         draw_image(tmp_path / f"{number}.png", number)
     rows = [Example(f"{number}.png", ("A dog.",), "train") for number in range(3)]
-    report = validate([LoadedSource(LoadedDataset(rows, [tmp_path]), excluded=frozenset({"1.png"}))])
+    report = validate([LoadedSource(LoadedDataset(rows, [tmp_path]))], excluded=["1.png"])
     assert set(kept(report)) == {"0.png", "2.png"}
 
 
@@ -507,10 +507,26 @@ def test_each_image_has_the_domain_and_weight_of_its_source(tmp_path):
 def test_images_left_out_by_name_are_in_no_source(tmp_path):
     rows = [*many(tmp_path / "x", range(3)), *many(tmp_path, [5])]
     rows = [Example(f"x/{row.image}" if index < 3 else row.image, row.captions, "train") for index, row in enumerate(rows)]
-    excluded = frozenset({"1.png", "5.png", "never.png"})
-    report = validate([LoadedSource(LoadedDataset(rows, [tmp_path]), excluded=excluded)])
+    report = validate([LoadedSource(LoadedDataset(rows, [tmp_path]))], excluded=["1.png", "5.png", "never.png"])
     assert set(kept(report)) == {"0.png", "2.png"}
-    assert report.problems == []
+    assert [(problem.kind, problem.where) for problem in report.problems] == [
+        ("left out as asked", "x/1.png"),
+        ("left out as asked", "5.png"),
+        ("name to leave out that no image has", "never.png"),
+    ]
+
+
+@pytest.mark.parametrize("name", ["a/1.png", "/elsewhere/a/1.png", "A\\1.PNG"])
+def test_a_path_to_leave_out_leaves_the_image_of_another_folder(tmp_path, name):
+    for folder in "ab":
+        (tmp_path / folder).mkdir()
+    rows = [
+        Example(f"{folder}/{row.image}", row.captions, "train")
+        for folder in "ab"
+        for row in many(tmp_path / folder, range(2))
+    ]
+    report = validate([LoadedSource(LoadedDataset(rows, [tmp_path]))], excluded=[name])
+    assert {problem.where for problem in report.problems if problem.kind == "left out as asked"} == {"a/1.png"}
 
 
 def test_the_domain_of_a_image_survives_saving_and_changes_the_fingerprint(user_folders):

@@ -167,6 +167,13 @@ def test_marks_that_a_captioner_left_in_its_captions_are_named(tmp_path):
     assert found.notes[0].startswith("3 of 4 predictions are captions with marks such as <end> or endseq")
 
 
+@pytest.mark.parametrize("column", ["prediction", "generated_text"])
+def test_where_human_captions_stand_beside_those_of_a_system_these_are_scored(tmp_path, column):
+    (tmp_path / "said.csv").write_text(f"image,caption,{column}\n1.png,a dog,a cat\n")
+    found = predictions.read(tmp_path / "said.csv", Split("test", of("1.png"), []))
+    assert list(found.captions.values()) == ["a cat"]
+
+
 def test_a_line_that_is_not_utf8_costs_that_line(tmp_path):
     names = [f"{number}.png" for number in range(20)]
     split = Split("test", of(*names), [])

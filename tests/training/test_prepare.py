@@ -111,7 +111,7 @@ def test_of_a_source_of_which_nothing_can_be_used_the_commonest_problem_is_said(
     done = studio.run("prepare", tmp_path / "t.csv", "--encoder", "efficientnet-lite0", "--name", "gone", "--quiet")
     assert done.returncode == 1
     assert "missing image, 2 times, first t.csv:3 (2.jpg: not in" in done.stderr
-    assert len((studio.folder / "user/datasets/gone.problems.jsonl").read_text().splitlines()) == 3
+    assert not (studio.folder / "user/datasets/gone.problems.jsonl").exists()
 
 
 def test_columns_are_named_once_or_once_a_source(studio, tmp_path):
@@ -139,6 +139,33 @@ def test_what_capgen_has_written_is_a_source(studio, fake, tmp_path, monkeypatch
         done = studio.run("prepare", name, "--encoder", "efficientnet-lite0", "--name", "own", "--overwrite")
         assert done.returncode == 0, done.stderr
         assert len(json.loads(saved(studio, "own"))["images"]) == 5
+
+
+def test_a_report_never_replaces_what_is_read(tmp_path):
+    source = draw_dataset(tmp_path / "source", 3)
+    before = (source / "captions.jsonl").read_text()
+    (tmp_path / "names.txt").write_text("000.png\n")
+    for report, more, words in (
+        (source / "captions.jsonl", (), "is in the source"),
+        (source / "report.jsonl", (), "name a file elsewhere"),
+        (tmp_path / "names.txt", ("--leave-out", tmp_path / "names.txt"), "it would replace the list of --leave-out"),
+    ):
+        done = invoked("prepare", str(source), "--report", str(report), *map(str, more))
+        assert done.exit_code == 2
+        assert words in " ".join(done.stderr.split())
+    assert (source / "captions.jsonl").read_text() == before
+    assert (tmp_path / "names.txt").read_text() == "000.png\n"
+
+
+def test_what_a_failed_run_left_out_is_not_said_of_the_data_set_of_that_name(studio, tmp_path):
+    good, bad = draw_dataset(tmp_path / "good", 5, first_seed=560), tmp_path / "bad.csv"
+    bad.write_text("image,caption\nnone.png,nothing\n")
+    assert studio.run("prepare", good, "--encoder", "efficientnet-lite0", "--name", "kept").returncode == 0
+    failed = studio.run("prepare", bad, "--name", "kept", "--overwrite")
+    assert failed.returncode == 1
+    assert "missing image, once bad.csv:2" in failed.stderr
+    assert "--report FILE.jsonl lists all" in failed.stderr
+    assert "none.png" not in studio.run("data", "show", "kept").stdout
 
 
 def test_strict_makes_them_an_error_and_prepares_nothing(studio, tmp_path):
@@ -224,6 +251,8 @@ def test_a_source_may_only_train_in_a_domain_of_its_own_and_images_may_be_left_o
     expected |= {f"{number}.png": ("train", "room") for number in (422, 424)}
     del expected["402.png"]
     assert found == expected
+    assert "left out as asked" in done.stderr
+    assert "none.png" in done.stderr
 
 
 def test_what_is_said_once_of_several_sources_is_true_of_each(studio, tmp_path):

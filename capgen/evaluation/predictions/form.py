@@ -15,8 +15,10 @@ from capgen.errors import DataError
 NAME_KEYS = ("image_id", *IMAGE_COLUMNS, "key", "__key__", "url", "id")
 """What the name of an image may be called, the most particular first: the ``id`` of an annotation of COCO is its own."""
 
-TEXT_KEYS = ("caption", *CAPTION_COLUMNS, "generated_text", "prediction")
-"""What a caption may be called; ``caption`` goes before ``captions``, because ``capgen caption`` writes the best as that."""
+TEXT_KEYS = ("generated_text", "prediction", "caption", *CAPTION_COLUMNS)
+"""What a caption may be called. The first names are only those of a system's, which may stand beside those of people; and
+``caption`` goes before ``captions``, because ``capgen caption`` writes the best as that.
+"""
 
 
 @dataclass(frozen=True)
