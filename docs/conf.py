@@ -35,7 +35,6 @@ def write_commands(path: Path) -> None:
 def write_settings(path: Path) -> None:
     """Write the settings of a training run, with their defaults and meanings."""
     defaults = config.to_mapping(config.TrainingConfig())
-    defaults.update(dict.fromkeys(config.names_by_data(), "by the data"))
     rows = [f"| `{name}` | `{defaults[name]}` | {meaning} |" for name, meaning in config.describe().items()]
     head = "# Settings\n\nSettings of `capgen train`, given with `--set NAME=VALUE` or in a TOML file.\n\n"
     path.write_text(head + "| setting | default | meaning |\n|---|---|---|\n" + "\n".join(rows) + "\n")
