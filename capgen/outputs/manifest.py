@@ -17,6 +17,7 @@ from pathlib import Path
 
 from capgen.captioner.results import UNKNOWN, ImageVersion
 from capgen.errors import StorageError
+from capgen.images.formats import ends_like_image
 from capgen.storage import files, paths
 from capgen.storage.locations import Location, Url
 
@@ -119,7 +120,7 @@ class Manifest:
         """Yield what is known of captions in files that have gone, of which one is the caption with the key by now.
 
         Images of one content may lie in many places, so it must also be capgen's own words still, or the very same file:
-        moving and renaming it change neither its size nor its time.
+        moving and renaming it change neither its size nor its time. A caption in an image has its name besides.
 
         Args:
             key: The key of a caption of which nothing is known.
@@ -133,6 +134,8 @@ class Manifest:
             old, other_separator, _ = place.partition(b"\0")
             same_kind = separator == other_separator and _ending(old) == _ending(target)
             is_the_same = record.owner(current) is Owner.OURS or record.version.state == version.state
+            if ends_like_image(Path(os.fsdecode(target))):  # a person's words in the image itself have changed its size
+                is_the_same = is_the_same or os.path.basename(old) == os.path.basename(target)  # noqa: PTH119
             if same_kind and is_the_same and old != target and not os.path.lexists(old):
                 yield record
 

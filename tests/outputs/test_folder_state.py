@@ -2,11 +2,13 @@
 
 import os
 import shutil
+import subprocess
 
 import pytest
 from PIL import Image
 from support.commands import invoked
 from support.drawing import draw_each
+from support.tools import require_tool
 
 from capgen.captioner.results import ImageVersion
 from capgen.outputs.folder_state import NAME, FolderStates
@@ -106,6 +108,16 @@ def test_what_is_written_elsewhere_or_in_xmp_files_is_known_after_a_move(photos,
     on_another_machine(monkeypatch, fake)
     photos = photos.rename(fake / "moved photos")
     assert "1 changed by hand" in run("--existing", "overwrite").stderr
+
+
+def test_words_that_a_person_wrote_into_an_image_stay_when_the_image_is_moved_alone(photos):
+    require_tool("exiftool")
+    invoked("caption", "-r", photos, "--embed")
+    words = ("-XMP-dc:Description=mine", "-XMP-iptcCore:AltTextAccessibility=mine")
+    subprocess.run(["exiftool", "-q", "-overwrite_original", *words, photos / "a.png"], check=True)
+    (photos / "2023").mkdir()
+    (photos / "a.png").rename(photos / "2023/a.png")
+    assert "1 changed by hand" in invoked("caption", "-r", photos, "--embed", "--existing", "overwrite").stderr
 
 
 def test_an_image_of_the_same_content_with_a_persons_words_is_not_mistaken_for_a_moved_one(photos):
