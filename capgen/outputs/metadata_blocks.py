@@ -22,6 +22,10 @@ _JPEG_ALONE = {b"\x01", *(bytes([marker]) for marker in range(0xD0, 0xD9))}
 _JPEG_METADATA = {b"\xe1", b"\xed"}
 _PNG_TEXTS = {b"iTXt", b"tEXt", b"zTXt"}
 _PNG_XMP = b"XML:com.adobe.xmp"
+_BOXES = {b"uuid", b"Exif", b"xml "}
+_UUID_XMP, _UUID_EXIF = bytes.fromhex("be7acfcb97a942e89c71999491e3afac"), b"JpgTiffExif->JP2"
+_UUID_IPTC = bytes.fromhex("33c7a4d2b81d4723a0baf1a3e097ad38")
+_FARTHEST = 1 << 40
 _IPTC_RESOURCE = 0x0404
 
 
@@ -106,6 +110,31 @@ def webp_blocks(file: BinaryIO) -> Blocks:
             file.seek(length & 1, 1)
         else:
             file.seek(length + (length & 1), 1)
+    return blocks
+
+
+def box_blocks(file: BinaryIO) -> Blocks:
+    """Find the blocks of JPEG 2000, JPEG XL or CR3, which are made of boxes; those in other boxes are not looked for."""
+    blocks, offset = Blocks(), 0
+    while (head := file.read(8))[7:]:
+        length, kind = int.from_bytes(head[:4], "big"), head[4:]
+        size = len(head)
+        if length == 1:
+            length, size = int.from_bytes(file.read(8), "big"), 16
+        inside = min(length - size, LARGEST) if length else LARGEST  # 0 stands for all that is left
+        if kind in _BOXES and inside > 0:
+            data = file.read(inside)
+            if kind == b"Exif":  # after the offset of its beginning
+                blocks.exif.append(BytesIO(data[4:].removeprefix(_EXIF)))
+            elif kind == b"xml " or data.startswith(_UUID_XMP):
+                blocks.xmp.append(data.removeprefix(_UUID_XMP))
+            elif data.startswith(_UUID_EXIF):
+                blocks.exif.append(BytesIO(data[len(_UUID_EXIF) :]))
+            elif data.startswith(_UUID_IPTC):
+                blocks.iptc.append(data[len(_UUID_IPTC) :])
+        if length < size or (offset := offset + length) >= _FARTHEST:
+            break
+        file.seek(offset)
     return blocks
 
 

@@ -21,6 +21,7 @@ from capgen.outputs.metadata_blocks import (
     XP_COMMENT,
     Blocks,
     Tiff,
+    box_blocks,
     jpeg_blocks,
     png_blocks,
     tiff_blocks,
@@ -106,14 +107,18 @@ def _blocks(file: BinaryIO) -> Blocks | None:
     head = file.read(HEAD_BYTES)
     found = recognise(head)
     name = found.name if found else ""
-    if name in _WALKS:
-        return _WALKS[name](file)
-    if head[:4] in {b"II*\0", b"MM\0*"}:  # TIFF, and most kinds of camera raw
+    if name in {"TIFF", "camera raw"} and head[:2] in {b"II", b"MM"} and b"+" not in head[:4]:  # BigTIFF has another form
         return tiff_blocks(file)
-    return _blocks_by_pillow(file) if name in {"GIF", "AVIF", "HEIF"} else None
+    has_boxes = head[4:8] in _FIRST_BOXES or (name == "camera raw" and head[4:8] == b"ftyp")
+    walk = box_blocks if has_boxes else _WALKS.get(name)
+    if walk is None:
+        return _blocks_by_pillow(file) if name in {"GIF", "AVIF", "HEIF"} else None
+    file.seek(0)
+    return walk(file)
 
 
 _WALKS = {"JPEG": jpeg_blocks, "PNG": png_blocks, "WEBP": webp_blocks}
+_FIRST_BOXES = {b"jP  ", b"JXL "}
 
 
 def _blocks_by_pillow(file: BinaryIO) -> Blocks:

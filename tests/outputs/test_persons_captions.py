@@ -16,7 +16,7 @@ from support.tools import require_tool
 
 from capgen.outputs import photo_metadata
 from capgen.outputs.fields import Fields
-from capgen.outputs.metadata_blocks import jpeg_blocks, png_blocks, tiff_blocks, webp_blocks
+from capgen.outputs.metadata_blocks import box_blocks, jpeg_blocks, png_blocks, tiff_blocks, webp_blocks
 from capgen.outputs.photo_metadata import of_blocks
 from capgen.outputs.stock_texts import is_stock
 from capgen.outputs.xmp import XmpSidecar
@@ -79,7 +79,7 @@ def status(*arguments):
 # What exists
 
 
-@pytest.mark.parametrize("ending", ["jpg", "png", "tif", "heic"])
+@pytest.mark.parametrize("ending", ["jpg", "png", "tif", "heic", "jp2"])
 @pytest.mark.parametrize("place", PLACES)
 def test_words_of_a_person_are_a_caption_wherever_in_the_photograph_they_are(library, exiftool, place, ending):
     if ending == "heic":
@@ -342,6 +342,7 @@ def blocks_of_all_kinds():
         tiff_blocks: exif,
         png_blocks: b"\x89PNG\r\n\x1a\n" + struct.pack(">I", len(text)) + b"iTXt" + text + bytes(4),
         webp_blocks: b"RIFF0000WEBPXMP " + struct.pack("<I", len(packet)) + packet,
+        box_blocks: struct.pack(">I", 12) + b"JXL \r\n\x87\n" + struct.pack(">I", 8 + len(packet)) + b"xml " + packet,
     }
 
 
