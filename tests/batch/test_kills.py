@@ -22,6 +22,7 @@ import pytest
 from PIL import Image
 from support.tools import missing
 
+from capgen.outputs.folder_state import NAME
 from capgen.outputs.xmp import XmpSidecar
 
 pytestmark = pytest.mark.slow
@@ -235,7 +236,7 @@ class Sidecars:
 
     def left_over(self):
         """Return the files that are no captions."""
-        return [path for path in self.folder.rglob("*") if path.is_file() and path.suffix != ".txt"]
+        return [path for path in self.folder.rglob("*") if path.is_file() and path.suffix != ".txt" and path.name != NAME]
 
     def _right(self, name):
         return (f"{self.by_hand}{self.known[name]}\n", *(["by hand\n"] if self.by_hand else []))
@@ -257,7 +258,7 @@ class XmpFiles(Sidecars):
 
     def left_over(self):
         """See ``Sidecars``."""
-        return [path for path in self.folder.rglob("*") if path.is_file() and path.suffix != ".xmp"]
+        return [path for path in self.folder.rglob("*") if path.is_file() and path.suffix != ".xmp" and path.name != NAME]
 
 
 class Lines:
