@@ -23,6 +23,7 @@ from capgen.images import Source
 from capgen.storage.hashing import content_hash
 from capgen.storage.locations import Url, located
 from capgen.storage.pipeline import map_ahead
+from capgen.storage.platform import processors
 
 BATCH = 16
 """Images whose captions a worker searches together; more are little faster and take more memory."""
@@ -41,7 +42,7 @@ class Captioner:
 
     def __init__(self, opened: bundle.Bundle, threads: int | None = None) -> None:
         self.bundle = opened
-        self.threads = threads or os.cpu_count() or 1
+        self.threads = threads or processors()
         self._backend = BACKENDS[opened.description.backend]
         self._shared: CaptionModel = self._backend(opened, self.threads)  # opens its files when first used
         self._shared_lock = threading.Lock()

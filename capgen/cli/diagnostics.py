@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 import capgen
 from capgen.errors import BundleError, CapgenError
 from capgen.storage import paths
+from capgen.storage.platform import processors
 
 if TYPE_CHECKING:
     from capgen.training.encoders.encoder import EncoderSpec
@@ -145,7 +146,7 @@ def _required() -> set[str]:
 
 def _machine() -> Iterator[Check]:
     yield "platform", platform.platform
-    yield "processors", lambda: str(os.cpu_count() or "unknown")
+    yield "processors", lambda: str(processors())
     yield "memory", _memory
 
 

@@ -43,6 +43,12 @@ def takes_for_one(one: Path, other: Path) -> bool:
         return False
 
 
+def processors() -> int:
+    """Return the number of processors that this process may use; in a container or on a cluster it is not that of all."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
 _lacks: dict[str, str] = {}
 
 

@@ -8,7 +8,6 @@ then. It is compared by the score of its captions on the whole dev split, and ex
 import dataclasses
 import io
 import math
-import os
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,6 +26,7 @@ from capgen.datasets.prepared import PreparedImage, in_target_domain
 from capgen.errors import ImageError, TrainingError
 from capgen.evaluation import metrics
 from capgen.storage import files
+from capgen.storage.platform import processors
 from capgen.training import config as configs
 from capgen.training.calibration import calibrate, is_close
 from capgen.training.encoder_graph import EncoderGraph
@@ -178,7 +178,7 @@ def _with_penalty(
 
 def _opened(folder: Path, description: Description, contents: dict[str, bytes]) -> LiteRTCaptionModel:
     bundle.write(folder, description, contents)
-    return LiteRTCaptionModel(Bundle(folder), os.cpu_count() or 1)
+    return LiteRTCaptionModel(Bundle(folder), processors())
 
 
 def _common_captions(captioner: TrainedCaptioner, model: LiteRTCaptionModel, reporter: TrainingReporter) -> bytes:

@@ -1,7 +1,6 @@
 """Extraction of features: images are decoded and encoded, and what the cache lacks is added to it shard by shard."""
 
 import hashlib
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +12,7 @@ from capgen import images
 from capgen.captioner.backends.litert import LiteRTSession
 from capgen.errors import ImageError, Status
 from capgen.storage.pipeline import map_ahead
+from capgen.storage.platform import processors
 from capgen.training.encoder_graph import EncoderGraph
 from capgen.training.features import AUGMENTATIONS, FeatureStore, feature_key
 
@@ -131,7 +131,7 @@ class _ShardWriter:
 def _extract_here(
     graph: EncoderGraph, extractions: Sequence[Extraction], workers: int
 ) -> Iterator[list[Outputs] | ImageError]:
-    session = LiteRTSession(graph.path, threads=os.cpu_count() or 1)
+    session = LiteRTSession(graph.path, threads=processors())
     preprocessing = graph.encoder.preprocessing
     decoded = map_ahead(lambda extraction: _decode(extraction, preprocessing), extractions, workers)
     for extraction, pixels in decoded:

@@ -2,6 +2,7 @@
 
 import errno
 import fcntl
+import os
 import subprocess
 import sys
 
@@ -101,3 +102,13 @@ def test_a_file_system_that_refuses_locks_is_told_from_a_lock_that_is_held(tmp_p
     with (tmp_path / "file").open("wb") as file, pytest.raises(OSError, match="No locks") as caught:
         platform.lock_file(file.fileno())
     assert not isinstance(caught.value, BlockingIOError)
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="only Linux lets a process have some of the processors")
+def test_processors_that_a_process_may_not_use_do_not_count():
+    some = min(os.sched_getaffinity(0))
+    program = (
+        f"import os; os.sched_setaffinity(0, {{{some}}}); from capgen.storage import platform; print(platform.processors())"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "1\n"

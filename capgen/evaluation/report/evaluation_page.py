@@ -1,7 +1,6 @@
 """The report of an evaluation: the scores, how long and how good the captions are, and every image with its caption."""
 
 import math
-import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from capgen.evaluation.predictions import Predictions
 from capgen.evaluation.references import Reference
 from capgen.evaluation.report import thumbnails
 from capgen.storage.pipeline import map_ahead
+from capgen.storage.platform import processors
 
 MAX_CARDS = 3500
 """The most cards of a page. Of more images it shows some, at even distances from the worst to the best."""
@@ -127,7 +127,7 @@ def _card_values(
     cards: Sequence[Card], longest_side: int, on_progress: Callable[[int, int], None]
 ) -> Iterable[dict[str, Any]]:
     """Yield the cards as the page reads them; the images are decoded on all processors."""
-    made = map_ahead(lambda card: thumbnails.thumbnail(card.reference.path, longest_side), cards, os.cpu_count() or 1)
+    made = map_ahead(lambda card: thumbnails.thumbnail(card.reference.path, longest_side), cards, processors())
     for done, (card, thumbnail) in enumerate(made, 1):
         yield {
             "name": (card.reference.path or Path(card.reference.id)).name,
