@@ -103,6 +103,11 @@ class CaptionJob:
         return not len(self._images) and len(self.passed_over) > 0 and self._inputs.selection.part is None
 
     @property
+    def notice(self) -> str:
+        """What a person should know of how the engine's workers were reached, once they are; usually empty."""
+        return self._engine.notice
+
+    @property
     def prints(self) -> bool:
         """Whether captions are printed."""
         return self._outputs.standard_output

@@ -235,6 +235,8 @@ def _caption(job: "CaptionJob", *, quiet: bool) -> None:
                 reporter.add(result)
                 images = (f"{reporter.done:,} images",) if job.writes_shards else ()
                 show(job.progress.done, job.progress.total, ", ".join(filter(None, (*images, reporter.note))))
+    if job.notice:
+        reporter.info(job.notice)
     if job.found_nothing:
         say(f"capgen: no photographs found; passed over: {job.passed_over}")
         raise typer.Exit(FAILED)

@@ -49,9 +49,11 @@ class Nodes:
 
     Args:
         processors: How many each node has.
+        settings: Variables of the environment that are different for them.
     """
 
-    def __init__(self, *processors):
+    def __init__(self, *processors, **settings):
+        self.settings = {**SETTINGS, **settings}
         self.folder = Path(tempfile.mkdtemp(prefix="r"))  # a short path: sockets lie in it
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
@@ -65,7 +67,11 @@ class Nodes:
     def start(self, *options):
         temporary = [f"--temp-dir={self.folder}"] if "--head" in options else []
         done = subprocess.run(
-            [RAY, "start", *options, *temporary], env={**os.environ, **SETTINGS}, capture_output=True, text=True, check=False
+            [RAY, "start", *options, *temporary],
+            env={**os.environ, **self.settings},
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr
 
@@ -305,6 +311,26 @@ def test_what_cannot_be_is_one_line(photographs, user_folders, options, code, sa
     assert (done.returncode, done.stdout) == (code, "")
     assert said in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_a_ray_of_this_run_leaves_no_token_and_one_that_is_there_is_sent_to_a_cluster_that_asks(
+    photographs, user_folders, monkeypatch, tmp_path
+):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("RAY_AUTH_MODE", raising=False)
+    image = photographs / "a/000 é.png"
+    local = capgen("caption", image, image.with_name("002 é.png"), "--engine", "ray", "--workers", "1")
+    assert local.returncode == 0, local.stderr
+    assert not (tmp_path / ".ray").exists()
+    (tmp_path / ".ray").mkdir()
+    (tmp_path / ".ray/auth_token").write_text("0123456789abcdef" * 2)
+    nodes = Nodes(1, RAY_AUTH_MODE="token")
+    try:
+        done = capgen("caption", image, image.with_name("002 é.png"), "--engine", "ray", "--address", nodes.address)
+    finally:
+        nodes.end()
+    assert (done.returncode, done.stdout) == (0, local.stdout)
+    assert f"Ray's token was sent to {nodes.address}" in done.stderr
 
 
 def test_an_unknown_engine_is_refused_in_a_dry_run_too_and_leaves_no_file(photographs, user_folders):

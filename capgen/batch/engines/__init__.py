@@ -36,6 +36,9 @@ class Engine(Protocol):
     in_this_process: bool
     """Whether the work is done in this process. Elsewhere items can only be what can be pickled, such as paths."""
 
+    notice: str
+    """What a person should know of how the workers were reached, once they are; usually empty."""
+
     def __enter__(self) -> Self:
         """Connect to the workers.
 

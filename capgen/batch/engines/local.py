@@ -20,6 +20,7 @@ class LocalEngine:
     """
 
     in_this_process = True
+    notice = ""
 
     def __init__(self, address: str | None = None, workers: int | None = None) -> None:
         if address is not None or workers is not None:

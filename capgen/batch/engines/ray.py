@@ -7,12 +7,16 @@ again. Results come back in the order of the list, so that they can be written a
 import importlib.util
 import logging
 import os
+import secrets
 import signal
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, redirect_stdout
 from dataclasses import dataclass
+from functools import cache
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
@@ -28,6 +32,9 @@ WINDOW = 1_500
 
 _CONNECT_SECONDS = 10
 """How long an address may take to answer."""
+
+_MODE, _TOKEN = "RAY_AUTH_MODE", "RAY_AUTH_TOKEN"
+"""The variables in which Ray is told whether clusters ask for a token, and which."""
 
 _STORE_BYTES = 512 << 20
 """The size of the object store, through which blocks travel, of a Ray that is started here."""
@@ -51,6 +58,7 @@ class RayEngine:
             raise UsageError("--engine ray needs Ray: pip install 'capgen[ray]'")
         self._address, self._workers = address, workers
         self._stack = ExitStack()
+        self.notice = ""
 
     def __enter__(self) -> Self:
         """Connect to Ray, or start it.
@@ -61,6 +69,7 @@ class RayEngine:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent anywhere
         os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # whatever goes wrong also raises an exception
         _check_address(self._address)
+        self._stack.enter_context(_environment(self._authentication()))  # which Ray reads when it is imported
         import ray
 
         here: dict[str, Any] = {} if self._address else {"num_cpus": self._workers, "object_store_memory": _STORE_BYTES}
@@ -74,6 +83,7 @@ class RayEngine:
                     **here,
                 )
         except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+            self._stack.close()
             where = f"there is no Ray at {self._address}" if self._address else "Ray does not start"
             raise EngineError(_unreachable(f"{where} ({_last_line(error)})")) from error
         self._stack.callback(ray.shutdown)
@@ -86,6 +96,21 @@ class RayEngine:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         """End the connection, and the Ray that was started here."""
         self._stack.close()
+
+    def _authentication(self) -> dict[str, str]:
+        """Return the settings of Ray's tokens, if there are none yet.
+
+        A Ray that is started here gets a token for this run alone: Ray would leave one in the home folder, for which every
+        cluster that is started later would ask. To an address Ray sends no token by itself.
+        """
+        if _MODE in os.environ:
+            return {}
+        if not self._address:
+            return {_TOKEN: os.environ.get(_TOKEN) or _own_token()}
+        if self._address == "auto" or not _asks_for_token(self._address):
+            return {}
+        self.notice = f"Ray's token was sent to {self._address}, which asks for one"
+        return {_MODE: "token"}
 
     def map(self, work: Work, items: Iterable[Any], block: int = BLOCK) -> Iterator[Any]:
         """Let workers do the work; see ``Engine.map``. The work is sent once to each machine, with the first item to do."""
@@ -163,6 +188,37 @@ class _RayWorker:
         return {"item": column}
 
 
+@cache
+def _own_token() -> str:
+    """Return a token, always the same, as Ray reads it once in a process."""
+    return secrets.token_hex(32)
+
+
+@contextmanager
+def _environment(values: dict[str, str]) -> Iterator[None]:
+    """Set variables of the environment for a while, in which Ray may set its mode of tokens itself."""
+    before = {name: os.environ.get(name) for name in (*values, _MODE)}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def _asks_for_token(address: str) -> bool:
+    """Tell whether a cluster does not answer without a token, and there is one on this machine."""
+    if not (_TOKEN in os.environ or f"{_TOKEN}_PATH" in os.environ or (Path.home() / ".ray/auth_token").is_file()):
+        return False
+    command = [sys.executable, "-m", "ray.scripts.scripts", "health-check", "--address", address]
+    without = {**os.environ, _MODE: "disabled"}
+    done = subprocess.run(command, env=without, stdin=subprocess.DEVNULL, capture_output=True, check=False)  # noqa: S603
+    return done.returncode != 0
+
+
 @contextmanager
 def _kept_handler() -> Iterator[None]:
     """Put back the handler of SIGTERM, which Ray replaces by its own in the main thread; no other thread can set one."""
@@ -188,7 +244,8 @@ def _check_address(address: str | None) -> None:
 
 
 def _unreachable(what: str) -> str:
-    return f"{what}; start Ray with ray start --head, or leave --address out to start it on this machine"
+    remedy = "start Ray with ray start --head, or leave --address out to start it on this machine"
+    return f"{what}; {remedy}; a cluster that asks for a token needs it in RAY_AUTH_TOKEN"
 
 
 def _capgen_error(error: BaseException | None) -> CapgenError | None:
