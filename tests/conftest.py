@@ -1,6 +1,7 @@
 """What the tests share: places of their own, a drawn data set, a small captioner trained on it, the command."""
 
 import json
+import os
 import signal
 import sys
 from pathlib import Path
@@ -29,6 +30,16 @@ LONGEST = (
 )  # fmt: skip
 """Files that begin first, so that no worker is left with one at the end when the other has nothing to do any more; the first
 waits for no captioner that the other worker trains."""
+
+
+def pytest_configure(config):
+    """Give each worker a processor of its own, as programs take longer whose threads wait for each other on all of them."""
+    worker = getattr(config, "workerinput", None)
+    if worker is None or not hasattr(os, "sched_setaffinity"):
+        return
+    processors = sorted(os.sched_getaffinity(0))
+    if worker["workercount"] == len(processors):
+        os.sched_setaffinity(0, {processors[int(worker["workerid"].removeprefix("gw"))]})
 
 
 def pytest_collection_modifyitems(items):
