@@ -134,7 +134,8 @@ def _header() -> bytes:
 def _line(name: str, record: Record) -> bytes:
     version = record.version
     entry = {"file": name, "caption": record.written, "image": version.content, "state": version.state}
-    return json.dumps(entry).encode() + b"\n"
+    joined = {"joined": True} if record.joined else {}
+    return json.dumps({**entry, **joined}).encode() + b"\n"
 
 
 def _parsed(line: bytes) -> tuple[str, Record] | None:
@@ -146,4 +147,4 @@ def _parsed(line: bytes) -> tuple[str, Record] | None:
     if not all(isinstance(text, str) for text in texts):
         return None
     name, caption, content, state = texts
-    return name, Record(caption, version=ImageVersion(content, state))
+    return name, Record(caption, version=ImageVersion(content, state), joined=entry.get("joined") is True)

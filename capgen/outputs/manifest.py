@@ -47,6 +47,7 @@ class Record:
         before_owner: Whose the caption before was.
         line: The bytes last written to an output file, in the row of the file itself.
         version: The image that the caption was made of.
+        joined: Whether capgen's caption was added to words of a person, which are in it.
     """
 
     written: str
@@ -54,6 +55,7 @@ class Record:
     before_owner: Owner = Owner.THEIRS
     line: bytes = b""
     version: ImageVersion = UNKNOWN
+    joined: bool = False
 
     def owner(self, current: str) -> Owner:
         """Tell whose the caption is that is there now, by its hash."""
@@ -92,9 +94,9 @@ class Manifest:
             "CREATE TABLE IF NOT EXISTS captions"
             " (place BLOB PRIMARY KEY, written TEXT, before TEXT, before_was TEXT, line BLOB) WITHOUT ROWID"
         )
-        for column in ("image", "state"):
+        for column in ("image TEXT NOT NULL DEFAULT ''", "state TEXT NOT NULL DEFAULT ''", "joined INT NOT NULL DEFAULT 0"):
             with suppress(sqlite3.OperationalError):  # it is there already
-                database.execute(f"ALTER TABLE captions ADD COLUMN {column} TEXT NOT NULL DEFAULT ''")
+                database.execute(f"ALTER TABLE captions ADD COLUMN {column}")
         database.execute("CREATE INDEX IF NOT EXISTS images ON captions (image) WHERE image != ''")
         return database
 
@@ -140,19 +142,23 @@ class Manifest:
                 yield record
 
     def _select(self, condition: str, value: bytes | str) -> list[tuple[bytes, Record]]:
-        query = f"SELECT place, written, before, before_was, line, image, state FROM captions WHERE {condition}"  # noqa: S608
+        query = f"SELECT place, written, before, before_was, line, image, state, joined FROM captions WHERE {condition}"  # noqa: S608
         try:
             rows = self._database.execute(query, (value,)).fetchall()
         except sqlite3.Error as error:
             raise self._fault(error) from error
-        return [(row[0], Record(row[1], row[2], Owner(row[3]), row[4], ImageVersion(row[5], row[6]))) for row in rows]
+        return [
+            (place, Record(written, before, Owner(before_was), line, ImageVersion(image, state), bool(joined)))
+            for place, written, before, before_was, line, image, state, joined in rows
+        ]
 
     def put(self, key: bytes, record: Record) -> None:
         """Remember what is about to be written, or that it has been written."""
         version = record.version
-        values = (key, record.written, record.before, record.before_owner, record.line, version.content, version.state)
+        known = (record.written, record.before, record.before_owner, record.line)
+        values = (key, *known, version.content, version.state, record.joined)
         try:
-            self._database.execute("REPLACE INTO captions VALUES (?, ?, ?, ?, ?, ?, ?)", values)
+            self._database.execute("REPLACE INTO captions VALUES (?, ?, ?, ?, ?, ?, ?, ?)", values)
         except sqlite3.Error as error:
             raise self._fault(error) from error
 

@@ -58,7 +58,8 @@ def decide(
     """Tell why a caption is left as it is, or ``None`` if it may be written.
 
     A caption that a person has changed since capgen wrote it is never replaced or added to unless forced, and what capgen
-    has added once is not added again. A caption is outdated if capgen wrote it of another image than the file holds now.
+    has added once is not added again. A caption is outdated if capgen wrote it, all of it, of another image than the file
+    holds now.
 
     Args:
         current: Hash of the caption that is there, by ``caption_hash``; ``None`` if there is none.
@@ -77,7 +78,7 @@ def decide(
     if existing.adds and written_by is Owner.OURS and not force:
         return SkipReason.OURS_ALREADY
     if existing is Existing.OUTDATED and (
-        record is None or written_by is Owner.THEIRS or record.version.is_that_of(version)
+        record is None or written_by is Owner.THEIRS or record.joined or record.version.is_that_of(version)
     ):
         return SkipReason.HAS_CAPTION
     return None
@@ -123,19 +124,23 @@ class OverwriteGuard:
         return reason
 
     def is_ours(self, key: bytes, current: str, version: ImageVersion) -> bool:
-        """Tell whether capgen wrote the caption with a manifest key, whose hash is ``current``."""
-        return owner(self._record(key, current, version), current) is Owner.OURS
+        """Tell whether capgen wrote all of the caption with a manifest key, whose hash is ``current``."""
+        record = self._record(key, current, version)
+        return record is not None and record.owner(current) is Owner.OURS and not record.joined
 
     def before_writing(self, key: bytes, current: str | None, text: str, version: ImageVersion) -> None:
         """Remember that ``text`` is about to be written, and whose the caption is that was there before."""
         before, record = current or "", self._record(key, current, version)
         # Until it is written, the caption that is there is one of the image before.
         of = record.version if record and current else version
-        self.manifest.put(key, Record(caption_hash(text), before, owner(record, before), version=of))
+        whose = owner(record, before)
+        joined = self.existing.adds and current is not None and (whose is not Owner.OURS or bool(record and record.joined))
+        self.manifest.put(key, Record(caption_hash(text), before, whose, version=of, joined=joined))
 
     def after_writing(self, key: bytes, text: str, version: ImageVersion) -> None:
         """Remember that ``text`` has been written, and of which image it is."""
-        self._put(key, Record(caption_hash(text), version=version))
+        begun = self.manifest.get(key)
+        self._put(key, Record(caption_hash(text), version=version, joined=bool(begun and begun.joined)))
 
     def _put(self, key: bytes, record: Record) -> None:
         self.manifest.put(key, record)

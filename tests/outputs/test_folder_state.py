@@ -157,6 +157,21 @@ def test_an_outdated_caption_is_that_of_another_image_and_is_written_anew(photos
     assert "3 skipped" in capgen(photos, "--existing", "outdated").stderr
 
 
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_a_persons_words_that_a_caption_was_added_to_are_never_outdated(photos, monkeypatch, fake, elsewhere):
+    (photos / "a.txt").write_text("mine")
+    capgen(photos, "--existing", "append")
+    both = texts(photos)["a.txt"]
+    assert both.startswith("mine, ")
+    if elsewhere:
+        on_another_machine(monkeypatch, fake)
+    for name in ("a", "b"):
+        edit_image(photos / f"{name}.png")
+    assert "1 captioned, 2 skipped" in capgen(photos, "--existing", "outdated").stderr
+    assert texts(photos)["a.txt"] == both
+    assert "3 skipped" in capgen(photos, "--existing", "append").stderr
+
+
 def test_an_outdated_caption_that_a_person_has_changed_stays(photos):
     capgen(photos)
     (photos / "a.txt").write_text("my words\n")
