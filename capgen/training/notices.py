@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 FEW_IMAGES = 1000
 """Training images below which going on from the captioner that ships is said to be usually better.
 
-An estimate: ``benchmarks/little_data.py`` measures 100 to 1,000 images, and has been run for twelve and 300.
+An estimate: ``benchmarks/little_data.py`` measures 100 to 1,000 images, and has been run with ``--from`` for twelve and 300.
 """
 
 

@@ -1,0 +1,66 @@
+"""A photo library, captioned and gone through again where all is done, beside another checkout of capgen.
+
+python benchmarks/library.py OTHER FOLDER [IMAGES [DONE]]
+
+OTHER is the folder of the other checkout, which runs with the same packages, and FOLDER one of JPEG files. IMAGES of them
+(5,000) are captioned greedily with text sidecars. Then DONE images (100,000), links to the first of them that all have a
+sidecar in folders of 500, are gone through without anything to do. Prints seconds and ratios.
+"""
+
+import os
+import shutil
+import sys
+import tempfile
+from itertools import islice
+from pathlib import Path
+
+from timing import in_turn, report
+
+HERE = Path(__file__).parents[1]
+A_FOLDER = 500
+RUNS = 3
+
+
+def capgen(checkout: Path, folder: Path, *options: str) -> list[str]:
+    """Return a command that captions a folder with the code of a checkout."""
+    program = f"import sys; sys.path.insert(0, {str(checkout)!r}); from capgen.cli import main; main()"
+    return [sys.executable, "-c", program, "caption", "--recursive", str(folder), "--sidecar", ".txt", "--quiet", *options]
+
+
+def linked(images: list[Path], folder: Path, count: int) -> None:
+    """Make links to images, over and over, in folders of ``A_FOLDER``."""
+    for number in range(count):
+        inside = folder / f"{number // A_FOLDER:04}"
+        inside.mkdir(parents=True, exist_ok=True)
+        os.link(images[number % len(images)], inside / f"{number:06}.jpg")
+
+
+def main(other: Path, folder: Path, count: int, done: int) -> None:
+    """Measure both in a folder that is removed afterwards."""
+    with tempfile.TemporaryDirectory() as temporary:
+        os.environ["CAPGEN_DATA_DIR"] = f"{temporary}/data"
+        originals = Path(temporary) / "originals"
+        originals.mkdir()
+        found = [Path(shutil.copy(path, originals)) for path in islice(sorted(folder.rglob("*.jpg")), count)]
+        library = Path(temporary) / "library"
+        linked(found, library, len(found))
+        options = ("--beam", "1", "--existing", "overwrite", "--force")
+        times = in_turn({name: capgen(root, library, *options) for name, root in checkouts(other).items()}, RUNS)
+        report(f"{len(found):,} captioned", times["here"], "the other", times["there"])
+
+        whole = Path(temporary) / "done"
+        linked(found[:1], whole, done)
+        for path in whole.rglob("*.jpg"):
+            path.with_suffix(".txt").write_text("a photograph\n")
+        times = in_turn({name: capgen(root, whole) for name, root in checkouts(other).items()}, RUNS)
+        report(f"{done:,} with nothing to do", times["here"], "the other", times["there"])
+
+
+def checkouts(other: Path) -> dict[str, Path]:
+    """Return the two checkouts by name."""
+    return {"here": HERE, "there": other.resolve()}
+
+
+if __name__ == "__main__":
+    numbers = [int(text) for text in sys.argv[3:5]]
+    main(Path(sys.argv[1]), Path(sys.argv[2]), *numbers, *(5_000, 100_000)[len(numbers) :])
