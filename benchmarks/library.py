@@ -22,8 +22,12 @@ RUNS = 3
 
 
 def capgen(checkout: Path, folder: Path, *options: str) -> list[str]:
-    """Return a command that captions a folder with the code of a checkout."""
-    program = f"import sys; sys.path.insert(0, {str(checkout)!r}); from capgen.cli import main; main()"
+    """Return a command that captions a folder with the code of a checkout, which has a data folder of its own."""
+    data = f"{os.environ['CAPGEN_DATA_DIR']}/{checkout.name}"
+    program = (
+        f"import os, sys; os.environ['CAPGEN_DATA_DIR'] = {data!r}; sys.path.insert(0, {str(checkout)!r})\n"
+        "from capgen.cli import main; main()"
+    )
     return [sys.executable, "-c", program, "caption", "--recursive", str(folder), "--sidecar", ".txt", "--quiet", *options]
 
 

@@ -84,7 +84,7 @@ def target_hash(location: Location) -> int:
     """Return a hash that is the same for all names that some file system takes for one."""
     if not isinstance(location, Path):
         return hash64(location)
-    path = str(location.absolute())
+    path = os.path.join(os.getcwd(), location)  # noqa: PTH109, PTH118 - asked of every file, and paths take much longer
     return hash64(path.lower() if path.isascii() else unicodedata.normalize("NFC", path).casefold())
 
 

@@ -5,6 +5,7 @@ names are looked for in a folder, which ending an image gets, and which function
 function to ``capgen.images.openers`` if Pillow does not read it.
 """
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePath
@@ -177,7 +178,8 @@ SUFFIXES = frozenset(suffix for row in FORMATS for suffix in row.suffixes)
 
 def ends_like_image(name: str | PurePath) -> bool:
     """Tell whether a name or a path ends like that of an image file."""
-    return PurePath(name).suffix.lower() in SUFFIXES
+    # This is asked several times of every file of a library, and a PurePath takes ten times as long.
+    return os.path.splitext(name)[1].lower() in SUFFIXES  # noqa: PTH122
 
 
 def recognise(head: bytes) -> ImageFormat | None:

@@ -43,7 +43,10 @@ class PerImageSink:
         target = self.target(item)
         if self._is_shared(item, target):
             return SkipReason.SHARED
-        return self._reason(item, target, self.destination.fields(target), ImageVersion.of_file(item.path))
+        own = self.destination.fields(target)
+        if self._guard.existing is Existing.SKIP and own.text is not None:  # nothing about the image is asked then
+            return SkipReason.HAS_CAPTION
+        return self._reason(item, target, own, ImageVersion.of_file(item.path))
 
     def write(self, item: Found, result: Result) -> SkipReason | None:
         """Write the caption of a captioned image; the results of others have no place here.
