@@ -14,6 +14,7 @@ CapgenError                  base of all; the command prints its message and exi
 
 from collections.abc import Iterable
 from enum import StrEnum
+from typing import TypeVar
 
 
 class Status(StrEnum):
@@ -102,6 +103,25 @@ class UnknownNameError(UsageError):
     def __reduce__(self) -> tuple[type["UnknownNameError"], tuple[str, str, tuple[str, ...], str]]:
         """Pickle all arguments; by default only the message would be sent to another process."""
         return UnknownNameError, self._arguments
+
+
+_Member = TypeVar("_Member", bound=StrEnum)
+
+
+def member(values: type[_Member], name: str, kind: str) -> _Member:
+    """Return the value of an enumeration that a person has named.
+
+    Args:
+        values: The enumeration.
+        name: The name that was given.
+        kind: What its values are, as ``UnknownNameError`` says it.
+
+    Raises:
+        UnknownNameError: There is no such value; the message offers the nearest.
+    """
+    if name not in list(values):
+        raise UnknownNameError(kind, name, values)
+    return values(name)
 
 
 class ConfigError(UsageError):

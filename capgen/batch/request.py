@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from capgen.captioner.results import Caption, Result
-from capgen.errors import Status, UsageError
+from capgen.errors import Status, UsageError, member
 from capgen.inputs.folders import OnPassedOver
 from capgen.inputs.lists import read_list, read_list_file
 from capgen.inputs.selection import Found, Selection, parse_shard
@@ -221,7 +221,7 @@ class OutputPolicy:
     suffix: str = ""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "existing", Existing.named(self.existing))
+        object.__setattr__(self, "existing", member(Existing, self.existing, "policy for existing captions"))
 
     def with_affixes(self, caption: Caption) -> Caption:
         """Put prefix and suffix around a caption, with a space between words where there is none."""

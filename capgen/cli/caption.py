@@ -12,7 +12,7 @@ from capgen.cli import app
 from capgen.cli.console import FAILED, SOME_FAILED, Quiet, Verbose, choice, command, progress, say
 from capgen.cli.engine import LOCAL, Address, EngineName
 from capgen.cli.reporting import Reporter
-from capgen.errors import UsageError
+from capgen.errors import UsageError, member
 from capgen.outputs import ENDINGS, FORMATS, SHARD_FORMATS
 from capgen.storage.locations import is_url
 from capgen.storage.platform import noted_lacks
@@ -192,7 +192,8 @@ def caption_command(
             sidecar_name=sidecar_name, shard_size=shard_size, report=report,
         ),
         policy=OutputPolicy(
-            existing=Existing.named(existing), force=force, min_confidence=min_confidence, prefix=prefix, suffix=suffix
+            existing=member(Existing, existing, "policy for existing captions"), force=force,
+            min_confidence=min_confidence, prefix=prefix, suffix=suffix
         ),
         engine=ENGINES[engine](address=address, workers=workers),
         captioner=Captioner.load(model),

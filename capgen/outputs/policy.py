@@ -6,7 +6,6 @@ from enum import StrEnum
 from pathlib import Path
 
 from capgen.captioner.results import UNKNOWN, ImageVersion, SkipReason
-from capgen.errors import UnknownNameError
 from capgen.outputs.folder_state import FolderStates
 from capgen.outputs.manifest import Manifest, Owner, Record, owner
 from capgen.storage.hashing import caption_hash
@@ -24,17 +23,6 @@ class Existing(StrEnum):
     OVERWRITE = "overwrite"
     APPEND = "append"
     PREPEND = "prepend"
-
-    @classmethod
-    def named(cls, name: str) -> "Existing":
-        """Return the policy of a name.
-
-        Raises:
-            UnknownNameError: There is no such policy; the message offers the nearest.
-        """
-        if name not in list(cls):
-            raise UnknownNameError("policy for existing captions", name, cls)
-        return cls(name)
 
     @property
     def keeps(self) -> bool:

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from enum import StrEnum
 from pathlib import Path
 
-from capgen.errors import UnknownNameError
+from capgen.errors import member
 from capgen.images.formats import ends_like_image
 from capgen.inputs.selection import Found
 from capgen.outputs.destination import sibling
@@ -37,17 +37,6 @@ class SidecarName(StrEnum):
     FULL = "full"
     """``a.jpg.xmp`` for ``a.jpg``."""
 
-    @classmethod
-    def named(cls, name: str) -> "SidecarName":
-        """Return the rule of a name.
-
-        Raises:
-            UnknownNameError: There is no such rule; the message offers the nearest.
-        """
-        if name not in list(cls):
-            raise UnknownNameError("way to name sidecars", name, cls)
-        return cls(name)
-
 
 def share_stem(one: Path, other: Path) -> bool:
     """Tell whether two images lie in one folder under one stem, as the two files of a photograph do."""
@@ -67,7 +56,7 @@ class SidecarNames:
     """
 
     def __init__(self, ending: str, output_dir: Path | None, rule: str = SidecarName.AUTO) -> None:
-        self._ending, self._output_dir, self._rule = ending, output_dir, SidecarName.named(rule)
+        self._ending, self._output_dir, self._rule = ending, output_dir, member(SidecarName, rule, "way to name sidecars")
         self._folders: dict[tuple[str, str], _Folder] = {}
         self._prefers_full: bool | None = None
 

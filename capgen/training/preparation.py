@@ -15,7 +15,7 @@ from capgen.datasets import prepared, unpacking
 from capgen.datasets.layout import Columns, LoadedDataset, Problem, by_kind
 from capgen.datasets.prepared import PreparedDataset
 from capgen.datasets.validation import AS_ASKED, LoadedSource, ValidationReport, validate
-from capgen.errors import DataError, UnknownNameError, UsageError
+from capgen.errors import DataError, UnknownNameError, UsageError, member
 from capgen.storage import paths
 from capgen.training.encoder_graph import EncoderGraph, encoder_graph, use_encoder
 from capgen.training.encoders import ENCODERS
@@ -79,8 +79,7 @@ class DataSetSource:
         """
         if not (math.isfinite(self.weight) and self.weight > 0):
             raise UsageError(f"a weight of {self.weight} makes no sense; it is how often an image is seen, above 0")
-        if self.use not in list(Use):
-            raise UnknownNameError("use of a source", self.use, Use)
+        member(Use, self.use, "use of a source")
         if not _DOMAIN.fullmatch(self.domain):
             raise UsageError(f"{self.domain!r} cannot name a domain; write it in lower-case letters, digits and '-'")
 

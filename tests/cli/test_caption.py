@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from support.commands import capgen, here, refused
 from support.paths import ROOT
+from support.tools import require_tool
 from typer.testing import CliRunner
 
 from capgen.cli import app
@@ -140,8 +141,8 @@ def test_a_closed_standard_output_is_named(fake, captioner):
     refused(done, "the standard output is closed", "--output", code=2)
 
 
-@pytest.mark.skipif(shutil.which("exiftool") is None, reason="exiftool is not installed")
 def test_backups_are_never_embedded_into_even_if_they_are_named(fake, captioner, tmp_path):
+    require_tool("exiftool")
     backup = tmp_path / "a.png_original"
     shutil.copy(captioner.source / "images/000.png", backup)
     before = backup.read_bytes()

@@ -43,7 +43,7 @@ REALISTIC = [
 
 @st.composite
 def corpora(draw):
-    """Tokens of a candidate and of one to five references for each of a few pictures; "zebra" is in no reference."""
+    """Tokens of a candidate and of one to five references for each of a few images; "zebra" is in no reference."""
     truth = st.lists(st.sampled_from(["a", "dog", "cat", "runs", "on", "the", "mat"]), min_size=1, max_size=9)
     candidate = st.lists(st.sampled_from(["a", "dog", "cat", "runs", "on", "the", "mat", "zebra"]), max_size=9)
     pictures = draw(st.lists(st.tuples(candidate, st.lists(truth, min_size=1, max_size=5)), min_size=1, max_size=5))

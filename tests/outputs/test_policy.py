@@ -18,7 +18,7 @@ from capgen.batch.engines.local import LocalEngine
 from capgen.batch.images import ImageCaptioning
 from capgen.batch.request import OutputPolicy
 from capgen.captioner.results import Caption, Result, SkipReason
-from capgen.errors import Status, StorageError, UnknownNameError
+from capgen.errors import Status, StorageError, UnknownNameError, member
 from capgen.inputs.selection import Found
 from capgen.outputs import manifest
 from capgen.outputs.manifest import Manifest, Owner, Record, key
@@ -110,9 +110,9 @@ def test_a_caption_is_combined_with_the_one_that_is_there(existing, text):
 
 
 def test_a_policy_that_does_not_exist_offers_the_nearest():
-    assert [Existing.named(existing.value) for existing in Existing] == list(Existing)
+    assert [member(Existing, existing.value, "policy for existing captions") for existing in Existing] == list(Existing)
     with pytest.raises(UnknownNameError, match="did you mean append"):
-        Existing.named("apend")
+        member(Existing, "apend", "policy for existing captions")
     with pytest.raises(UnknownNameError, match="did you mean append"):
         OutputPolicy(existing="apend")
 

@@ -41,7 +41,7 @@ class Silence:
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    """Pictures whose features are noise, with captions of their own."""
+    """Images whose features are noise, with captions of their own."""
     names = ["red circle", "green square", "blue triangle", "yellow circle"]
     pictures = tuple(
         PreparedImage(f"{i}.png", f"hash{i}", "dev" if i % 4 == 0 else "train", (f"a {names[i % 4]}", f"one {names[i % 4]}"))
@@ -51,7 +51,7 @@ def data(tmp_path_factory):
     random = np.random.default_rng(0)
     views = ("plain", "flip")
     keys = [feature_key(image.image_hash, view) for image in pictures for view in views]
-    shown = np.zeros((len(keys), 1, 1000))  # every other picture is surely an elephant
+    shown = np.zeros((len(keys), 1, 1000))  # every other image is surely an elephant
     shown[2::4, 0, ELEPHANT] = shown[3::4, 0, ELEPHANT] = 0.9
     store.write(keys, {"grid": random.random((len(keys), 49, 1280)), "probabilities": shown})
     return PreparedDataset("noise", pictures, "efficientnet-lite0", "", views, ("here",)), store

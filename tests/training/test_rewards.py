@@ -94,7 +94,7 @@ COUNT, LONGEST = 6, 4
 
 @pytest.fixture
 def made(tmp_path):
-    """Make what draws for three pictures: how likely captions are to end, and its names, may be told."""
+    """Make what samples for three images: how likely captions are to end, and its names, may be told."""
 
     def make(ending=0.0, vocabulary=VOCABULARY, names=None, favoured=(), distinct=0.0):
         store = FeatureStore(tmp_path / f"store{ending}{len(vocabulary)}")
@@ -157,7 +157,7 @@ def test_the_advantages_of_an_image_sum_to_nothing(made, ending):
 
 
 def judged_by(monkeypatch):
-    """Fill a list with the pictures and tokens that are judged."""
+    """Fill a list with the images and tokens that are scored."""
     scored, matches = [], metrics.References.matches
 
     def told(self, candidates, pictures):
@@ -267,7 +267,7 @@ def test_the_different_samples_are_the_hypotheses_of_a_search_with_their_own_log
             assert one.log_probability == pytest.approx(decoder.log_probability(image, one.ids))
 
 
-# Captions that tell a picture from similar ones
+# Captions that tell an image from similar ones
 
 
 def test_a_caption_loses_a_share_of_what_it_is_worth_to_similar_pictures(made):

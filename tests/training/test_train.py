@@ -331,7 +331,7 @@ def test_a_run_does_not_go_on_from_a_captioner_that_has_changed(captioner, tmp_p
 
 @pytest.fixture(scope="module")
 def naming(studio, tmp_path_factory):
-    """A captioner of balls and envelopes, as the encoder sees them, and of some pictures in another style."""
+    """A captioner of balls and envelopes, as the encoder sees them, and of some images of another domain."""
     folder = tmp_path_factory.mktemp("naming")
     for index in range(36):
         source, name = ("rooms" if index >= 30 else "things"), f"{index:02}.png"
