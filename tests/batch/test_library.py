@@ -654,8 +654,8 @@ def test_prefix_and_suffix_are_put_around_every_caption_wherever_it_goes(shelf, 
 
 def test_a_caption_begins_as_it_is_told_keeps_to_its_length_and_avoids_words(shelf):
     shelf.fill()
-    begun = shelf.reported("--start", "two small children", "--min-words", "6", "--max-words", "8", "--avoid", "a")
-    for row in begun.values():
+    rows = shelf.reported("--start", "two small children", "--min-words", "6", "--max-words", "8", "--avoid", "a")
+    for row in rows.values():
         words = row["caption"].split()
         assert words[:3] == ["two", "small", "children"]
         assert 6 <= len(words) <= 8

@@ -38,7 +38,7 @@ def caption(captioner):
 @pytest.fixture(scope="module")
 def images(tmp_path_factory):
     """Three batches of drawings, and a few more."""
-    folder = tmp_path_factory.mktemp("pictures")
+    folder = tmp_path_factory.mktemp("images")
     for index in range(3 * BATCH + 5):
         draw(folder / f"{index:03}.png", list(COLOURS)[index % 4], SHAPES[index % 3], index)
     return sorted(folder.iterdir())
@@ -103,7 +103,7 @@ def test_a_folder_that_is_no_captioner_is_named(user_folders):
         Captioner.load(user_folders / "empty")
 
 
-# One picture
+# One image
 
 
 def pixels(path=CAT):
@@ -167,7 +167,7 @@ def test_the_same_picture_has_the_same_caption_again(captioner, caption):
     ("source", "status"),
     [
         (b"", "unsupported"),
-        (b"no picture", "unsupported"),
+        (b"no image", "unsupported"),
         (CAT.read_bytes()[:200], "unreadable"),
         (ROOT / "no such file.jpg", "missing"),
         (io.StringIO("text"), "unsupported"),
@@ -188,7 +188,7 @@ def test_what_can_be_no_picture_is_a_mistake_of_the_program(captioner, source):
         captioner.caption(source)
 
 
-# Many pictures
+# Many images
 
 
 @pytest.mark.slow
@@ -205,7 +205,7 @@ def test_the_order_of_pictures_makes_no_difference(captioner, images, results):
 
 
 def test_good_and_bad_sources_come_out_in_order_each_with_its_path_if_it_has_one(captioner, caption, tmp_path):
-    (tmp_path / "notes.txt").write_text("no picture")
+    (tmp_path / "notes.txt").write_text("no image")
     passed = Result(Path("seen.jpg"), "skipped", reason="it has a caption")
     sources = [
         CAT, tmp_path / "notes.txt", CAT.read_bytes(), passed, str(CAT), tmp_path / "gone.jpg", b"", pixels(),
@@ -233,13 +233,13 @@ def test_good_and_bad_sources_come_out_in_order_each_with_its_path_if_it_has_one
 @pytest.mark.parametrize("share", [2, 7, BATCH, 10_000])
 def test_bad_files_among_many_take_no_caption_from_the_others(captioner, images, results, share):
     bad = Result(None, "unsupported")
-    sources = [b"no picture" if index % share == 0 else path for index, path in enumerate(images)]
+    sources = [b"no image" if index % share == 0 else path for index, path in enumerate(images)]
     expected = [bad if index % share == 0 else result for index, result in enumerate(results)]
     assert same(list(captioner.caption_many(sources)), expected)
 
 
 def test_a_whole_batch_of_bad_files_is_no_end(captioner, images, results):
-    found = list(captioner.caption_many([*[b"no picture"] * 2 * BATCH, *images[:3]]))
+    found = list(captioner.caption_many([*[b"no image"] * 2 * BATCH, *images[:3]]))
     assert [one.status for one in found[: 2 * BATCH]] == ["unsupported"] * 2 * BATCH
     assert same(found[2 * BATCH :], results[:3])
 

@@ -52,10 +52,10 @@ def test_it_scores_on_dev_what_its_card_says(shared, shipped, user_folders, tmp_
     scores = tmp_path / "scores.json"
     done = capgen("evaluate", "--references", shared / "flickr8k", "--split", "dev", "--json", scores)
     assert done.returncode == 0, done.stderr
-    found, claimed = json.loads(scores.read_text()), shipped.description.scores["Flickr8k dev"]
-    assert found["images"] == claimed["images"]
+    found, stated = json.loads(scores.read_text()), shipped.description.scores["Flickr8k dev"]
+    assert found["images"] == stated["images"]
     for name in ("BLEU-4", "CIDEr-D"):
-        assert found[name] == pytest.approx(claimed[name], abs=0.003)  # other processors round otherwise
+        assert found[name] == pytest.approx(stated[name], abs=0.003)  # other processors round otherwise
 
 
 @pytest.mark.slow

@@ -46,8 +46,8 @@ def corpora(draw):
     """Tokens of a candidate and of one to five references for each of a few images; "zebra" is in no reference."""
     truth = st.lists(st.sampled_from(["a", "dog", "cat", "runs", "on", "the", "mat"]), min_size=1, max_size=9)
     candidate = st.lists(st.sampled_from(["a", "dog", "cat", "runs", "on", "the", "mat", "zebra"]), max_size=9)
-    pictures = draw(st.lists(st.tuples(candidate, st.lists(truth, min_size=1, max_size=5)), min_size=1, max_size=5))
-    return [said for said, _ in pictures], [truths for _, truths in pictures]
+    images = draw(st.lists(st.tuples(candidate, st.lists(truth, min_size=1, max_size=5)), min_size=1, max_size=5))
+    return [said for said, _ in images], [truths for _, truths in images]
 
 
 def coco(scorer, candidates, references, **more):

@@ -52,7 +52,7 @@ def blob(place):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A page of drawn images with attention, one of them captioned by an enemy, and one of captions without pictures."""
+    """A page of drawn images with attention, one of them captioned by an enemy, and one of captions without images."""
     folder = tmp_path_factory.mktemp("pages")
     references, captions, attention = [], {}, {}
     for index in range(COUNT):

@@ -80,13 +80,13 @@ class InPieces(io.RawIOBase):
     """A stream that gives a few bytes at a time, like a pipe."""
 
     def __init__(self, data, seed):
-        self.data, self.lot = data, random.Random(seed)
+        self.data, self.random = data, random.Random(seed)
 
     def readable(self):
         return True
 
     def readinto(self, buffer):
-        size = min(self.lot.randrange(1, 8), len(self.data), len(buffer))
+        size = min(self.random.randrange(1, 8), len(self.data), len(buffer))
         buffer[:size], self.data = self.data[:size], self.data[size:]
         return size
 

@@ -32,6 +32,13 @@ def test_captions_that_are_clearly_better_go_before_a_loss_that_is_higher():
     assert chosen(epoch(1, 2.0, HIGH), epoch(2, 1.0, LOW)) == 1
 
 
+def test_captions_that_are_better_on_95_of_100_samples_of_the_images_go_before_a_loss_that_is_higher():
+    level = [0.3] * 100
+    mostly, hardly = ([0.6] * better + [0.0] * (100 - better) for better in (60, 55))  # on 97 and 84 of 100 samples
+    assert chosen(epoch(1, 1.0, level), epoch(2, 2.0, mostly)) == 2
+    assert chosen(epoch(1, 1.0, level), epoch(2, 2.0, hardly)) == 1
+
+
 def test_a_loss_that_is_clearly_higher_decides_where_captions_cannot_be_told_apart():
     assert chosen(epoch(1, 1.0, LOW), epoch(2, 1.2, MIXED)) == 1
     assert chosen(epoch(1, 1.2, MIXED), epoch(2, 1.0, LOW)) == 2

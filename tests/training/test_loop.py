@@ -43,18 +43,18 @@ class Silence:
 def data(tmp_path_factory):
     """Images whose features are noise, with captions of their own."""
     names = ["red circle", "green square", "blue triangle", "yellow circle"]
-    pictures = tuple(
+    images = tuple(
         PreparedImage(f"{i}.png", f"hash{i}", "dev" if i % 4 == 0 else "train", (f"a {names[i % 4]}", f"one {names[i % 4]}"))
         for i in range(16)
     )
     store = FeatureStore(tmp_path_factory.mktemp("features"))
     random = np.random.default_rng(0)
     views = ("plain", "flip")
-    keys = [feature_key(image.image_hash, view) for image in pictures for view in views]
+    keys = [feature_key(image.image_hash, view) for image in images for view in views]
     shown = np.zeros((len(keys), 1, 1000))  # every other image is surely an elephant
     shown[2::4, 0, ELEPHANT] = shown[3::4, 0, ELEPHANT] = 0.9
     store.write(keys, {"grid": random.random((len(keys), 49, 1280)), "probabilities": shown})
-    return PreparedDataset("noise", pictures, "efficientnet-lite0", "", views, ("here",)), store
+    return PreparedDataset("noise", images, "efficientnet-lite0", "", views, ("here",)), store
 
 
 def training_loop(data, folder, *settings, **more):
@@ -373,9 +373,9 @@ def test_drawn_captions_get_better(data, tmp_path):
 def test_only_pictures_with_enough_captions_in_the_own_style_are_drawn_for(data, tmp_path):
     dataset, store = data
     first, second, *others = [p for p in dataset.images if p.split == "train"]
-    pictures = (replace(first, captions=first.captions[:1]), replace(second, domain="web"), *others)
+    images = (replace(first, captions=first.captions[:1]), replace(second, domain="web"), *others)
     dev = tuple(p for p in dataset.images if p.split == "dev")
-    chosen = replace(dataset, images=pictures + dev)
+    chosen = replace(dataset, images=images + dev)
     found = [scored.image_hash for scored in training_loop((chosen, store), tmp_path / "run").data.self_critical_images]
     assert found == [image.image_hash for image in others]
     with pytest.raises(TrainingError, match="set scst_epochs=0"):
@@ -387,11 +387,11 @@ def test_only_pictures_with_enough_captions_in_the_own_style_are_drawn_for(data,
 
 def test_a_style_has_a_start_of_its_own_which_is_never_said(data, tmp_path):
     dataset, store = data
-    pictures = tuple(
+    images = tuple(
         replace(p, domain="web" if index in (1, 2) else "room" if index == 3 else "")
         for index, p in enumerate(dataset.images)
     )
-    running = training_loop((replace(dataset, images=pictures), store), tmp_path / "run", "epochs=1")
+    running = training_loop((replace(dataset, images=images), store), tmp_path / "run", "epochs=1")
     room, web = running.data.vocabulary.ids(["<domain room>", "<domain web>"])
     assert [room, web] == [4, 5]
     starts = {sample.image_hash: sample.start for sample in running.data.samples}
@@ -408,11 +408,11 @@ def test_a_style_has_a_start_of_its_own_which_is_never_said(data, tmp_path):
 
 def test_rare_names_that_the_encoder_agrees_with_are_taught_and_said_through_slots(data, tmp_path):
     dataset, store = data
-    pictures = tuple(
+    images = tuple(
         replace(p, captions=("an elephant", "two elephants")) if index % 2 else p for index, p in enumerate(dataset.images)
     )
-    pictures = (*pictures[:-1], replace(pictures[-1], captions=("an elephant " * 9,), domain="web"))
-    elephants = replace(dataset, images=pictures)
+    images = (*images[:-1], replace(images[-1], captions=("an elephant " * 9,), domain="web"))
+    elephants = replace(dataset, images=images)
     running = training_loop((elephants, store), tmp_path / "run", "epochs=30", "slots_below=17", "learning_rate=0.01")
     said = {
         sample.image_hash: [running.data.vocabulary.entries[word] for word in sample.captions[0]]

@@ -30,8 +30,8 @@ tokens = st.lists(st.sampled_from(["a", "dog", "runs", "fast", END_TOKEN]), max_
 
 @settings(max_examples=examples(50), deadline=None)
 @given(st.lists(st.tuples(tokens, tokens, st.lists(tokens, min_size=1, max_size=3)), min_size=1, max_size=4))
-def test_one_scorer_of_many_captions_gives_what_cider_d_gives(pictures):
-    first, second, references = zip(*pictures, strict=True)
+def test_one_scorer_of_many_captions_gives_what_cider_d_gives(images):
+    first, second, references = zip(*images, strict=True)
     known = metrics.References(references)
     scorer = metrics.Cider(known)
     for candidates in (first, second, first):
@@ -102,13 +102,13 @@ def made(tmp_path):
         classes[[0, 1, 2], 0, [0, 1, 2]] = 1.0
         store.write(["p0", "p1", "p2"], {"grid": np.arange(3).reshape(3, 1, 1), "probabilities": classes})
         features = CachedFeatures(store, "grid", names)
-        pictures = [
+        images = [
             PreparedImage(f"{index}.png", f"p{index}", "train", tuple(captions)) for index, captions in enumerate(CAPTIONS)
         ]
         options = DecodingOptions(num_beams=1, num_captions=COUNT, max_words=LONGEST, temperature=0.7)
         decoder = RandomDecoder(5, favoured={END: ending, **dict(favoured)}, vocabulary_size=len(vocabulary))
         text, constraints = CaptionText(vocabulary, names, 0.15), Constraints(vocabulary, names, CONSTRAINTS)
-        return SelfCriticalSampler(pictures, features, text, constraints, decoder, options, distinct)
+        return SelfCriticalSampler(images, features, text, constraints, decoder, options, distinct)
 
     return make
 
@@ -156,20 +156,20 @@ def test_the_advantages_of_an_image_sum_to_nothing(made, ending):
     np.testing.assert_allclose(first.sum(axis=1), 0.0, atol=1e-5)
 
 
-def judged_by(monkeypatch):
+def scored_by(monkeypatch):
     """Fill a list with the images and tokens that are scored."""
     scored, matches = [], metrics.References.matches
 
-    def told(self, candidates, pictures):
-        scored.extend(zip(pictures, candidates, strict=True))
-        return matches(self, candidates, pictures)
+    def recorded(self, candidates, images):
+        scored.extend(zip(images, candidates, strict=True))
+        return matches(self, candidates, images)
 
-    monkeypatch.setattr(metrics.References, "matches", told)
+    monkeypatch.setattr(metrics.References, "matches", recorded)
     return scored
 
 
 def test_a_caption_that_is_cut_off_gets_no_closing_and_is_not_blamed_for_its_end(made, monkeypatch):
-    scored = judged_by(monkeypatch)
+    scored = scored_by(monkeypatch)
     inputs, targets, weights, _ = made(ending=-1.0).batch([0, 1, 2], [0])
     captions = drawn_captions(inputs, targets)
     cut = [len(caption) == LONGEST for caption in captions]
@@ -197,9 +197,9 @@ def test_slots_are_judged_by_what_they_are_filled_with(made, monkeypatch):
         [VisualWord("dog", "dogs", "animal", "count", (0,)), VisualWord("cat", "cats", "animal", "count", (1,))]
     )
     vocabulary = Vocabulary((*SPECIAL, *names.slots, "a", "runs", "fast", "slow"))
-    scored = judged_by(monkeypatch)
+    scored = scored_by(monkeypatch)
     made(vocabulary=vocabulary, names=names, favoured={FIRST_WORD: 3.0}).batch([0, 1, 2], [0])
-    said = {index: {word for picture, words in scored if picture == index for word in words} for index in range(3)}
+    said = {index: {word for image, words in scored if image == index for word in words} for index in range(3)}
     assert "dog" in said[0]
     assert "cat" in said[1]
     assert said[0] & {"cat", "cats"} == said[1] & {"dog", "dogs"} == set()
@@ -277,7 +277,7 @@ def test_a_caption_loses_a_share_of_what_it_is_worth_to_similar_pictures(made):
     for ids in drawn_captions(inputs, targets):
         said = [VOCABULARY.entries[word] for word in ids]
         said = said if len(said) == LONGEST else [*said, END_TOKEN]
-        known = [metrics.cider_d([said, said, said], truths)[1][picture] for picture in range(3)]
+        known = [metrics.cider_d([said, said, said], truths)[1][image] for image in range(3)]
         rewards.append(known[1] - 0.25 * (known[0] + known[2]) / 2)
     assert mean == pytest.approx(np.mean(rewards))
     assert [found[0] for found in advantages_of(inputs, weights)] == pytest.approx(
@@ -299,10 +299,10 @@ def test_similar_pictures_are_those_with_similar_features(tmp_path, monkeypatch)
     grids = random.normal(size=(3, 1, 8))[kinds] + random.normal(size=(9, 4, 8)) / 5
     store = FeatureStore(tmp_path)
     store.write([f"p{index}" for index in range(9)], {"grid": grids})
-    pictures = [PreparedImage(f"{index}.png", f"p{index}", "train", ("a dog",)) for index in range(9)]
+    images = [PreparedImage(f"{index}.png", f"p{index}", "train", ("a dog",)) for index in range(9)]
     options = DecodingOptions(num_beams=1, num_captions=COUNT, temperature=0.7)
     critic = SelfCriticalSampler(
-        pictures,
+        images,
         CachedFeatures(store, "grid", None),
         CaptionText(VOCABULARY, None, 0.15),
         Constraints(VOCABULARY, None, CONSTRAINTS),

@@ -274,9 +274,9 @@ def test_a_captioner_with_variety_knows_what_it_says_of_many_training_images_and
     assert not set(other) & set(several)
     done = captioner.run("evaluate", out, "--data", "uneven", "--split", "dev", "--json", scores)
     assert done.returncode == 0, done.stderr
-    found, claimed = json.loads(scores.read_text()), varied.description.scores["dev"]
+    found, stated = json.loads(scores.read_text()), varied.description.scores["dev"]
     assert {name: found[name] for name in ("BLEU-4", "CIDEr-D")} == pytest.approx(
-        {name: claimed[name] for name in ("BLEU-4", "CIDEr-D")}
+        {name: stated[name] for name in ("BLEU-4", "CIDEr-D")}
     )
 
 

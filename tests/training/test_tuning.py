@@ -100,16 +100,16 @@ def test_without_a_cell_the_last_blocks_are_all_there_is():
 
 
 @pytest.fixture(scope="module")
-def pictures(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("pictures")
+def pixels(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("images")
     draw(folder / "0.png", "red", "circle", 0)
     draw(folder / "1.png", "blue", "triangle", 1)
     read = [images.read(path, LITE0.preprocessing) for path in sorted(folder.iterdir())]
     return np.stack(read).astype(np.float32)
 
 
-def outputs(model, pictures):
-    return {name: np.asarray(array) for name, array in model.predict(pictures, verbose=0).items()}
+def outputs(model, pixels):
+    return {name: np.asarray(array) for name, array in model.predict(pixels, verbose=0).items()}
 
 
 def nudged(last_blocks, seed):
@@ -125,20 +125,20 @@ def saved(path, arrays):
 
 
 @pytest.fixture(scope="module")
-def tuned(pictures, tmp_path_factory):
+def tuned(pixels, tmp_path_factory):
     """Last blocks that were trained twice, the second time from what came of the first, and the encoders with each."""
     folder = tmp_path_factory.mktemp("tuned")
-    shipped, mirrored = (outputs(LITE0.build(), pixels) for pixels in (pictures, pictures[:, :, ::-1]))
+    shipped, mirrored = (outputs(LITE0.build(), each) for each in (pixels, pixels[:, :, ::-1]))
     stages, weights = [], None
     for number in (1, 2):
         last_blocks = build_last_blocks(LITE0, weights)
         before = last_blocks.predict(shipped[MIDDLE], verbose=0)
         nudged(last_blocks, number)
         arrays = fine_tuned_weights(LITE0, weights, last_blocks)
-        looks = [last_blocks.predict(each[MIDDLE], verbose=0) for each in (shipped, mirrored)]
+        predicted = [last_blocks.predict(each[MIDDLE], verbose=0) for each in (shipped, mirrored)]
         weights = saved(folder / f"{number}.npz", arrays)
-        found = outputs(LITE0.build(weights), pictures)
-        stages.append(SimpleNamespace(before=before, looks=looks, arrays=arrays, encoder=found))
+        found = outputs(LITE0.build(weights), pixels)
+        stages.append(SimpleNamespace(before=before, predicted=predicted, arrays=arrays, encoder=found))
     return SimpleNamespace(shipped=shipped, stages=stages)
 
 
@@ -160,7 +160,7 @@ def test_the_last_blocks_make_the_encoders_own_grid_of_its_middle(tuned):
 
 def test_an_encoder_with_tuned_weights_gives_the_old_probabilities_and_the_mean_grid_of_both_views(tuned):
     for stage in tuned.stages:
-        plain, mirrored = stage.looks
+        plain, mirrored = stage.predicted
         assert not close(plain, tuned.shipped["grid"], 0.05)
         assert not close(plain, turned(mirrored), 0.05)
         assert close(stage.encoder["grid"], (plain + turned(mirrored)) / 2, 0.01)  # its weights are rounded to float16
@@ -170,8 +170,8 @@ def test_an_encoder_with_tuned_weights_gives_the_old_probabilities_and_the_mean_
 
 def test_tuned_weights_can_be_tuned_again(tuned):
     first, second = tuned.stages
-    assert close(second.before, first.looks[0], 0.01)
-    assert not close(second.looks[0], first.looks[0], 0.05)
+    assert close(second.before, first.predicted[0], 0.01)
+    assert not close(second.predicted[0], first.predicted[0], 0.05)
     assert second.arrays.keys() == first.arrays.keys()
 
 
