@@ -282,7 +282,7 @@ class CaptionJob:
             if arriving and existing is Existing.SKIP:  # a file that arrived in parts was captioned before it was whole
                 existing = Existing.OUTDATED
             guard = OverwriteGuard(manifest, existing, force=self._policy.force)
-            contested = (lambda target: True) if arriving else (lambda target: target_hash(target) in self._shared)
+            contested = (lambda target: True) if arriving else self._is_shared
             per_image = [PerImageSink(destination, guard, contested) for destination in self._destinations]
             for sink in per_image:
                 stack.callback(sink.close)
@@ -309,13 +309,18 @@ class CaptionJob:
             for location, kind in self.passed_over:
                 log.write(Result(location, Status.PASSED_OVER, reason=kind))
 
+    def _is_shared(self, target: Path) -> bool:
+        """Tell whether several images want a file."""
+        return bool(self._shared) and target_hash(target) in self._shared
+
     def _check_images(self) -> None:
         form = self._outputs.stream_format(several=True)
-        self._check_locations(found.path for found in self._all_images)
+        if self._all_images.elsewhere is not None:
+            self._check_locations([self._all_images.elsewhere])
         if self._all_images.archives and not self._engine.in_this_process:
             raise UsageError("with --engine ray archives are captioned into shards: give --output a folder, ending in /")
         for destination in self._destinations:
-            destination.survey(self._all_images)
+            destination.survey(self._all_images.one_of_each_folder())
         self._shared = check_targets(self._all_images, self._destinations, self._files)
         if form is not None and form.name_of is not None:
             check_names(self._all_images, self._outputs.file or Path("the output"), form.name_of)

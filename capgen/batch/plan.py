@@ -62,10 +62,12 @@ def check_targets(listing: Listing, destinations: Sequence[Destination], files: 
     """
     if not destinations and not files:
         return frozenset()
-    written = _check_files(listing, files)
-    for destination in destinations:
-        written.extend(target_hash(target) for path, target in _targets(listing, destination) if target != path)
-    images = np.array(array("Q", (target_hash(found.path) for found in listing)), np.uint64)
+    hashes, written = array("Q"), _check_files(listing, files)
+    for found in listing:
+        hashes.append(target_hash(found.path))
+        targets = (destination.target(*found.local()) for destination in destinations)
+        written.extend(target_hash(target) for target in targets if target != found.path)
+    images = np.array(hashes, np.uint64)
     values, counts = np.unique(np.array(written, np.uint64), return_counts=True)
     taken = {*values[counts > 1].tolist(), *np.intersect1d(values, images).tolist()}
     if not taken:
@@ -84,7 +86,9 @@ def target_hash(location: Location) -> int:
     """Return a hash that is the same for all names that some file system takes for one."""
     if not isinstance(location, Path):
         return hash64(location)
-    path = os.path.join(os.getcwd(), location)  # noqa: PTH109, PTH118 - asked of every file, and paths take much longer
+    path = os.fspath(location)
+    if not os.path.isabs(path):  # noqa: PTH117 - asked of every file, and paths take much longer
+        path = os.path.join(os.getcwd(), path)  # noqa: PTH109, PTH118
     return hash64(path.lower() if path.isascii() else unicodedata.normalize("NFC", path).casefold())
 
 
@@ -124,7 +128,7 @@ def _check_files(listing: Listing, files: Sequence[Path]) -> "array[int]":
     hashes = array("Q", map(target_hash, files))
     if len(set(hashes)) < len(files):
         raise UsageError(f"--output and --report name the same file, {files[0]}; choose two")
-    taken = set(hashes).intersection(target_hash(found.path) for found in listing)
+    taken = set(hashes).intersection(target_hash(found.path) for found in listing) if hashes else ()
     if taken:
         path = next(path for path in files if target_hash(path) in taken)
         raise UsageError(f"{path} is one of the photographs; choose another file to write to")

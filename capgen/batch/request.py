@@ -231,6 +231,8 @@ class OutputPolicy:
 
     def apply(self, result: Result) -> Result:
         """Return a result with prefix and suffix, and as one of low confidence if it is below the threshold."""
+        if not result.captions:
+            return result
         return self.apply_threshold(replace(result, captions=tuple(map(self.with_affixes, result.captions))))
 
     def apply_threshold(self, result: Result) -> Result:

@@ -211,15 +211,15 @@ def suffix_for(head: bytes) -> str | None:
     return found.suffixes[0] if found else None
 
 
-def is_image_file(path: Path) -> bool:
+def is_image_file(path: str | Path) -> bool:
     """Return whether a file begins like an image.
 
     A file that cannot be read does not, and neither does what is not a regular file: a pipe or a device might never answer.
     """
     try:
-        if not path.is_file():
+        if not os.path.isfile(path):  # noqa: PTH113 - asked of every other file of a library, by a text
             return False
-        with path.open("rb", buffering=0) as file:
+        with open(path, "rb", buffering=0) as file:  # noqa: PTH123
             return looks_like_image(file.read(HEAD_BYTES))
     except (OSError, ValueError):
         return False

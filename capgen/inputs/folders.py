@@ -54,8 +54,9 @@ class FolderWalk:
         follow_links: bool,
         on_passed_over: OnPassedOver = lambda location, kind: None,
     ) -> None:
-        self._root, self._rules, self._pattern, self._follow_links = root, rules, pattern, follow_links
+        self._rules, self._pattern, self._follow_links = rules, pattern, follow_links
         self._on_passed_over = on_passed_over
+        self._before = "" if root == Path() else os.path.join(root, "")  # noqa: PTH118 - what comes before a path from root
         self._real_root = os.path.realpath(root)
         self._entered: set[tuple[int, int]] = set()  # devices and inodes of folders
 
@@ -71,23 +72,27 @@ class FolderWalk:
             if kind is not None:
                 self._pass_over(relative, kind)
                 continue
-            path = self._root / relative
+            path = self._path(relative)
             mode = self._mode(path) if relative else stat.S_IFDIR
             if mode is None:
                 self._pass_over(relative, PassedOver.LINK)
             elif not stat.S_ISDIR(mode):
                 if self._is_wanted(relative, path, mode, waiting[-1]):
-                    yield path
+                    yield Path(path)
             elif self._enters(relative, path):
                 names = _list(path)
                 if names is None:
-                    yield path
+                    yield Path(path)
                 elif relative and not self._rules.hidden and _is_marked(path, names):
                     self._pass_over(relative, PassedOver.MARKED)
                 else:
                     waiting.append(_Folder(relative, names))
 
-    def _is_wanted(self, relative: str, path: Path, mode: int, folder: "_Folder") -> bool:
+    def _path(self, relative: str) -> str:
+        # A text, since this is asked of every file of a library, and a Path takes ten times as long.
+        return self._before + relative or os.curdir
+
+    def _is_wanted(self, relative: str, path: str, mode: int, folder: "_Folder") -> bool:
         """Tell whether a file is an image that is asked for."""
         if not self._accepts(relative):
             return False
@@ -95,14 +100,14 @@ class FolderWalk:
             self._pass_over(relative, PassedOver.EXCLUDED)
             return False
         is_image = _is_image(path, mode)
-        if not is_image and stat.S_ISREG(mode) and not folder.has_image_of(path.name):
+        if not is_image and stat.S_ISREG(mode) and not folder.has_image_of(relative.rpartition("/")[2]):
             self._pass_over(relative, PassedOver.OTHER)
         return is_image
 
     def _accepts(self, relative: str) -> bool:
         return self._pattern is None or self._pattern.accepts(relative)
 
-    def _enters(self, relative: str, path: Path) -> bool:
+    def _enters(self, relative: str, path: str) -> bool:
         if relative and not self._may_accept_below(relative):
             if self._accepts(relative):
                 self._pass_over(relative, PassedOver.FOLDER)
@@ -114,7 +119,7 @@ class FolderWalk:
 
     def _pass_over(self, relative: str, kind: PassedOver) -> None:
         """Take down what is passed over, if it could be an image that is asked for, or hold some."""
-        path = self._root / relative
+        path = self._path(relative)
         is_folder = kind not in _FILES and os.path.isdir(path)  # noqa: PTH112 - Path.is_dir raises
         if not (self._accepts(relative) or (is_folder and self._may_accept_below(relative))):
             return
@@ -123,11 +128,11 @@ class FolderWalk:
         else:
             counts = is_folder or kind in _FILES or ends_like_image(path)
         if counts:
-            self._on_passed_over(path, kind)
+            self._on_passed_over(Path(path), kind)
 
-    def _is_new(self, folder: Path) -> bool:
+    def _is_new(self, folder: str) -> bool:
         try:
-            status = folder.stat()
+            status = os.stat(folder)  # noqa: PTH116
         except OSError:  # listing the folder will fail as well, and that is reported
             return True
         key = (status.st_dev, status.st_ino)
@@ -135,24 +140,24 @@ class FolderWalk:
         self._entered.add(key)
         return is_new
 
-    def _mode(self, path: Path) -> int | None:
+    def _mode(self, path: str) -> int | None:
         """Return the mode of what is at a path: 0 if it cannot be determined, ``None`` for a link that is not followed."""
         try:
-            mode = path.lstat().st_mode
+            mode = os.lstat(path).st_mode
         except OSError:
             return 0
         return self._linked_mode(path) if stat.S_ISLNK(mode) else mode
 
-    def _linked_mode(self, path: Path) -> int | None:
+    def _linked_mode(self, path: str) -> int | None:
         try:
-            mode = path.stat().st_mode
+            mode = os.stat(path).st_mode  # noqa: PTH116
         except OSError:  # the link leads to nothing
             return 0 if self._follow_links else None
         if self._follow_links:
             return mode
         return mode if self._is_inside(path) and not stat.S_ISDIR(mode) else None
 
-    def _is_inside(self, link: Path) -> bool:
+    def _is_inside(self, link: str) -> bool:
         return Path(os.path.realpath(link)).is_relative_to(self._real_root)
 
 
@@ -185,7 +190,7 @@ _FILES = frozenset({PassedOver.OTHER, PassedOver.BACKUP, PassedOver.UNFINISHED, 
 """Kinds of files of any name."""
 
 
-def _is_marked(folder: Path, names: list[str]) -> bool:
+def _is_marked(folder: str, names: list[str]) -> bool:
     """Tell whether a file says of its folder that it has no photographs: ``.nomedia`` (Android), ``.ppignore`` (PhotoPrism).
 
     ``.ppignore`` has patterns, of which only ``*``, which is everything, is looked for.
@@ -195,12 +200,12 @@ def _is_marked(folder: Path, names: list[str]) -> bool:
     if ".ppignore" not in names:
         return False
     try:
-        return b"*" in (folder / ".ppignore").read_bytes().split()
+        return b"*" in Path(folder, ".ppignore").read_bytes().split()
     except OSError:
         return False
 
 
-def _list(folder: Path) -> list[str] | None:
+def _list(folder: str) -> list[str] | None:
     """Return the names in a folder, sorted; ``None`` if it cannot be listed."""
     try:
         return sorted(os.listdir(folder))  # noqa: PTH208 - names alone, as a folder may hold millions
@@ -208,6 +213,6 @@ def _list(folder: Path) -> list[str] | None:
         return None
 
 
-def _is_image(path: Path, mode: int) -> bool:
+def _is_image(path: str, mode: int) -> bool:
     """Return whether a file is an image by its name or, if it is a regular file, by its first bytes."""
     return ends_like_image(path) or (stat.S_ISREG(mode) and is_image_file(path))

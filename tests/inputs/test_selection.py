@@ -244,7 +244,7 @@ def test_a_folder_that_fails_to_list_is_given_out(tree, monkeypatch):
     listdir = os.listdir
 
     def failing(path):
-        if path.name == "shut":
+        if Path(path).name == "shut":
             raise PermissionError
         return listdir(path)
 
@@ -396,7 +396,7 @@ def test_a_file_needs_to_match_one_of_the_included_and_none_of_the_excluded(tree
 def test_an_excluded_folder_is_not_entered(tree, pattern, monkeypatch):
     tree("in/a.jpg", "in/raw/b.jpg", "in/x/raw/c.jpg")
     listed, listdir = [], os.listdir
-    monkeypatch.setattr(os, "listdir", lambda path: listed.append(path.name) or listdir(path))
+    monkeypatch.setattr(os, "listdir", lambda path: listed.append(Path(path).name) or listdir(path))
     assert found("in", recursive=True, exclude=(pattern,)) == ["in/a.jpg"]
     assert listed == ["in", "x"]
 
@@ -432,7 +432,7 @@ def test_two_stars_stand_for_any_number_of_folders(tree):
 def test_a_pattern_looks_only_where_it_could_match(tree, monkeypatch):
     tree("in/2024/a/x.jpg", "in/2024/a/deep/x.jpg", "in/2023/a/x.jpg", "other/x.jpg")
     listed, listdir = [], os.listdir
-    monkeypatch.setattr(os, "listdir", lambda path: listed.append(path.as_posix()) or listdir(path))
+    monkeypatch.setattr(os, "listdir", lambda path: listed.append(Path(path).as_posix()) or listdir(path))
     assert found("in/*4/?/*.jpg") == ["in/2024/a/x.jpg"]
     assert listed == ["in", "in/2024", "in/2024/a"]
 
