@@ -28,7 +28,7 @@ from capgen.outputs.metadata_blocks import (
     webp_blocks,
 )
 from capgen.outputs.stock_texts import is_noise, is_stock
-from capgen.outputs.xmp_packet import ALTERNATIVE, DESCRIPTION, DESCRIPTIONS, Packet, Property, salvaged
+from capgen.outputs.xmp_packet import ALTERNATIVE, DESCRIPTION, Packet, Property, salvaged
 
 _XMP_TAGS = {
     DESCRIPTION: "XMP-dc:Description",
@@ -142,9 +142,8 @@ def _properties(packets: Iterable[bytes]) -> Iterator[tuple[str, Property]]:
         if not _MENTIONED.search(data):
             continue
         try:
-            packet = Packet(data.strip(b"\0 \t\r\n"))
-            found = {name: packet.property(name) for name in (*DESCRIPTIONS, ALTERNATIVE)}
-        except (DataError, RecursionError):
+            found = Packet(data.strip(b"\0 \t\r\n")).properties()
+        except DataError:
             found = salvaged(data)
         yield from found.items()
 

@@ -67,11 +67,7 @@ class XmpSidecar:
         """
         packet = _packet(target) or Packet()
         packet.set(Fields.of(caption))
-        try:
-            data = bytes(packet)
-        except DataError as error:
-            raise StorageError(f"{target} {error}; left as it is") from error
-        self._folders.write(target, data)
+        self._folders.write(target, bytes(packet))
 
     def close(self) -> None:
         """Do nothing, since there is no helper process."""
