@@ -1,8 +1,10 @@
 """``ImageCaptioning``: captions the images that need a caption, and writes the captions wherever that is asked for."""
 
+import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from capgen.batch.engines import Engine
 from capgen.batch.plan import PlannedImage
@@ -85,6 +87,8 @@ class ImageCaptioning:
             try:
                 reason = sink.skip_reason(found)
             except StorageError as error:
+                if isinstance(found.path, Path) and os.path.isdir(found.path):  # noqa: PTH112 - Path.is_dir raises
+                    return None  # a folder that cannot be listed: reading it says why
                 return Result(found.path, Status.WRITE_FAILED, reason=str(error))
             if reason is None:
                 return None

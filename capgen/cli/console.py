@@ -1,10 +1,11 @@
 """What all subcommands share: messages on stderr, progress bars, and how an error becomes a line and an exit code."""
 
+import errno
 import functools
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Annotated, Any
+from typing import Annotated, Any, TextIO
 
 import typer
 
@@ -39,7 +40,7 @@ def _reported(after_interrupt: str, function: Callable[..., None]) -> Callable[.
             say(f"capgen: interrupted; {after_interrupt.format(**kwargs)}")
             raise typer.Exit(INTERRUPTED) from None
         except BrokenPipeError:
-            _close_stdout()
+            _silence(sys.stdout)
             raise typer.Exit(FAILED) from None
         except (CapgenError, OSError, MemoryError) as error:
             if kwargs.get("verbose"):
@@ -47,6 +48,7 @@ def _reported(after_interrupt: str, function: Callable[..., None]) -> Callable[.
 
                 traceback.print_exc()
             say(f"capgen: {_line(error)}")
+            _flush_stdout()
             raise typer.Exit(getattr(error, "exit_code", FAILED)) from None
         except Exception as error:
             if kwargs.get("verbose"):
@@ -64,8 +66,11 @@ def choice(names: Iterable[str]) -> str:
 
 
 def say(text: str) -> None:
-    """Write a line to stderr."""
-    typer.echo(text, err=True)
+    """Write a line to stderr. Where that cannot be, what is said is lost and not what is done."""
+    try:
+        typer.echo(text, err=True)
+    except OSError:
+        _silence(sys.stderr)
 
 
 def is_terminal() -> bool:
@@ -143,13 +148,24 @@ def _line(error: BaseException) -> str:
     """Return the message of an error in one line."""
     if isinstance(error, MemoryError):
         return "there is not enough memory; close other programs or use smaller batches"
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC and not error.filename:
+        return "no space is left where this is written to; free some, then do it again"
     if isinstance(error, OSError) and error.filename:
         return f"{error.filename}: {error.strerror}"
     return printable(" ".join(str(error).split()))
 
 
-def _close_stdout() -> None:
-    """Keep Python from reporting at exit that the reader of the pipe has closed it."""
+def _flush_stdout() -> None:
+    """Write what is left to stdout now: at exit Python would report that it cannot, and change the exit code."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError:
+        _silence(sys.stdout)
+
+
+def _silence(stream: TextIO) -> None:
+    """Lead a stream that cannot be written to nowhere, so that Python does not report that at exit."""
     import os
 
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -16,6 +16,7 @@ from capgen.inputs.selection import Found
 from capgen.outputs import policy
 from capgen.outputs.manifest import key
 from capgen.outputs.policy import OverwriteGuard
+from capgen.outputs.standard_output import print_at_once
 from capgen.storage import files
 from capgen.storage.files import json_text
 from capgen.storage.hashing import caption_hash
@@ -211,8 +212,7 @@ class CocoStandardOutput:
             self._is_closed = True
 
     def _print(self, text: str) -> None:
-        self._out.write(text.encode("utf-8", "surrogateescape"))
-        self._out.flush()
+        print_at_once(self._out, text.encode("utf-8", "surrogateescape"))
 
 
 def _read(path: Path) -> list[dict[str, Any]]:

@@ -63,7 +63,7 @@ class Embedded:
             StorageError: exiftool cannot read the image, or it is a backup or half-written file of another program.
         """
         if kind_of_name(target.name) in (PassedOver.BACKUP, PassedOver.UNFINISHED):
-            raise StorageError(f"{target} is another program's, as its name says, and is never changed")
+            raise StorageError("it is another program's, as its name says, and is never changed")
         return self._metadata(target).fields if is_file(target) else Fields()
 
     def elsewhere(self, path: Path, root: Path) -> Iterator[tuple[Path, Fields]]:

@@ -94,7 +94,7 @@ class LineFormat:
 
     def standard_output(self, *, header: bool = True) -> "Sink":
         """Return the sink that writes to the standard output."""
-        from capgen.outputs.stream import StandardOutput
+        from capgen.outputs.standard_output import StandardOutput
 
         return StandardOutput(self, header=header)
 

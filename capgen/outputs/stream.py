@@ -1,10 +1,9 @@
-"""Sinks of lines: the standard output, and a file to which captions are added and with which a later run goes on."""
+"""The sinks of a file of lines, to which captions are added and with which a later run goes on."""
 
 import codecs
 import dataclasses
 import errno
 import os
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -20,39 +19,6 @@ from capgen.outputs.policy import Existing, OverwriteGuard
 from capgen.storage import files, platform
 from capgen.storage.hashing import caption_hash, hash64
 from capgen.storage.locations import located
-
-
-class StandardOutput:
-    """The sink that prints lines.
-
-    Args:
-        form: The format of the lines.
-        header: Whether the format's header comes first.
-    """
-
-    def __init__(self, form: LineFormat, *, header: bool = True) -> None:
-        self._form, self._out = form, sys.stdout.buffer  # while Ray is at work, sys.stdout is something else
-        if form.header and header:
-            self._print(form.header.encode() + b"\n")
-
-    def target(self, item: Found) -> None:
-        """Return ``None``, since no file is written."""
-
-    def skip_reason(self, item: Found) -> SkipReason | None:
-        """Return ``None``, since what earlier runs have printed is not known."""
-        return None
-
-    def write(self, item: Found, result: Result) -> SkipReason | None:
-        """Print the lines of a result at once."""
-        self._print(self._form.encoded(result))
-        return None
-
-    def close(self) -> None:
-        """Do nothing, since everything has been printed."""
-
-    def _print(self, data: bytes) -> None:
-        self._out.write(data)
-        self._out.flush()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

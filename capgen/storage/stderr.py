@@ -24,7 +24,8 @@ def open_if_closed() -> None:
     """Let standard streams that are closed lead to nowhere, as services and programs with windows are started.
 
     The next file that is opened would else get the number of one of them, and native libraries would write their lines into
-    it. ``sys.stdout`` stays ``None``, so that it is known that nobody reads it. It is for processes that are capgen's own.
+    it. From the standard input nothing comes. ``sys.stdout`` stays ``None``, so that it is known that nobody reads it. It is
+    for processes that are capgen's own.
     """
     for number in (0, 1, 2):
         try:
@@ -34,6 +35,8 @@ def open_if_closed() -> None:
             if opened != number:  # a lower number is free, too
                 os.dup2(opened, number)
                 os.close(opened)
+    if sys.stdin is None:
+        sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115
     if sys.stderr is None:
         sys.stderr = open(2, "w", encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115
 

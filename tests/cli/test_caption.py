@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from support.commands import capgen, here, refused
 from support.paths import ROOT
-from support.tools import require_tool
+from support.tools import bound_by_modes, require_tool
 from typer.testing import CliRunner
 
 from capgen.cli import app
@@ -139,6 +139,41 @@ def test_a_closed_standard_output_is_named(fake, captioner):
     command = f"{program} caption {captioner.source / 'images/000.png'} >&-"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
     refused(done, "the standard output is closed", "--output", code=2)
+
+
+def test_a_list_from_a_closed_standard_input_is_empty(fake):
+    program = Path(sys.executable).with_name("capgen")
+    done = subprocess.run(["bash", "-c", f"{program} caption - <&-"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr.startswith("no photographs found")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a device that is always full")
+def test_a_full_device_is_named_where_captions_are_printed_and_costs_only_messages_elsewhere(fake, captioner, tmp_path):
+    program = Path(sys.executable).with_name("capgen")
+    images = [shutil.copy(captioner.source / "images/000.png", tmp_path / name) for name in ("a.png", "b.png")]
+    command = f"{program} caption {' '.join(map(str, images))}"
+    for form in ("text", "coco"):
+        done = subprocess.run(
+            ["bash", "-c", f"{command} --format {form} >/dev/full"], capture_output=True, text=True, check=False
+        )
+        refused(done, "cannot write the standard output", "No space left", "--output")
+    done = subprocess.run(["bash", "-c", f"{command} --sidecar txt 2>/dev/full"], check=False)
+    assert done.returncode == 0
+    assert all(Path(image).with_suffix(".txt").exists() for image in images)
+    done = subprocess.run(["bash", "-c", f"{program} models list >/dev/full"], capture_output=True, text=True, check=False)
+    refused(done, "no space is left")
+
+
+def test_what_is_wrong_with_a_folder_that_may_not_be_listed_is_the_same_whatever_is_written(fake, captioner, tmp_path):
+    require_tool("exiftool")
+    shutil.copy(captioner.source / "images/000.png", tmp_path / "a.png")
+    (tmp_path / "shut").mkdir(mode=0)
+    with bound_by_modes():
+        said = [here("caption", "-r", tmp_path, "--quiet", option) for option in ("--embed", "--xmp")]
+    assert [done.returncode for done in said] == [3, 3]
+    assert said[0].stderr == said[1].stderr
+    assert f"{tmp_path / 'shut'}: " in said[0].stderr
 
 
 def test_backups_are_never_embedded_into_even_if_they_are_named(fake, captioner, tmp_path):

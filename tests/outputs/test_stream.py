@@ -20,7 +20,8 @@ from capgen.outputs import FORMATS, format_of
 from capgen.outputs.manifest import Manifest, Record, key
 from capgen.outputs.merging import merge
 from capgen.outputs.policy import Existing, OverwriteGuard
-from capgen.outputs.stream import CaptionFile, StandardOutput
+from capgen.outputs.standard_output import StandardOutput
+from capgen.outputs.stream import CaptionFile
 
 HEADER = b"path,caption,confidence\n"
 FOREIGN = os.fsdecode(b"caf\xe9.jpg")
