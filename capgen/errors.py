@@ -47,6 +47,9 @@ class Status(StrEnum):
     MISSING = "missing"
     """It is not there, or not any more."""
 
+    CRASHED = "crashed"
+    """The process that was to caption it ended, each time that it was tried. Only engines with several processes notice."""
+
     WRITE_FAILED = "write-failed"
     """It was captioned, but its caption could not be written."""
 

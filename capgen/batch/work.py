@@ -20,6 +20,8 @@ from capgen.captioner.bundle import Bundle
 from capgen.captioner.captioner import Captioner, Item
 from capgen.captioner.request import CaptionRequest
 from capgen.captioner.results import Result
+from capgen.errors import ImageError
+from capgen.storage.locations import Url, located
 
 _NOT_NEEDED = (bundle.WEIGHTS, bundle.MODEL_CARD)
 """Files of a captioner that captioning does not read."""
@@ -81,6 +83,10 @@ class CaptionWork:
 
         return caption
 
+    def given_up(self, item: Item, error: ImageError) -> Result:
+        """Return the result of an image that cannot be captioned."""
+        return Result(item if isinstance(item, Path | Url) else None, error.status, reason=str(error))
+
 
 @dataclass(frozen=True)
 class ShardWork:
@@ -108,3 +114,8 @@ class ShardWork:
                 yield results if self.is_here else list(results)
 
         return write
+
+    def given_up(self, task: Task, error: ImageError) -> list[Result]:
+        """Return the results of a task whose shard cannot be written: one of its archive, or one of each of its images."""
+        paths = (task.archive,) if task.archive else task.files
+        return [Result(located(path), error.status, reason=str(error)) for path in paths]

@@ -171,6 +171,10 @@ class ExtractionWork:
 
         return extract_all
 
+    def given_up(self, extraction: Extraction, error: ImageError) -> ImageError:
+        """Return the error of an image whose features cannot be extracted."""
+        return error
+
 
 def _decode(extraction: Extraction, preprocessing: images.Preprocessing) -> np.ndarray | ImageError:
     """Return the pixels of an image, (S, S, 3) uint8, or the error if it cannot be read or has changed."""

@@ -285,7 +285,9 @@ def _extract(
         engine=engine,
     )
     if failed:
-        raise DataError(f"{len(failed)} images changed or vanished while they were read; run it again")
+        raise DataError(
+            f"{len(failed)} images could not be read again ({next(iter(failed.values()))}); run it again"
+        )
 
 
 def _commonest(problems: Sequence[Problem]) -> str:

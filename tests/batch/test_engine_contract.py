@@ -27,11 +27,13 @@ class Squares:
         notes: A folder in which each worker that starts leaves a file.
         fails_at: A number whose square raises an error that capgen knows.
         dies_at: A number at which the process of the first worker that comes to it is killed.
+        always_dies_at: A number at which the process of every worker that comes to it ends.
     """
 
     notes: Path
     fails_at: int | None = None
     dies_at: int | None = None
+    always_dies_at: int | None = None
 
     def start(self):
         (self.notes / f"started-{os.getpid()}").touch()
@@ -46,9 +48,16 @@ class Squares:
                 if number == self.dies_at and not (self.notes / "died").exists():
                     (self.notes / "died").touch()
                     os.kill(os.getpid(), signal.SIGKILL)
+                if number == self.always_dies_at:
+                    with (self.notes / "deaths").open("a") as file:
+                        file.write(f"{number}\n")
+                    os._exit(1)
                 yield number * number
 
         return square
+
+    def given_up(self, number, error):
+        return f"{number} {error.status}: {error}"
 
 
 @pytest.fixture(scope="module")
@@ -147,6 +156,15 @@ def test_the_work_of_a_lost_worker_is_done_again(engine, tmp_path):
     expected = [number * number for number in range(40)]
     assert list(engine.map(Squares(tmp_path, dies_at=11), range(40), block=4)) == expected
     assert (tmp_path / "died").exists()
+
+
+def test_an_item_that_ends_its_worker_each_time_is_given_up_and_costs_no_other(engine, tmp_path):
+    if engine.in_this_process:
+        pytest.skip("there is no other process that could be lost")
+    squares = [number * number for number in range(12)]
+    squares[5] = "5 crashed: the worker that had it was lost 3 times; it may take more memory than there is"
+    assert list(engine.map(Squares(tmp_path, always_dies_at=5), range(12), block=4)) == squares
+    assert (tmp_path / "deaths").read_text() == "5\n" * 3
 
 
 def test_an_engine_that_is_not_known_offers_the_nearest():

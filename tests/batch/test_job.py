@@ -7,6 +7,7 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+from support.archives import tar
 from support.captioners import install_fake
 from support.commands import here
 from support.drawing import draw_each
@@ -16,7 +17,7 @@ from capgen.captioner.backends.fake import FakeCaptionModel
 from capgen.captioner.backends.model import Capability
 from capgen.captioner.captioner import Captioner
 from capgen.captioner.results import Caption, Result, SkipReason
-from capgen.errors import Status, UnknownNameError, UsageError
+from capgen.errors import ImageError, Status, UnknownNameError, UsageError
 
 NAMES = ("a.png", "b.png", "c.png", "deep/d.png")
 
@@ -38,6 +39,22 @@ class Numbering(LocalEngine):
             if number == self._before:
                 self._happens()
             yield Result(item, Status.CAPTIONED, (Caption(f"number {number}", 0.5, -1.0),))
+
+
+class GivingUp(LocalEngine):
+    """Gives up each item in which there is something, as an engine does whose workers are lost by it."""
+
+    def __init__(self, what):
+        super().__init__()
+        self._what = what
+
+    def map(self, work, items, block=64):
+        error = ImageError(Status.CRASHED, "the worker was lost")
+        for item in items:
+            if self._what in str(item):
+                yield work.given_up(item, error)
+            else:
+                yield from super().map(work, [item])
 
 
 @pytest.fixture(scope="module")
@@ -176,6 +193,25 @@ def test_what_the_backend_lacks_is_refused_before_an_output_is_opened(monkeypatc
         act(CaptionJob(inputs, captioner, CaptionRequest(prompt="a dog"), outputs))
     assert not (user_folders / "o.jsonl").exists()
     assert (user_folders / "report.jsonl").read_text() == "kept\n"
+
+
+@pytest.mark.parametrize("shards", [False, True])
+def test_what_an_engine_gives_up_has_a_status_and_the_rest_is_captioned(fake, library, shards):
+    outputs = Outputs(shards=str(fake / "o"), shard_size=1) if shards else Outputs(file=fake / "o.jsonl")
+    inputs = Inputs(paths=(str(library),), selection=Selection(recursive=True))
+    results = list(CaptionJob(inputs, Captioner.load(), outputs=outputs, engine=GivingUp("b.png")).run())
+    assert [result.path for result in results] == [library / name for name in NAMES]
+    assert [result.status for result in results] == ["captioned", "crashed", "captioned", "captioned"]
+    assert results[1].reason == "the worker was lost"
+
+
+def test_of_an_archive_that_an_engine_gives_up_there_is_no_shard(fake, library):
+    archive = tar(fake / "a.tar", [("a.png", (library / "a.png").read_bytes())])
+    outputs = Outputs(shards=str(fake / "o"))
+    job = CaptionJob(Inputs(paths=(str(archive),)), Captioner.load(), outputs=outputs, engine=GivingUp("a.tar"))
+    [result] = job.run()
+    assert (result.path, result.status) == (archive, "crashed")
+    assert not (fake / "o/a.jsonl").exists()
 
 
 @pytest.mark.parametrize("more", [{"file": Path("o.jsonl")}, {"standard_output": True}])

@@ -25,6 +25,7 @@ def test_the_stored_names_of_statuses_are_these():
         "too-large",
         "denied",
         "missing",
+        "crashed",
         "write-failed",
     ]
 

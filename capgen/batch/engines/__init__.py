@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeAlias
 
+from capgen.errors import ImageError
 from capgen.registry import Registry
 
 ENGINES: "Registry[Callable[..., Engine]]" = Registry(
@@ -27,6 +28,10 @@ class Work(Protocol):
 
     def start(self) -> Worker:
         """Load what the work needs, and return the function that does it; called once in each worker."""
+        ...
+
+    def given_up(self, item: Any, error: ImageError) -> Any:
+        """Return the result of an item that cannot be worked on, as its worker is lost each time, for a reason."""
         ...
 
 
@@ -54,7 +59,8 @@ class Engine(Protocol):
     def map(self, work: Work, items: Iterable[Any], block: int = BLOCK) -> Iterator[Any]:
         """Do the work on all items, which are read only as far ahead as needed.
 
-        Work that is lost with its worker is done again by another. Closing the iterator ends the work.
+        Work that is lost with its worker is done again by another, and given up if that is lost each time. Closing the
+        iterator ends the work.
 
         Args:
             work: What is to be done.
@@ -65,7 +71,7 @@ class Engine(Protocol):
             One result for each item, in the order of the items.
 
         Raises:
-            EngineError: Workers were lost again and again, or one failed.
+            EngineError: Workers cannot be started, or one failed.
             CapgenError: The work itself raised it.
         """
         ...

@@ -1,7 +1,8 @@
 """``ray``: the work is done on the processors of one machine or of a cluster, handed out by Ray Data.
 
 Ray Data gives blocks of a list to workers that keep what they have loaded, and does the work of a lost worker or machine
-again. Results come back in the order of the list, so that they can be written as if all work had been done in this process.
+again. It would do so without end, so begun work is counted here, and an item that ends its worker each time is given up.
+Results come back in the order of the list, so that they can be written as if all work had been done in this process.
 """
 
 import importlib.util
@@ -13,7 +14,8 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, redirect_stdout
 from dataclasses import dataclass
 from functools import cache
@@ -24,11 +26,14 @@ from typing import Any, Self
 
 from capgen.batch.engines import BLOCK, Work
 from capgen.captioner.results import Result
-from capgen.errors import CapgenError, EngineError, UsageError
+from capgen.errors import CapgenError, EngineError, ImageError, Status, UsageError
 from capgen.storage.stderr import ignore_pillow_warnings, suppress_lines
 
 WINDOW = 1_500
 """The number of blocks that are handed to Ray at once, so that any number of items takes the same memory."""
+
+_ATTEMPTS = 3
+"""How often an item is begun, at first among the others of its block and then alone, before it is given up."""
 
 _CONNECT_SECONDS = 10
 """How long an address may take to answer."""
@@ -136,11 +141,12 @@ class RayEngine:
         import ray
         import ray.data
 
+        attempts = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)(_Attempts).remote()
         # Workers are handed positions in the list of items: Arrow, in which Ray hands things out, knows no paths.
         found = ray.data.range(len(items), override_num_blocks=-(-len(items) // block)).map_batches(
             _RayWorker,
             # in a list they stay references, which a worker that is started in place of a lost one can follow
-            fn_constructor_args=([sent_work, ray.put(items)],),
+            fn_constructor_args=([sent_work, ray.put(items)], attempts),
             batch_size=None,
             batch_format="numpy",
             compute=ray.data.ActorPoolStrategy(min_size=1, max_size=self._workers, initial_size=self._workers),
@@ -164,28 +170,68 @@ class _Raised:
     error: CapgenError
 
 
-class _RayWorker:
-    """Starts the work in a process of Ray, and does it on one block after another."""
+class _Attempts:
+    """Counts how often what is not finished was begun, in a process of Ray of its own, which is not lost with a worker."""
 
-    def __init__(self, sent: list[Any]) -> None:
+    def __init__(self) -> None:
+        self._counts = Counter[Hashable]()
+
+    def begin(self, what: Hashable) -> int:
+        """Count once more, and return how often it was begun by now."""
+        self._counts[what] += 1
+        return self._counts[what]
+
+    def finish(self, what: Hashable) -> None:
+        """Forget what is finished."""
+        del self._counts[what]
+
+
+class _RayWorker:
+    """Starts the work in a process of Ray, and does it on one block after another.
+
+    Args:
+        sent: References to the work and to the list of items.
+        attempts: The process that counts with ``_Attempts``.
+    """
+
+    def __init__(self, sent: list[Any], attempts: Any) -> None:
         import ray
 
         ignore_pillow_warnings()
-        work, self._items = ray.get(sent)
-        self._worker = work.start()
+        self._work, self._items = ray.get(sent)
+        self._attempts, self._worker = attempts, self._work.start()
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
         import numpy as np
 
-        items = [self._items[position] for position in batch["id"]]
+        positions = batch["id"].tolist()
         results: list[Any] = []
         try:
-            results.extend(self._worker(items))
+            if self._begin(tuple(positions)) == 1:
+                results.extend(self._worker([self._items[position] for position in positions]))
+            else:  # the worker was lost: one by one, so that the item it was lost by costs itself alone
+                for position in positions:
+                    results.extend(self._alone(position))
         except CapgenError as error:  # as a value: of an exception, Ray would bring back the text alone
             results.append(_Raised(error))
         column = np.empty(len(results), object)
         column[:] = results
         return {"item": column}
+
+    def _alone(self, position: int) -> Iterable[Any]:
+        """Do the work on one item, or give it up if its worker was lost each time."""
+        item = self._items[position]
+        if self._begin(position) < _ATTEMPTS:
+            results = list(self._worker([item]))
+            self._attempts.finish.remote(position)
+            return results
+        reason = f"the worker that had it was lost {_ATTEMPTS} times; it may take more memory than there is"
+        return [self._work.given_up(item, ImageError(Status.CRASHED, reason))]
+
+    def _begin(self, what: Hashable) -> int:
+        import ray
+
+        return int(ray.get(self._attempts.begin.remote(what)))
 
 
 @cache
