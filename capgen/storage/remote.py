@@ -3,11 +3,13 @@
 Errors of fsspec and of the packages below it become an ``ImageError`` with the status that an image at that URL gets.
 """
 
+import logging
 import re
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 from capgen.errors import CapgenError, ImageError, Status, UsageError, one_line
 
@@ -32,6 +34,9 @@ _PACKAGES = {
 
 _MISSING, _REFUSED = (404, 410), (401, 403)
 """Status codes of HTTP."""
+
+_PARTIAL = 206
+"""The status code of HTTP with which a part of a file is sent."""
 
 _BUSY, _PAUSES = (429, 500, 502, 503, 504), (0.5, 1, 2, 4)
 """Status codes of HTTP after which a request is repeated, and the seconds before each repetition."""
@@ -65,12 +70,72 @@ def open_stream(url: str) -> Iterator[BinaryIO]:
     Raises:
         ImageError: It cannot be opened, or be read later within the block.
     """
-    # on the web a block size of 0 takes a single request, and needs nothing of the server but that it answers
-    options = {"block_size": 0} if is_web(url) else {"cache_type": "readahead"}
     with _image_errors():
         system, path = _file_system(url)
-        with system.open(path, "rb", **options) as file:
-            yield file
+        with closing(_WebFile(system, path)) if is_web(url) else system.open(path, "rb", cache_type="readahead") as file:
+            yield cast(BinaryIO, file)
+
+
+class _WebFile:
+    """A file on the web, read from its beginning to its end. If the connection breaks off, it goes on from there.
+
+    A server needs to do nothing but answer. One that cannot send a part of a file sends all of it again.
+
+    Args:
+        system: fsspec's file system of the web.
+        path: The address.
+    """
+
+    def __init__(self, system: Any, path: str) -> None:
+        self._system, self._path, self._position, self._known = system, path, 0, 0
+        self._file = self._opened()
+
+    def read(self, size: int) -> bytes:
+        """Return at most ``size`` bytes, none at the end."""
+        from aiohttp import ClientError
+
+        for seconds in _PAUSES:
+            try:
+                return self._next(size)
+            except ClientError:
+                if _version(self._file.r) is None:
+                    raise
+            time.sleep(seconds)
+            self._go_on()
+        return self._next(size)
+
+    def close(self) -> None:
+        """End the connection."""
+        self._file.close()
+
+    def _opened(self, **headers: str) -> Any:
+        return self._system.open(self._path, "rb", block_size=0, headers=headers)  # all with a single request
+
+    def _next(self, size: int) -> bytes:
+        while self._known > 0 and (data := self._file.read(min(self._known, _BLOCK))):
+            self._known -= len(data)
+        data = self._file.read(size)
+        self._position += len(data)
+        return data
+
+    def _go_on(self) -> None:
+        """Ask for what was not read.
+
+        Raises:
+            ImageError: The file is another by now.
+        """
+        before = _version(self._file.r)
+        self._file.close()
+        self._file = self._opened(Range=f"bytes={self._position}-")
+        if _version(self._file.r) != before:
+            raise ImageError(Status.UNREADABLE, "it changed while it was fetched; run it again")
+        self._known = 0 if self._file.r.status == _PARTIAL else self._position
+
+
+def _version(response: Any) -> str | None:
+    """Return what tells the content of a response from a later one; ``None`` if a part of it cannot be asked for."""
+    headers = response.headers
+    return None if "Content-Encoding" in headers else headers.get("ETag") or headers.get("Last-Modified")
 
 
 @contextmanager
@@ -189,6 +254,7 @@ def _file_system(url: str) -> tuple[Any, str]:
     try:
         from fsspec.core import url_to_fs
 
+        logging.getLogger("gcsfs").setLevel(logging.CRITICAL)  # it prints each error with its traceback besides raising it
         address, archive = split_archive(url)
         system, path = url_to_fs(address.replace("::", _COLONS) + archive, **(_web_options() if is_web(url) else {}))
     except ImportError as error:

@@ -285,9 +285,7 @@ def _extract(
         engine=engine,
     )
     if failed:
-        raise DataError(
-            f"{len(failed)} images could not be read again ({next(iter(failed.values()))}); run it again"
-        )
+        raise DataError(f"{len(failed)} images could not be read again ({next(iter(failed.values()))}); run it again")
 
 
 def _commonest(problems: Sequence[Problem]) -> str:
