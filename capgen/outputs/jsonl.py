@@ -10,7 +10,11 @@ from capgen.storage.files import json_text
 
 
 class JsonLinesFormat(LineFormat):
-    """Lines for programs. Every line has every key, if only with null, since readers infer columns from the first lines."""
+    """Lines for programs. Every line has every key, since readers infer columns from the first lines.
+
+    What is not there is null, but for the reason, which is an empty text. A column of nothing but null in the first lines
+    holds no texts for such readers: where a reason comes later, DuckDB has null, and Polars ends with an error.
+    """
 
     records_failures = True
 
@@ -27,7 +31,7 @@ class JsonLinesFormat(LineFormat):
             "confidence": result.confidence,
             "captions": captions or None,
             "written": [str(path) for path in result.written] or None,
-            "reason": result.reason or None,
+            "reason": result.reason,
         }
         return [json_text(values)]
 

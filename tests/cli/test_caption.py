@@ -103,7 +103,7 @@ def test_what_is_passed_over_is_said_by_kind_and_number_in_the_summary_and_the_r
     assert done.stderr.endswith("; passed over: 2 unfinished files, 1 backup, 1 .mov file\n")
     rows = list(map(json.loads, (tmp_path / "report.jsonl").read_text().splitlines()))
     assert [(row["status"], row.get("reason")) for row in rows] == [
-        ("captioned", None), ("passed-over", "backup"), ("passed-over", "unfinished file"),
+        ("captioned", ""), ("passed-over", "backup"), ("passed-over", "unfinished file"),
         ("passed-over", "unfinished file"), ("passed-over", "other file"),
     ]  # fmt: skip
     assert here("caption", folder, "--dry-run").stderr == "passed over: 2 unfinished files, 1 backup, 1 .mov file\n"

@@ -4,7 +4,11 @@ import json
 import os
 from pathlib import Path
 
+import duckdb
 import pytest
+from support.archives import tar
+from support.commands import here
+from support.drawing import draw_each, drawn
 
 from capgen.captioner.results import Caption, Result
 from capgen.errors import UnknownNameError
@@ -70,7 +74,7 @@ def test_json_lines_are_the_same_for_one_and_for_several(several):
         "confidence": 0.25,
         "captions": [{"caption": "a dog runs", "confidence": 0.25, "log_probability": -3.5}],
         "written": None,
-        "reason": None,
+        "reason": "",
     }
 
 
@@ -101,6 +105,20 @@ def test_every_json_line_has_the_same_keys_in_the_same_order_as_tables_are_made_
     written = Result(Path("a.jpg"), "captioned", DOG.captions, written=(Path("a.txt"),))
     shapes = {tuple(json.loads(line)) for result in (DOG, ALTERNATIVES, BROKEN, written) for line in lines("jsonl", result)}
     assert shapes == {("path", "status", "caption", "confidence", "captions", "written", "reason")}
+
+
+def test_a_program_that_decides_by_the_first_json_lines_what_columns_hold_reads_the_later_ones(fake, tmp_path):
+    draw_each(tmp_path / "library", *(f"{number}.png" for number in range(9)))
+    (tmp_path / "library/broken.jpg").write_bytes(b"\xff\xd8\xff nothing")
+    tar(tmp_path / "a.tar", [("in.png", drawn(1)), ("cut.png", drawn(1)[:60])])
+    output = tmp_path / "o.jsonl"
+    here("caption", tmp_path / "library/0.png", "--output", output)
+    here("caption", tmp_path / "library", tmp_path / "a.tar", "--output", output, "--min-confidence", "0.75")
+    rows = list(map(json.loads, output.read_text().splitlines()))
+    assert {row["status"] for row in rows} == {"captioned", "low-confidence", "unreadable"}
+    table = duckdb.read_json(str(output), sample_size=1)
+    assert [dict(zip(table.columns, values, strict=True)) for values in table.fetchall()] == rows
+    assert list(map(str, table.types))[:4] == ["VARCHAR", "VARCHAR", "VARCHAR", "DOUBLE"]
 
 
 @pytest.mark.parametrize("name", ["a\tb.jpg", "a\nb.jpg", "a\rb.jpg", 'a"b\\.jpg', "café 北京.jpg"])

@@ -1,10 +1,9 @@
-"""Images and results at URLs: an S3 of the tests' own, and a web server."""
+"""Images and results at URLs: names, a web server of the tests' own, and files in archives."""
 
 import functools
 import json
 import os
 import pickle
-import shutil
 import threading
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -32,6 +31,7 @@ class Handler(SimpleHTTPRequestHandler):
     """Serves a folder; refuses one name, is busy with another at first, and breaks off or never ends with others."""
 
     busy = []  # noqa: RUF012 - the codes of the next answers to all requests
+    breaks = []  # noqa: RUF012 - after how many bytes of the file the next answers break off
 
     def do_GET(self):
         if self.path.startswith("/secret"):
@@ -45,6 +45,8 @@ class Handler(SimpleHTTPRequestHandler):
             self.send_header("Retry-After", "0")
             self.send_header("Content-Length", "0")
             self.end_headers()
+        elif self.path.startswith("/breaking"):
+            self.send_breaking((Path(self.directory) / "a.png").read_bytes())
         elif self.path.startswith("/short"):
             self.send_response(200)
             self.send_header("Content-Length", "100000")
@@ -61,6 +63,18 @@ class Handler(SimpleHTTPRequestHandler):
         else:
             super().do_GET()
 
+    def send_breaking(self, data):
+        """Send a file, or a part of it if the address says that the server can, and break off if it is time to."""
+        end = self.breaks.pop(0) if self.breaks else len(data)
+        asked = self.headers.get("Range") if "parts" in self.path else None
+        begin = int(asked.removeprefix("bytes=").partition("-")[0]) if asked else 0
+        self.send_response(206 if asked else 200)
+        self.send_header("Content-Length", str(len(data) - begin))
+        if "nameless" not in self.path:
+            self.send_header("ETag", f'"{len(self.breaks)}"' if "changing" in self.path else '"a"')
+        self.end_headers()
+        self.wfile.write(data[begin:end])
+
     def log_message(self, *_):
         pass
 
@@ -75,38 +89,6 @@ def web(photos):
     server.shutdown()
     thread.join()
     server.server_close()
-
-
-@pytest.fixture(scope="module")
-def store(photos):
-    """An S3 with a bucket of the images under ``in/``; gives a client."""
-    import boto3
-    from moto.server import ThreadedMotoServer
-
-    with pytest.MonkeyPatch.context() as patch:
-        server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
-        server.start()
-        host, port = server.get_host_and_port()
-        patch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
-        patch.setenv("AWS_ACCESS_KEY_ID", "tests")
-        patch.setenv("AWS_SECRET_ACCESS_KEY", "tests")
-        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        client = boto3.client("s3")
-        client.create_bucket(Bucket="photos")
-        for path in filter(Path.is_file, photos.rglob("*")):
-            client.upload_file(str(path), "photos", f"in/{path.relative_to(photos).as_posix()}")
-        yield client
-        client.close()
-        server.stop()
-
-
-def keys(client, prefix):
-    return {entry["Key"] for entry in client.list_objects_v2(Bucket="photos", Prefix=prefix).get("Contents", ())}
-
-
-def by_name(output):
-    """Captions by the images' names, of lines of text."""
-    return {path.rpartition("/")[2]: text for path, text in (line.split("\t") for line in output.splitlines())}
 
 
 # names
@@ -252,57 +234,6 @@ def test_what_needs_a_folder_here_is_wrong_usage(caption, web, options):
     assert len(done.stderr.splitlines()) == 1
 
 
-# S3
-
-
-@pytest.mark.slow
-def test_a_folder_on_s3_is_captioned_like_the_same_folder_here(caption, store, photos):
-    done = caption("-r", "s3://photos/in/")
-    assert done.exit_code == 0
-    assert [line.split("\t")[0] for line in done.stdout.splitlines()] == [
-        f"s3://photos/in/{name}" for name in ("a.png", "b.jpg", "c.webp", "deep/d.png")
-    ]
-    assert by_name(done.stdout) == by_name(caption("-r", photos).stdout)
-
-
-def test_patterns_choose_in_a_folder_on_s3(store):
-    chosen = Selection(recursive=True, exclude=("deep",), include=("*.png",)).find(["s3://photos/in/"])
-    assert list(chosen) == [Found(Url("s3://photos/in/a.png"), Url("s3://photos/in/"))]
-    everything = Selection(recursive=True).find(["s3://photos/in"])
-    assert [found.relative_path for found in everything] == ["a.png", "b.jpg", "c.webp", "deep/d.png"]
-
-
-def test_a_file_of_lines_goes_on_with_urls(caption, store, tmp_path):
-    lines = tmp_path / "lines.jsonl"
-    assert caption("s3://photos/in/a.png", "-o", lines).exit_code == 0
-    done = caption("-r", "s3://photos/in", "-o", lines)
-    assert "3 captioned, 1 skipped" in done.stderr
-    assert json.loads(lines.read_text().splitlines()[0])["path"] == "s3://photos/in/a.png"
-    assert "4 skipped" in caption("-r", "s3://photos/in/", "-o", lines).stderr
-
-
-@pytest.mark.parametrize("form", ["jsonl", "parquet", "tar"])
-def test_shards_go_to_s3_and_a_second_run_does_nothing(caption, store, form):
-    done = caption("-r", "s3://photos/in/", "-o", f"s3://photos/{form}/", "-f", form, "--shard-size", "3")
-    assert done.exit_code == 0, done.stderr
-    names = {f"{form}/00000.{form}", f"{form}/00001.{form}", f"{form}/00000_stats.json", f"{form}/00001_stats.json"}
-    assert keys(store, f"{form}/") == names
-    before = {name: store.head_object(Bucket="photos", Key=name)["LastModified"] for name in names}
-    again = caption("-r", "s3://photos/in/", "-o", f"s3://photos/{form}/", "-f", form, "--shard-size", "3")
-    assert again.exit_code == 0
-    assert "4 skipped" in again.stderr
-    assert {name: store.head_object(Bucket="photos", Key=name)["LastModified"] for name in names} == before
-
-
-def test_an_archive_on_s3_is_read_there(caption, store, photos, tmp_path):
-    shutil.make_archive(str(tmp_path / "data"), "tar", photos, ".")
-    store.upload_file(str(tmp_path / "data.tar"), "photos", "data.tar")
-    done = caption("s3://photos/data.tar")
-    assert done.exit_code == 0
-    assert by_name(done.stdout) == by_name(caption("-r", photos).stdout)
-    assert done.stdout.startswith("s3://photos/data.tar/")
-
-
 @pytest.mark.parametrize("codes", [[429], [503, 502], [500, 504, 503, 429]])
 def test_what_a_busy_web_server_refuses_is_asked_for_again(web, photos, codes):
     Handler.busy[:] = codes
@@ -317,47 +248,25 @@ def test_a_web_server_that_stays_busy_is_given_up(web):
     Handler.busy.clear()
 
 
-STRANGE = ("a::b.jpg", "a#b.jpg", "a?b.jpg", "a%20b.jpg", "a*b.jpg", "a[1].jpg", "d::e/x.jpg", "f//g.jpg", "h;i=j&k.jpg")
+@pytest.mark.parametrize("name", ["breaking.png", "breaking-parts.png"])
+def test_what_breaks_off_on_the_web_is_gone_on_with(web, photos, name, monkeypatch):
+    monkeypatch.setattr(remote, "_PAUSES", (0, 0, 0))
+    Handler.breaks[:] = [0, 100, 50]
+    assert images.read_bytes(f"{web}/{name}") == (photos / "a.png").read_bytes()
+    assert not Handler.breaks
 
 
-def test_keys_are_names_and_neither_patterns_nor_addresses(fake, caption, store, photos):
-    for name in STRANGE:
-        store.upload_file(str(photos / "b.jpg"), "photos", f"strange/{name}")
-    done = caption("--recursive", "s3://photos/strange/", "--format", "jsonl")
-    assert done.exit_code == 0
-    rows = list(map(json.loads, done.stdout.splitlines()))
-    assert {row["path"] for row in rows} == {f"s3://photos/strange/{name}" for name in STRANGE}
-    assert caption(*(f"s3://photos/strange/{name}" for name in STRANGE)).exit_code == 0
-
-
-def test_a_folder_of_a_store_gives_the_images_in_it_and_says_that_there_are_folders(fake, caption, store):
-    done = caption("s3://photos/in/")
-    assert by_name(done.stdout).keys() == {"a.png", "b.jpg", "c.webp"}
-    assert "passed over: 1 folder (--recursive)" in done.stderr
-
-
-def test_two_colons_in_a_name_do_not_begin_another_address(tmp_path, photos):
-    assert Url("s3://b/a::b.jpg").name == "a::b.jpg"
-    assert (Url("s3://b/d") / "a::b.jpg").relative_to(Url("s3://b/d")) == "a::b.jpg"
-    archive = zipped(tmp_path / "x.zip", [("a::b.jpg", (photos / "b.jpg").read_bytes())])
-    [found] = Selection(recursive=True).find([f"zip://::{archive}"])
-    assert found.relative_path == "a::b.jpg"
-    assert images.read_bytes(found.path) == (photos / "b.jpg").read_bytes()
-
-
-@pytest.mark.parametrize("url", ["s3://photos/none.jpg", "s3://no-such-bucket/none.jpg", "s3://no-such-bucket/"])
-def test_what_is_not_on_s3_is_missing(caption, store, url):
-    done = caption("-r", url)
-    assert done.exit_code == 3
-    assert f"{url}: missing" in done.stderr
-
-
-def test_a_bucket_that_is_not_there_cannot_be_written_to(caption, store, photos):
-    done = caption(photos / "a.png", "-o", "s3://no-such-bucket/out/")
-    assert done.exit_code == 1
-    assert done.stderr == (
-        "capgen: cannot write s3://no-such-bucket/out/00000_unfinished: there is no such file or bucket\n"
-    )
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("breaking-changing.png", "it changed"), ("breaking-nameless.png", "not completed"), ("breaking.png", "not completed")],
+)
+def test_what_breaks_off_again_and_again_or_may_have_changed_is_unreadable(web, name, said, monkeypatch):
+    monkeypatch.setattr(remote, "_PAUSES", (0, 0, 0))
+    Handler.breaks[:] = [100] * 99
+    with pytest.raises(ImageError, match=said) as raised:
+        images.read_bytes(f"{web}/{name}")
+    assert raised.value.status == "unreadable"
+    Handler.breaks.clear()
 
 
 def test_an_archive_on_the_web_may_take_longer_than_five_minutes_but_not_be_silent():
@@ -367,6 +276,15 @@ def test_an_archive_on_the_web_may_take_longer_than_five_minutes_but_not_be_sile
 
 
 # files in archives
+
+
+def test_two_colons_in_a_name_do_not_begin_another_address(tmp_path, photos):
+    assert Url("s3://b/a::b.jpg").name == "a::b.jpg"
+    assert (Url("s3://b/d") / "a::b.jpg").relative_to(Url("s3://b/d")) == "a::b.jpg"
+    archive = zipped(tmp_path / "x.zip", [("a::b.jpg", (photos / "b.jpg").read_bytes())])
+    [found] = Selection(recursive=True).find([f"zip://::{archive}"])
+    assert found.relative_path == "a::b.jpg"
+    assert images.read_bytes(found.path) == (photos / "b.jpg").read_bytes()
 
 
 @pytest.mark.parametrize(
