@@ -2,6 +2,7 @@
 
 import stat
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -43,8 +44,8 @@ class Destination(Protocol):
         """
         ...
 
-    def elsewhere(self, path: Path, root: Path) -> Iterator[tuple[Path, Fields]]:
-        """Yield what other files, in which programs look for the same caption of an image, say, each with its path.
+    def elsewhere(self, path: Path, root: Path) -> "Iterator[OtherFile]":
+        """Yield the other files in which programs look for the same caption of an image.
 
         Args:
             path: The image.
@@ -67,6 +68,21 @@ class Destination(Protocol):
     def close(self) -> None:
         """End helper processes; a second call does nothing."""
         ...
+
+
+@dataclass(frozen=True)
+class OtherFile:
+    """A file in which programs look for the caption of an image that is kept in another.
+
+    Attributes:
+        path: The file.
+        fields: What it says.
+        destination: What writes it where it has to be kept in step; ``None`` if it is written only when that is asked for.
+    """
+
+    path: Path
+    fields: Fields
+    destination: Destination | None = None
 
 
 def sibling(path: Path, root: Path, output_dir: Path | None, ending: str) -> Path:

@@ -13,13 +13,12 @@ from capgen.errors import StorageError
 from capgen.inputs.passed_over import PassedOver, kind_of_name
 from capgen.inputs.selection import Found
 from capgen.outputs import photo_metadata
-from capgen.outputs.destination import OutputFolders, is_file
+from capgen.outputs.destination import OtherFile, OutputFolders, is_file
 from capgen.outputs.exiftool import ExifTool, reason
 from capgen.outputs.fields import Fields
 from capgen.outputs.metadata_blocks import Blocks
 from capgen.outputs.photo_metadata import IN_IPTC, PhotoMetadata, of_blocks
-from capgen.outputs.sidecar_naming import SidecarNames
-from capgen.outputs.xmp import sidecars_say
+from capgen.outputs.xmp import XmpSidecar
 from capgen.outputs.xmp_packet import xml_text
 
 _DESCRIPTION, _ALTERNATIVE = "XMP-dc:Description", "XMP-iptcCore:AltTextAccessibility"
@@ -42,14 +41,14 @@ class Embedded:
 
     def __init__(self) -> None:
         self._exiftool = ExifTool()
-        self._folders, self._sidecars = OutputFolders(None), SidecarNames(".xmp", None)
+        self._folders, self._sidecars = OutputFolders(None), XmpSidecar()
 
     def target(self, path: Path, root: Path) -> Path:
         """Return the image itself."""
         return path
 
     def survey(self, images: Iterable[Found]) -> None:
-        """Look at the folders of images for XMP files, as ``SidecarNames`` does."""
+        """Look at the folders of images for XMP files, as ``XmpSidecar`` does."""
         self._sidecars.survey(images)
 
     def read(self, target: Path) -> str | None:
@@ -66,9 +65,9 @@ class Embedded:
             raise StorageError("it is another program's, as its name says, and is never changed")
         return self._metadata(target).fields if is_file(target) else Fields()
 
-    def elsewhere(self, path: Path, root: Path) -> Iterator[tuple[Path, Fields]]:
-        """Yield what the XMP files beside the image say."""
-        return sidecars_say(self._sidecars.found(path, root))
+    def elsewhere(self, path: Path, root: Path) -> Iterator[OtherFile]:
+        """Yield the XMP files beside the image."""
+        return self._sidecars.found(path, root)
 
     def write(self, target: Path, caption: Fields | str) -> None:
         """Set the description and the alternative text in the default language; the modification time stays.

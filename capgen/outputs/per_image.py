@@ -1,13 +1,13 @@
 """The sink that writes the caption of each image into a file of its own, or into the image."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
 from capgen.captioner.results import ImageVersion, Result, SkipReason
 from capgen.errors import Status, StorageError
 from capgen.inputs.selection import Found
-from capgen.outputs.destination import Destination
+from capgen.outputs.destination import Destination, OtherFile
 from capgen.outputs.fields import Fields
 from capgen.outputs.manifest import key
 from capgen.outputs.policy import Existing, OverwriteGuard
@@ -46,7 +46,8 @@ class PerImageSink:
         own = self.destination.fields(target)
         if self._guard.existing is Existing.SKIP and own.text is not None:  # nothing about the image is asked then
             return SkipReason.HAS_CAPTION
-        return self._reason(item, target, own, ImageVersion.of_file(item.path))
+        others = self.destination.elsewhere(*item.local())
+        return self._reason(target, own, others, ImageVersion.of_file(item.path))
 
     def write(self, item: Found, result: Result) -> SkipReason | None:
         """Write the caption of a captioned image; the results of others have no place here.
@@ -63,38 +64,56 @@ class PerImageSink:
         if self._is_shared(item, target):
             return SkipReason.SHARED
         with self._guard.manifest.locked():
-            own = self.destination.fields(target)
-            reason = self._reason(item, target, own, version)
+            own, others = self.destination.fields(target), list(self.destination.elsewhere(*item.local()))
+            reason = self._reason(target, own, others, version)
             if reason is not None:
                 return reason
-            written = self._known(item, own, version).taking(result.caption or "", self._guard.existing)
+            caption = result.caption or ""
+            written = self._known(own, others, version).taking(caption, self._guard.existing)
             if own.text is not None and self._guard.existing is Existing.FILL:
                 self.destination.write(target, written)  # beside a person's words; so the whole stays theirs
                 return None
-            text = written.or_else(own).text or ""
-            self._guard.before_writing(key(target), _hash(own.text), text, version)
-            is_as_read = version.state == ImageVersion.of_file(item.path).state
-            self.destination.write(target, written)
-            if is_as_read:  # what has changed in the image now is the caption in it
-                version = replace(version, state=ImageVersion.of_file(item.path).state)
-            # A format may not hold every character, so what counts is the caption as it is read back.
-            self._guard.after_writing(key(target), self.destination.read(target) or text, version)
+            version = self._put(OtherFile(target, own, self.destination), written, item, version)
+            for other in others:
+                self._keep_in_step(other, caption, item, version)
         return None
 
-    def _reason(self, item: Found, target: Path, own: Fields, version: ImageVersion) -> SkipReason | None:
-        """Tell why an image keeps its caption, given those of its own file; a person's elsewhere count, too."""
+    def _keep_in_step(self, other: OtherFile, caption: str, item: Found, version: ImageVersion) -> None:
+        """Write a caption into another file, too, where that has one: else programs would go on showing the old words."""
+        fields, existing = other.fields, self._guard.existing
+        if other.destination is None or fields.text is None:
+            return
+        new = fields.taking(caption, existing)
+        new = Fields(fields.description and new.description, fields.alternative and new.alternative)
+        if new != fields and self._guard.skip_reason(key(other.path), _hash(fields.text), version) is None:
+            self._put(other, new, item, version)
+
+    def _put(self, file: OtherFile, new: Fields, item: Found, version: ImageVersion) -> ImageVersion:
+        """Write fields into a file, remember that, and return the version that the image is afterwards."""
+        assert file.destination is not None
+        text, was_as_read = new.or_else(file.fields).text or "", version.state == ImageVersion.of_file(item.path).state
+        self._guard.before_writing(key(file.path), _hash(file.fields.text), text, version)
+        file.destination.write(file.path, new)
+        if was_as_read:  # what has changed in the image now is the caption in it
+            version = replace(version, state=ImageVersion.of_file(item.path).state)
+        # A format may not hold every character, so what counts is the caption as it is read back.
+        self._guard.after_writing(key(file.path), file.destination.read(file.path) or text, version)
+        return version
+
+    def _reason(self, target: Path, own: Fields, others: Iterable[OtherFile], version: ImageVersion) -> SkipReason | None:
+        """Tell why an image keeps its caption, given those of its own file; a person's in others count, too."""
         existing = self._guard.existing
         if existing is Existing.SKIP and own.text is not None:  # wherever its file is, and whoever wrote it
             return SkipReason.HAS_CAPTION
         if existing is Existing.FILL:
-            return SkipReason.HAS_CAPTION if self._known(item, own, version).is_full else None
-        if own.text is None and existing.keeps and self._known(item, own, version).text is not None:
+            return SkipReason.HAS_CAPTION if self._known(own, others, version).is_full else None
+        if own.text is None and existing.keeps and self._known(own, others, version).text is not None:
             return SkipReason.HAS_CAPTION
         return self._guard.skip_reason(key(target), _hash(own.text), version)
 
-    def _known(self, item: Found, own: Fields, version: ImageVersion) -> Fields:
-        """Return the fields of an image's own file, and where they are missing what a person has written elsewhere."""
-        for path, fields in self.destination.elsewhere(*item.local()):
+    def _known(self, own: Fields, others: Iterable[OtherFile], version: ImageVersion) -> Fields:
+        """Return the fields of an image's own file, and where they are missing what a person has written in others."""
+        for path, fields in ((other.path, other.fields) for other in others):
             is_ours = fields.text is not None and self._guard.is_ours(key(path), caption_hash(fields.text), version)
             own = own.or_else(Fields(in_exif=fields.in_exif) if is_ours else fields)
         return own

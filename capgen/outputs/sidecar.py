@@ -8,7 +8,7 @@ from pathlib import Path
 from capgen.errors import StorageError, UsageError
 from capgen.images.formats import SUFFIXES
 from capgen.inputs.selection import Found
-from capgen.outputs.destination import OutputFolders, contents
+from capgen.outputs.destination import OtherFile, OutputFolders, contents
 from capgen.outputs.fields import Fields
 from capgen.outputs.sidecar_naming import SidecarName, SidecarNames
 
@@ -60,7 +60,7 @@ class Sidecar:
         """Return the text as that of both fields."""
         return Fields.of(self.read(target) or Fields())
 
-    def elsewhere(self, path: Path, root: Path) -> Iterator[tuple[Path, Fields]]:
+    def elsewhere(self, path: Path, root: Path) -> Iterator[OtherFile]:
         """Yield nothing: training tools look for a caption in the text file alone."""
         return iter(())
 

@@ -4,12 +4,13 @@ Photo managers keep ratings, keywords and edits in the same file, so a caption i
 """
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from capgen.errors import DataError, StorageError
 from capgen.inputs.selection import Found
 from capgen.outputs import photo_metadata
-from capgen.outputs.destination import OutputFolders, contents
+from capgen.outputs.destination import OtherFile, OutputFolders, contents
 from capgen.outputs.fields import Fields
 from capgen.outputs.sidecar_naming import SidecarName, SidecarNames
 from capgen.outputs.xmp_packet import Packet
@@ -51,13 +52,22 @@ class XmpSidecar:
         packet = _packet(target)
         return Fields() if packet is None else packet.fields()
 
-    def elsewhere(self, path: Path, root: Path) -> Iterator[tuple[Path, Fields]]:
-        """Yield what the image itself says, and what XMP files under other names say."""
+    def elsewhere(self, path: Path, root: Path) -> Iterator[OtherFile]:
+        """Yield the image itself, and XMP files under other names."""
         metadata = photo_metadata.read(path)
         if metadata is not None:
-            yield path, metadata.fields
+            yield OtherFile(path, metadata.fields)
         own = self.target(path, root)
-        yield from sidecars_say(other for other in self._names.found(path, root) if other != own)
+        yield from (file for file in self.found(path, root) if file.path != own)
+
+    def found(self, path: Path, root: Path) -> Iterator[OtherFile]:
+        """Yield the XMP files of an image that are there.
+
+        One that is not sound XMP says nothing here: it is reported where it would be written.
+        """
+        for target in self._names.found(path, root):
+            with suppress(StorageError):
+                yield OtherFile(target, self.fields(target), self)
 
     def write(self, target: Path, caption: Fields | str) -> None:
         """Set the description and the alternative text in the default language; everything else in the file stays.
@@ -71,20 +81,6 @@ class XmpSidecar:
 
     def close(self) -> None:
         """Do nothing, since there is no helper process."""
-
-
-def sidecars_say(paths: Iterable[Path]) -> Iterator[tuple[Path, Fields]]:
-    """Yield what XMP files say, each with its path.
-
-    A file that is not sound XMP says nothing here: it is reported where it would be written.
-    """
-    for path in paths:
-        try:
-            packet = _packet(path)
-        except StorageError:
-            continue
-        if packet is not None:
-            yield path, packet.fields()
 
 
 def _packet(target: Path) -> Packet | None:

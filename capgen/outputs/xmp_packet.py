@@ -50,7 +50,11 @@ _NEW = f"""<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
  </rdf:RDF>
 </x:xmpmeta>
 <?xpacket end="w"?>""".encode()
+_TAG = re.compile(r"<[^<>]*(?:>|$)|<")
+"""A tag. What is in one that is not closed may be words, so only its beginning is one, unless the packet ends in it."""
+
 _FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_ALL_TEXT = etree.XPath("string()", smart_strings=False)
 _PARSER = etree.XMLParser(resolve_entities=False, no_network=True, strip_cdata=False)
 
 
@@ -153,7 +157,7 @@ def salvaged(data: bytes) -> dict[str, Property]:
         element = rf"<(?:[\w.-]+:)?{local}\b[^<>]*>(.*?)(?:</(?:[\w.-]+:)?{local}\b|$)"
         attribute = rf""":{local}\s*=\s*(["'])(.*?)(?:\2|$)"""
         inside = [match[1] or match[3] or "" for match in re.finditer(f"{element}|{attribute}", text, re.DOTALL)]
-        plain = [" ".join(unescape(re.sub(r"<[^<>]*>?", " ", one)).split()) for one in inside]
+        plain = [" ".join(unescape(_TAG.sub(" ", one)).split()) for one in inside]
         found[name] = Property(joined(*plain) or "")
     return found
 
@@ -231,13 +235,13 @@ def _language(holder: Element) -> str:
 
 
 def _text(holder: Element) -> str:
-    """Return the text of an element: its own, or that of its ``rdf:value`` if it has qualifiers."""
+    """Return the text of an element: all that is in it, or that of its ``rdf:value`` if it has qualifiers."""
     for element in (holder, *_children(holder, [_RDF_DESCRIPTION])):
         for value in _children(element, [_VALUE]):
             return _text(value)
         if (text := element.get(_VALUE)) is not None:
             return str(text)
-    return "".join([holder.text or "", *(child.tail or "" for child in holder)])
+    return str(_ALL_TEXT(holder))
 
 
 def _default_item(element: Element) -> Element:

@@ -1,14 +1,11 @@
 """A caption that a person wrote, wherever it is: it is found, kept, and never hidden, doubled or mixed with another."""
 
-import io
 import json
 import struct
 import subprocess
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from PIL import Image
 from support.captioners import install_fake
 from support.commands import here
@@ -16,8 +13,6 @@ from support.tools import require_tool
 
 from capgen.outputs import photo_metadata
 from capgen.outputs.fields import Fields
-from capgen.outputs.metadata_blocks import box_blocks, jpeg_blocks, png_blocks, tiff_blocks, webp_blocks
-from capgen.outputs.photo_metadata import of_blocks
 from capgen.outputs.stock_texts import is_stock
 from capgen.outputs.xmp import XmpSidecar
 
@@ -194,6 +189,56 @@ def test_after_overwriting_no_program_shows_the_old_words(library, exiftool):
     assert tags("a.jpg", "MWG:Description") == {"MWG:Description": words}
 
 
+@pytest.mark.parametrize(("existing", "expected"), [("overwrite", "{new}"), ("append", "{old}, {new}")])
+@pytest.mark.parametrize("names", [["a.xmp"], ["a.jpg.XMP", "a.xmp"]])
+def test_sidecars_are_kept_in_step_with_the_photograph(library, exiftool, names, existing, expected):
+    draw("a.jpg")
+    for name in names:
+        XmpSidecar().write(Path(name), "old words")
+    new = caption("a.jpg", "--embed", "--existing", existing)["a.jpg"]["caption"]
+    wanted = expected.format(old="old words", new=new)
+    assert photo_metadata.read(Path("a.jpg")).fields == Fields(wanted, wanted)
+    assert [XmpSidecar().read(Path(name)) for name in names] == [wanted] * len(names)
+
+
+def test_two_sidecars_of_a_photograph_are_kept_in_step(library):
+    draw("a.jpg")
+    for name in ("a.jpg.xmp", "a.xmp"):
+        XmpSidecar().write(Path(name), "old words")
+    new = caption("a.jpg", "--xmp", "--existing", "overwrite")["a.jpg"]["caption"]
+    assert [XmpSidecar().read(Path(name)) for name in ("a.jpg.xmp", "a.xmp")] == [new, new]
+
+
+def test_words_of_a_sidecar_that_differ_from_the_photographs_are_kept_when_a_caption_is_added(library, exiftool):
+    draw("a.jpg")
+    tag("a.jpg", "XMP-dc:Description=Anna")
+    XmpSidecar().write(Path("a.xmp"), Fields("at the window"))
+    new = caption("a.jpg", "--embed", "--existing", "append")["a.jpg"]["caption"]
+    assert photo_metadata.read(Path("a.jpg")).fields.description == f"Anna, {new}"
+    assert XmpSidecar().fields(Path("a.xmp")) == Fields(f"at the window, {new}")
+
+
+def test_a_sidecar_without_a_caption_gets_none_from_embed_and_one_edited_by_hand_stays(library, exiftool):
+    draw("a.jpg"), draw("b.jpg")
+    Path("a.xmp").write_text(xmp("<q:rating>5</q:rating>"))
+    caption("b.jpg", "--xmp")
+    XmpSidecar().write(Path("b.xmp"), "edited")
+    before = Path("a.xmp").read_bytes()
+    rows = caption("a.jpg", "b.jpg", "--embed", "--existing", "overwrite")
+    assert {row["status"] for row in rows.values()} == {"captioned"}
+    assert Path("a.xmp").read_bytes() == before
+    assert XmpSidecar().read(Path("b.xmp")) == "edited"
+
+
+def test_a_caption_that_was_put_into_a_sidecar_to_keep_it_in_step_is_capgens(library, exiftool):
+    draw("a.jpg")
+    XmpSidecar().write(Path("a.xmp"), "old words")
+    caption("a.jpg", "--embed", "--existing", "overwrite")
+    before = Path("a.xmp").read_bytes()
+    assert status("a.jpg", "--xmp", "--existing", "append") == "skipped"
+    assert Path("a.xmp").read_bytes() == before
+
+
 def test_what_is_missing_is_not_made_and_other_languages_stay(library, exiftool):
     draw("a.jpg")
     tag("a.jpg", "XMP-dc:Description=old", "XMP-dc:Description-de=Anna am Fenster", "IPTC:Headline=Zoë", "IFD0:Artist=Ada")
@@ -322,48 +367,6 @@ def test_a_text_that_iptc_has_cut_off_is_the_same_text():
     text = "long " * 500
     metadata = photo_metadata.PhotoMetadata({"XMP-dc:Description": text, "IPTC:Caption-Abstract": text[:2000]})
     assert metadata.fields.description == text.strip()
-
-
-def blocks_of_all_kinds():
-    """A JPEG, and the blocks in it as other files have them, each with words in every place."""
-    entries = (
-        struct.pack("<HHII", 0x10E, 2, 5, 50)
-        + struct.pack("<HHII", 0x8769, 4, 1, 60)
-        + struct.pack("<HHII", 0x9C9C, 1, 6, 80)
-    )
-    exif = b"II*\0\x08\0\0\0" + struct.pack("<H", 3) + entries + bytes(4) + b"words" + bytes(60)
-    packet = alt('<rdf:li xml:lang="de">words</rdf:li>').encode()
-    iptc = b"Photoshop 3.0\x008BIM\x04\x04\0\0\0\0\0\x0a\x1c\x02\x78\x00\x05words"
-    segments = (0xE1, b"Exif\0\0" + exif), (0xE1, b"http://ns.adobe.com/xap/1.0/\0" + packet), (0xED, iptc)
-    parts = (bytes([0xFF, kind]) + struct.pack(">H", len(body) + 2) + body for kind, body in segments)
-    text = b"XML:com.adobe.xmp\0\0\0\0\0" + packet
-    return {
-        jpeg_blocks: b"\xff\xd8" + b"".join(parts),
-        tiff_blocks: exif,
-        png_blocks: b"\x89PNG\r\n\x1a\n" + struct.pack(">I", len(text)) + b"iTXt" + text + bytes(4),
-        webp_blocks: b"RIFF0000WEBPXMP " + struct.pack("<I", len(packet)) + packet,
-        box_blocks: struct.pack(">I", 12) + b"JXL \r\n\x87\n" + struct.pack(">I", 8 + len(packet)) + b"xml " + packet,
-    }
-
-
-BLOCKS = blocks_of_all_kinds()
-
-
-@pytest.mark.parametrize("walk", BLOCKS)
-def test_the_blocks_of_every_kind_of_file_are_found(walk):
-    assert of_blocks(walk(io.BytesIO(BLOCKS[walk]))).fields == Fields(
-        "words", None, in_exif=walk in (jpeg_blocks, tiff_blocks)
-    )
-
-
-@given(st.sampled_from(list(BLOCKS)), st.data())
-def test_metadata_that_is_damaged_anywhere_is_read_without_a_fault(walk, chosen):
-    damaged = bytearray(BLOCKS[walk])
-    for _ in range(chosen.draw(st.integers(1, 6))):
-        damaged[chosen.draw(st.integers(0, len(damaged) - 1))] = chosen.draw(st.integers(0, 255))
-    end = chosen.draw(st.integers(0, len(damaged)))
-    for part in (damaged, damaged[:end]):
-        assert isinstance(of_blocks(walk(io.BytesIO(bytes(part)))).fields, Fields)
 
 
 # What exiftool is given
