@@ -6,6 +6,7 @@ import json
 import os
 import secrets
 import stat
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from capgen.errors import StorageError
-from capgen.storage import platform
+from capgen.storage import platform, write_into
 
 _REASONS = {
     errno.ENOSPC: "the disk is full; free some space and run it again",
@@ -84,7 +85,7 @@ def writing(path: Path, *, make_folders: bool = True) -> Iterator[BinaryIO]:
                 and platform.copy_attributes(path, replaced, descriptor)
             )
             if not in_its_place:
-                _write_into(path, file)
+                _write_into(path, temporary)
             elif platform.CAN_REPLACE_OPEN_FILES:
                 temporary.replace(path)  # while it is locked, nobody else takes it for a file that was left behind
         if in_its_place and not platform.CAN_REPLACE_OPEN_FILES:
@@ -127,25 +128,27 @@ def _sync(descriptor: int) -> None:
         )
 
 
-def _write_into(path: Path, source: BinaryIO) -> None:
-    """Write what another file holds into a file that exists, and what it held before if that fails."""
-    source.seek(0)
-    data = source.read()
-    with path.open("r+b", buffering=0) as file:
-        before = file.read()
-        try:
-            _fill(file, data)
-        except OSError:
-            _fill(file, before)
-            raise
+def _write_into(path: Path, source: Path) -> None:
+    """Give a file that exists what another file holds, in a process that outlives a kill of this one if one can be begun.
 
+    Raises:
+        OSError: It cannot be written; it is as it was before.
+    """
+    import subprocess  # rarely needed
 
-def _fill(file: BinaryIO, data: bytes) -> None:
-    file.seek(0)
-    if file.write(data) != len(data):  # a kill comes before the one call that writes all of it, or after it
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    file.truncate(len(data))
-    _sync(file.fileno())
+    program = [sys.executable, "-I", "-S", write_into.__file__, str(path), str(source)]
+    nowhere = subprocess.DEVNULL
+    try:
+        # Not subprocess.run, which would end it after Ctrl-C.
+        with subprocess.Popen(program, stdin=nowhere, stdout=nowhere, stderr=nowhere, start_new_session=True) as process:  # noqa: S603 - paths only
+            code = process.wait()
+    except OSError:
+        code = None
+    if code is None or 0 < code < write_into.ERRORS:
+        write_into.write_into(str(path), str(source))
+    elif code:
+        number = code - write_into.ERRORS
+        raise OSError(number, os.strerror(number), str(path))
 
 
 def _temporary(path: Path, replaced: os.stat_result | None) -> tuple[int, Path]:

@@ -481,3 +481,58 @@ def test_a_full_disk_under_the_manifest_stops_writing_and_doubles_nothing(worksh
     disk.grow()
     assert workshop.run("-r", images, *target.flags, env=env) == 0, workshop.said()
     assert target.done() == IMAGES
+
+
+KILLED_WRITES = f"""{HOOKS}
+# Writes files in forks of this process, each of which is killed at a later call, until one comes to its end; prints kills
+# and what was neither as before nor as after.
+
+import ctypes
+from pathlib import Path
+
+ctypes.CDLL(None).prctl(36, 1)  # PR_SET_CHILD_SUBREAPER: what a killed one has begun is waited for
+
+
+def killed(path, data, call):
+    pid = os.fork()
+    if not pid:
+        at_call(call, die)
+        files.write_bytes(path, data)
+        os._exit(0)
+    codes = {{}}
+    try:
+        while True:
+            one, status = os.wait()
+            codes[one] = status
+    except ChildProcessError:
+        return codes[pid] != 0
+
+
+folder = Path(sys.argv[1])
+long, short = b"what a person wrote " * 1000, b"a caption\\n"
+kills, wrong = 0, []
+for names in (1, 2):
+    path = folder / f"{{names}}.txt"
+    path.write_bytes(long)
+    path.chmod(0o640)
+    if names == 2:
+        os.link(path, folder / "other")
+    os.setxattr(path, "user.note", b"mine")
+    before, after, call = long, short, 1
+    while killed(path, after, call):
+        kills, call = kills + 1, call + 1
+        held, status = path.read_bytes(), path.stat()
+        kept = (status.st_nlink, status.st_mode, os.getxattr(path, "user.note")) == (names, 0o100640, b"mine")
+        if held not in (before, after) or not kept:
+            wrong.append((names, call, held[:40].decode()))
+        if held == after:
+            before, after = after, before
+print(json.dumps([kills, wrong]))
+"""
+
+
+def test_a_kill_at_any_call_of_a_write_leaves_a_file_with_all_that_it_has_as_before_or_as_after(tmp_path):
+    done = subprocess.run([sys.executable, "-c", KILLED_WRITES, tmp_path], capture_output=True, text=True, check=True)
+    kills, wrong = json.loads(done.stdout)
+    assert wrong == []
+    assert kills >= 200

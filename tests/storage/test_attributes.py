@@ -14,6 +14,7 @@ from support.tools import require_tool
 
 from capgen.errors import StorageError
 from capgen.storage import files, platform
+from capgen.storage.write_into import write_into
 
 posix = pytest.mark.skipif(not hasattr(os, "listxattr"), reason="Python knows extended attributes on Linux only")
 as_root = pytest.mark.skipif(getattr(os, "geteuid", lambda: 1)() != 0, reason="only root gives files away")
@@ -105,19 +106,38 @@ def test_hard_links_stay(file, text):
 
 def test_a_disk_that_is_full_while_a_file_with_two_names_is_written_leaves_the_old_words(file, monkeypatch):
     os.link(file, file.with_name("other name"))
+    source = file.with_name("source")
+    source.write_text("new and longer than before")
     real, calls = os.fsync, []
 
-    def second_fails(descriptor):
+    def first_fails(descriptor):
         calls.append(descriptor)
-        if len(calls) == 2:
+        if len(calls) == 1:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         real(descriptor)
 
-    monkeypatch.setattr(os, "fsync", second_fails)
-    with pytest.raises(StorageError, match="the disk is full"):
-        files.write_text(file, "new and longer than before")
+    monkeypatch.setattr(os, "fsync", first_fails)
+    with pytest.raises(OSError, match="No space left"):
+        write_into(str(file), str(source))
     assert file.read_text() == "old words"
+
+
+@pytest.mark.parametrize("executable", [None, "/nowhere/python", "/bin/false"])
+def test_a_file_with_two_names_is_written_with_and_without_a_process_of_its_own(file, monkeypatch, executable):
+    os.link(file, file.with_name("other name"))
+    if executable:
+        monkeypatch.setattr(sys, "executable", executable)
+    files.write_text(file, "new")
+    assert file.with_name("other name").read_text() == "new"
     assert names(file.parent) == ["file", "other name"]
+
+
+def test_what_keeps_a_file_with_two_names_from_being_written_is_said(file):
+    os.link(file, file.with_name("other name"))
+    with pytest.raises(StorageError, match=f"cannot write {file}"), files.writing(file) as out:
+        out.write(b"new")
+        file.unlink()
+    assert file.with_name("other name").read_text() == "old words"
 
 
 @pytest.mark.parametrize("call", ["fchown", "fchmod"])
@@ -134,7 +154,7 @@ def test_what_cannot_be_given_to_another_file_is_kept_by_writing_into_the_file(f
 
 
 AS_ANOTHER = """
-import os, sys
+import os, subprocess, sys  # all, as the packages may be out of reach for the other user
 from pathlib import Path
 from capgen.errors import StorageError
 from capgen.storage import files
