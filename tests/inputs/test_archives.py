@@ -291,6 +291,19 @@ def test_a_group_of_rows_is_not_read_into_memory_at_once(tmp_path):
         assert file.count < 30 << 20
 
 
+def test_a_table_whose_pages_do_not_fit_into_memory_says_what_would_help(tmp_path, monkeypatch):
+    def fail(*_, **__):
+        raise pyarrow.ArrowMemoryError("malloc of size 629145664 failed")  # as it does where memory is limited
+
+    archive = table(tmp_path / "t.parquet", image=[PNG])
+    monkeypatch.setattr(pyarrow.parquet.ParquetFile, "iter_batches", fail)
+    [result] = images_in(archive)
+    assert result.status == "too-large"
+    assert result.reason == (
+        "from its row 0 on it does not fit into memory; write it anew with row_group_size=100, as pandas and pyarrow call it"
+    )
+
+
 def test_a_damaged_group_of_rows_costs_itself(tmp_path):
     data = [random.Random(n).randbytes(1000) for n in range(6)]
     archive = tmp_path / "t.parquet"

@@ -22,6 +22,9 @@ _NAME_COLUMNS = ("path", "key", "__key__", "url", "file_name", "filename")
 _PATHS = "where a table has paths, caption the files: name their folder, or --from-file LIST with a path a line"
 """What helps where a table has the paths of images instead of the images."""
 
+_SMALLER = "write it anew with row_group_size=100, as pandas and pyarrow call it"
+"""What helps where a page of a table, which can only be read as a whole, is too large; both put 1,024 images into one."""
+
 _BATCH = 16
 """The most rows that are read at once."""
 
@@ -160,11 +163,15 @@ def _numbered(arrow: Any, table: Any, columns: list[str]) -> Iterator[tuple[int,
                 for values in _rows(batch):
                     yield number, values
                     number += 1
-        except (arrow.ArrowException, OSError, ValueError) as error:
+        except (arrow.ArrowException, OSError, ValueError, MemoryError) as error:
             damage[number] = error
         first += table.metadata.row_group(group).num_rows
     if damage:
         number, cause = next(iter(damage.items()))
+        if isinstance(cause, MemoryError):
+            raise ImageError(
+                Status.TOO_LARGE, f"from its row {number} on it does not fit into memory; {_SMALLER}"
+            ) from cause
         reason = f"the table is damaged from its row {number} on ({one_line(cause)}); what could be read was read"
         raise ImageError(Status.UNREADABLE, reason) from cause
 
