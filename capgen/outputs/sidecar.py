@@ -75,6 +75,8 @@ class Sidecar:
         before, text = _decoded(there, target), (Fields.of(caption).text or "").strip()
         if _holds_bytes(text) and not "".join(Counter(text) - Counter(before)).isascii():
             raise StorageError(f"cannot add {text!r} to {target}, which is not UTF-8; save it as UTF-8")
+        if "\0" in before and "\0" in text and text != before.strip():
+            raise StorageError(f"cannot add to {target}, which has zero bytes, as UTF-16 has; save it as UTF-8")
         line_end = "\r\n" if "\r\n" in before else "\n"
         try:
             data = mark + f"{text}{line_end}".encode(encoding, "surrogateescape" if encoding == "utf-8" else "strict")

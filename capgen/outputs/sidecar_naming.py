@@ -144,7 +144,7 @@ class _Folder:
         for name in files:
             if not name.lower().endswith(ending.lower()):
                 of_stem.setdefault(_folded(_stem(name)), []).append(name)
-        wholes = {_folded(name) for names in of_stem.values() for name in names if ends_like_image(Path(name))}
+        wholes = {_folded(name) for names in of_stem.values() for name in names if ends_like_image(name)}
         before_ending = [name[: -len(ending)] for name in self._sidecars]
         self.named_full = sum(name in wholes for name in before_ending)
         self.named_by_stem = sum(name in of_stem and name not in wholes for name in before_ending)
@@ -152,14 +152,15 @@ class _Folder:
 
     def shares_stem(self, image: str) -> bool:
         """Tell whether another image has the stem of one."""
-        return any(ends_like_image(Path(name)) for name in self._others(image))
+        return any(map(ends_like_image, self._others(image)))
 
     def existing(self, sidecar: str, image: str) -> str | None:
         """Return the name of a sidecar as it is spelt in the folder; ``None`` if there is none, or it is another image's."""
         spelt = self._sidecars.get(_folded(sidecar), ())
-        if sidecar in spelt:
-            return sidecar
-        taken = {exact for other in self._others(image) for exact in (other, _stem(other))}
+        if sidecar in spelt or not spelt:
+            return sidecar if spelt else None
+        others = filter(ends_like_image, self._others(image))
+        taken = {exact for other in others for exact in (other, _stem(other))}
         return next((name for name in sorted(spelt) if name[: -len(self._ending)] not in taken), None)
 
     def is_for_another(self, sidecar: Path, image: str) -> bool:

@@ -345,6 +345,15 @@ def test_a_file_keeps_its_encoding_its_mark_and_its_line_ends(tmp_path, mark, en
     assert data.removeprefix(mark).decode(encoding) == f"{read or ''} 犬".strip() + end
 
 
+def test_nothing_is_added_to_a_text_with_zero_bytes(tmp_path):
+    target = tmp_path / "a.txt"
+    target.write_bytes(there := "mine".encode("utf-16-le"))
+    words = Sidecar("txt").read(target)
+    with pytest.raises(StorageError, match=r"a\.txt, which has zero bytes, .*UTF-8"):
+        Sidecar("txt").write(target, f"{words}, a caption")
+    assert target.read_bytes() == there
+
+
 def test_an_8_bit_encoding_takes_english_and_is_named_where_more_is_added(tmp_path):
     location = tmp_path / "a.txt"
     location.write_bytes("Loïc’s house\r\n".encode("cp1252"))
@@ -376,6 +385,7 @@ def test_half_a_character_is_refused(tmp_path):
 @given(caption=TEXTS.filter(lambda text: not text.startswith("\ufeff")))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 def test_any_caption_comes_back_from_a_text_file(tmp_path, caption):
+    (tmp_path / "a.txt").unlink(missing_ok=True)
     Sidecar("txt", None).write(tmp_path / "a.txt", caption)
     assert Sidecar("txt", None).read(tmp_path / "a.txt") == (caption or None)
 

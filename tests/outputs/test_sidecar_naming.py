@@ -49,6 +49,11 @@ def test_a_sidecar_that_is_there_is_the_images_under_either_name_in_any_case(tmp
     assert named(touch(tmp_path, "a.jpg", there), "a.jpg", rule=rule) == [there]
 
 
+@pytest.mark.parametrize("there", ["d.xmp", "d.jpg.xmp"])
+def test_other_files_of_the_stem_do_not_hide_a_sidecar_in_another_case(tmp_path, there):
+    assert named(touch(tmp_path, "D.JPG", there, "d.txt", "d.json"), "D.JPG") == [there]
+
+
 @pytest.mark.parametrize("forms", list(itertools.permutations(["NFC", "NFD"])))
 def test_a_sidecar_is_found_by_a_name_with_composed_and_decomposed_accents(tmp_path, forms):
     image, sidecar = (unicodedata.normalize(form, "caf\u00e9") for form in forms)
