@@ -35,6 +35,9 @@ _PACKAGES = {
 _MISSING, _REFUSED = (404, 410), (401, 403)
 """Status codes of HTTP."""
 
+_WHOLE = "its server sends files as a whole, and of an archive or a table parts are read; download it first"
+"""What is wrong where a web server cannot serve parts of a file."""
+
 _PARTIAL = 206
 """The status code of HTTP with which a part of a file is sent."""
 
@@ -147,8 +150,20 @@ def open_seekable(url: str) -> Iterator[BinaryIO]:
     """
     with _image_errors():
         system, path = _file_system(url)
+        if is_web(url):
+            _check_parts(system, path)
         with system.open(path, "rb") as file:
             yield file
+
+
+def _check_parts(system: Any, path: str) -> None:
+    """Make sure that a web server can serve parts of a file, which whoever reads them would take for damage if it cannot."""
+    with system.open(path, "rb", cache_type="none") as file:
+        try:
+            file.seek(1)
+            file.read(1)
+        except ValueError as error:  # what fsspec raises then
+            raise ImageError(Status.UNREADABLE, _WHOLE) from error
 
 
 def read_bytes(url: str, limit: int) -> bytes:
@@ -256,10 +271,14 @@ def _file_system(url: str) -> tuple[Any, str]:
 
         logging.getLogger("gcsfs").setLevel(logging.CRITICAL)  # it prints each error with its traceback besides raising it
         address, archive = split_archive(url)
-        system, path = url_to_fs(address.replace("::", _COLONS) + archive, **(_web_options() if is_web(url) else {}))
+        scheme = (archive.removeprefix("::") or url).partition("://")[0].lower()
+        options = {scheme: _web_options()} if scheme in _WEB else {}
+        system, path = url_to_fs(address.replace("::", _COLONS) + archive, **options)
     except ImportError as error:
         raise UsageError(f"{url} takes more packages ({one_line(error)}): pip install 'capgen[remote]'") from error
     except ValueError as error:
+        if archive and "range requests" in str(error):
+            raise ImageError(Status.UNREADABLE, _WHOLE) from error
         raise UsageError(f"{url} cannot be used: {one_line(error)}") from error
     return system, path.replace(_COLONS, "::")
 

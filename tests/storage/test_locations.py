@@ -309,6 +309,28 @@ def test_the_images_of_an_archive_are_found_by_its_url(tmp_path):
     assert [images.read_bytes(file.path) for file in found] == [drawn(0), drawn(1)]
 
 
+@pytest.mark.parametrize("url", ["{}/x.zip", "zip://a.png::{}/x.zip", "zip://::{}/x.zip"])
+def test_of_an_archive_on_a_server_that_sends_files_as_a_whole_it_is_said_to_be_downloaded(caption, web, photos, url):
+    zipped(photos / "x.zip", [("a.png", drawn(0))])
+    done = caption("-r", url.format(web))
+    assert done.exit_code == 3
+    assert f"{url.format(web)}: unreadable: its server sends files as a whole" in done.stderr
+    assert "download it first" in done.stderr
+
+
+@pytest.mark.parametrize("url", ["https://example.org/data.tar", "zip://a.png::https://example.org/x.zip"])
+def test_the_web_is_asked_again_also_for_archives(url, monkeypatch):
+    given = []
+
+    def url_to_fs(url, **options):
+        given.append(options)
+        return None, ""
+
+    monkeypatch.setattr("fsspec.core.url_to_fs", url_to_fs)
+    remote._file_system(url)
+    assert given[0]["https"]["client_kwargs"]["middlewares"]
+
+
 def test_an_archive_that_is_damaged_is_an_unreadable_image_and_no_fault_of_the_program(tmp_path):
     (tmp_path / "x.zip").write_bytes(b"no archive")
     with pytest.raises(ImageError, match="it cannot be fetched"):
