@@ -90,7 +90,8 @@ class _WebFile:
     """
 
     def __init__(self, system: Any, path: str) -> None:
-        self._system, self._path, self._position, self._known = system, path, 0, 0
+        self._system, self._path, self._position = system, path, 0
+        self._known = 0  # how many bytes are sent again that were read before
         self._file = self._opened()
 
     def read(self, size: int) -> bytes:
@@ -298,14 +299,16 @@ async def _ask_again(request: Any, handler: Any) -> Any:
     """Send a request of aiohttp, and again after a while if the server is busy or breaks the connection off."""
     import asyncio
 
-    from aiohttp import ClientConnectionError, ClientConnectorError
+    from aiohttp import ClientConnectionError, ClientConnectorError, ClientPayloadError
 
     for seconds in _PAUSES:
         try:
             response = await handler(request)
+            if response.status == _PARTIAL and not request.headers["Range"].endswith("-"):
+                await response.read()  # a part of known size, which is kept for whoever asked for it
         except ClientConnectorError:  # there is no such server
             raise
-        except ClientConnectionError:
+        except (ClientConnectionError, ClientPayloadError):
             await asyncio.sleep(seconds)
             continue
         if response.status not in _BUSY:

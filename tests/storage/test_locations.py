@@ -67,7 +67,8 @@ class Handler(SimpleHTTPRequestHandler):
         """Send a file, or a part of it if the address says that the server can, and break off if it is time to."""
         end = self.breaks.pop(0) if self.breaks else len(data)
         asked = self.headers.get("Range") if "parts" in self.path else None
-        begin = int(asked.removeprefix("bytes=").partition("-")[0]) if asked else 0
+        begin, _, last = (asked or "bytes=0-").removeprefix("bytes=").partition("-")
+        begin, data = int(begin), data[: int(last) + 1] if last else data
         self.send_response(206 if asked else 200)
         self.send_header("Content-Length", str(len(data) - begin))
         if "nameless" not in self.path:
@@ -253,6 +254,18 @@ def test_what_breaks_off_on_the_web_is_gone_on_with(web, photos, name, monkeypat
     monkeypatch.setattr(remote, "_PAUSES", (0, 0, 0))
     Handler.breaks[:] = [0, 100, 50]
     assert images.read_bytes(f"{web}/{name}") == (photos / "a.png").read_bytes()
+    assert not Handler.breaks
+
+
+def test_a_part_of_a_file_on_the_web_that_breaks_off_is_asked_for_again(web, photos, monkeypatch):
+    monkeypatch.setattr(remote, "_PAUSES", (0, 0, 0))
+    data = (photos / "a.png").read_bytes()
+    Handler.breaks[:] = [10_000, 50, 10_000, 60, 0]  # all of it is sent to whoever asks how large it is
+    with remote.open_seekable(f"{web}/breaking-parts.png") as file:
+        file.seek(-90, os.SEEK_END)
+        assert file.read(90) == data[-90:]
+        file.seek(0)
+        assert file.read(100) == data[:100]
     assert not Handler.breaks
 
 
