@@ -17,7 +17,7 @@ from capgen.outputs.destination import OtherFile, OutputFolders, is_file
 from capgen.outputs.exiftool import ExifTool, reason
 from capgen.outputs.fields import Fields
 from capgen.outputs.metadata_blocks import Blocks
-from capgen.outputs.photo_metadata import IN_IPTC, PhotoMetadata, of_blocks
+from capgen.outputs.photo_metadata import IN_IPTC, IN_NOTES, PhotoMetadata, of_blocks
 from capgen.outputs.xmp import XmpSidecar
 from capgen.outputs.xmp_packet import xml_text
 
@@ -119,6 +119,8 @@ def _assignments(fields: Fields, metadata: PhotoMetadata) -> Iterator[str]:
     """Yield exiftool's arguments that set the fields, and keep in step what says the same."""
     if fields.description is not None:
         tags = [tag for tag in metadata.texts if not tag.startswith((_DESCRIPTION, _ALTERNATIVE))]
+        if IN_NOTES in tags and metadata.texts[IN_NOTES] != metadata.fields.description:  # they say something else
+            tags.remove(IN_NOTES)
         if IN_IPTC in tags and not fields.description.isascii() and metadata.iptc_takes_utf_8:
             yield "-IPTC:CodedCharacterSet=UTF8"
         for tag in (f"{_DESCRIPTION}-x-default", *(f"{tag}{_language(tag)}" for tag in tags)):
@@ -133,7 +135,7 @@ def _assignments(fields: Fields, metadata: PhotoMetadata) -> Iterator[str]:
 
 def _language(tag: str) -> str:
     """Return what has to follow the name of a place, since without it captions in other languages would be deleted."""
-    return "-x-default" if tag.startswith("XMP-") else ""
+    return "-x-default" if tag.startswith("XMP-") and tag != IN_NOTES else ""
 
 
 def _value(text: str) -> str:

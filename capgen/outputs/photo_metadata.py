@@ -28,20 +28,21 @@ from capgen.outputs.metadata_blocks import (
     webp_blocks,
 )
 from capgen.outputs.stock_texts import is_noise, is_stock
-from capgen.outputs.xmp_packet import ALTERNATIVE, DESCRIPTION, Packet, Property, salvaged
+from capgen.outputs.xmp_packet import ALTERNATIVE, DESCRIPTION, NOTES, Packet, Property, salvaged
 
 _XMP_TAGS = {
     DESCRIPTION: "XMP-dc:Description",
     "tiff:ImageDescription": "XMP-tiff:ImageDescription",
     "exif:UserComment": "XMP-exif:UserComment",
     ALTERNATIVE: "XMP-iptcCore:AltTextAccessibility",
+    NOTES: "XMP-acdsee:Notes",
 }
 """The properties by the names that exiftool has for them."""
 
-_MENTIONED = re.compile(rb"description|ImageDescription|UserComment|AltTextAccessibility|\0.")
+_MENTIONED = re.compile(rb"description|ImageDescription|UserComment|AltTextAccessibility|:notes|\0.")
 """What a packet with one of the properties has in it, unless it is in UTF-16; most packets of cameras have none."""
 
-IN_EXIF, IN_IPTC = "IFD0:ImageDescription", "IPTC:Caption-Abstract"
+IN_EXIF, IN_IPTC, IN_NOTES = "IFD0:ImageDescription", "IPTC:Caption-Abstract", _XMP_TAGS[NOTES]
 _IPTC_LIMIT = 2000
 """The most bytes of a caption in IPTC; a longer one is cut off by what writes it."""
 
@@ -66,9 +67,11 @@ class PhotoMetadata:
     def fields(self) -> Fields:
         """Description and alternative text as a person wrote them."""
         alternative = _XMP_TAGS[ALTERNATIVE]
-        found = [text for tag, text in self.texts.items() if tag != alternative and not _is_nobodys(tag, text)]
+        others = (alternative, IN_NOTES)
+        found = [text for tag, text in self.texts.items() if tag not in others and not _is_nobodys(tag, text)]
         whole = [text for text in found if not _is_cut_off(text, found)]
-        return Fields(joined(*whole), joined(self.texts.get(alternative)), in_exif=IN_EXIF in self.texts)
+        description = joined(*whole) or joined(self.texts.get(IN_NOTES))
+        return Fields(description, joined(self.texts.get(alternative)), in_exif=IN_EXIF in self.texts)
 
 
 def read(path: Path) -> PhotoMetadata | None:

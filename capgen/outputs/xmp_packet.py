@@ -20,6 +20,9 @@ IMAGE_DESCRIPTION, USER_COMMENT = "tiff:ImageDescription", "exif:UserComment"
 DESCRIPTIONS = (DESCRIPTION, IMAGE_DESCRIPTION, USER_COMMENT)
 """The properties that hold a description; the others are copies of fields of Exif, which some programs show first."""
 
+NOTES = "acdsee:notes"
+"""ACDSee's notes, which programs take for the description where there is no other."""
+
 DEFAULT_LANGUAGES = frozenset({"", "x-default"})
 """An item without a language breaks the standard, but readers take it for the default."""
 
@@ -27,6 +30,7 @@ Element: TypeAlias = Any
 """An element of lxml, which has no types."""
 
 _NAMESPACES = {
+    "acdsee": "http://ns.acdsee.com/iptc/1.0/",
     "dc": "http://purl.org/dc/elements/1.1/",
     "exif": "http://ns.adobe.com/exif/1.0/",
     "Iptc4xmpCore": "http://iptc.org/std/Iptc4xmpCore/1.0/xmlns/",
@@ -35,7 +39,7 @@ _NAMESPACES = {
 }
 _TAGS = {
     f"{prefix}:{local}": f"{{{_NAMESPACES[prefix]}}}{local}"
-    for prefix, _, local in (name.partition(":") for name in (*DESCRIPTIONS, ALTERNATIVE))
+    for prefix, _, local in (name.partition(":") for name in (*DESCRIPTIONS, ALTERNATIVE, NOTES))
 }
 _NAMES = {tag: name for name, tag in _TAGS.items()}
 _LANGUAGE = "{http://www.w3.org/XML/1998/namespace}lang"
@@ -108,15 +112,17 @@ class Packet:
 
     def set(self, fields: Fields) -> None:
         """Set the fields that are not ``None``, in the default language, and wherever the packet says the same once more."""
-        for name, text in ((DESCRIPTION, fields.description), (ALTERNATIVE, fields.alternative)):
-            if text is not None:
-                self._set(name, text)
+        if fields.alternative is not None:
+            self._set(ALTERNATIVE, fields.alternative)
         if fields.description is not None:
             texts = {name: one.text for name, one in self.properties().items()}
+            self._set(DESCRIPTION, fields.description)
             if fields.in_exif or texts.get(IMAGE_DESCRIPTION):
                 self._set(IMAGE_DESCRIPTION, fields.description)
             if (comment := texts.get(USER_COMMENT)) and not is_stock(comment):
                 self._set(USER_COMMENT, fields.description)
+            if NOTES in texts and texts[NOTES] == fields_of(texts).description:
+                self._set(NOTES, fields.description)
         if self._is_new:
             etree.indent(self._root, " ")
 
@@ -138,15 +144,18 @@ class Packet:
         with_attribute = [one for one in descriptions if one.attrib.pop(_TAGS[name], None) is not None]
         elements = [element for description in descriptions for element in _children(description, [_TAGS[name]])]
         for element in elements or [_added([*descriptions[:1], *with_attribute][-1], name)]:
-            item = _default_item(element)
-            item.set(_LANGUAGE, "x-default")
-            item.text = xml_text(text)
+            holder = element if name == NOTES else _default_item(element)
+            _clear(holder)
+            if name != NOTES:  # which have no languages
+                holder.set(_LANGUAGE, "x-default")
+            holder.text = xml_text(text)
 
 
 def fields_of(texts: dict[str, str]) -> Fields:
     """Return the fields of texts by property, without those that cameras write."""
     descriptions = (texts[name] for name in DESCRIPTIONS if texts.get(name))
-    return Fields(joined(*(text for text in descriptions if not is_stock(text))), joined(texts.get(ALTERNATIVE)))
+    description = joined(*(text for text in descriptions if not is_stock(text))) or joined(texts.get(NOTES))
+    return Fields(description, joined(texts.get(ALTERNATIVE)))
 
 
 def salvaged(data: bytes) -> dict[str, Property]:
@@ -231,7 +240,8 @@ def _default_text(alternatives: Iterable[tuple[str, Element, str]]) -> str:
 
 def _language(holder: Element) -> str:
     """Return the language of a text, which may also stand at the ``rdf:value`` in it."""
-    return next((language for one in (holder, *_elements(holder)) if (language := one.get(_LANGUAGE))), "")
+    inside = (one.get(_LANGUAGE) for one in _elements(holder))
+    return holder.get(_LANGUAGE) or next(filter(None, inside), "")
 
 
 def _text(holder: Element) -> str:
@@ -245,7 +255,7 @@ def _text(holder: Element) -> str:
 
 
 def _default_item(element: Element) -> Element:
-    """Return the list item for a property's text in the default language, emptied, or made if need be.
+    """Return the list item for a property's text in the default language, made if need be.
 
     What stands for the default in another language is removed, so that no program goes on showing it.
     """
@@ -261,7 +271,6 @@ def _default_item(element: Element) -> Element:
     items = _items(container)
     for item in items:
         if _language(item).lower() in DEFAULT_LANGUAGES:
-            _clear(item)
             return item
     item = _added(container, "rdf:li")
     for first in items[:1]:

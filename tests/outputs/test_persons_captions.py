@@ -20,6 +20,7 @@ WORDS = "Grandmother's house, 1974"
 PLACES = (
     "XMP-dc:Description", "XMP-dc:Description-de-DE", "XMP-iptcCore:AltTextAccessibility", "XMP-tiff:ImageDescription",
     "XMP-exif:UserComment", "IPTC:Caption-Abstract", "IFD0:ImageDescription", "ExifIFD:UserComment", "IFD0:XPComment",
+    "XMP-acdsee:Notes",
 )  # fmt: skip
 RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 
@@ -185,7 +186,7 @@ def test_after_overwriting_no_program_shows_the_old_words(library, exiftool):
     words = caption("a.jpg", "--embed", "--existing", "overwrite")["a.jpg"]["caption"]
     found = tags("a.jpg", "all")
     assert "old words" not in str(found)
-    assert [found[place] for place in PLACES if not place.endswith("-DE")] == [words] * 8
+    assert [found[place] for place in PLACES if not place.endswith("-DE")] == [words] * 9
     assert tags("a.jpg", "MWG:Description") == {"MWG:Description": words}
 
 
@@ -281,6 +282,27 @@ def test_a_sidecar_gets_only_what_the_photograph_lacks_and_does_not_hide_its_wor
     assert XmpSidecar().fields(Path("a.xmp")) == Fields(None, new)
     new = caption("b.jpg", "--xmp", "--existing", "append")["b.jpg"]["caption"]
     assert XmpSidecar().fields(Path("b.xmp")) == Fields(f"{WORDS}, {new}", new)
+
+
+@pytest.mark.parametrize("option", ["--xmp", "--embed"])
+@pytest.mark.parametrize("existing", ["append", "overwrite"])
+def test_notes_of_acdsee_are_a_description_only_where_there_is_no_other(library, exiftool, option, existing):
+    draw("a.jpg"), draw("b.jpg")
+    for name, words in (("a", "notes"), ("b", "notes of another kind")):
+        file = f"{name}.xmp" if option == "--xmp" else f"{name}.jpg"
+        if option == "--xmp":
+            XmpSidecar().write(Path(file), "x")
+        tag(file, f"XMP-acdsee:Notes={words}", f"XMP-dc:Description={'Anna' if name == 'b' else ''}")
+    new = {file: row["caption"] for file, row in caption("a.jpg", "b.jpg", option, "--existing", existing).items()}
+    ending = "xmp" if option == "--xmp" else "jpg"
+    added = {name: new[f"{name}.jpg"] if existing == "overwrite" else f"{old}, {new[f'{name}.jpg']}"
+             for name, old in (("a", "notes"), ("b", "Anna"))}  # fmt: skip
+    assert tags(f"a.{ending}", "Description", "Notes") == {
+        "XMP-dc:Description": added["a"], "XMP-acdsee:Notes": added["a"]
+    }  # fmt: skip
+    assert tags(f"b.{ending}", "Description", "Notes") == {
+        "XMP-dc:Description": added["b"], "XMP-acdsee:Notes": "notes of another kind"
+    }  # fmt: skip
 
 
 def test_words_in_two_places_that_differ_are_both_kept_when_a_caption_is_added(library, exiftool):
