@@ -3,12 +3,14 @@
 python benchmarks/library.py OTHER FOLDER [IMAGES [DONE]]
 
 OTHER is the folder of the other checkout, which runs with the same packages, and FOLDER one of JPEG files. IMAGES of them
-(5,000) are captioned greedily with text sidecars. Then DONE images (100,000), links to the first of them that all have a
-sidecar in folders of 500, are gone through without anything to do. Prints seconds and ratios.
+(5,000) are captioned greedily with text sidecars. Then DONE images (100,000) in folders of 500, which are links to a few and
+all have a caption in a text sidecar, in an XMP file or in their own metadata (written by exiftool), are gone through without
+anything to do. Prints seconds and ratios.
 """
 
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 from itertools import islice
@@ -18,6 +20,9 @@ from timing import in_turn, report
 
 HERE = Path(__file__).parents[1]
 A_FOLDER = 500
+LINKED = 4
+"""Files that the images with nothing to do are links to: file systems limit how many one can have."""
+
 RUNS = 3
 
 
@@ -28,7 +33,7 @@ def capgen(checkout: Path, folder: Path, *options: str) -> list[str]:
         f"import os, sys; os.environ['CAPGEN_DATA_DIR'] = {data!r}; sys.path.insert(0, {str(checkout)!r})\n"
         "from capgen.cli import main; main()"
     )
-    return [sys.executable, "-c", program, "caption", "--recursive", str(folder), "--sidecar", ".txt", "--quiet", *options]
+    return [sys.executable, "-c", program, "caption", "--recursive", str(folder), "--quiet", *options]
 
 
 def linked(images: list[Path], folder: Path, count: int) -> None:
@@ -40,7 +45,7 @@ def linked(images: list[Path], folder: Path, count: int) -> None:
 
 
 def main(other: Path, folder: Path, count: int, done: int) -> None:
-    """Measure both in a folder that is removed afterwards."""
+    """Measure all in a folder that is removed afterwards."""
     with tempfile.TemporaryDirectory() as temporary:
         os.environ["CAPGEN_DATA_DIR"] = f"{temporary}/data"
         originals = Path(temporary) / "originals"
@@ -48,16 +53,28 @@ def main(other: Path, folder: Path, count: int, done: int) -> None:
         found = [Path(shutil.copy(path, originals)) for path in islice(sorted(folder.rglob("*.jpg")), count)]
         library = Path(temporary) / "library"
         linked(found, library, len(found))
-        options = ("--beam", "1", "--existing", "overwrite", "--force")
+        options = ("--sidecar", ".txt", "--beam", "1", "--existing", "overwrite", "--force")
         times = in_turn({name: capgen(root, library, *options) for name, root in checkouts(other).items()}, RUNS)
         report(f"{len(found):,} captioned", times["here"], "the other", times["there"])
 
-        whole = Path(temporary) / "done"
-        linked(found[:1], whole, done)
-        for path in whole.rglob("*.jpg"):
-            path.with_suffix(".txt").write_text("a photograph\n")
-        times = in_turn({name: capgen(root, whole) for name, root in checkouts(other).items()}, RUNS)
-        report(f"{done:,} with nothing to do", times["here"], "the other", times["there"])
+        plain = found[:LINKED]
+        described = [Path(shutil.copy(path, Path(temporary) / f"{number}.jpg")) for number, path in enumerate(plain)]
+        fields = [f"-{field}=a photograph" for field in ("XMP-dc:Description", "XMP-iptcCore:AltTextAccessibility")]
+        subprocess.run(["exiftool", "-quiet", "-overwrite_original", *fields, *described], check=True)
+        packet = subprocess.run(["exiftool", "-XMP", "-b", described[0]], check=True, capture_output=True).stdout
+        for what, options, images, ending, data in (
+            ("a text sidecar", ["--sidecar", ".txt"], plain, ".txt", b"a photograph\n"),
+            ("an XMP file", ["--xmp"], plain, ".xmp", packet),
+            ("a caption in them", ["--embed"], described, None, b""),
+        ):
+            whole = Path(temporary) / "done"
+            linked(images, whole, done)
+            for path in whole.rglob("*.jpg") if ending else ():
+                path.with_suffix(ending).write_bytes(data)
+            commands = {name: capgen(root, whole, *options) for name, root in checkouts(other).items()}
+            times = in_turn(commands, RUNS)
+            report(f"{done:,} with {what}", times["here"], "the other", times["there"])
+            shutil.rmtree(whole)
 
 
 def checkouts(other: Path) -> dict[str, Path]:

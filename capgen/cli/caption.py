@@ -180,7 +180,7 @@ def caption_command(
         )  # fmt: skip
         _explain(explain, paths or [], model, request, alone=not any(others))
         return
-    _check_options(request, paths or [], watch=watch, dry_run=dry_run)
+    _check_options(request, paths or [], watch=watch, dry_run=dry_run, report=report)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends like Ctrl-C, so that what was begun is finished
     job = CaptionJob(
         inputs=Inputs.of(
@@ -211,7 +211,7 @@ def caption_command(
         _caption(job, quiet=quiet)
 
 
-def _check_options(request: "CaptionRequest", paths: list[str], *, watch: bool, dry_run: bool) -> None:
+def _check_options(request: "CaptionRequest", paths: list[str], *, watch: bool, dry_run: bool, report: Path | None) -> None:
     """Check the combinations of options that a ``CaptionJob`` does not see."""
     if watch and "-" in paths:
         raise UsageError("--watch looks again and again, and stdin can be read only once; name folders or --from-file LIST")
@@ -219,6 +219,8 @@ def _check_options(request: "CaptionRequest", paths: list[str], *, watch: bool, 
         raise UsageError("--seed is for sampled words; add --temperature 1 or --top-p 0.9")
     if watch and dry_run:
         raise UsageError("--watch goes on for ever and --dry-run does nothing; choose one")
+    if dry_run and report is not None:
+        raise UsageError("--dry-run writes nothing, and so no --report; choose one")
 
 
 def _caption(job: "CaptionJob", *, quiet: bool) -> None:

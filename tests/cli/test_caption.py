@@ -141,6 +141,11 @@ def test_a_closed_standard_output_is_named(fake, captioner):
     refused(done, "the standard output is closed", "--output", code=2)
 
 
+def test_a_dry_run_does_not_pretend_to_write_a_report(fake, captioner, tmp_path):
+    done = here("caption", captioner.source / "images", "--dry-run", "--report", tmp_path / "report.jsonl")
+    refused(done, "--dry-run writes nothing", "--report", code=2)
+
+
 def test_a_list_from_a_closed_standard_input_is_empty(fake):
     program = Path(sys.executable).with_name("capgen")
     done = subprocess.run(["bash", "-c", f"{program} caption - <&-"], capture_output=True, text=True, check=False)
