@@ -57,7 +57,7 @@ class ExifTool:
             StorageError: As ``ask``.
         """
         link = self._linked(image)
-        made = link.with_name(f"made{link.suffix}")
+        made = link.with_name("made")  # with the ending of WebP some versions refuse what they can write
         made.unlink(missing_ok=True)
         answer = self._answer(image, link, *options, "-o", str(made))
         try:

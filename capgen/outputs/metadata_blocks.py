@@ -25,6 +25,7 @@ _PNG_XMP = b"XML:com.adobe.xmp"
 _BOXES = {b"uuid", b"Exif", b"xml "}
 _UUID_XMP, _UUID_EXIF = bytes.fromhex("be7acfcb97a942e89c71999491e3afac"), b"JpgTiffExif->JP2"
 _UUID_IPTC = bytes.fromhex("33c7a4d2b81d4723a0baf1a3e097ad38")
+_GIF_XMP = b"XMP DataXMP"
 _FARTHEST = 1 << 40
 _IPTC_RESOURCE = 0x0404
 
@@ -111,6 +112,52 @@ def webp_blocks(file: BinaryIO) -> Blocks:
         else:
             file.seek(length + (length & 1), 1)
     return blocks
+
+
+def gif_blocks(file: BinaryIO) -> Blocks:
+    """Find the XMP of a GIF, which may be anywhere between the frames; a GIF has no other metadata."""
+    blocks = Blocks()
+    file.seek(10)
+    file.seek(2 + _colours(file.read(1)), 1)
+    while kind := file.read(1):
+        if kind == b"\x2c":  # a frame
+            file.seek(8, 1)
+            file.seek(_colours(file.read(1)) + 1, 1)
+            _sub_blocks(file)
+        elif kind != b"\x21":
+            break
+        elif file.read(1) == b"\xff" and file.read(ord(file.read(1) or b"\0")) == _GIF_XMP:
+            blocks.xmp.append(_gif_packet(_sub_blocks(file)))
+        else:
+            _sub_blocks(file)
+    return blocks
+
+
+def _colours(flags: bytes) -> int:
+    """Return the bytes of the table of colours that some flags announce."""
+    return 3 << (flags[0] & 7) + 1 if flags and flags[0] & 0x80 else 0
+
+
+def _sub_blocks(file: BinaryIO) -> list[bytes]:
+    """Return sub-blocks up to the empty one, each with its length before it; no more than ``LARGEST`` bytes are kept."""
+    found, size = list[bytes](), 0
+    while (length := file.read(1)) not in {b"", b"\0"}:
+        data = length + file.read(length[0])
+        if size < LARGEST:
+            found.append(data)
+        size += len(data)
+    return found
+
+
+def _gif_packet(parts: list[bytes]) -> bytes:
+    """Return an XMP packet, whose bytes the lengths are a part of, unless a program has put it into real sub-blocks.
+
+    After it there are bytes that count down from 255, for programs that take its bytes for lengths.
+    """
+    whole = b"".join(parts)
+    if whole[1:2] == b"<" and whole[:1] not in b"<\0 \n\r\t":
+        return b"".join(part[1:] for part in parts)
+    return whole.partition(b"\x01\xff\xfe\xfd")[0]
 
 
 def box_blocks(file: BinaryIO) -> Blocks:

@@ -22,6 +22,7 @@ from capgen.outputs.metadata_blocks import (
     Blocks,
     Tiff,
     box_blocks,
+    gif_blocks,
     jpeg_blocks,
     png_blocks,
     tiff_blocks,
@@ -115,12 +116,12 @@ def _blocks(file: BinaryIO) -> Blocks | None:
     has_boxes = head[4:8] in _FIRST_BOXES or (name == "camera raw" and head[4:8] == b"ftyp")
     walk = box_blocks if has_boxes else _WALKS.get(name)
     if walk is None:
-        return _blocks_by_pillow(file) if name in {"GIF", "AVIF", "HEIF"} else None
+        return _blocks_by_pillow(file) if name in {"AVIF", "HEIF"} else None
     file.seek(0)
     return walk(file)
 
 
-_WALKS = {"JPEG": jpeg_blocks, "PNG": png_blocks, "WEBP": webp_blocks}
+_WALKS = {"GIF": gif_blocks, "JPEG": jpeg_blocks, "PNG": png_blocks, "WEBP": webp_blocks}
 _FIRST_BOXES = {b"jP  ", b"JXL "}
 
 

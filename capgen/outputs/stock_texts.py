@@ -11,13 +11,13 @@ _CAMERAS = re.compile(
     | (?:samsung|olympus|kodak|sony|minolta) (?:\ dsc|\ camera\ pictures)?
     | <[^<>]* (?:samsung|kenox|digimax) [^<>]*>                           # <KENOX S760  / Samsung S760>
     | (?:exif_)? jpeg[ _](?:picture|image) | exif\ jpeg
-    | dcim[\\/]\S*                                                        # the file's own name: GoPro, DJI
-    | (?:oplus|oppo)_\d+ | hisilicon\ (?:k3|balong) | mtk\S*
+    | dcim(?:[\\/]\S*)?                                                   # the file's own name: GoPro, DJI
+    | scanner | dvc\ [\d.]+\ hdmi | (?:oplus|oppo)_\d+ | hisilicon\ (?:k3|balong) | mtk\S*
     """,
     re.VERBOSE | re.IGNORECASE,
 )
 _MODES = re.compile(
-    r"(?:bt|fb|fpt|front|oz|pt|r|s)?(?:bhdp|bt[fry]|burst|cav|cof|dav|ed[fi]|fbt|frem|hdr(?:pl)?|mde|mon|nor|ptr|qrf|rbt|rpt|sdr)"
+    r"(?:bt|f|fb|fpt|front|oz|pt|r|s)?(?:bhdp|bt[fry]|burst|cav|cof|dav|ed[fi]|fbt|frem|hdr(?:pl)?|mde|mon|nor|ptr|qrf|rbt|rpt|sdr|shbty)"
     r"(?:WO|h|mdn|hdr|bty)?(?:_\w+)?"
 )
 """The ways of taking a photograph of Huawei's telephones: cof, dav_vivid, oznorWO, hdrpl ..."""
@@ -25,8 +25,9 @@ _MODES = re.compile(
 _PROGRAMS = re.compile(
     r"""
     (?:created|processed|made|edited|captured|resized)\ (?:with|by|on|in)\ (?:the\ )?
-        (?:gimp|vsco\w*|snapseed|ebay|polarr|picsart|repix|prisma|imagemagick|photoscape) \b .*
+        (?:gimp|imlib|vsco\w*|snapseed|ebay|polarr|picsart|repix|prisma|imagemagick|photoscape) \b .*
     | lead\ technologies .* | creator:\ gd-jpeg .* | intel\(r\)\ jpeg\ library .* | file\ written\ by\ adobe .* | applemark
+    | iclarified
     | screenshot | default | untitled | image | picture | photo | digital\ image | user\ comments? | binary\ comment
     | (?:charset=)? (?:ascii|unicode|jis)
     """,

@@ -13,7 +13,7 @@ import pytest
 
 from capgen.errors import StorageError
 from capgen.outputs.fields import Fields
-from capgen.outputs.metadata_blocks import Blocks, box_blocks, jpeg_blocks, png_blocks, tiff_blocks, webp_blocks
+from capgen.outputs.metadata_blocks import Blocks, box_blocks, gif_blocks, jpeg_blocks, png_blocks, tiff_blocks, webp_blocks
 from capgen.outputs.photo_metadata import of_blocks
 from capgen.outputs.policy import Existing
 from capgen.outputs.xmp import XmpSidecar
@@ -160,6 +160,7 @@ def blocks_of_all_kinds():
         tiff_blocks: tiff,
         png_blocks: b"\x89PNG\r\n\x1a\n" + struct.pack(">I", len(text)) + b"iTXt" + text + bytes(4),
         webp_blocks: b"RIFF0000WEBPXMP " + struct.pack("<I", len(xmp)) + xmp,
+        gif_blocks: b"GIF89a" + bytes(7) + b"\x21\xff\x0bXMP DataXMP" + xmp + bytes([1, *range(255, -1, -1), 0]) + b"\x3b",
         box_blocks: struct.pack(">I", 12) + b"JXL \r\n\x87\n" + struct.pack(">I", 8 + len(xmp)) + b"xml " + xmp,
     }
 

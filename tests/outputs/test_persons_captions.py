@@ -9,8 +9,10 @@ import pytest
 from PIL import Image
 from support.captioners import install_fake
 from support.commands import here
+from support.image_files import encode
 from support.tools import require_tool
 
+from capgen.images.formats import FORMATS
 from capgen.outputs import photo_metadata
 from capgen.outputs.fields import Fields
 from capgen.outputs.stock_texts import is_stock
@@ -47,7 +49,7 @@ def draw(name, kind=None):
 
 def tag(name, *assignments):
     """Put texts into a file, as a person does."""
-    subprocess.run(["exiftool", "-q", "-overwrite_original", *(f"-{one}" for one in assignments), name], check=True)
+    subprocess.run(["exiftool", "-q", "-m", "-overwrite_original", *(f"-{one}" for one in assignments), name], check=True)
 
 
 def tags(name, *wanted):
@@ -94,6 +96,28 @@ def test_words_of_a_person_are_a_caption_wherever_in_the_photograph_they_are(lib
     assert [path.name for path in library.iterdir()] == [f"a.{ending}"]
 
 
+@pytest.mark.parametrize("place", ["XMP-dc:Description", "XMP-iptcCore:AltTextAccessibility"])
+@pytest.mark.parametrize("kind", [row.name for row in FORMATS if row.name not in {"BMP", "camera raw"}])
+def test_words_in_every_format_that_can_be_drawn_are_a_caption_and_so_is_capgens(library, exiftool, kind, place):
+    name = "a" + next(row.suffixes[0] for row in FORMATS if row.name == kind)
+    Path(name).write_bytes(encode(Image.new("RGB", (64, 64)), kind))
+    tag(name, f"{place}={WORDS}")
+    assert {status(name, "--embed"), status(name, "--xmp")} == {"skipped"}
+    assert status(name, "--embed", "--existing", "overwrite") == "captioned"
+    assert status(name, "--embed", "--existing", "append") == "skipped"
+
+
+def test_xmp_is_found_between_the_frames_of_a_gif_and_in_real_sub_blocks(library):
+    draw("a.gif")
+    packet = xmp(f"<dc:description>{WORDS}</dc:description>" + "<q:long>long</q:long>" * 30).encode()
+    blocks = b"".join(bytes([len(packet[at : at + 255])]) + packet[at : at + 255] for at in range(0, len(packet), 255))
+    trailer = bytes([1, *range(255, -1, -1), 0])
+    for data in (packet + trailer, blocks + bytes(1)):
+        drawn = Path("a.gif").read_bytes()
+        Path("b.gif").write_bytes(drawn[:-1] + b"\x21\xff\x0bXMP DataXMP" + data + drawn[-1:])
+        assert photo_metadata.read(Path("b.gif")).fields.description == WORDS
+
+
 @pytest.mark.parametrize("words", ["おばあちゃんの家", "Großmutters Häuschen", "дом бабушки"])
 @pytest.mark.parametrize(
     "place", ["ExifIFD:UserComment", "IFD0:ImageDescription", "IFD0:XPComment", "IPTC:Caption-Abstract"]
@@ -134,13 +158,13 @@ STOCK = (
     "cof", "oznorWO", "hdrpl", "sdr_HDRB", "dav_vivid", "<KENOX S760  / Samsung S760>", "oplus_131072", "Created with GIMP",
     "Screenshot",
     "Processed with VSCO with c1 preset", "Exif_JPEG_PICTURE", '{"filter":0,"mode":"auto"}', "LEAD Technologies Inc. V1.01",
-    "KONICA MINOLTA DIGITAL CAMERA", "Default", "binary comment",
+    "KONICA MINOLTA DIGITAL CAMERA", "Default", "binary comment", "DCIM", "Created by Imlib", "Scanner", "fshbty",
 )  # fmt: skip
 PERSONS = (
     "Samsung brought us here", "my digital camera", "a digital camera on a table", "Monday", "Norbert", "Olympus at dawn",
     "default settings of grandfather", "sorted by hand", "Anna", "A picture of Anna", "❤", "?", "{no JSON", "Kodak moment",
     "5",
-    "Picture of the year", "coffee",
+    "Picture of the year", "coffee", "DCIM was its folder", "scanner of the library",
 )  # fmt: skip
 
 
