@@ -80,10 +80,10 @@ class PerImageSink:
 
     def _keep_in_step(self, other: OtherFile, caption: str, item: Found, version: ImageVersion) -> None:
         """Write a caption into another file, too, where that has one: else programs would go on showing the old words."""
-        fields, existing = other.fields, self._guard.existing
-        if other.destination is None or fields.text is None:
+        path, fields = item.local()[0], other.fields
+        if other.destination is None or fields.text is None or self._owners.setdefault(other.path.absolute(), path) != path:
             return
-        new = fields.taking(caption, existing)
+        new = fields.taking(caption, self._guard.existing)
         new = Fields(fields.description and new.description, fields.alternative and new.alternative)
         if new != fields and self._guard.skip_reason(key(other.path), _hash(fields.text), version) is None:
             self._put(other, new, item, version)
@@ -113,8 +113,9 @@ class PerImageSink:
 
     def _known(self, own: Fields, others: Iterable[OtherFile], version: ImageVersion) -> Fields:
         """Return the fields of an image's own file, and where they are missing what a person has written in others."""
-        for path, fields in ((other.path, other.fields) for other in others):
-            is_ours = fields.text is not None and self._guard.is_ours(key(path), caption_hash(fields.text), version)
+        for other in others:
+            text, fields = other.fields.text, other.fields
+            is_ours = text is not None and self._guard.is_ours(key(other.path), caption_hash(text), version)
             own = own.or_else(Fields(in_exif=fields.in_exif) if is_ours else fields)
         return own
 

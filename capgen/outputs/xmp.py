@@ -4,7 +4,6 @@ Photo managers keep ratings, keywords and edits in the same file, so a caption i
 """
 
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from pathlib import Path
 
 from capgen.errors import DataError, StorageError
@@ -66,8 +65,11 @@ class XmpSidecar:
         One that is not sound XMP says nothing here: it is reported where it would be written.
         """
         for target in self._names.found(path, root):
-            with suppress(StorageError):
-                yield OtherFile(target, self.fields(target), self)
+            try:
+                fields = self.fields(target)
+            except StorageError:
+                continue
+            yield OtherFile(target, fields, self)
 
     def write(self, target: Path, caption: Fields | str) -> None:
         """Set the description and the alternative text in the default language; everything else in the file stays.

@@ -112,8 +112,6 @@ class Packet:
 
     def set(self, fields: Fields) -> None:
         """Set the fields that are not ``None``, in the default language, and wherever the packet says the same once more."""
-        if fields.alternative is not None:
-            self._set(ALTERNATIVE, fields.alternative)
         if fields.description is not None:
             texts = {name: one.text for name, one in self.properties().items()}
             self._set(DESCRIPTION, fields.description)
@@ -123,6 +121,8 @@ class Packet:
                 self._set(USER_COMMENT, fields.description)
             if NOTES in texts and texts[NOTES] == fields_of(texts).description:
                 self._set(NOTES, fields.description)
+        if fields.alternative is not None:
+            self._set(ALTERNATIVE, fields.alternative)
         if self._is_new:
             etree.indent(self._root, " ")
 

@@ -243,6 +243,13 @@ def test_words_of_a_sidecar_that_differ_from_the_photographs_are_kept_when_a_cap
     assert XmpSidecar().fields(Path("a.xmp")) == Fields(f"at the window, {new}")
 
 
+def test_a_sidecar_that_two_photographs_share_gets_the_caption_of_the_first(library, exiftool):
+    draw("a.jpg"), draw("a.png")
+    XmpSidecar().write(Path("a.xmp"), "old words")
+    rows = caption("a.jpg", "a.png", "--embed", "--existing", "overwrite")
+    assert XmpSidecar().read(Path("a.xmp")) == rows["a.jpg"]["caption"] != rows["a.png"]["caption"]
+
+
 def test_a_sidecar_without_a_caption_gets_none_from_embed_and_one_edited_by_hand_stays(library, exiftool):
     draw("a.jpg"), draw("b.jpg")
     Path("a.xmp").write_text(xmp("<q:rating>5</q:rating>"))
