@@ -102,6 +102,15 @@ def test_no_epoch_that_scores_less_than_the_captioner_that_training_began_with_i
     assert chosen(epoch(0, 1.0, (), Phase.WARM_START), epoch(1, 2.0)) == 0
 
 
+def test_an_epoch_that_is_not_clearly_better_by_score_or_loss_leaves_the_captioner_that_training_began_with():
+    before = epoch(0, 3.0, LOW, Phase.WARM_START)
+    assert chosen(before, epoch(1, 2.95, MIXED)) == 0  # within chance on 20 images, by both measures
+    assert chosen(before, epoch(1, 2.8, LOW)) == 1
+    assert chosen(before, epoch(1, 3.2, HIGH)) == 1
+    assert chosen(before, epoch(1, 2.8, LOW), epoch(2, 2.95, MIXED)) == 1
+    assert chosen(before, epoch(1, 4.0, MIXED, Phase.SELF_CRITICAL)) == 1  # its steps are too small to be told apart
+
+
 def test_while_an_encoder_is_fine_tuned_the_loss_alone_decides():
     assert chosen(epoch(1, 1.0, LOW), epoch(2, 1.001, HIGH), criterion=Criterion.DEV_LOSS) == 1
 
@@ -172,6 +181,6 @@ def test_one_line_says_which_epoch_is_taken_by_what_and_how_it_compares_with_the
 
 def test_it_is_said_that_nothing_is_better_than_the_captioner_that_training_began_with():
     assert described(epoch(0, 1.0, HIGH, Phase.WARM_START), epoch(1, 1.5, LOW)) == (
-        "no epoch is better than the captioner that training began with (dev CIDEr-D 0.5000, dev loss 1.0000); "
+        "no epoch is clearly better than the captioner that training began with (dev CIDEr-D 0.5000, dev loss 1.0000); "
         "it stays as it was"
     )
