@@ -73,8 +73,8 @@ class EpochChoice:
         """Return the choice after one more epoch.
 
         With a warm start an epoch counts only if it scores no less than that, whatever its loss: the loss of a captioner
-        that was trained self-critically is high, and any epoch lowers it. One of the two must also be clearly better: going on
-        from a captioner with 90 photographs, 6 epochs were within chance of it on 10 of dev, and worse on 140 others.
+        that was trained self-critically is high, and any epoch lowers it. One of the two must also be clearly better: after
+        90 photographs, 6 epochs were within chance of their start on 10 of dev, and worse on 140 others.
         """
         if self.first.phase == Phase.WARM_START and not self._improves_on_start(epoch):
             return self
