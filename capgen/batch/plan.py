@@ -62,12 +62,15 @@ def check_targets(listing: Listing, destinations: Sequence[Destination], files: 
     """
     if not destinations and not files:
         return frozenset()
-    hashes, written = array("Q"), _check_files(listing, files)
+    hashes, written = array("Q"), _check_files(files)
     for found in listing:
         hashes.append(target_hash(found.path))
         targets = (destination.target(*found.local()) for destination in destinations)
         written.extend(target_hash(target) for target in targets if target != found.path)
     images = np.array(hashes, np.uint64)
+    for path in files:
+        if target_hash(path) in images:
+            raise UsageError(f"{path} is one of the photographs; choose another file to write to")
     values, counts = np.unique(np.array(written, np.uint64), return_counts=True)
     taken = {*values[counts > 1].tolist(), *np.intersect1d(values, images).tolist()}
     if not taken:
@@ -120,7 +123,7 @@ def check_names(listing: Listing, file: Path, name: Callable[[Location], object]
     )
 
 
-def _check_files(listing: Listing, files: Sequence[Path]) -> "array[int]":
+def _check_files(files: Sequence[Path]) -> "array[int]":
     """Return the hashes of the files that are written besides, after making sure that they are not images."""
     for path in files:
         if is_image_file(path):
@@ -128,10 +131,6 @@ def _check_files(listing: Listing, files: Sequence[Path]) -> "array[int]":
     hashes = array("Q", map(target_hash, files))
     if len(set(hashes)) < len(files):
         raise UsageError(f"--output and --report name the same file, {files[0]}; choose two")
-    taken = set(hashes).intersection(target_hash(found.path) for found in listing) if hashes else ()
-    if taken:
-        path = next(path for path in files if target_hash(path) in taken)
-        raise UsageError(f"{path} is one of the photographs; choose another file to write to")
     return hashes
 
 

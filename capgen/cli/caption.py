@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from capgen.cli import app
-from capgen.cli.console import FAILED, SOME_FAILED, Quiet, Verbose, choice, command, progress, say
+from capgen.cli.console import FAILED, SOME_FAILED, Quiet, Verbose, choice, command, printable, progress, say
 from capgen.cli.engine import LOCAL, Address, EngineName
 from capgen.cli.reporting import Reporter
 from capgen.errors import UsageError, member
@@ -204,7 +204,7 @@ def caption_command(
         for planned in job.plan():
             typer.echo(str(planned).encode("utf-8", "surrogateescape"))
         if job.passed_over and not quiet:
-            say(f"passed over: {job.passed_over}")
+            say(printable(f"passed over: {job.passed_over}"))
     elif watch:
         _watch(job, Reporter(several=True, quiet=quiet))
     else:
@@ -241,7 +241,7 @@ def _caption(job: "CaptionJob", *, quiet: bool) -> None:
     if job.notice:
         reporter.info(job.notice)
     if job.found_nothing:
-        say(f"capgen: no photographs found; passed over: {job.passed_over}")
+        say(printable(f"capgen: no photographs found; passed over: {job.passed_over}"))
         raise typer.Exit(FAILED)
     finished, total = job.finished_before
     if finished:

@@ -52,7 +52,7 @@ class Reporter:
         self._changed_by_hand += result.skip_reason is SkipReason.CHANGED_BY_HAND
         if result.failed or (result.reason and not self._several):
             path = printable(os.fsencode(str(result.path)).decode("utf-8", "replace"))
-            say(f"capgen: {path}: {result.status}: {result.reason}")
+            say(f"capgen: {path}: {result.status}: {printable(result.reason)}")
 
     def add_skipped(self, count: int) -> None:
         """Count images that an earlier run has captioned."""
@@ -65,7 +65,7 @@ class Reporter:
         seconds = time.monotonic() - self._started
         counts = ", ".join(f"{self._counts[status]:,} {self._named(status)}" for status in Status if self._counts[status])
         others = f"; passed over: {passed_over}" if passed_over else ""
-        say(f"{counts or 'no photographs found'} in {seconds:,.1f} s{others}")
+        say(printable(f"{counts or 'no photographs found'} in {seconds:,.1f} s{others}"))
 
     def _named(self, status: Status) -> str:
         changed = self._changed_by_hand if status is Status.SKIPPED else 0

@@ -70,6 +70,9 @@ class PassedOver(StrEnum):
     """It neither ends nor begins like an image of a format that is read."""
 
 
+_KINDS = 10
+"""The number of kinds that are named in a line: files that are numbered by their endings may have thousands."""
+
 _REMEDIES: dict[str, str] = {
     PassedOver.HIDDEN: "--hidden",
     PassedOver.LINK: "--follow-links",
@@ -122,7 +125,10 @@ class PassedOverLog:
 
     def __str__(self) -> str:
         """Say how much there was of each kind, such as ``3 links (--follow-links), 1 backup, 1 .mov file``."""
-        return ", ".join(_counted(kind, count) for kind, count in self._counts.most_common())
+        counts = self._counts.most_common()
+        named = [_counted(kind, count) for kind, count in counts[:_KINDS]]
+        others = sum(count for _, count in counts[_KINDS:])
+        return ", ".join([*named, *([f"{others:,} others"] if others else [])])
 
 
 def _counted(kind: str, count: int) -> str:

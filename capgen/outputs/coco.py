@@ -126,9 +126,10 @@ class CocoFile:
         owner = self._owners.setdefault(name, item.path)
         if owner != item.path:
             raise StorageError(f"{owner} is called {name!r} in {self._path}, too; use a .jsonl file")
-        if name in self._found:
+        now = ImageVersion.of_file(item.path)
+        if name in self._found and self._found[name][2].state == now.state:  # with --watch it may have come whole since then
             return SkipReason.OURS_ALREADY if self._guard.existing.adds else SkipReason.HAS_CAPTION
-        return self._reason(self._rows, item.path, ImageVersion.of_file(item.path))
+        return self._reason(self._rows, item.path, now)
 
     def write(self, item: Found, result: Result) -> SkipReason | None:
         """Keep the caption of a captioned image until the file is closed; there is no room for others.

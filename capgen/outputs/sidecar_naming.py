@@ -112,13 +112,15 @@ class SidecarNames:
     def _folder(self, image: Path, by_stem: Path) -> "_Folder":
         # Names are cut as texts here, since this is asked of every image, several times, and paths take ten times as long.
         key = (_folder_of(image), _folder_of(by_stem))
-        if key not in self._folders:
-            if len(self._folders) >= _FOLDERS:
-                del self._folders[next(iter(self._folders))]
+        folder = self._folders.pop(key, None)
+        if folder is None:
             there = _names(image.parent)
             sidecars = there if by_stem.parent == image.parent else _names(by_stem.parent)
-            self._folders[key] = _Folder(there, sidecars, self._ending)
-        return self._folders[key]
+            folder = _Folder(there, sidecars, self._ending)
+        self._folders[key] = folder  # the last used comes last
+        if len(self._folders) > _FOLDERS:
+            del self._folders[next(iter(self._folders))]
+        return folder
 
 
 class _Folder:
@@ -148,6 +150,7 @@ class _Folder:
         before_ending = [name[: -len(ending)] for name in self._sidecars]
         self.named_full = sum(name in wholes for name in before_ending)
         self.named_by_stem = sum(name in of_stem and name not in wholes for name in before_ending)
+        self._extensions: dict[str, str | None] = {}  # what sidecars have been found to say, by their names
         self._of_stem = {stem: names for stem, names in of_stem.items() if len(names) > 1}
 
     def shares_stem(self, image: str) -> bool:
@@ -166,17 +169,28 @@ class _Folder:
     def is_for_another(self, sidecar: Path, image: str) -> bool:
         """Tell whether a sidecar of several files of one stem says itself that it belongs to another of them."""
         others = self._others(image)
-        try:
-            said = _FOR_EXTENSION.search(sidecar.read_bytes()) if others else None
-        except OSError:
+        if not others:
             return False
-        if said is None:
-            return False
-        extension = "." + os.fsdecode(said[1]).casefold()
-        return not image.casefold().endswith(extension) and any(name.casefold().endswith(extension) for name in others)
+        if sidecar.name not in self._extensions:
+            self._extensions[sidecar.name] = _extension_said_by(sidecar)
+        extension = self._extensions[sidecar.name]
+        return (
+            extension is not None
+            and not image.casefold().endswith(extension)
+            and any(name.casefold().endswith(extension) for name in others)
+        )
 
     def _others(self, image: str) -> list[str]:
         return [name for name in self._of_stem.get(_folded(_stem(image)), ()) if name != image]
+
+
+def _extension_said_by(sidecar: Path) -> str | None:
+    """Return the ending of the file that a sidecar says it belongs to, with its dot and in lower case."""
+    try:
+        said = _FOR_EXTENSION.search(sidecar.read_bytes())
+    except OSError:
+        return None
+    return None if said is None else "." + os.fsdecode(said[1]).casefold()
 
 
 def _is_double(image: Path) -> bool:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import unicodedata
 
 _CAMERAS = re.compile(
     r"""
@@ -25,25 +26,36 @@ _MODES = re.compile(
 _PROGRAMS = re.compile(
     r"""
     (?:created|processed|made|edited|captured|resized)\ (?:with|by|on|in)\ (?:the\ )?
-        (?:gimp|imlib|vsco\w*|snapseed|ebay|polarr|picsart|repix|prisma|imagemagick|photoscape) \b .*
-    | lead\ technologies .* | creator:\ gd-jpeg .* | intel\(r\)\ jpeg\ library .* | file\ written\ by\ adobe .* | applemark
+        (?:gimp|imlib|vsco\w*|snapseed|ebay|polarr|picsart|repix|prisma|imagemagick|photoscape)
+        (?:\ v?\d[\w.]*)? (?:\ with\ [\w-]+\ preset)?
+    | lead\ technologies (?:\ inc\.?)? (?:\ v[\d.]+)?
+    | creator:\ gd-jpeg\ v[\d.]+ (?:\ \(using\ ijg\ jpeg\ v\d+\))? (?:,\ (?:default\ quality|quality\ =\ \d+))?
+    | intel\(r\)\ jpeg\ library (?:,?\ version\ [\[\]\d.]+)? | file\ written\ by\ adobe\ photoshop\W*[\d.]* | applemark
     | iclarified
     | screenshot | default | untitled | image | picture | photo | digital\ image | user\ comments? | binary\ comment
     | (?:charset=)? (?:ascii|unicode|jis)
     """,
-    re.VERBOSE | re.IGNORECASE | re.DOTALL,
+    re.VERBOSE | re.IGNORECASE,
 )
+
+
+_UNREADABLE = ("Cc", "Cn", "Co", "Cs")
+"""Unicode's categories of characters that are none of a text; a joiner (Cf) may be one, between the parts of an emoji."""
 
 
 def is_stock(text: str) -> bool:
     """Tell whether a text of metadata is one that a maker or a program has written, and not a person."""
-    plain = " ".join(text.split())
-    return _is_settings(plain) or any(pattern.fullmatch(plain) for pattern in (_CAMERAS, _MODES, _PROGRAMS))
+    lines = [" ".join(line.split()) for line in text.splitlines()]  # a person may have written below what a program wrote
+    return _is_settings(text.strip()) or all(map(_is_line_of_stock, filter(None, lines)))
+
+
+def _is_line_of_stock(line: str) -> bool:
+    return any(pattern.fullmatch(line) for pattern in (_CAMERAS, _MODES, _PROGRAMS))
 
 
 def is_noise(text: str) -> bool:
     """Tell whether a text of Exif is no text: blank, or bytes of something else, which some cameras keep there."""
-    unreadable = sum(not (character.isprintable() or character.isspace()) for character in text)
+    unreadable = sum(unicodedata.category(character) in _UNREADABLE and not character.isspace() for character in text)
     return unreadable * 4 >= len(text.strip())
 
 

@@ -115,9 +115,13 @@ _SECURITY = "security."
 
 
 def _copy_extended(path: Path, descriptor: int) -> None:
-    """Copy extended attributes, of which the access-control list is one; Python knows them on Linux only."""
+    """Copy extended attributes, of which the access-control list is one.
+
+    Raises:
+        OSError: They cannot be copied, as on systems other than Linux, where Python does not know them.
+    """
     if sys.platform != "linux":
-        return
+        raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP))
     try:
         names = set(os.listxattr(path))
         inherited = set(os.listxattr(descriptor)) - names

@@ -146,6 +146,16 @@ def test_a_dry_run_does_not_pretend_to_write_a_report(fake, captioner, tmp_path)
     refused(done, "--dry-run writes nothing", "--report", code=2)
 
 
+def test_names_in_reasons_and_among_what_is_passed_over_are_escaped(fake, captioner, tmp_path):
+    shutil.copy(captioner.source / "images/000.png", tmp_path / "a\x1b[31m.png")
+    (tmp_path / "a\x1b[31m.txt").mkdir()
+    (tmp_path / "b.\x1b[31m").write_text("none")
+    done = here("caption", "-r", tmp_path, "--sidecar", "txt")
+    assert done.returncode == 3
+    assert "\x1b" not in done.stderr
+    assert done.stderr.count(r"\x1b[31m") == 3
+
+
 def test_a_list_from_a_closed_standard_input_is_empty(fake):
     program = Path(sys.executable).with_name("capgen")
     done = subprocess.run(["bash", "-c", f"{program} caption - <&-"], capture_output=True, text=True, check=False)

@@ -192,6 +192,14 @@ def test_what_is_passed_over_is_counted_by_kind_and_other_files_by_their_ending(
     assert len(log) == 7
 
 
+def test_of_many_kinds_of_files_the_most_frequent_are_named(tree):
+    tree(*(f"in/log.{number:03}" for number in range(100)), "in/a.mov", "in/b.mov", content=b"none")
+    log = PassedOverLog()
+    list(Selection().find(["in"], on_passed_over=log.add))
+    assert str(log).startswith("2 .mov files, 1 .")
+    assert str(log).endswith(", 91 others")
+
+
 def test_only_what_a_pattern_matches_is_passed_over(tree):
     tree("in/a.jpg", "in/.b.jpg", "in/deep/c.png")
     tree("in/x.psd", "in/y.mov", content=b"none")

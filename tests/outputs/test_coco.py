@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from capgen.captioner.results import Caption, Result
+from capgen.captioner.results import Caption, ImageVersion, Result, SkipReason
 from capgen.errors import DataError, Status, StorageError, UsageError
 from capgen.inputs.selection import Found
 from capgen.outputs import format_of
@@ -49,6 +49,19 @@ def test_an_image_is_called_by_its_file_name_or_the_number_that_it_is(path, name
 def test_the_file_is_a_list_of_image_ids_and_captions(tmp_path):
     rows = write(tmp_path / "out.json", ("x/b.jpg", "a café"), ("7.jpg", "a cat"))
     assert rows == [{"image_id": "b.jpg", "caption": "a café"}, {"image_id": 7, "caption": "a cat"}]
+
+
+def test_an_image_that_has_changed_since_it_was_captioned_is_captioned_anew_while_its_folder_is_watched(tmp_path):
+    item = Found(tmp_path / "a.jpg", tmp_path)
+    item.path.write_bytes(b"half")
+    manifest = Manifest(tmp_path / "data")
+    sink = CocoFile(tmp_path / "out.json", OverwriteGuard(manifest, Existing.OUTDATED))
+    version = ImageVersion.of_file(item.path)
+    sink.write(item, Result(item.path, Status.CAPTIONED, (Caption("a half", 0.5, -1.0),), version=version))
+    assert sink.skip_reason(item) is SkipReason.HAS_CAPTION
+    item.path.write_bytes(b"half and the other half")
+    assert sink.skip_reason(item) is None
+    manifest.close()
 
 
 def test_a_later_run_merges_with_what_the_file_holds_and_keeps_what_it_does_not_know(tmp_path):

@@ -159,12 +159,17 @@ STOCK = (
     "Screenshot",
     "Processed with VSCO with c1 preset", "Exif_JPEG_PICTURE", '{"filter":0,"mode":"auto"}', "LEAD Technologies Inc. V1.01",
     "KONICA MINOLTA DIGITAL CAMERA", "Default", "binary comment", "DCIM", "Created by Imlib", "Scanner", "fshbty",
+    "CREATOR: gd-jpeg v1.0 (using IJG JPEG v62), quality = 90\n", "Created with GIMP\n\nSAMSUNG",
+    "Processed with VSCOcam with f2 preset",
+    "File written by Adobe Photoshop\u00a8 4.0", "Intel(R) JPEG Library, version [2.0.16.48]",
 )  # fmt: skip
 PERSONS = (
     "Samsung brought us here", "my digital camera", "a digital camera on a table", "Monday", "Norbert", "Olympus at dawn",
     "default settings of grandfather", "sorted by hand", "Anna", "A picture of Anna", "❤", "?", "{no JSON", "Kodak moment",
     "5",
     "Picture of the year", "coffee", "DCIM was its folder", "scanner of the library",
+    "Created with GIMP\n\nGrandma's 80th birthday, Rome", "Edited with Snapseed: our wedding in Rome, June 2019",
+    "File written by Adobe Photoshop 5.0\nAnna and Ben at the lake",
 )  # fmt: skip
 
 
