@@ -51,13 +51,13 @@ class ImageCaptioning:
                     continue
                 try:
                     skipped = sink.skip_reason(item)
-                    reason = skipped and skipped.sentence
                 except StorageError as error:
-                    reason = str(error)
-                if reason is None:
+                    kept.append(str(error))
+                    continue
+                if skipped is None:
                     targets.append(target)
                 else:
-                    kept.append(f"{target}: {reason}")
+                    kept.append(skipped.sentence if target == item.path else f"{target}: {skipped.sentence}")
             yield PlannedImage(item.path, tuple(targets), tuple(kept))
 
     def run(self, found: Iterable[Found]) -> Iterator[Result]:
@@ -101,7 +101,10 @@ class ImageCaptioning:
             result = self._write_per_image(found, result)
         if self._stream is not None and result.status is not Status.SKIPPED:
             # A caption of low confidence is not written, only that it was found.
-            self._stream.write(found, replace(result, captions=()) if result.status is Status.LOW_CONFIDENCE else result)
+            is_low = result.status is Status.LOW_CONFIDENCE
+            reason = self._stream.write(found, replace(result, captions=()) if is_low else result)
+            if reason is not None and result.status is Status.CAPTIONED and not result.written:
+                return _skipped(found, [reason])
         return result
 
     def _write_per_image(self, found: Found, result: Result) -> Result:

@@ -283,7 +283,7 @@ class CaptionJob:
                 existing = Existing.OUTDATED
             guard = OverwriteGuard(manifest, existing, force=self._policy.force)
             contested = (lambda target: True) if arriving else self._is_shared
-            per_image = [PerImageSink(destination, guard, contested) for destination in self._destinations]
+            per_image = [PerImageSink(destination, guard, contested, again=arriving) for destination in self._destinations]
             for sink in per_image:
                 stack.callback(sink.close)
             form, stream = outputs.stream_format(several=several), None

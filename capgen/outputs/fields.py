@@ -1,9 +1,11 @@
 """The two texts that the metadata of an image has for it, and what becomes of each when a caption is written."""
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 
 from capgen.outputs import policy
 from capgen.outputs.policy import Existing
+from capgen.storage.hashing import caption_hash
 
 
 @dataclass(frozen=True)
@@ -14,11 +16,13 @@ class Fields:
         description: What the image shows, for everybody; ``None`` if there is none, or, in writing, if it stays as it is.
         alternative: What stands for the image where it cannot be seen; ``None`` as above.
         in_exif: Whether the Exif of the image has a description, even a camera's, which some programs show in front of XMP.
+        done: The names of fields that have a caption of capgen's in them, so that none is added to them.
     """
 
     description: str | None = None
     alternative: str | None = None
     in_exif: bool = False
+    done: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, caption: "Fields | str") -> "Fields":
@@ -34,6 +38,12 @@ class Fields:
         return joined(self.description, self.alternative)
 
     @property
+    def hashes(self) -> dict[str, str]:
+        """The hash of each field that has a text, by its name."""
+        texts = {"description": self.description, "alternative": self.alternative}
+        return {name: caption_hash(text) for name, text in texts.items() if text is not None}
+
+    @property
     def is_full(self) -> bool:
         """Whether neither field is missing."""
         return self.description is not None and self.alternative is not None
@@ -44,11 +54,22 @@ class Fields:
             self.description if self.description is not None else other.description,
             self.alternative if self.alternative is not None else other.alternative,
             self.in_exif or other.in_exif,
+            self.done | (other.done - self.hashes.keys()),
         )
+
+    def without(self, names: Collection[str]) -> "Fields":
+        """Return these fields but those with the names."""
+        description, alternative = (
+            None if name in names else getattr(self, name) for name in ("description", "alternative")
+        )
+        return replace(self, description=description, alternative=alternative)
 
     def taking(self, caption: str, existing: Existing) -> "Fields":
         """Return what is written into each field, given these that are there: each keeps to itself."""
-        description, alternative = (_taking(text, caption, existing) for text in (self.description, self.alternative))
+        description, alternative = (
+            text if existing.adds and name in self.done else _taking(text, caption, existing)
+            for name, text in (("description", self.description), ("alternative", self.alternative))
+        )
         return Fields(description, alternative, self.in_exif)
 
 

@@ -9,12 +9,12 @@ database because folders lie on shares whose locks a database cannot trust.
 import json
 import os
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from capgen.captioner.results import ImageVersion
 from capgen.errors import StorageError
-from capgen.outputs.manifest import Record
+from capgen.outputs.manifest import NO_FIELDS, Record, is_ours
 from capgen.storage import files, platform
 
 NAME = ".capgen"
@@ -38,9 +38,20 @@ class FolderStates:
         """Return what is known of the caption in the file ``target``."""
         return self._of(target).get(target.name)
 
-    def moved(self, target: Path, content: str) -> Iterator[Record]:
-        """Yield what is known of captions of the same image in files that have gone from the folder: renamed ones."""
-        return self._of(target).moved(target, content)
+    def moved(self, target: Path, content: str, current: str, fields: Mapping[str, str] = NO_FIELDS) -> Iterator[Record]:
+        """Yield what is known of captions of the same image that were renamed in the folder, or copied as they are.
+
+        Args:
+            target: The file that holds a caption of which nothing is known.
+            content: The ``content_hash`` of its image.
+            current: The caption's hash.
+            fields: The hash of each of its fields that has a text, by name.
+        """
+        for name, record in self._of(target).of_content(content):
+            same_kind = os.path.splitext(name)[1].lower() == target.suffix.lower()  # noqa: PTH122 - a name, not a path
+            has_gone = not os.path.lexists(target.with_name(name))
+            if same_kind and (has_gone or is_ours(record, current, fields)):
+                yield record
 
     def put(self, target: Path, record: Record) -> None:
         """Remember what has been written to ``target``. Where that cannot be, it is said once, and the caption stays."""
@@ -96,11 +107,9 @@ class _FolderState:
     def get(self, name: str) -> Record | None:
         return self._records.get(_key(name))
 
-    def moved(self, target: Path, content: str) -> Iterator[Record]:
+    def of_content(self, content: str) -> Iterator[tuple[str, Record]]:
         for name in self._by_content.get(content, ()):
-            same_kind = os.path.splitext(name)[1].lower() == target.suffix.lower()  # noqa: PTH122 - a name, not a path
-            if same_kind and not os.path.lexists(self._path.with_name(name)):
-                yield self._records[_key(name)]
+            yield name, self._records[_key(name)]
 
     def put(self, name: str, record: Record) -> None:
         self._keep(name, record)
@@ -135,16 +144,17 @@ def _line(name: str, record: Record) -> bytes:
     version = record.version
     entry = {"file": name, "caption": record.written, "image": version.content, "state": version.state}
     joined = {"joined": True} if record.joined else {}
-    return json.dumps({**entry, **joined}).encode() + b"\n"
+    field = {"field": record.field} if record.field else {}
+    return json.dumps({**entry, **joined, **field}).encode() + b"\n"
 
 
 def _parsed(line: bytes) -> tuple[str, Record] | None:
     try:
         entry = json.loads(line)
-        texts = [entry[name] for name in ("file", "caption", "image", "state")]
+        texts = [*(entry[name] for name in ("file", "caption", "image", "state")), entry.get("field", "")]
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
     if not all(isinstance(text, str) for text in texts):
         return None
-    name, caption, content, state = texts
-    return name, Record(caption, version=ImageVersion(content, state), joined=entry.get("joined") is True)
+    name, caption, content, state, field = texts
+    return name, Record(caption, version=ImageVersion(content, state), joined=entry.get("joined") is True, field=field)

@@ -8,12 +8,14 @@ caption that is there is one of the two. A caption whose file has been moved is 
 
 import os
 import sqlite3
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 
 from capgen.captioner.results import UNKNOWN, ImageVersion
 from capgen.errors import StorageError
@@ -22,6 +24,9 @@ from capgen.storage import files, paths
 from capgen.storage.locations import Location, Url
 
 NAME = "manifest.sqlite3"
+
+NO_FIELDS: Mapping[str, str] = MappingProxyType({})
+"""The fields of a caption that has none."""
 
 
 class Owner(StrEnum):
@@ -48,6 +53,8 @@ class Record:
         line: The bytes last written to an output file, in the row of the file itself.
         version: The image that the caption was made of.
         joined: Whether capgen's caption was added to words of a person, which are in it.
+        field: The one field that capgen wrote, the other being a person's; empty if it wrote all. Beside a caption before it
+            is the field of that one.
     """
 
     written: str
@@ -56,17 +63,34 @@ class Record:
     line: bytes = b""
     version: ImageVersion = UNKNOWN
     joined: bool = False
+    field: str = ""
 
-    def owner(self, current: str) -> Owner:
-        """Tell whose the caption is that is there now, by its hash."""
-        if current == self.written:
+    def owner(self, current: str, fields: Mapping[str, str] = NO_FIELDS) -> Owner:
+        """Tell whose the caption is that is there now. Of fields of several, a changed one counts before one of others.
+
+        Args:
+            current: Its hash.
+            fields: The hash of each of its fields that has a text, by name.
+        """
+        owners = self.owners(current, fields).values() or (self._owner_of_text(current),)
+        return max(owners, key=list(Owner).index)
+
+    def owners(self, current: str, fields: Mapping[str, str]) -> dict[str, Owner]:
+        """Tell whose each field is; the arguments are those of ``owner``."""
+        if not self.field or (self.before and current != self.before):
+            return dict.fromkeys(fields, self._owner_of_text(current))
+        whose = Owner.OURS if self.before else self._owner_of_text(fields.get(self.field, ""))
+        return {name: whose if name == self.field else Owner.THEIRS for name in fields}
+
+    def _owner_of_text(self, text: str) -> Owner:
+        if text == self.written:
             return Owner.OURS
-        return self.before_owner if current == self.before else Owner.CHANGED
+        return self.before_owner if text == self.before else Owner.CHANGED
 
 
-def owner(record: Record | None, current: str) -> Owner:
-    """Tell whose a caption is, by its hash and what is known of it."""
-    return record.owner(current) if record else Owner.THEIRS
+_COLUMNS = "place, written, before, before_was, line, image, state, joined, field"
+_SINCE = "COALESCE((SELECT since FROM captions WHERE place = ?), ?)"
+_PUT = f"REPLACE INTO captions ({_COLUMNS}, since) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, {_SINCE})"  # noqa: S608
 
 
 class Manifest:
@@ -94,7 +118,9 @@ class Manifest:
             "CREATE TABLE IF NOT EXISTS captions"
             " (place BLOB PRIMARY KEY, written TEXT, before TEXT, before_was TEXT, line BLOB) WITHOUT ROWID"
         )
-        for column in ("image TEXT NOT NULL DEFAULT ''", "state TEXT NOT NULL DEFAULT ''", "joined INT NOT NULL DEFAULT 0"):
+        texts = (f"{name} TEXT NOT NULL DEFAULT ''" for name in ("image", "state", "field"))
+        # since: when capgen first wrote there, in nanoseconds of the system's clock
+        for column in (*texts, "joined INT NOT NULL DEFAULT 0", "since INT NOT NULL DEFAULT 0"):
             with suppress(sqlite3.OperationalError):  # it is there already
                 database.execute(f"ALTER TABLE captions ADD COLUMN {column}")
         database.execute("CREATE INDEX IF NOT EXISTS images ON captions (image) WHERE image != ''")
@@ -116,10 +142,18 @@ class Manifest:
         if "_database" not in self.__dict__ and not self._path.exists():
             return None
         rows = self._select("place = ?", key)
-        return rows[0][1] if rows else None
+        return rows[0][2] if rows else None
 
-    def moved(self, key: bytes, current: str, version: ImageVersion) -> Iterator[Record]:
-        """Yield what is known of captions in files that have gone, of which one is the caption with the key by now.
+    def moved(
+        self,
+        key: bytes,
+        current: str,
+        version: ImageVersion,
+        fields: Mapping[str, str] = NO_FIELDS,
+        *,
+        changed_copies: bool = False,
+    ) -> Iterator[Record]:
+        """Yield what is known of captions that have been moved or copied alone, one of which is that with the key by now.
 
         Images of one content may lie in many places, so it must also be capgen's own words still, or the very same file:
         moving and renaming it change neither its size nor its time. A caption in an image has its name besides.
@@ -128,37 +162,48 @@ class Manifest:
             key: The key of a caption of which nothing is known.
             current: The caption's hash.
             version: Its image.
+            fields: The hash of each of its fields that has a text, by name.
+            changed_copies: Take other words, too, for a copy that was changed, if the file has the name of one that is still
+                there, and is newer than capgen's first caption in that. They may be a person's own: this is for what would
+                replace them.
         """
-        target, separator, _ = key.partition(b"\0")
         if "_database" not in self.__dict__ and not self._path.exists():
             return
-        for place, record in self._select("image = ? AND image != ''", version.content):
-            old, other_separator, _ = place.partition(b"\0")
-            same_kind = separator == other_separator and _ending(old) == _ending(target)
-            is_the_same = record.owner(current) is Owner.OURS or record.version.state == version.state
-            if ends_like_image(Path(os.fsdecode(target))):  # a person's words in the image itself have changed its size
-                is_the_same = is_the_same or os.path.basename(old) == os.path.basename(target)  # noqa: PTH119
-            if same_kind and is_the_same and old != target and not os.path.lexists(old):
+        target, *image = key.split(b"\0")
+        for place, since, record in self._select("image = ? AND image != ''", version.content):
+            old, *of_image = place.split(b"\0")
+            if place == key or len(image) != len(of_image) or _ending(old) != _ending(target):
+                continue
+            is_the_same = is_ours(record, current, fields)
+            if os.path.lexists(old):
+                is_the_same = is_the_same or (image == of_image and _is_link(target, old))
+                if changed_copies and image == of_image and _name(old) == _name(target):
+                    is_the_same = is_the_same or _changed(target) > since
+            else:
+                is_the_same = is_the_same or record.version.state == version.state
+                if ends_like_image(Path(os.fsdecode(target))):  # a person's words in the image itself have changed its size
+                    is_the_same = is_the_same or _name(old) == _name(target)
+            if is_the_same:
                 yield record
 
-    def _select(self, condition: str, value: bytes | str) -> list[tuple[bytes, Record]]:
-        query = f"SELECT place, written, before, before_was, line, image, state, joined FROM captions WHERE {condition}"  # noqa: S608
+    def _select(self, condition: str, value: bytes | str) -> list[tuple[bytes, int, Record]]:
+        query = f"SELECT {_COLUMNS}, since FROM captions WHERE {condition}"  # noqa: S608
         try:
             rows = self._database.execute(query, (value,)).fetchall()
         except sqlite3.Error as error:
             raise self._fault(error) from error
         return [
-            (place, Record(written, before, Owner(before_was), line, ImageVersion(image, state), bool(joined)))
-            for place, written, before, before_was, line, image, state, joined in rows
+            (place, since, Record(written, before, Owner(before_was), line, ImageVersion(image, state), bool(joined), field))
+            for place, written, before, before_was, line, image, state, joined, field, since in rows
         ]
 
     def put(self, key: bytes, record: Record) -> None:
         """Remember what is about to be written, or that it has been written."""
         version = record.version
         known = (record.written, record.before, record.before_owner, record.line)
-        values = (key, *known, version.content, version.state, record.joined)
+        values = (key, *known, version.content, version.state, record.joined, record.field)
         try:
-            self._database.execute("REPLACE INTO captions VALUES (?, ?, ?, ?, ?, ?, ?, ?)", values)
+            self._database.execute(_PUT, (*values, key, time.time_ns()))
         except sqlite3.Error as error:
             raise self._fault(error) from error
 
@@ -167,6 +212,31 @@ class Manifest:
         if isinstance(error, sqlite3.OperationalError):
             advice = "see that its folder can be written to and its disk is not full"
         return StorageError(f"cannot use {self._path} ({error}); {advice}")
+
+
+def is_ours(record: Record, current: str, fields: Mapping[str, str]) -> bool:
+    """Tell whether capgen wrote a caption or one of its fields; the arguments are those of ``Record.owner``."""
+    return Owner.OURS in (record.owner(current, fields), *record.owners(current, fields).values())
+
+
+def _is_link(path: bytes, other: bytes) -> bool:
+    """Tell whether two names are those of one file."""
+    try:
+        return os.path.samefile(path, other)  # noqa: PTH121 - bytes, which need not be text
+    except OSError:
+        return False
+
+
+def _changed(path: bytes) -> int:
+    """Return when a file was changed or copied, in nanoseconds; 0 if there is none."""
+    try:
+        return os.stat(path).st_ctime_ns  # noqa: PTH116 - bytes, which need not be text
+    except OSError:
+        return 0
+
+
+def _name(path: bytes) -> bytes:
+    return os.path.basename(path)  # noqa: PTH119 - bytes, which need not be text
 
 
 def _ending(path: bytes) -> bytes:

@@ -9,10 +9,10 @@ from capgen.errors import Status, StorageError
 from capgen.inputs.selection import Found
 from capgen.outputs.destination import Destination, OtherFile
 from capgen.outputs.fields import Fields
-from capgen.outputs.manifest import key
+from capgen.outputs.manifest import Owner, key
 from capgen.outputs.policy import Existing, OverwriteGuard
 from capgen.outputs.sidecar_naming import share_stem
-from capgen.storage.hashing import caption_hash
+from capgen.storage.hashing import HashSet, caption_hash, hash64
 
 
 class PerImageSink:
@@ -22,13 +22,20 @@ class PerImageSink:
         destination: The kind of file.
         guard: Knows which captions may be replaced.
         contested: Tells whether several images may want a file. The first image that asks has it.
+        again: Whether an image may come again, since it may be another by then.
     """
 
     def __init__(
-        self, destination: Destination, guard: OverwriteGuard, contested: Callable[[Path], bool] = lambda target: False
+        self,
+        destination: Destination,
+        guard: OverwriteGuard,
+        contested: Callable[[Path], bool] = lambda target: False,
+        *,
+        again: bool = False,
     ) -> None:
         self.destination, self._guard = destination, guard
-        self._contested, self._owners = contested, dict[Path, Path]()
+        self._files = None if again else HashSet()  # those that captions may be written to
+        self._contested, self._first_images = contested, dict[Path, Path]()
 
     def target(self, item: Found) -> Path:
         """Return the file that is written for an image."""
@@ -46,6 +53,8 @@ class PerImageSink:
         own = self.destination.fields(target)
         if self._guard.existing is Existing.SKIP and own.text is not None:  # nothing about the image is asked then
             return SkipReason.HAS_CAPTION
+        if self._is_known_by_another_name(target):
+            return SkipReason.SHARED
         others = self.destination.elsewhere(*item.local())
         return self._reason(target, own, others, ImageVersion.of_file(item.path))
 
@@ -68,36 +77,47 @@ class PerImageSink:
             reason = self._reason(target, own, others, version)
             if reason is not None:
                 return reason
-            caption = result.caption or ""
-            written = self._known(own, others, version).taking(caption, self._guard.existing)
-            if own.text is not None and self._guard.existing is Existing.FILL:
-                self.destination.write(target, written)  # beside a person's words; so the whole stays theirs
-                return None
-            version = self._put(OtherFile(target, own, self.destination), written, item, version)
+            caption, known = result.caption or "", self._known(target, own, others, version)
+            written = known.taking(caption, self._guard.existing)
+            file = OtherFile(target, own, self.destination)
+            version = self._put(file, written, item, version, is_beside_others=known.text is not None)
             for other in others:
                 self._keep_in_step(other, caption, item, version)
         return None
 
     def _keep_in_step(self, other: OtherFile, caption: str, item: Found, version: ImageVersion) -> None:
         """Write a caption into another file, too, where that has one: else programs would go on showing the old words."""
-        path, fields = item.local()[0], other.fields
-        if other.destination is None or fields.text is None or self._owners.setdefault(other.path.absolute(), path) != path:
+        path, fields, files = item.local()[0], other.fields, self._first_images
+        if other.destination is None or fields.text is None or files.setdefault(other.path.absolute(), path) != path:
             return
-        new = fields.taking(caption, self._guard.existing)
+        new = self._known(other.path, fields, (), version).taking(caption, self._guard.existing)
         new = Fields(fields.description and new.description, fields.alternative and new.alternative)
-        if new != fields and self._guard.skip_reason(key(other.path), _hash(fields.text), version) is None:
+        if new != fields and self._guard.skip_reason(key(other.path), _hash(fields.text), version, fields.hashes) is None:
             self._put(other, new, item, version)
 
-    def _put(self, file: OtherFile, new: Fields, item: Found, version: ImageVersion) -> ImageVersion:
+    def _put(
+        self, file: OtherFile, new: Fields, item: Found, version: ImageVersion, *, is_beside_others: bool = False
+    ) -> ImageVersion:
         """Write fields into a file, remember that, and return the version that the image is afterwards."""
         assert file.destination is not None
-        text, was_as_read = new.or_else(file.fields).text or "", version.state == ImageVersion.of_file(item.path).state
-        self._guard.before_writing(key(file.path), _hash(file.fields.text), text, version)
+        there, field = file.fields, ""
+        if self._guard.existing is Existing.FILL and there.text is not None:
+            owners, _ = self._owners(file.path, there, version)
+            if Owner.CHANGED in owners.values():  # so it stays one that was changed
+                file.destination.write(file.path, new)
+                return version
+            if Owner.THEIRS in owners.values():
+                [field] = new.hashes
+        text, was_as_read = (new if field else new.or_else(there)).text or "", _is_as_read(item, version)
+        self._guard.before_writing(
+            key(file.path), _hash(there.text), text, version, there.hashes, is_beside_others=is_beside_others, field=field
+        )
         file.destination.write(file.path, new)
         if was_as_read:  # what has changed in the image now is the caption in it
             version = replace(version, state=ImageVersion.of_file(item.path).state)
         # A format may not hold every character, so what counts is the caption as it is read back.
-        self._guard.after_writing(key(file.path), file.destination.read(file.path) or text, version)
+        read = file.destination.fields(file.path)
+        self._guard.after_writing(key(file.path), (getattr(read, field) if field else read.text) or text, version)
         return version
 
     def _reason(self, target: Path, own: Fields, others: Iterable[OtherFile], version: ImageVersion) -> SkipReason | None:
@@ -106,18 +126,44 @@ class PerImageSink:
         if existing is Existing.SKIP and own.text is not None:  # wherever its file is, and whoever wrote it
             return SkipReason.HAS_CAPTION
         if existing is Existing.FILL:
-            return SkipReason.HAS_CAPTION if self._known(own, others, version).is_full else None
-        if own.text is None and existing.keeps and self._known(own, others, version).text is not None:
+            return SkipReason.HAS_CAPTION if self._known(target, own, others, version).is_full else None
+        if own.text is None and existing.keeps and self._known(target, own, others, version).text is not None:
             return SkipReason.HAS_CAPTION
-        return self._guard.skip_reason(key(target), _hash(own.text), version)
+        return self._guard.skip_reason(key(target), _hash(own.text), version, own.hashes)
 
-    def _known(self, own: Fields, others: Iterable[OtherFile], version: ImageVersion) -> Fields:
-        """Return the fields of an image's own file, and where they are missing what a person has written in others."""
+    def _known(self, target: Path, own: Fields, others: Iterable[OtherFile], version: ImageVersion) -> Fields:
+        """Return the fields of a file of an image, and where they are missing what a person has written in others.
+
+        What capgen wrote by itself in others does not count. Where it has added a caption to a person's words, or a person
+        has changed one, the field has a caption of capgen's already.
+        """
+        owners, _ = self._owners(target, own, version)
+        known = replace(own, done=frozenset(name for name, owner in owners.items() if owner is Owner.OURS))
         for other in others:
-            text, fields = other.fields.text, other.fields
-            is_ours = text is not None and self._guard.is_ours(key(other.path), caption_hash(text), version)
-            own = own.or_else(Fields(in_exif=fields.in_exif) if is_ours else fields)
-        return own
+            owners, is_joined = self._owners(other.path, other.fields, version)
+            alone = {name for name, owner in owners.items() if owner is Owner.OURS and not is_joined}
+            kept = {Owner.OURS} if self._guard.force else {Owner.OURS, Owner.CHANGED}
+            done = frozenset(name for name, owner in owners.items() if owner in kept)
+            known = known.or_else(replace(other.fields.without(alone), done=done - alone))
+        return known
+
+    def _owners(self, path: Path, fields: Fields, version: ImageVersion) -> tuple[dict[str, Owner], bool]:
+        """Tell whose each field of a file is, and whether capgen has added its caption to a person's words in them."""
+        hashes, current = fields.hashes, _hash(fields.text)
+        record = None if current is None else self._guard.record(key(path), current, version, hashes)
+        if record is None or current is None:
+            return dict.fromkeys(hashes, Owner.THEIRS), False
+        return record.owners(current, hashes), record.joined
+
+    def _is_known_by_another_name(self, target: Path) -> bool:
+        """Tell whether a file has been asked for already under another name, which is a link to it."""
+        if self._files is None:
+            return False
+        try:
+            status = target.stat()
+        except OSError:
+            return False
+        return not self._files.add(hash64(f"{status.st_dev} {status.st_ino}"))
 
     def _is_shared(self, item: Found, target: Path) -> bool:
         """Tell whether an image of the same stem has the file that an image wants, so that they share its caption.
@@ -128,9 +174,9 @@ class PerImageSink:
         if not self._contested(target):
             return False
         path, _ = item.local()
-        first = self._owners.setdefault(target.absolute(), path)
+        first = self._first_images.setdefault(target.absolute(), path)
         if first != path and not first.exists():
-            first = self._owners[target.absolute()] = path
+            first = self._first_images[target.absolute()] = path
         if first != path and not share_stem(first, path):
             raise StorageError(f"{first} has {target} for its caption")
         return first != path
@@ -142,3 +188,7 @@ class PerImageSink:
 
 def _hash(caption: str | None) -> str | None:
     return None if caption is None else caption_hash(caption)
+
+
+def _is_as_read(item: Found, version: ImageVersion) -> bool:
+    return version.state == ImageVersion.of_file(item.path).state

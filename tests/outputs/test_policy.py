@@ -65,10 +65,11 @@ def test_what_is_decided_without_force(current, record, skip, overwrite, added):
 
 
 @given(st.none() | hashes, records)
-def test_with_force_all_but_skip_write(current, record):
+def test_with_force_all_but_skip_write_and_still_nothing_is_added_to_capgens_own(current, record):
     found = {existing: decide(current, record, existing, force=True) for existing in POLICIES}
     kept = THERE if current else None
-    assert found == {"skip": kept, "fill": kept, "overwrite": None, "append": None, "prepend": None}
+    added = OWN if current and record and record.owner(current) is Owner.OURS else None
+    assert found == {"skip": kept, "fill": kept, "overwrite": None, "append": added, "prepend": added}
 
 
 @given(hashes, records, policies)
