@@ -24,6 +24,8 @@ from capgen.outputs.xmp_packet import xml_text
 _DESCRIPTION, _ALTERNATIVE = "XMP-dc:Description", "XMP-iptcCore:AltTextAccessibility"
 _JSON = re.compile(r"^\[\{.*^\}\]$", re.MULTILINE | re.DOTALL)
 _UNKNOWN = re.compile(r"^Warning: Tag '\S+' is not defined", re.MULTILINE)
+_CUT_OFF = re.compile(r"^Warning: .*IPTC:Caption-Abstract exceeds length limit", re.MULTILINE)
+_WARNING = re.compile(r"^Warning: (?:\[minor\] )?(.*?)(?: - \S*/image.*)?$", re.MULTILINE | re.IGNORECASE)
 _ADDRESSABLE = re.compile(r"-([a-z]{2,3}|[xi])(-[a-z\d]{2,})*$")
 """Names of places whose language exiftool takes for one."""
 
@@ -75,16 +77,31 @@ class Embedded:
         Wherever else the metadata has a description, it becomes the same, as the Metadata Working Group asks for.
 
         Raises:
-            StorageError: exiftool cannot write it; the image is as it was before.
+            StorageError: exiftool cannot write it, or a text that is added to may be misread; the image is as it was before.
         """
         if not is_file(target):
             raise StorageError(f"cannot write {target}: it is no longer there")
-        image = target.resolve()
-        data, answer = self._exiftool.rewritten(image, "-E", *_assignments(Fields.of(caption), self._metadata(target)))
+        image, fields, metadata = target.resolve(), Fields.of(caption), self._metadata(target)
+        for tag in metadata.doubtful:
+            if fields.description is not None and metadata.texts[tag] in fields.description:
+                raise StorageError(
+                    f"cannot add to {tag} of {target}: it is not in UTF-8, and in which encoding it is it does not say; "
+                    "convert it, or replace it with --existing overwrite"
+                )
+        arguments = ("-E", *_assignments(fields, metadata))
+        data, answer = self._exiftool.rewritten(image, *arguments)
+        if _CUT_OFF.search(answer):  # no other error was in its way, so there is none that -m could pass over
+            data, answer = self._exiftool.rewritten(image, "-m", *arguments)
         if _UNKNOWN.search(answer):
             raise StorageError(f"cannot write the alternative text in {target}: this exiftool is too old; update it")
         if data is None:
             raise StorageError(f"cannot write {target}: {reason(answer)}")
+        if not _holds(data, fields):
+            warning = _WARNING.search(answer)
+            form = f"the form that it has ({warning[1]})" if warning else "the form that it has"
+            raise StorageError(
+                f"cannot write {target}: exiftool does not change XMP of {form}; --xmp writes beside the image"
+            )
         before = image.stat()
         self._folders.write(image, data)
         with suppress(OSError):
@@ -123,19 +140,36 @@ def _assignments(fields: Fields, metadata: PhotoMetadata) -> Iterator[str]:
             tags.remove(IN_NOTES)
         if IN_IPTC in tags and not fields.description.isascii() and metadata.iptc_takes_utf_8:
             yield "-IPTC:CodedCharacterSet=UTF8"
-        for tag in (f"{_DESCRIPTION}-x-default", *(f"{tag}{_language(tag)}" for tag in tags)):
-            yield f"-{tag}={_value(fields.description)}"
+        for tag in (_DESCRIPTION, *tags):
+            yield from _assignment(tag, fields.description, metadata)
     if fields.alternative is not None:
-        yield f"-{_ALTERNATIVE}-x-default={_value(fields.alternative)}"
-    for tag in metadata.copies:
-        is_set = (fields.alternative if tag.startswith(_ALTERNATIVE) else fields.description) is not None
-        if is_set and _ADDRESSABLE.search(tag):
-            yield f"-{tag}="
+        yield from _assignment(_ALTERNATIVE, fields.alternative, metadata)
+
+
+def _assignment(tag: str, text: str, metadata: PhotoMetadata) -> Iterator[str]:
+    """Yield the arguments that set one place, and remove what stands for it in other languages."""
+    stale = [copy for copy in metadata.copies if copy.startswith(f"{tag}-")]
+    others = {place: other for place, other in metadata.translations.items() if place.startswith(f"{tag}-")}
+    if all(map(_ADDRESSABLE.search, stale)) or not all(map(_ADDRESSABLE.search, others)):
+        yield from (f"-{copy}=" for copy in stale if _ADDRESSABLE.search(copy))
+    else:  # only all languages together can be removed
+        yield f"-{tag}="
+        yield from (f"-{place}={_value(other)}" for place, other in others.items())
+    yield f"-{tag}{_language(tag)}={_value(text)}"
 
 
 def _language(tag: str) -> str:
     """Return what has to follow the name of a place, since without it captions in other languages would be deleted."""
     return "-x-default" if tag.startswith("XMP-") and tag != IN_NOTES else ""
+
+
+def _holds(data: bytes, fields: Fields) -> bool:
+    """Tell whether an image file has the fields in it, so far as that can be read here."""
+    found = photo_metadata.of_file(io.BytesIO(data))
+    wanted = ((_DESCRIPTION, fields.description), (_ALTERNATIVE, fields.alternative))
+    return found is None or all(
+        text is None or xml_text(text).split() == found.texts.get(tag, "").split() for tag, text in wanted
+    )
 
 
 def _value(text: str) -> str:

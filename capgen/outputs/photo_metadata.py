@@ -7,7 +7,7 @@ a text called Description. Files are read here and not by exiftool, which takes 
 import io
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO
@@ -47,6 +47,9 @@ IN_EXIF, IN_IPTC, IN_NOTES = "IFD0:ImageDescription", "IPTC:Caption-Abstract", _
 _IPTC_LIMIT = 2000
 """The most bytes of a caption in IPTC; a longer one is cut off by what writes it."""
 
+_ASCII = re.compile(rb"[ -~\t\r\n]{8,}[\0 ]*")
+"""A text of ASCII alone that is too long to be UTF-16 by chance, which some programs announce."""
+
 _UTF_8_MARK = b"\x1b%G"
 
 
@@ -57,12 +60,16 @@ class PhotoMetadata:
     Attributes:
         texts: By the name that exiftool has for its place, each text that is not blank, cameras' own among them.
         copies: Places of the same texts in other languages, by exiftool's names.
+        translations: By exiftool's name for its place, each other text in another language.
         iptc_takes_utf_8: Whether IPTC can be said to be in UTF-8 without any of its other texts being changed.
+        doubtful: Places whose text may be misread, since it is not in UTF-8 and does not say in which encoding it is.
     """
 
     texts: dict[str, str]
     copies: tuple[str, ...] = ()
+    translations: dict[str, str] = field(default_factory=dict)
     iptc_takes_utf_8: bool = True
+    doubtful: frozenset[str] = frozenset()
 
     @cached_property
     def fields(self) -> Fields:
@@ -82,29 +89,49 @@ def read(path: Path) -> PhotoMetadata | None:
     """
     try:
         with path.open("rb") as file:
-            found = _blocks(file)
-            return None if found is None else of_blocks(found)
+            return of_file(file)
     except (OSError, ValueError):  # a ``ValueError`` for a name that no file can have
         return None
 
 
+def of_file(file: BinaryIO) -> PhotoMetadata | None:
+    """Return what ``read`` does, for an open file."""
+    found = _blocks(file)
+    return None if found is None else of_blocks(found)
+
+
 def of_blocks(blocks: Blocks) -> PhotoMetadata:
     """Return what blocks of metadata say."""
-    texts, copies = dict[str, str](), list[str]()
+    parts, copies, translations = list[_Part](), list[str](), dict[str, str]()
     for name, one in _properties(blocks.xmp):
-        texts[_XMP_TAGS[name]] = joined(texts.get(_XMP_TAGS[name]), one.text) or ""
-        copies += [f"{_XMP_TAGS[name]}-{language}" for language in one.languages]
+        tag = _XMP_TAGS[name]
+        parts.append(_Part(tag, one.text))
+        copies += [f"{tag}-{language}" for language in one.languages]
+        translations.update((f"{tag}-{language}", text) for language, text in one.translations)
     for file in blocks.exif:
-        texts.update(_exif_texts(Tiff(file)))
+        parts += _exif_texts(Tiff(file))
     takes_utf_8 = True
     for block in blocks.iptc:
         records = list(_iptc_records(block))
         is_utf_8 = any(number == (1, 90) and value == _UTF_8_MARK for number, value in records)
         takes_utf_8 = takes_utf_8 and (is_utf_8 or all(value.isascii() for number, value in records if number != (2, 120)))
-        captions = (_decoded(value) for number, value in records if number == (2, 120))
-        texts[IN_IPTC] = joined(texts.get(IN_IPTC), *captions) or ""
-    texts["PNG:Description"] = joined(*blocks.text) or ""
-    return PhotoMetadata({tag: text for tag, text in texts.items() if text.strip()}, tuple(copies), takes_utf_8)
+        parts += [_decoded(IN_IPTC, value) for number, value in records if number == (2, 120)]
+    parts += [_Part("PNG:Description", text) for text in blocks.text]
+    tags = dict.fromkeys(part.tag for part in parts)
+    texts = {tag: joined(*(part.text for part in parts if part.tag == tag)) for tag in tags}
+    certain = {part.text for part in parts if part.is_certain}  # what another place says, too, was read as it is meant
+    doubtful = frozenset(part.tag for part in parts if part.text and part.text not in certain)
+    said = {tag: text for tag, text in texts.items() if text}
+    return PhotoMetadata(said, tuple(copies), translations, takes_utf_8, doubtful)
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A text in a place, and whether it is certain that it was decoded as it is meant."""
+
+    tag: str
+    text: str
+    is_certain: bool = True
 
 
 def _blocks(file: BinaryIO) -> Blocks | None:
@@ -146,29 +173,34 @@ def _properties(packets: Iterable[bytes]) -> Iterator[tuple[str, Property]]:
         if not _MENTIONED.search(data):
             continue
         try:
-            found = Packet(data.strip(b"\0 \t\r\n")).properties()
+            found = Packet(data).properties()
         except DataError:
             found = salvaged(data)
         yield from found.items()
 
 
-def _exif_texts(tiff: Tiff) -> Iterator[tuple[str, str]]:
+def _exif_texts(tiff: Tiff) -> Iterator[_Part]:
     first, exif = tiff.first(), tiff.exif()
-    yield IN_EXIF, _decoded(first.get(IMAGE_DESCRIPTION, b""))
-    yield "IFD0:XPComment", _utf_16(first.get(XP_COMMENT, b""), "<")
-    comment = _user_comment(exif.get(USER_COMMENT, b""), tiff.order)
-    if not _is_nobodys("", comment):  # nothing shows this in front of XMP, so what a program keeps there may stay
-        yield "ExifIFD:UserComment", comment
+    yield _decoded(IN_EXIF, first.get(IMAGE_DESCRIPTION, b""))
+    yield _Part("IFD0:XPComment", _utf_16(first.get(XP_COMMENT, b""), "<"))
+    comment = _user_comment("ExifIFD:UserComment", exif.get(USER_COMMENT, b""), tiff.order)
+    if not _is_nobodys("", comment.text):  # nothing shows this in front of XMP, so what a program keeps there may stay
+        yield comment
 
 
-def _user_comment(data: bytes, order: str) -> str:
-    """Decode a comment, which says in eight bytes how it is encoded, or does not say it."""
+def _user_comment(tag: str, data: bytes, order: str) -> _Part:
+    """Decode a comment, which says in eight bytes how it is encoded, in one way or another, or does not say it."""
     code, rest = data[:8], data[8:]
-    if code.startswith(b"UNICODE"):
-        return _utf_16(rest, order)
-    if code.startswith(b"JIS"):
-        return rest.decode("iso2022_jp", errors="replace")
-    return _decoded(rest if code.startswith(b"ASCII") or not code.strip(b"\0") else data)
+    name, zero, _ = code.partition(b"\0")
+    name = name.upper() if zero else name.rstrip(b" ")
+    if name == b"UNICODE" and not _ASCII.fullmatch(rest):
+        return _Part(tag, _utf_16(rest, order))
+    if name == b"JIS":
+        text = rest.decode("iso2022_jp", errors="replace").strip("\0 ")
+        return _Part(tag, text, "\ufffd" not in text)
+    if name in {b"", b"ASCII", b"UNICODE", b"UTF-8", b"UTF8"}:
+        return _decoded(tag, rest)
+    return _decoded(tag, re.sub(rb"\0+", b" ", data) if zero else data)  # no code that is known, so it is all text
 
 
 def _utf_16(data: bytes, order: str) -> str:
@@ -177,6 +209,8 @@ def _utf_16(data: bytes, order: str) -> str:
         return data.decode("utf-16", errors="replace").strip("\0 ")
     data = data[: len(data) & ~1]
     first, second = data[::2].count(0), data[1::2].count(0)
+    if first == second:  # no Latin letters; in other scripts it is the higher byte that varies less
+        first, second = len(set(data[1::2])), len(set(data[::2]))
     if first != second:
         order = "<" if second > first else ">"
     return data.decode("utf-16-le" if order == "<" else "utf-16-be", errors="replace").partition("\0")[0].strip()
@@ -195,13 +229,13 @@ def _iptc_records(data: bytes) -> Iterator[tuple[tuple[int, int], bytes]]:
         offset += length
 
 
-def _decoded(data: bytes) -> str:
-    """Decode a text that is UTF-8 nowadays and was in the encoding of western Europe."""
+def _decoded(tag: str, data: bytes) -> _Part:
+    """Decode a text that is UTF-8 nowadays and was in the encoding of a country, most often that of western Europe."""
     data = data.partition(b"\0")[0]
     try:
-        return data.decode().strip()
+        return _Part(tag, data.decode().strip())
     except UnicodeDecodeError:
-        return data.decode("cp1252", errors="replace").strip()
+        return _Part(tag, data.decode("cp1252", errors="replace").strip(), is_certain=False)
 
 
 def _is_nobodys(tag: str, text: str) -> bool:

@@ -12,7 +12,7 @@ from capgen.outputs import photo_metadata
 from capgen.outputs.destination import OtherFile, OutputFolders, contents
 from capgen.outputs.fields import Fields
 from capgen.outputs.sidecar_naming import SidecarName, SidecarNames
-from capgen.outputs.xmp_packet import Packet
+from capgen.outputs.xmp_packet import Packet, fields_of, salvaged
 
 
 class XmpSidecar:
@@ -62,14 +62,17 @@ class XmpSidecar:
     def found(self, path: Path, root: Path) -> Iterator[OtherFile]:
         """Yield the XMP files of an image that are there.
 
-        One that is not sound XMP says nothing here: it is reported where it would be written.
+        Of one that is not sound XMP, and so is never written, the words that can be saved count.
         """
         for target in self._names.found(path, root):
             try:
-                fields = self.fields(target)
+                found = OtherFile(target, self.fields(target), self)
             except StorageError:
-                continue
-            yield OtherFile(target, fields, self)
+                try:
+                    found = OtherFile(target, fields_of(_salvaged_texts(target)))
+                except StorageError:  # it cannot be read: that is reported where it would be written
+                    continue
+            yield found
 
     def write(self, target: Path, caption: Fields | str) -> None:
         """Set the description and the alternative text in the default language; everything else in the file stays.
@@ -83,6 +86,10 @@ class XmpSidecar:
 
     def close(self) -> None:
         """Do nothing, since there is no helper process."""
+
+
+def _salvaged_texts(target: Path) -> dict[str, str]:
+    return {name: one.text for name, one in salvaged(contents(target) or b"").items()}
 
 
 def _packet(target: Path) -> Packet | None:

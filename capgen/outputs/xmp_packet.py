@@ -5,6 +5,7 @@ Nothing else in a packet is touched, but that namespaces are declared at the beg
 
 import re
 from collections.abc import Collection, Iterable
+from copy import deepcopy
 from dataclasses import dataclass
 from html import unescape
 from typing import Any, TypeAlias
@@ -43,8 +44,9 @@ _TAGS = {
 }
 _NAMES = {tag: name for name, tag in _TAGS.items()}
 _LANGUAGE = "{http://www.w3.org/XML/1998/namespace}lang"
-_RDF, _ABOUT, _RDF_DESCRIPTION, _VALUE, *_CONTAINERS = (
-    f"{{{_NAMESPACES['rdf']}}}{local}" for local in ("RDF", "about", "Description", "value", "Alt", "Bag", "Seq")
+_RDF, _ABOUT, _ID, _NODE_ID, _RESOURCE, _RDF_DESCRIPTION, _VALUE, *_CONTAINERS = (
+    f"{{{_NAMESPACES['rdf']}}}{local}"
+    for local in ("RDF", "about", "ID", "nodeID", "resource", "Description", "value", "Alt", "Bag", "Seq")
 )
 _ITEM = re.compile(re.escape(f"{{{_NAMESPACES['rdf']}}}") + r"(?:li|_\d+)")
 _NEW = f"""<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
@@ -57,6 +59,7 @@ _NEW = f"""<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
 _TAG = re.compile(r"<[^<>]*(?:>|$)|<")
 """A tag. What is in one that is not closed may be words, so only its beginning is one, unless the packet ends in it."""
 
+_ENCODING = re.compile(r"""^(<\?xml\b[^>]*?)\s+encoding\s*=\s*["'][^"'>]*["']""")
 _FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _ALL_TEXT = etree.XPath("string()", smart_strings=False)
 _PARSER = etree.XMLParser(resolve_entities=False, no_network=True, strip_cdata=False)
@@ -74,10 +77,12 @@ class Property:
     Attributes:
         text: The text in the default language, or else in the language that comes first; empty if there is none.
         languages: Other languages in which the same text stands once more.
+        translations: The languages that say something else, each with its text.
     """
 
     text: str = ""
     languages: tuple[str, ...] = ()
+    translations: tuple[tuple[str, str], ...] = ()
 
 
 class Packet:
@@ -93,7 +98,7 @@ class Packet:
     def __init__(self, data: bytes | None = None) -> None:
         self._is_new = data is None
         self._root = _parsed(_NEW if data is None else data)
-        self._rdf = _rdf(self._root)
+        self._rdf = _with_references_resolved(_rdf(self._root))
 
     def properties(self) -> dict[str, Property]:
         """Return what the packet says in each property that it has, with all occurrences."""
@@ -160,7 +165,11 @@ def fields_of(texts: dict[str, str]) -> Fields:
 
 def salvaged(data: bytes) -> dict[str, Property]:
     """Return what can be found by its tags in a packet that is damaged, so that no words of a person are overlooked."""
-    text, found = data.decode(errors="replace"), {}
+    data, found = _plain(data), {}
+    try:
+        text = data.decode()
+    except UnicodeDecodeError:
+        text = data.decode("cp1252", errors="replace")
     for name in _TAGS:
         local = name.partition(":")[2]
         element = rf"<(?:[\w.-]+:)?{local}\b[^<>]*>(.*?)(?:</(?:[\w.-]+:)?{local}\b|$)"
@@ -173,11 +182,12 @@ def salvaged(data: bytes) -> dict[str, Property]:
 
 def _parsed(data: bytes) -> Element:
     """Return the root of a document. libxml2 stops entities that grow, so that a DOCTYPE may be refused afterwards."""
+    data = _plain(data)
     try:
         root = etree.fromstring(data, _PARSER)
         has_doctype = root.getroottree().docinfo.internalDTD is not None
     except etree.XMLSyntaxError as error:
-        has_doctype = b"<!DOCTYPE" in data.replace(b"\0", b"")  # whatever the encoding
+        has_doctype = b"<!DOCTYPE" in data
         if not has_doctype and error.code == etree.ErrorTypes.ERR_RESOURCE_LIMIT:
             raise DataError("is too large or nested too deep") from error
         if not has_doctype:
@@ -185,6 +195,47 @@ def _parsed(data: bytes) -> Element:
     if has_doctype:
         raise DataError("has a DOCTYPE, which XMP does not need")
     return root
+
+
+def _plain(data: bytes) -> bytes:
+    """Return a packet without the padding around it, and one in UTF-16 or UTF-32 as UTF-8, whether it says so or not."""
+    start = data.find(b"<")
+    after = data[start + 1 : start + 4]
+    if start < 0 or after[::2] != b"\0\0":
+        return data.strip(b"\0 \t\r\n")
+    if after == b"\0\0\0":
+        encoding = "utf-32-be" if start % 4 else "utf-32-le"
+    else:
+        encoding = "utf-16-be" if start % 2 else "utf-16-le"
+    text = data.decode(encoding, errors="replace").strip("\ufeff\0 \t\r\n")
+    return _ENCODING.sub(r"\1", text).encode(errors="replace")
+
+
+def _with_references_resolved(rdf: Element) -> Element:
+    """Put the nodes that a property refers to into it, which says the same."""
+    nodes = {
+        f"{before}{name}": node
+        for node in rdf.iter(*_CONTAINERS)
+        for attribute, before in ((_NODE_ID, ""), (_ID, "#"))
+        if (name := node.get(attribute))
+    }
+    for element in rdf.iter(*_NAMES) if nodes else ():
+        node = nodes.get(element.get(_NODE_ID) or element.get(_RESOURCE, ""))
+        if node is not None and len(element) == 0:
+            element.attrib.clear()
+            element.append(deepcopy(node))
+            for attribute in (_NODE_ID, _ID):
+                element[0].attrib.pop(attribute, None)
+            if node.getparent() is rdf and not any(_refers(one, node) for one in rdf.iter()):
+                rdf.remove(node)
+    return rdf
+
+
+def _refers(element: Element, node: Element) -> bool:
+    if element is node:
+        return False
+    names = {element.get(_NODE_ID), element.get(_RESOURCE, "").removeprefix("#")} - {None, ""}
+    return bool(names & {node.get(_NODE_ID), node.get(_ID)})
 
 
 def _rdf(root: Element) -> Element:
@@ -198,13 +249,16 @@ def _rdf(root: Element) -> Element:
 def _property(element: Element) -> Property:
     """Return what one element says."""
     alternatives = _alternatives(element)
-    text = _default_text(alternatives)
-    return Property(text, tuple(one for one, _, other in alternatives if other == text and one not in DEFAULT_LANGUAGES))
+    defaults = _defaults(alternatives)
+    languages = tuple(one for one, _, text in alternatives if text in defaults and one not in DEFAULT_LANGUAGES)
+    translations = tuple((one, text) for one, _, text in alternatives if text not in defaults)
+    return Property(joined(*defaults) or "", languages, translations)
 
 
 def _joint(parts: list[Property]) -> Property:
-    languages = (language for part in parts for language in part.languages)
-    return Property(joined(*(part.text for part in parts)) or "", tuple(dict.fromkeys(languages)))
+    languages = dict.fromkeys(language for part in parts for language in part.languages)
+    translations = tuple(one for part in parts for one in part.translations)
+    return Property(joined(*(part.text for part in parts)) or "", tuple(languages), translations)
 
 
 def _elements(parent: Element) -> list[Element]:
@@ -233,9 +287,10 @@ def _alternatives(element: Element) -> list[tuple[str, Element, str]]:
     return [one for one in found if one[2]]
 
 
-def _default_text(alternatives: Iterable[tuple[str, Element, str]]) -> str:
-    """Return the text in the default language, or else the first."""
-    return next((text for _, _, text in sorted(alternatives, key=lambda one: one[0] not in DEFAULT_LANGUAGES)), "")
+def _defaults(alternatives: Iterable[tuple[str, Element, str]]) -> list[str]:
+    """Return the texts in the default language, of which there should be one, or else the first text."""
+    texts = [(text, language in DEFAULT_LANGUAGES) for language, _, text in alternatives]
+    return [text for text, is_default in texts if is_default] or [text for text, _ in texts[:1]]
 
 
 def _language(holder: Element) -> str:
@@ -264,14 +319,16 @@ def _default_item(element: Element) -> Element:
         _clear(element)
         return _added(_added(element, "rdf:Alt"), "rdf:li")
     alternatives = _alternatives(element)
-    text = _default_text(alternatives)
-    for language, item, other in alternatives:
-        if other == text and language not in DEFAULT_LANGUAGES:
+    texts = _defaults(alternatives)
+    for language, item, text in alternatives:
+        if text in texts and language not in DEFAULT_LANGUAGES:
             container.remove(item)
     items = _items(container)
-    for item in items:
-        if _language(item).lower() in DEFAULT_LANGUAGES:
-            return item
+    in_default = [item for item in items if _language(item).lower() in DEFAULT_LANGUAGES]
+    for item in in_default[1:]:
+        container.remove(item)
+    if in_default:
+        return in_default[0]
     item = _added(container, "rdf:li")
     for first in items[:1]:
         first.addprevious(item)

@@ -389,6 +389,153 @@ def test_every_form_of_rdf_is_read_and_overwritten_without_a_rest(library, packe
     assert '"W"' not in Path("a.xmp").read_text()
 
 
+@pytest.mark.parametrize("attributes", ['rdf:nodeID="n"', 'rdf:resource="#n"'])
+def test_a_list_that_a_property_refers_to_is_read_and_overwritten_without_a_rest(library, attributes):
+    name = "nodeID" if "nodeID" in attributes else "ID"
+    node = f'<rdf:Alt rdf:{name}="n"><rdf:li xml:lang="x-default">W</rdf:li></rdf:Alt>'
+    Path("a.xmp").write_text(xmp(f"<dc:description {attributes}/>").replace("</rdf:RDF>", f"{node}</rdf:RDF>"))
+    assert XmpSidecar().read(Path("a.xmp")) == "W"
+    XmpSidecar().write(Path("a.xmp"), "new")
+    assert XmpSidecar().read(Path("a.xmp")) == "new"
+    assert ">W<" not in Path("a.xmp").read_text()
+
+
+@pytest.mark.parametrize(
+    "packet",
+    [
+        alt('<rdf:li xml:lang="x-default">One</rdf:li>', '<rdf:li xml:lang="x-default">Two</rdf:li>'),
+        xmp("<dc:description><rdf:Bag><rdf:li>One</rdf:li><rdf:li>Two</rdf:li></rdf:Bag></dc:description>"),
+    ],
+)
+@pytest.mark.parametrize("option", ["--embed", "--xmp"])
+def test_all_items_in_the_default_language_are_kept_when_a_caption_is_added(library, exiftool, packet, option):
+    path = jpeg_with((1, b"http://ns.adobe.com/xap/1.0/\0" + packet.encode()))
+    path.with_suffix(".xmp").write_text(packet)
+    new = caption(path.name, option, "--existing", "append")[path.name]["caption"]
+    fields = photo_metadata.read(path).fields if option == "--embed" else XmpSidecar().fields(path.with_suffix(".xmp"))
+    assert fields.description == f"One\nTwo, {new}"
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-be", "utf-16-le", "utf-32-be"])
+def test_a_packet_in_utf_16_is_read_in_the_photograph(library, encoding):
+    packet = f'<?xpacket begin="\ufeff"?>{alt(f"<rdf:li>{WORDS}</rdf:li>")}<?xpacket end="w"?>'
+    path = jpeg_with((1, b"http://ns.adobe.com/xap/1.0/\0" + packet.encode(encoding)))
+    assert status(path.name, "--xmp") == "skipped"
+
+
+def test_a_text_as_a_literal_is_a_caption(library):
+    packet = xmp(f'<dc:description rdf:parseType="Literal"><q:p>{WORDS}</q:p></dc:description>')
+    path = jpeg_with((1, b"http://ns.adobe.com/xap/1.0/\0" + packet.encode()))
+    assert status(path.name, "--xmp") == "skipped"
+
+
+@pytest.mark.parametrize("existing", ["append", "overwrite"])
+def test_a_form_of_xmp_that_exiftool_does_not_change_is_named_and_stays(library, exiftool, existing):
+    one, two = (f"<dc:description><rdf:Alt><rdf:li>{text}</rdf:li></rdf:Alt></dc:description>" for text in ("One", "Two"))
+    path = jpeg_with((1, b"http://ns.adobe.com/xap/1.0/\0" + xmp(one + two).encode()))
+    before = path.read_bytes()
+    [row] = caption(path.name, "--embed", "--existing", existing).values()
+    assert (row["status"], path.read_bytes()) == ("write-failed", before)
+    assert "exiftool does not change XMP of the form that it has (Duplicate XMP property" in row["reason"]
+
+
+def test_what_stands_for_the_default_in_a_language_that_exiftool_cannot_name_goes_and_others_stay(library, exiftool):
+    items = '<rdf:li xml:lang="c">Anna</rdf:li>', '<rdf:li xml:lang="de-AT">Anna am Fenster</rdf:li>'
+    path = jpeg_with((1, b"http://ns.adobe.com/xap/1.0/\0" + alt(*items).encode()))
+    words = caption(path.name, "--embed", "--existing", "overwrite")[path.name]["caption"]
+    assert tags(path, "Description*") == {
+        "XMP-dc:Description": words, "XMP-dc:Description-de-AT": "Anna am Fenster"
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("packet", "words"),
+    [
+        (alt("<rdf:li>Anna & Otto</rdf:li>").encode(), "Anna & Otto"),
+        (alt("<rdf:li>Anna</rdf:li>")[:-40].encode(), "Anna"),
+        (f"<!DOCTYPE x []>{alt('<rdf:li>Anna</rdf:li>')}".encode(), "Anna"),
+        (alt("<rdf:li>Ännä</rdf:li>").encode("latin-1"), "Ännä"),
+        (alt("<rdf:li>Anna</rdf:li>")[:-40].encode("utf-16"), "Anna"),
+    ],
+)
+def test_words_in_a_damaged_sidecar_keep_embed_from_captioning(library, exiftool, packet, words):
+    draw("a.jpg")
+    Path("a.xmp").write_bytes(packet)
+    assert status("a.jpg", "--embed") == "skipped"
+    new = caption("a.jpg", "--embed", "--existing", "append")["a.jpg"]["caption"]
+    assert photo_metadata.read(Path("a.jpg")).fields.description == f"{words}, {new}"
+    assert Path("a.xmp").read_bytes() == packet
+
+
+# Encodings of Exif and IPTC
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"UTF-8\0\0\0Mine words", "Mine words"),
+        (b"ascii\0\0\0Mine words", "Mine words"),
+        (b"ASCII   Mine words", "Mine words"),
+        (b"UNICODE\0Mine words\0\0", "Mine words"),
+        (b"Unicode\0" + "Anna".encode("utf-16-le"), "Anna"),
+        (b"UNICODE\0" + "中国的长城".encode("utf-16"), "中国的长城"),
+        (b"UNICODE\0" + "бабушка".encode("utf-16-le"), "бабушка"),
+        (b"UNICODE\0" + "бабушка".encode("utf-16-be"), "бабушка"),
+        (b"JIS\0\0\0\0\0" + "ねこ".encode("iso2022_jp"), "ねこ"),
+        (b"Mine words", "Mine words"),
+        (b"Mine\0\0\0\0words", "Mine words"),
+        (bytes(8) + b"Mine words\0", "Mine words"),
+    ],
+)
+def test_a_comment_is_read_whatever_it_says_of_its_encoding(library, exiftool, data, words):
+    exif = Image.Exif()
+    exif.get_ifd(0x8769)[0x9286] = data
+    Image.new("RGB", (16, 12)).save("a.jpg", exif=exif)
+    new = caption("a.jpg", "--embed", "--existing", "append")["a.jpg"]["caption"]
+    assert tags("a.jpg", "UserComment", "Description") == {
+        "XMP-dc:Description": f"{words}, {new}", "ExifIFD:UserComment": f"{words}, {new}"
+    }  # fmt: skip
+
+
+def iptc(data):
+    block = b"\x1c\x02\x78" + struct.pack(">H", len(data)) + data
+    return 13, b"Photoshop 3.0\x008BIM\x04\x04\0\0" + struct.pack(">I", len(block)) + block + bytes(len(block) & 1)
+
+
+def exif(data):
+    return 1, b"Exif\0\0MM\0*\0\0\0\x08" + struct.pack(">HHHII", 1, 0x10E, 2, len(data) + 1, 26) + bytes(4) + data + b"\0"
+
+
+@pytest.mark.parametrize("place", [iptc, exif])
+@pytest.mark.parametrize("words", ["写真".encode("shift-jis"), "бабушка".encode("cp1251"), "Größe".encode("latin-1")])
+def test_a_text_whose_encoding_is_not_known_is_kept_and_never_written_back_misread(library, exiftool, place, words):
+    path = jpeg_with(place(words))
+    before = path.read_bytes()
+    assert status(path.name, "--embed") == "skipped"
+    [row] = caption(path.name, "--embed", "--existing", "append").values()
+    assert row["status"] == "write-failed"
+    assert "it is not in UTF-8" in row["reason"]
+    assert path.read_bytes() == before
+    assert status(path.name, "--embed", "--existing", "overwrite") == "captioned"
+
+
+def test_a_text_that_another_place_has_in_utf_8_is_added_to(library, exiftool):
+    path = jpeg_with(iptc("Größe".encode("latin-1")), exif("Größe".encode()))
+    new = caption(path.name, "--embed", "--existing", "append")[path.name]["caption"]
+    assert set(tags(path, "Caption-Abstract", "ImageDescription", "Description").values()) == {f"Größe, {new}"}
+
+
+@pytest.mark.parametrize("existing", ["append", "prepend"])
+def test_the_end_of_a_long_text_in_iptc_is_kept(library, exiftool, existing):
+    words = "A" * 1985 + " END"
+    path = jpeg_with(iptc(words.encode()))
+    new = caption(path.name, "--embed", "--existing", existing)[path.name]["caption"]
+    expected = f"{words}, {new}" if existing == "append" else f"{new}, {words}"
+    assert tags(path, "Caption-Abstract", "Description") == {
+        "IPTC:Caption-Abstract": expected, "XMP-dc:Description": expected
+    }  # fmt: skip
+
+
 def jpeg_with(*segments):
     path = draw("made.jpg")
     data = path.read_bytes()
