@@ -3,6 +3,7 @@
 import csv
 import io
 import os
+import re
 
 from capgen.captioner.results import Result
 from capgen.errors import Status
@@ -43,20 +44,12 @@ def _row(values: tuple[str, ...]) -> str:
     return buffer.getvalue().removesuffix("\r\n")
 
 
+_QUOTED = re.compile(rb'(?:(?<=,)|\A)"(?:[^"]|"")*+"')
+"""A field in quotes. A quote opens one only at the beginning of a field; elsewhere it is plain text."""
+
+_OPEN = re.compile(rb'(?:,|\A)"')
+
+
 def _ends_in_quotes(record: bytes) -> bool:
-    """Tell whether a quoted field is still open. A quote opens a field only at its beginning; elsewhere it is plain text."""
-    if b'"' not in record:
-        return False
-    quoted, at_start, index = False, True, 0
-    while index < len(record):
-        character = record[index : index + 1]
-        if quoted and character == b'"':
-            if record[index + 1 : index + 2] == b'"':
-                index += 1
-            else:
-                quoted = False
-        elif not quoted:
-            quoted = at_start and character == b'"'
-            at_start = character == b","
-        index += 1
-    return quoted
+    """Tell whether a quoted field is still open."""
+    return b'"' in record and _OPEN.search(_QUOTED.sub(b"", record)) is not None
