@@ -1,16 +1,22 @@
 """``LineFormat``: what the formats have in common that write a file, or the standard output, line by line."""
 
+import codecs
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from capgen.captioner.results import Result
+from capgen.errors import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from capgen.outputs.policy import OverwriteGuard
     from capgen.outputs.sink import Sink
     from capgen.storage.locations import Location
+
+
+_MAX_RECORD = 1 << 16
+"""Bytes of a record; one that is longer has a quotation mark too many, and would go on to the end of the file."""
 
 
 class Format(Protocol):
@@ -77,6 +83,25 @@ class LineFormat:
     def is_whole(self, record: bytes) -> bool:
         """Tell whether the lines read so far, with their ends, are a whole record."""
         return record.endswith(b"\n")
+
+    def records(self, lines: "Iterable[bytes]") -> "Iterator[bytes]":
+        """Yield the records of a file, given its lines. A byte order mark is left out, and a last line gets its end.
+
+        Raises:
+            DataError: A record has no end, or is longer than any that is written. The message needs the file before it.
+        """
+        record = b""
+        for number, line in enumerate(lines):
+            record += line if number else line.removeprefix(codecs.BOM_UTF8)
+            if not line.endswith(b"\n"):
+                record += b"\n"
+            if self.is_whole(record):
+                yield record
+                record = b""
+            elif len(record) > _MAX_RECORD:
+                break
+        if record:
+            raise DataError(f"ends inside a record that begins with {record[:40]!r}")
 
     def parse(self, record: bytes) -> tuple[str, str | None] | None:
         """Return the path and the caption in a record, or ``None`` if it is not a record of this format."""

@@ -1,6 +1,5 @@
 """The output files of several runs as one file. Of an image that is in several of them, the last caption counts."""
 
-import codecs
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -84,15 +83,10 @@ def _numbered(sources: Sequence[Path], form: LineFormat) -> Iterator[tuple[int, 
 
 
 def _records(source: Path, form: LineFormat) -> Iterator[bytes]:
-    record = b""
     try:
         with source.open("rb") as lines:
-            for number, line in enumerate(lines):
-                record += line if number else line.removeprefix(codecs.BOM_UTF8)
-                if form.is_whole(record):
-                    yield record
-                    record = b""
+            yield from form.records(lines)
+    except DataError as error:
+        raise DataError(f"{source} {error}; mend it") from error
     except OSError as error:
         raise DataError(f"{source} cannot be read: {error.strerror}") from error
-    if record:
-        yield record + b"\n"

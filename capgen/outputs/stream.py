@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from capgen.captioner.results import ImageVersion, Result, SkipReason
-from capgen.errors import Status, StorageError
+from capgen.errors import DataError, Status, StorageError
 from capgen.inputs.selection import Found
 from capgen.outputs import policy
 from capgen.outputs.format import LineFormat
@@ -103,19 +103,11 @@ class CaptionFileReader:
 
     def _records(self) -> Iterator[bytes]:
         """Read whole records; a last line without its end was written by someone else and is completed."""
-        record = b""
-        with self._path.open("rb") as lines:
-            if lines.read(len(codecs.BOM_UTF8)) != codecs.BOM_UTF8:  # which some editors put before the first record
-                lines.seek(0)
-            for line in lines:
-                record += line if line.endswith(b"\n") else line + b"\n"
-                if self._form.is_whole(record):
-                    yield record
-                    record = b""
-        if record:
-            raise StorageError(
-                f"{self._path} ends inside a record that begins with {record[:40]!r}; mend it or choose another file"
-            )
+        try:
+            with self._path.open("rb") as lines:
+                yield from self._form.records(lines)
+        except DataError as error:
+            raise StorageError(f"{self._path} {error}; mend it or choose another file") from error
 
     def _replace(self, path_hash: int, held: _Held) -> None:
         self._replaced[path_hash] = self._replaced.get(path_hash, 0) + held.records

@@ -519,6 +519,17 @@ def test_a_last_line_that_an_editor_left_without_its_end_is_kept(desk):
     assert desk.data == whole
 
 
+def test_a_quotation_mark_too_many_is_named_and_not_read_to_the_end_of_the_file(tmp_path):
+    path = tmp_path / "out.csv"
+    path.write_text('path,caption,confidence\na.jpg,"5 inch tall,0.9\n' + "b.jpg,a cat,0.9\n" * 20_000)
+    manifest = Manifest(tmp_path / "data")
+    with pytest.raises(StorageError, match=r"ends inside a record that begins with b'a\.jpg,\"5 inch"):
+        CaptionFile(path, FORMATS["csv"](several=True), OverwriteGuard(manifest))
+    with pytest.raises(DataError, match="ends inside a record"):
+        merge([path], tmp_path / "all.csv", FORMATS["csv"](several=True))
+    manifest.close()
+
+
 @pytest.mark.parametrize(
     "name",
     [
