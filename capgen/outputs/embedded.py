@@ -81,7 +81,23 @@ class Embedded:
         """
         if not is_file(target):
             raise StorageError(f"cannot write {target}: it is no longer there")
-        image, fields, metadata = target.resolve(), Fields.of(caption), self._metadata(target)
+        image, fields = target.resolve(), Fields.of(caption)
+        before = image.stat()
+        data = self._rewritten(target, image, fields)
+        now = image.stat()
+        if (now.st_ino, now.st_size, now.st_mtime_ns) != (before.st_ino, before.st_size, before.st_mtime_ns):
+            raise StorageError(f"another program has changed {target} meanwhile; run it again")
+        self._folders.write(image, data)
+        with suppress(OSError):
+            os.utime(image, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+    def close(self) -> None:
+        """End exiftool."""
+        self._exiftool.close()
+
+    def _rewritten(self, target: Path, image: Path, fields: Fields) -> bytes:
+        """Return an image with the fields; ``target`` is what it is called in errors."""
+        metadata = self._metadata(target)
         for tag in metadata.doubtful:
             if fields.description is not None and metadata.texts[tag] in fields.description:
                 raise StorageError(
@@ -102,14 +118,7 @@ class Embedded:
             raise StorageError(
                 f"cannot write {target}: exiftool does not change XMP of {form}; --xmp writes beside the image"
             )
-        before = image.stat()
-        self._folders.write(image, data)
-        with suppress(OSError):
-            os.utime(image, ns=(before.st_atime_ns, before.st_mtime_ns))
-
-    def close(self) -> None:
-        """End exiftool."""
-        self._exiftool.close()
+        return data
 
     def _metadata(self, target: Path) -> PhotoMetadata:
         found = photo_metadata.read(target)

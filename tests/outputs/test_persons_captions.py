@@ -14,6 +14,7 @@ from support.tools import require_tool
 
 from capgen.images.formats import FORMATS
 from capgen.outputs import photo_metadata
+from capgen.outputs.exiftool import ExifTool
 from capgen.outputs.fields import Fields
 from capgen.outputs.stock_texts import is_stock
 from capgen.outputs.xmp import XmpSidecar
@@ -604,3 +605,20 @@ def test_a_minor_error_of_exiftool_is_said_with_what_to_do(library, exiftool):
     said = row["reason"].rpartition("anew: ")[2].replace("FILE", path.name)
     subprocess.run(said.split(), check=True, capture_output=True)
     assert status(path.name, "--embed") == "captioned"
+
+
+def test_what_another_program_writes_into_a_photograph_meanwhile_stays(library, exiftool, monkeypatch):
+    draw("a.jpg")
+    rewritten = ExifTool.rewritten
+
+    def late(self, image, *options):
+        made = rewritten(self, image, *options)
+        with image.open("ab") as file:
+            file.write(b"of another program")
+        return made
+
+    monkeypatch.setattr(ExifTool, "rewritten", late)
+    row = caption("a.jpg", "--embed")["a.jpg"]
+    assert row["status"] == "write-failed"
+    assert "another program has changed" in row["reason"]
+    assert Path("a.jpg").read_bytes().endswith(b"of another program")
