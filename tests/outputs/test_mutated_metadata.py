@@ -175,6 +175,11 @@ def test_the_blocks_of_every_kind_of_file_are_found(walk):
     )
 
 
+def test_the_texts_of_two_blocks_of_exif_are_both_words_and_an_empty_one_hides_none():
+    blocks = [EXIF, b"II*\0\x08\0\0\0\0\0", EXIF.replace(b"saw-alder", b"saw-hazel")]
+    assert said(exif=list(map(io.BytesIO, blocks))) == "saw-alder\nsaw-hazel\nsaw-cedar\nsaw-birch"
+
+
 @pytest.mark.parametrize("walk", BLOCKS)
 def test_a_file_that_is_damaged_anywhere_is_read_without_a_fault(walk):
     for data in mutations(BLOCKS[walk]):
