@@ -10,6 +10,8 @@ from capgen.errors import Status
 from capgen.outputs.format import LineFormat
 
 COLUMNS = ("path", "caption", "confidence")
+_DELIMITERS = (",", ";", "\t")
+"""What stands between columns; a spreadsheet takes the semicolon where numbers have a comma."""
 
 
 class CsvFormat(LineFormat):
@@ -17,20 +19,34 @@ class CsvFormat(LineFormat):
 
     header = ",".join(COLUMNS)
 
+    def __init__(self, *, several: bool, delimiter: str = ",") -> None:
+        super().__init__(several=several)
+        self._delimiter = delimiter
+
+    def as_in(self, first_line: bytes) -> "CsvFormat":
+        """Return the format with the delimiter of a file's header; if there is no header, with the comma."""
+        header = os.fsdecode(first_line).strip()
+        found = (one for one in _DELIMITERS if header == one.join(COLUMNS))
+        return CsvFormat(several=self.several, delimiter=next(found, ","))
+
     def lines(self, result: Result) -> list[str]:
         """Return a row for each caption; none for an image without a caption."""
         if result.status is not Status.CAPTIONED:
             return []
-        return [_row((str(result.path), caption.text, f"{caption.confidence:.3f}")) for caption in result.captions]
+        return [
+            _row((str(result.path), caption.text, f"{caption.confidence:.3f}"), self._delimiter)
+            for caption in result.captions
+        ]
 
     def is_whole(self, record: bytes) -> bool:
         """Tell whether the lines read so far are a whole record; a line end inside quotes belongs to a field."""
-        return record.endswith(b"\n") and not _ends_in_quotes(record)
+        return record.endswith(b"\n") and not _ends_in_quotes(record, self._delimiter.encode())
 
     def parse(self, record: bytes) -> tuple[str, str | None] | None:
         """Return the path and the caption in a row, or ``None`` if it is not such a row, or is the header."""
         try:
-            rows = list(csv.reader(io.StringIO(os.fsdecode(record), newline=""), strict=True))
+            lines = io.StringIO(os.fsdecode(record), newline="")
+            rows = list(csv.reader(lines, delimiter=self._delimiter, strict=True))
         except csv.Error:
             return None
         if len(rows) != 1 or len(rows[0]) != len(COLUMNS) or self.header.startswith(",".join(rows[0])):
@@ -38,18 +54,20 @@ class CsvFormat(LineFormat):
         return rows[0][0], rows[0][1] or None
 
 
-def _row(values: tuple[str, ...]) -> str:
+def _row(values: tuple[str, ...], delimiter: str) -> str:
     buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="\r\n").writerow(values)  # the writer quotes what holds one of these
+    csv.writer(buffer, delimiter=delimiter, lineterminator="\r\n").writerow(
+        values
+    )  # the writer quotes what holds one of these
     return buffer.getvalue().removesuffix("\r\n")
 
 
-_QUOTED = re.compile(rb'(?:(?<=,)|\A)"(?:[^"]|"")*+"')
-"""A field in quotes. A quote opens one only at the beginning of a field; elsewhere it is plain text."""
+_QUOTED = rb'(?:(?<=%b)|\A)"(?:[^"]|"")*+"'
+"""A field in quotes, after a delimiter. A quote opens one only at the beginning of a field; elsewhere it is plain text."""
 
-_OPEN = re.compile(rb'(?:,|\A)"')
+_OPEN = rb'(?:%b|\A)"'
 
 
-def _ends_in_quotes(record: bytes) -> bool:
+def _ends_in_quotes(record: bytes, delimiter: bytes) -> bool:
     """Tell whether a quoted field is still open."""
-    return b'"' in record and _OPEN.search(_QUOTED.sub(b"", record)) is not None
+    return b'"' in record and re.search(_OPEN % delimiter, re.sub(_QUOTED % delimiter, b"", record)) is not None

@@ -21,7 +21,7 @@ from capgen.outputs.manifest import Manifest, Record, key
 from capgen.outputs.merging import merge
 from capgen.outputs.policy import Existing, OverwriteGuard
 from capgen.outputs.standard_output import StandardOutput
-from capgen.outputs.stream import CaptionFile
+from capgen.outputs.stream import CaptionFile, CaptionFileReader
 
 HEADER = b"path,caption,confidence\n"
 FOREIGN = os.fsdecode(b"caf\xe9.jpg")
@@ -391,6 +391,44 @@ def test_after_any_runs_every_path_has_one_record_with_the_caption_that_is_due(n
             assert len(found) == len(captions) * (1 if name == "jsonl" else count)
             assert {Path(path): text for path, text in reversed(found)} == captions
         desk.manifest.close()
+
+
+# Files that a spreadsheet has saved
+
+
+@pytest.mark.parametrize("delimiter", [";", "\t"])
+@pytest.mark.parametrize("line_end", ["\r\n", "\n"])
+def test_a_spreadsheets_file_is_read_and_added_to_with_its_own_delimiter(desk_of, delimiter, line_end):
+    desk, form = desk_of("csv"), FORMATS["csv"](several=True)
+    header = delimiter.join(("path", "caption", "confidence"))
+    rows = [
+        header,
+        delimiter.join(("a.jpg", "a person's words, two", "1,000")),
+        f'b.jpg{delimiter}"x{delimiter}y\nz"{delimiter}1',
+    ]
+    desk.path.write_bytes(codecs.BOM_UTF8 + "".join(row + line_end for row in rows).encode())
+    before = desk.data
+    assert desk.run(captioned("a.jpg", "new"), captioned("b.jpg", "new")) == []
+    assert desk.data == before
+    assert len(desk.run(captioned("c.jpg", f"one{delimiter}two, three"))) == 1
+    assert desk.data == before + f'c.jpg{delimiter}"one{delimiter}two, three"{delimiter}0.250\n'.encode()
+    desk.run(captioned("a.jpg", "new"), existing="append")
+    assert desk.data.startswith(codecs.BOM_UTF8)
+    desk.path.write_bytes(desk.data.removeprefix(codecs.BOM_UTF8))
+    desk.form = form.as_in(header.encode())
+    assert dict(desk.records()) == {
+        "a.jpg": "a person's words, two, new", "b.jpg": f"x{delimiter}y\nz", "c.jpg": f"one{delimiter}two, three"
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_a_file_in_utf_16_is_named_and_left(desk, encoding):
+    data = f"\ufeff{desk.form.header}\n".encode(encoding)
+    desk.path.write_bytes(data)
+    for open_file in (desk.open, lambda: CaptionFileReader(desk.path, desk.form, OverwriteGuard(desk.manifest))):
+        with pytest.raises(StorageError, match="is in UTF-16; save it as UTF-8"):
+            open_file()
+    assert desk.data == data
 
 
 # Failures
