@@ -139,7 +139,7 @@ def reason(answer: str) -> str:
     plain = unescape(re.sub(r" - \S*/image[^/]*$", "", line.removeprefix("Error: ")))
     if _MINOR.match(plain):
         return f"{_MINOR.sub('', plain)}; exiftool calls this minor, and to go on it can write the metadata anew: {_REPAIR}"
-    if plain.startswith("Can't write "):
+    if plain.endswith(" is not yet supported"):
         return f"{plain}; a newer exiftool may, and --xmp writes beside the image"
     return plain or "it gave no reason"
 

@@ -79,7 +79,9 @@ def answer(arguments):
         return
     caption = next(option.partition("=")[2] for option in options if "Description" in option)
     rdf, dc = "{RDF}", "{DC}"
-    inside = f'<rdf:Description xmlns:dc="{{dc}}"><dc:description>{{caption}}</dc:description></rdf:Description>'
+    alternative = f"<i:AltTextAccessibility>{{caption}}</i:AltTextAccessibility>"
+    inside = f'<rdf:Description xmlns:dc="{{dc}}" xmlns:i="http://iptc.org/std/Iptc4xmpCore/1.0/xmlns/">{{alternative}}'
+    inside += "<dc:description>" + caption + "</dc:description></rdf:Description>"
     packet = b"http://ns.adobe.com/xap/1.0/\\0" + f'<rdf:RDF xmlns:rdf="{{rdf}}">{{inside}}</rdf:RDF>'.encode()
     data, segment = picture.read_bytes(), b"\\xff\\xe1" + (len(packet) + 2).to_bytes(2, "big") + packet
     Path(options[options.index("-o") + 1]).write_bytes(data[:2] + segment + data[2:])
@@ -771,8 +773,8 @@ def test_a_format_that_exiftool_does_not_write_is_reported(tmp_path, embedding):
     with pytest.raises(StorageError) as error:
         embedding.write(location, "a dog")
     assert (
-        str(error.value)
-        == f"cannot write {location}: Can't write BMP files; a newer exiftool may, and --xmp writes beside the image"
+        str(error.value) == f"cannot write {location}: Writing of BMP files is not yet supported; a newer exiftool may, "
+        "and --xmp writes beside the image"
     )
     assert location.read_bytes() == before
 
