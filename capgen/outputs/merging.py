@@ -71,7 +71,7 @@ def _numbered(sources: Sequence[Path], form: LineFormat) -> Iterator[tuple[int, 
     for source in sources:
         last = None
         for number, record in enumerate(_records(source, form), 1):
-            if record.strip() in (b"", form.header.encode()):
+            if record.strip(b" \r\n") in (b"", form.header.encode()):
                 continue
             parsed = form.parse(record)
             if parsed is None:

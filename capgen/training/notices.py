@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 FEW_IMAGES = 1000
 """Training images below which going on from the captioner that ships is said to be usually better.
 
-An estimate: ``benchmarks/little_data.py`` measures 100 to 1,000 images, and has been run with ``--from`` for twelve and 300.
+An estimate: of 100 photographs that it had not seen, ``benchmarks/little_data.py`` gave 0.09 CIDEr-D from the beginning and
+0.50 with ``--from``, and of 2,000 with one caption each 0.38 from the beginning. What lies between has not been measured.
 """
 
 

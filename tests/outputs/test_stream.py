@@ -831,6 +831,12 @@ def test_any_shards_of_any_paths_merge_to_what_one_run_gives(name, names, number
         assert shards.count == len(names)
 
 
+def test_an_image_that_is_called_by_a_blank_is_merged_though_its_caption_is_empty(shards):
+    blank = captioned("\x0b", "")
+    assert shards.add(blank, header=True).merge() == shards.data(blank)
+    assert shards.count == 1
+
+
 def test_of_a_path_in_several_files_the_last_caption_counts(shards):
     new = captioned("a.jpg", "two dogs", "dogs")
     shards.add(A, B, header=True).add(new, C, header=True)
