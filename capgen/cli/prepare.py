@@ -294,7 +294,8 @@ def _show(report: "ValidationReport", seed: int) -> None:
         found.add_row(split, f"{len(images):,}", f"{sum(len(image.captions) for image in images):,}")
     console.print(found)
     if report.random_splits == SPLITS:
-        some = f"{report.drawn:,} of the images have no split: they" if report.drawn < len(report.images) else ""
+        count = report.without_split
+        some = f"{count:,} of the images have no split: they" if count < len(report.images) else ""
         say(f"{some or 'the source has no splits: its images'} were split at random, with seed {seed}")
     elif report.random_splits:
         dev = sum(image.split == "dev" for image in report.images)

@@ -36,13 +36,13 @@ class ValidationReport:
         problems: All that was left out or joined, in the order in which it was found.
         random_splits: The splits that images were put into at random: all of them where images have no split, and dev
             alone where the sources have no dev split.
-        drawn: The number of images that had no split.
+        without_split: The number of images that had no split.
     """
 
     images: list[PreparedImage] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     random_splits: tuple[str, ...] = ()
-    drawn: int = 0
+    without_split: int = 0
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ def validate(
         first = kept.setdefault(outcome, candidate)
         if first is not candidate:
             kept[outcome] = _join_duplicate(first, candidate, report.problems)
-    report.drawn = sum(not candidate.split for candidate in kept.values())
+    report.without_split = sum(not candidate.split for candidate in kept.values())
     report.random_splits = _split_at_random(list(kept.values()), seed)
     report.images = [_prepared_image(candidate) for candidate in kept.values()]
     return report

@@ -186,9 +186,9 @@ class OverwriteGuard:
 
     def after_writing(self, key: bytes, text: str, version: ImageVersion) -> None:
         """Remember that ``text`` has been written, and of which image it is."""
-        begun = self.manifest.get(key) or Record("")
-        field = "" if begun.before else begun.field
-        self._put(key, Record(caption_hash(text), version=version, joined=begun.joined, field=field))
+        record = self.manifest.get(key) or Record("")
+        field = "" if record.before else record.field
+        self._put(key, Record(caption_hash(text), version=version, joined=record.joined, field=field))
 
     def _put(self, key: bytes, record: Record) -> None:
         self.manifest.put(key, record)

@@ -190,7 +190,7 @@ def workshop(tmp_path_factory):
 @pytest.fixture(scope="module")
 def images(tmp_path_factory):
     """A folder of small images that differ, in ten folders."""
-    folder = tmp_path_factory.mktemp("pictures")
+    folder = tmp_path_factory.mktemp("images")
     generator = random.Random(1)
     for number in range(IMAGES):
         (folder / str(number % 10)).mkdir(exist_ok=True)

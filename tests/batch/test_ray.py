@@ -199,10 +199,10 @@ def many(tmp_path_factory):
     source.mkdir()
     for index in range(20):
         draw(source / f"{index}.png", "blue", "square", index)
-    (folder / "pictures").mkdir()
+    (folder / "images").mkdir()
     for index in range(MANY):
-        (folder / f"pictures/{index:04}.png").hardlink_to(source / f"{index % 20}.png")
-    return folder / "pictures"
+        (folder / f"images/{index:04}.png").hardlink_to(source / f"{index % 20}.png")
+    return folder / "images"
 
 
 def begin(*arguments, **more):

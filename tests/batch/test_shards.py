@@ -1,4 +1,4 @@
-"""Shards: archives and tables of pictures in, files of captions out, each whole or absent."""
+"""Shards: archives and tables of images in, files of captions out, each whole or absent."""
 
 import dataclasses
 import io
@@ -37,7 +37,7 @@ FORMS = ("jsonl", "parquet", "tar")
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory):
-    """Six drawn pictures; ``deep/a.png`` shares its name with ``a.png``."""
+    """Six drawn images; ``deep/a.png`` shares its name with ``a.png``."""
     folder = tmp_path_factory.mktemp("photos")
     return draw_each(folder, "a.png", "b.jpg", "c.v2.webp", "d.png", "deep/a.png", "deep/e.bmp")
 
@@ -217,9 +217,9 @@ def test_overwrite_does_all_again(caption, photos, archive, tmp_path):
     assert (tmp_path / "out/00000.jsonl").read_bytes() != before
 
 
-@pytest.mark.parametrize("pictures", ["archive", "files"])
-def test_shards_made_in_another_way_are_left_and_named(caption, photos, archive, tmp_path, pictures):
-    wanted = (archive if pictures == "archive" else photos / "a.png", "-o", f"{tmp_path}/out/")
+@pytest.mark.parametrize("images", ["archive", "files"])
+def test_shards_made_in_another_way_are_left_and_named(caption, photos, archive, tmp_path, images):
+    wanted = (archive if images == "archive" else photos / "a.png", "-o", f"{tmp_path}/out/")
     caption(*wanted)
     before = {path: path.read_bytes() for path in (tmp_path / "out").iterdir()}
     done = caption(*wanted, "--prefix", "other")

@@ -23,7 +23,7 @@ def library(captioner, tmp_path):
     (folder / "deep").mkdir(parents=True)
     for index, name in enumerate(("b.png", "a.png", "deep/c.PNG", ".hidden.png")):
         shutil.copy(captioner.source / f"images/{index:03}.png", folder / name)
-    (folder / "notes.txt").write_text("no picture")
+    (folder / "notes.txt").write_text("not an image")
     return folder
 
 

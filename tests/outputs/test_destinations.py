@@ -61,20 +61,20 @@ assert sys.argv[1:] == ["-stay_open", "True", "-@", "-"], sys.argv
 
 def answer(arguments):
     options, link = arguments[:-1], Path(arguments[-1])
-    picture = link.resolve()
+    image = link.resolve()
     with asked.open("a") as file:
-        file.write(json.dumps([os.getpid(), *options, str(picture)]) + "\\n")
-    if picture.stem == "dies":
+        file.write(json.dumps([os.getpid(), *options, str(image)]) + "\\n")
+    if image.stem == "dies":
         os._exit(1)
-    if picture.stem == "hangs":
+    if image.stem == "hangs":
         time.sleep(60)
     if "-j" in options:
         print(f"Error: Some reason - {{link}}", file=sys.stderr, flush=True)
         return
-    if picture.stem == "old":
+    if image.stem == "old":
         tag = "XMP-iptcCore:AltTextAccessibility-x-default"
         print(f"Warning: Tag '{{tag}}' is not defined or has a bad language code", file=sys.stderr, flush=True)
-    if picture.stem == "minor":
+    if image.stem == "minor":
         print(f"Error: [minor] It isn&#39;t sound - {{link}}", file=sys.stderr, flush=True)
         return
     caption = next(option.partition("=")[2] for option in options if "Description" in option)
@@ -83,7 +83,7 @@ def answer(arguments):
     inside = f'<rdf:Description xmlns:dc="{{dc}}" xmlns:i="http://iptc.org/std/Iptc4xmpCore/1.0/xmlns/">{{alternative}}'
     inside += "<dc:description>" + caption + "</dc:description></rdf:Description>"
     packet = b"http://ns.adobe.com/xap/1.0/\\0" + f'<rdf:RDF xmlns:rdf="{{rdf}}">{{inside}}</rdf:RDF>'.encode()
-    data, segment = picture.read_bytes(), b"\\xff\\xe1" + (len(packet) + 2).to_bytes(2, "big") + packet
+    data, segment = image.read_bytes(), b"\\xff\\xe1" + (len(packet) + 2).to_bytes(2, "big") + packet
     Path(options[options.index("-o") + 1]).write_bytes(data[:2] + segment + data[2:])
     print("    1 image files created")
 

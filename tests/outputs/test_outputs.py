@@ -16,7 +16,7 @@ from capgen.outputs import FORMATS
 
 DOG = Result(Path("photos/dog.jpg"), "captioned", (Caption("a dog runs", 0.25, -3.5),))
 ALTERNATIVES = Result(Path("dog.jpg"), "captioned", (Caption("a dog runs", 0.25, -3.5), Caption("a dog", 0.0123456, -9.25)))
-BROKEN = Result(Path("notes.txt"), "unsupported", reason="it is no picture")
+BROKEN = Result(Path("notes.txt"), "unsupported", reason="it is not an image")
 FOREIGN = Path(os.fsdecode(b"caf\xe9.jpg"))
 """A name in Latin-1, as old archives hold them: no UTF-8."""
 
@@ -97,7 +97,7 @@ def test_json_lines_say_why_a_file_failed():
         "confidence": None,
         "captions": None,
         "written": None,
-        "reason": "it is no picture",
+        "reason": "it is not an image",
     }
 
 

@@ -31,7 +31,7 @@ class Studio:
         return capgen(*arguments, env={**self.env, **more})
 
     def copy(self, folder):
-        """The same in another folder; the pictures stay where they are."""
+        """The same in another folder; the images stay where they are."""
         shutil.copytree(self.folder, folder, dirs_exist_ok=True)
         return Studio(folder, self.source)
 
