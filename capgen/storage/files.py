@@ -34,9 +34,6 @@ _TEMPORARY_NAME = 60
 _NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 """Flags of ``os.open`` for a file that is not there yet."""
 
-_NOT_KNOWN_THERE = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
-"""Errors of file systems that have no such call."""
-
 _UNITS = ("B", "kB", "MB", "GB", "TB")
 
 
@@ -121,7 +118,7 @@ def _sync(descriptor: int) -> None:
     try:
         os.fsync(descriptor)
     except OSError as error:
-        if error.errno not in _NOT_KNOWN_THERE:
+        if error.errno not in write_into.NOT_KNOWN_THERE:
             raise
         platform.note_lack(
             "fsync", "the file system cannot say when data is on the disk; captions were written all the same"

@@ -13,6 +13,9 @@ import sys
 ERRORS = 100
 """What is added to the number of the system's error in the exit code; a smaller code is Python's own."""
 
+NOT_KNOWN_THERE = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
+"""Errors of file systems that have no such call."""
+
 
 def write_into(path: str, source: str) -> None:
     """Give a file that exists what another file holds.
@@ -40,7 +43,7 @@ def _fill(file: io.FileIO, data: bytes) -> None:
     try:
         os.fsync(file.fileno())
     except OSError as error:  # the file system has no such call, which has been said of the other file
-        if error.errno not in (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP):
+        if error.errno not in NOT_KNOWN_THERE:
             raise
 
 
