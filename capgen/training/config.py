@@ -20,6 +20,7 @@ from capgen.training.decoders import DECODERS
 from capgen.training.encoders.encoder import PROBABILITIES, EncoderSpec
 
 if TYPE_CHECKING:
+    from capgen.captioner.decoding import DecodingOptions
     from capgen.datasets.prepared import PreparedImage
 
 RECIPES = Path(__file__).parent / "recipes"
@@ -245,17 +246,17 @@ class Settings:
         """Return the config for some thousand images."""
         return from_mapping(self.given)
 
-    def for_data(self, data: DataStatistics, *, warm_start_max_words: int | None = None) -> TrainingConfig:
+    def for_data(self, data: DataStatistics, *, warm_start: "DecodingOptions | None" = None) -> TrainingConfig:
         """Return the config of a run on a data set, which from then on does not depend on it any more.
 
         Args:
             data: What there is to learn from.
-            warm_start_max_words: The most words of a caption of the captioner that the run continues; ``None`` without one.
+            warm_start: How the captioner that the run continues searches; ``None`` without one.
 
         Raises:
             ConfigError: A value does not fit.
         """
-        return from_mapping({**defaults_for(data, self.given, warm_start_max_words), **self.given})
+        return from_mapping({**defaults_for(data, self.given, warm_start), **self.given})
 
 
 def load(file: Path | None = None, settings: Iterable[str] = (), **options: Any) -> Settings:

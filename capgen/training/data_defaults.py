@@ -2,9 +2,12 @@
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from capgen.training.data_statistics import DataStatistics
+
+if TYPE_CHECKING:
+    from capgen.captioner.decoding import DecodingOptions
 
 MAX_BATCH, MIN_BATCH = 64, 4
 """The most and the fewest images in one step."""
@@ -27,6 +30,9 @@ MAX_WARMUP_STEPS, WARMUP_SHARE = 100, 6
 PATIENCE = 3 / 7
 """The share of all epochs after which training that does not get better stops."""
 
+SEARCH_SETTINGS = ("num_beams", "length_penalty", "guidance", "common_caption_penalty")
+"""The settings that a captioner which is continued has by itself: they were tuned for it."""
+
 MIN_KNOWN_SHARE = 0.9
 """The share of the words of the captions that a vocabulary is to know."""
 
@@ -40,21 +46,22 @@ MAX_WORDS = 100
 """The greatest ``max_words`` that is taken from captions; what is longer is no caption."""
 
 
-def defaults_for(data: DataStatistics, given: Mapping[str, Any], warm_start_max_words: int | None = None) -> dict[str, int]:
+def defaults_for(
+    data: DataStatistics, given: Mapping[str, Any], warm_start: "DecodingOptions | None" = None
+) -> dict[str, int | float]:
     """Return the default of each setting that follows from the data.
 
     Args:
         data: What there is to learn from.
         given: The settings that are given, on which others depend: the warm-up on the epochs, and these on the batch size;
             the words that are said on those that captions are cut to.
-        warm_start_max_words: The most words of a caption of the captioner that the run continues; ``None`` without one.
+        warm_start: How the captioner that the run continues searches, which is kept; ``None`` without one.
     """
-    is_warm_start = warm_start_max_words is not None
     batch_size = given.get("batch_size", _batch_size(data))
     steps = data.steps(batch_size)
-    epochs = given.get("epochs", _epochs(WARM_START_STEPS if is_warm_start else STEPS, steps))
+    epochs = given.get("epochs", _epochs(WARM_START_STEPS if warm_start else STEPS, steps))
     total = steps * max(epochs, given.get("encoder_epochs", 0))
-    least_words = warm_start_max_words or 0
+    least_words = warm_start.max_words if warm_start else 0
     max_words = given.get("max_words", max(_max_words(data), least_words))
     return {
         "batch_size": batch_size,
@@ -64,6 +71,7 @@ def defaults_for(data: DataStatistics, given: Mapping[str, Any], warm_start_max_
         "min_count": _min_count(data),
         "max_words": max_words,
         "generation_max_words": max(max_words, least_words),
+        **({name: getattr(warm_start, name) for name in SEARCH_SETTINGS} if warm_start else {}),
     }
 
 

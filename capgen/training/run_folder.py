@@ -170,7 +170,7 @@ def _config(given: Settings, dataset: PreparedDataset, captioner: Bundle | None)
     statistics = DataStatistics.of(dataset.split("train"), dataset.language)
     if not captioner:
         return given.for_data(statistics)
-    config = given.for_data(statistics, warm_start_max_words=captioner.description.decoding.max_words)
+    config = given.for_data(statistics, warm_start=captioner.description.decoding)
     return with_decoder_of(captioner, config)
 
 

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from capgen.captioner.decoding import DecodingOptions
 from capgen.datasets.prepared import PreparedImage
 from capgen.training import config as configs
 from capgen.training.config import RECIPES, TrainingConfig
@@ -61,15 +62,22 @@ def test_captions_are_as_long_as_nearly_all_of_the_captions_that_there_are():
 
 
 def test_a_captioner_that_is_continued_trains_for_less_and_may_say_as_much_as_before():
-    found = config_of(of(240), warm_start_max_words=20)
+    found = config_of(of(240), warm_start=DecodingOptions(max_words=20))
     assert found.max_words == 20
     assert found.epochs < config_of(of(240)).epochs
+
+
+def test_a_captioner_that_is_continued_searches_as_before_unless_it_is_set():
+    options = DecodingOptions(num_beams=3, length_penalty=0.75, guidance=1.18, common_caption_penalty=0.07)
+    found = config_of(of(240), "guidance=1.1", warm_start=options)
+    assert (found.num_beams, found.length_penalty, found.common_caption_penalty) == (3, 0.75, 0.07)
+    assert found.guidance == 1.1
 
 
 @pytest.mark.parametrize(("settings", "said"), [((), 30), (("max_words=16",), 20), (("generation_max_words=9",), 9)])
 def test_a_captioner_says_as_much_as_captions_are_cut_to_and_no_less_than_the_one_that_is_continued(settings, said):
     data = of(9, lengths=Counter({30: 1}))
-    assert config_of(data, *settings, warm_start_max_words=20).generation_max_words == said
+    assert config_of(data, *settings, warm_start=DecodingOptions(max_words=20)).generation_max_words == said
     assert config_of(data, "max_words=16").generation_max_words == 16
 
 

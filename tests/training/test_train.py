@@ -228,10 +228,7 @@ def test_the_encoder_trains_along_and_captions_are_drawn_and_judged(studio, tmp_
 
 def test_training_goes_on_from_a_captioner_and_learns_new_words(captioner, tmp_path):
     out = tmp_path / "more"
-    as_before = ("--set", "num_beams=5", "--set", "guidance=1.1")  # the recipe for going on searches in another way
-    done = captioner.run(
-        "train", "shapes", "--from", "shapes", "--out", out, "--epochs", "1", "--set", "min_count=1", *as_before
-    )
+    done = captioner.run("train", "shapes", "--from", "shapes", "--out", out, "--epochs", "1", "--set", "min_count=1")
     assert done.returncode == 0, done.stderr
     run = latest_run(captioner)
     with (run / "history.csv").open() as file:
@@ -240,6 +237,8 @@ def test_training_goes_on_from_a_captioner_and_learns_new_words(captioner, tmp_p
     assert rows[0]["phase"] == "warm-start"
     assert float(rows[0]["cider_d"]) == pytest.approx(before.description.scores["dev"]["CIDEr-D"], abs=0.3)
     after = Bundle(out)
+    searches = [dataclasses.replace(found.description.decoding, max_words=20) for found in (before, after)]
+    assert searches[0] == searches[1]
     assert after.vocabulary.entries[: len(before.vocabulary)] == before.vocabulary.entries
     assert after.description.decoder["state"] == before.description.decoder["state"]
 
