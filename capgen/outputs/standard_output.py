@@ -35,7 +35,7 @@ class StandardOutput:
     """
 
     def __init__(self, form: LineFormat, *, header: bool = True) -> None:
-        self._form, self._out = form, sys.stdout.buffer  # while Ray is at work, sys.stdout is something else
+        self._form, self._out = form, sys.stdout.buffer
         if form.header and header:
             self._print(form.header.encode() + b"\n")
 

@@ -162,6 +162,21 @@ def test_captions_statuses_and_report_are_those_of_a_local_run_byte_for_byte(run
 
 
 @pytest.mark.usefixtures("small")
+def test_a_program_prints_while_the_engine_is_entered_and_the_threads_of_ray_do_not(cluster, user_folders):
+    program = f"""
+import threading
+from capgen.batch.engines.ray import RayEngine
+with RayEngine({cluster.address!r}):
+    print("mine")
+    lost = threading.Thread(target=print, args=("a worker was lost",), name="ray_print_logs")
+    lost.start()
+    lost.join()
+"""
+    environment = {**os.environ, **SETTINGS}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "mine\n"), done.stderr
+
+
 def test_sidecars_that_are_there_stay_and_a_second_run_does_nothing(run, photographs, user_folders):
     folder = user_folders / "library"
     shutil.copytree(photographs / "b", folder)

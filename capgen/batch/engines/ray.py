@@ -22,7 +22,7 @@ from functools import cache
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TextIO, cast
 
 from capgen.batch.engines import BLOCK, Work
 from capgen.captioner.results import Result
@@ -92,8 +92,8 @@ class RayEngine:
             where = f"there is no Ray at {self._address}" if self._address else "Ray does not start"
             raise EngineError(_unreachable(f"{where} ({_last_line(error)})")) from error
         self._stack.callback(ray.shutdown)
-        nowhere = self._stack.enter_context(Path(os.devnull).open("w"))
-        self._stack.enter_context(redirect_stdout(nowhere))  # on which Ray prints the workers that it lost, among captions
+        if sys.stdout is not None:
+            self._stack.enter_context(redirect_stdout(cast(TextIO, _WithoutRay(sys.stdout))))
         if self._workers is None:
             self._workers = max(1, int(ray.cluster_resources().get("CPU", 1)))
         return self
@@ -161,6 +161,22 @@ class RayEngine:
         except ray.exceptions.RayError as error:
             cause = _capgen_error(error)
             raise cause or EngineError(f"Ray could not go on ({_last_line(error)}); run it again, it goes on") from error
+
+
+class _WithoutRay:
+    """A standard output without the lines about lost workers that Ray prints on it, among captions, from its own threads."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write a text, unless a thread of Ray does: it calls them so, and those of its C++ part have no name of their own."""
+        is_of_ray = threading.current_thread().name.startswith(("ray_", "Dummy-"))
+        return len(text) if is_of_ray else self._stream.write(text)
+
+    def __getattr__(self, name: str) -> Any:
+        """Return everything else of the stream."""
+        return getattr(self._stream, name)
 
 
 @dataclass(frozen=True)
