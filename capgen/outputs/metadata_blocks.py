@@ -22,8 +22,10 @@ _JPEG_ALONE = {b"\x01", *(bytes([marker]) for marker in range(0xD0, 0xD9))}
 _JPEG_METADATA = {b"\xe1", b"\xed"}
 _PNG_TEXTS = {b"iTXt", b"tEXt", b"zTXt"}
 _PNG_XMP = b"XML:com.adobe.xmp"
-_BOXES = {b"uuid", b"Exif", b"xml "}
+_CANON_EXIF = {b"CMT1", b"CMT2"}
+_BOXES = {b"uuid", b"Exif", b"xml ", b"brob", *_CANON_EXIF}
 _UUID_XMP, _UUID_EXIF = bytes.fromhex("be7acfcb97a942e89c71999491e3afac"), b"JpgTiffExif->JP2"
+_UUID_CANON = bytes.fromhex("85c0b687820f11e08111f4ce462b6a48")
 _UUID_IPTC = bytes.fromhex("33c7a4d2b81d4723a0baf1a3e097ad38")
 _GIF_XMP = b"XMP DataXMP"
 _FARTHEST = 1 << 40
@@ -160,29 +162,58 @@ def _gif_packet(parts: list[bytes]) -> bytes:
     return whole.partition(b"\x01\xff\xfe\xfd")[0]
 
 
-def box_blocks(file: BinaryIO) -> Blocks:
-    """Find the blocks of JPEG 2000, JPEG XL or CR3, which are made of boxes; those in other boxes are not looked for."""
-    blocks, offset = Blocks(), 0
-    while (head := file.read(8))[7:]:
-        length, kind = int.from_bytes(head[:4], "big"), head[4:]
-        size = len(head)
-        if length == 1:
-            length, size = int.from_bytes(file.read(8), "big"), 16
-        inside = min(length - size, LARGEST) if length else LARGEST  # 0 stands for all that is left
-        if kind in _BOXES and inside > 0:
-            data = file.read(inside)
-            if kind == b"Exif":  # after the offset of its beginning
-                blocks.exif.append(BytesIO(data[4:].removeprefix(_EXIF)))
-            elif kind == b"xml " or data.startswith(_UUID_XMP):
-                blocks.xmp.append(data.removeprefix(_UUID_XMP))
-            elif data.startswith(_UUID_EXIF):
-                blocks.exif.append(BytesIO(data[len(_UUID_EXIF) :]))
-            elif data.startswith(_UUID_IPTC):
-                blocks.iptc.append(data[len(_UUID_IPTC) :])
-        if length < size or (offset := offset + length) >= _FARTHEST:
-            break
-        file.seek(offset)
+def box_blocks(file: BinaryIO) -> Blocks | None:
+    """Find the blocks of JPEG 2000, JPEG XL or CR3, which are made of boxes; those in other boxes are not looked for.
+
+    Returns:
+        The blocks; ``None`` if some are packed with Brotli, as JPEG XL may have them.
+    """
+    blocks, ranges = Blocks(), [(0, _FARTHEST)]
+    while ranges:
+        for kind, start, size in _boxes(file, *ranges.pop()):
+            if kind == b"moov":
+                ranges.append((start, start + size))
+            if kind not in _BOXES:
+                continue
+            file.seek(start)
+            data = file.read(min(size, LARGEST))
+            if kind == b"brob" and data[:4] in _BOXES:
+                return None
+            if data.startswith(_UUID_CANON):
+                ranges.append((start + len(_UUID_CANON), start + size))
+            _add_box(blocks, kind, data)
     return blocks
+
+
+def _add_box(blocks: Blocks, kind: bytes, data: bytes) -> None:
+    if kind == b"Exif":  # after the offset of its beginning
+        blocks.exif.append(BytesIO(data[4:].removeprefix(_EXIF)))
+    elif kind in _CANON_EXIF:
+        blocks.exif.append(BytesIO(data))
+    elif kind == b"xml " or data.startswith(_UUID_XMP):
+        blocks.xmp.append(data.removeprefix(_UUID_XMP))
+    elif data.startswith(_UUID_EXIF):
+        blocks.exif.append(BytesIO(data[len(_UUID_EXIF) :]))
+    elif data.startswith(_UUID_IPTC):
+        blocks.iptc.append(data[len(_UUID_IPTC) :])
+
+
+def _boxes(file: BinaryIO, offset: int, end: int) -> Iterator[tuple[bytes, int, int]]:
+    """Yield kind, offset and size of the content of each box between two offsets."""
+    while offset < end:
+        file.seek(offset)
+        head = file.read(8)
+        if not head[7:]:
+            return
+        length, before = int.from_bytes(head[:4], "big"), len(head)
+        if length == 1:
+            length, before = int.from_bytes(file.read(8), "big"), 16
+        if 0 < length < before:
+            return
+        yield head[4:], offset + before, length - before if length else LARGEST
+        if not length:  # all that is left
+            return
+        offset += length
 
 
 def tiff_blocks(file: BinaryIO) -> Blocks:

@@ -183,7 +183,7 @@ def _exif_texts(tiff: Tiff) -> Iterator[_Part]:
     first, exif = tiff.first(), tiff.exif()
     yield _decoded(IN_EXIF, first.get(IMAGE_DESCRIPTION, b""))
     yield _Part("IFD0:XPComment", _utf_16(first.get(XP_COMMENT, b""), "<"))
-    comment = _user_comment("ExifIFD:UserComment", exif.get(USER_COMMENT, b""), tiff.order)
+    comment = _user_comment("ExifIFD:UserComment", exif.get(USER_COMMENT) or first.get(USER_COMMENT, b""), tiff.order)
     if not _is_nobodys("", comment.text):  # nothing shows this in front of XMP, so what a program keeps there may stay
         yield comment
 

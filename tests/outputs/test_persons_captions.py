@@ -78,6 +78,36 @@ def status(*arguments):
 # What exists
 
 
+def box(kind, *contents):
+    data = b"".join(contents)
+    return struct.pack(">I4s", 8 + len(data), kind) + data
+
+
+def exif_of_one(number, kind, data):
+    """A directory of Exif that has one value."""
+    return b"II*\0" + struct.pack("<IHHHIII", 8, 1, number, kind, len(data), 26, 0) + data
+
+
+def test_the_captions_in_raw_of_canon_are_found_where_exiftool_finds_them(library, exiftool):
+    canon = bytes.fromhex("85c0b687820f11e08111f4ce462b6a48")
+    description = box(b"CMT1", exif_of_one(0x010E, 2, b"Grandmother\0"))
+    comment = box(b"CMT2", exif_of_one(0x9286, 7, b"ASCII\0\0\0in her garden"))
+    movie = box(b"moov", box(b"uuid", canon, description, comment))
+    Path("a.cr3").write_bytes(box(b"ftyp", b"crx \0\0\0\1crx isom") + movie + box(b"mdat", bytes(64)))
+    assert list(tags("a.cr3", "ImageDescription", "UserComment").values()) == ["Grandmother", "in her garden"]
+    assert photo_metadata.read(Path("a.cr3")).fields.description == "Grandmother\nin her garden"
+    tag("a.cr3", f"XMP-dc:Description={WORDS}")
+    assert WORDS in photo_metadata.read(Path("a.cr3")).fields.description
+
+
+def test_metadata_that_jpeg_xl_has_packed_is_left_to_exiftool(library):
+    head = box(b"JXL ", b"\r\n\x87\n") + box(b"ftyp", b"jxl \0\0\0\0jxl ")
+    Path("a.jxl").write_bytes(head + box(b"brob", b"xml ", b"packed"))
+    assert photo_metadata.read(Path("a.jxl")) is None
+    Path("a.jxl").write_bytes(head + box(b"brob", b"jbrd", b"packed"))
+    assert photo_metadata.read(Path("a.jxl")).texts == {}
+
+
 @pytest.mark.parametrize("ending", ["jpg", "png", "tif", "heic", "jp2"])
 @pytest.mark.parametrize("place", PLACES)
 def test_words_of_a_person_are_a_caption_wherever_in_the_photograph_they_are(library, exiftool, place, ending):

@@ -170,7 +170,7 @@ class _WithoutRay:
         self._stream = stream
 
     def write(self, text: str) -> int:
-        """Write a text, unless a thread of Ray does: it calls them so, and those of its C++ part have no name of their own."""
+        """Write a text, unless a thread of Ray does; those of its C++ part have no name of their own."""
         is_of_ray = threading.current_thread().name.startswith(("ray_", "Dummy-"))
         return len(text) if is_of_ray else self._stream.write(text)
 
