@@ -13,11 +13,11 @@ from capgen.datasets.image_locator import AMBIGUOUS, MISSING, ImageLocator, comp
 from capgen.datasets.layout import Example, LoadedDataset, Problem, image_folders, names_in, split_of_folder
 from capgen.datasets.unpacking import UNREADABLE_MEMBER, ImageWriter, Unpacked, unpack, unpacked_note
 from capgen.errors import DataError, ImageError
+from capgen.inputs.archive_endings import TAR_ENDINGS
 from capgen.inputs.archives import archive_stem, open_members
 from capgen.inputs.archives.members import is_hidden, read_image, read_whole
 from capgen.inputs.folders import visible_files
 from capgen.inputs.passed_over import is_hidden as is_hidden_name
-from capgen.inputs.selection import TAR_ENDINGS
 
 ENDINGS = (".zip", *TAR_ENDINGS)
 """How the names of these archives end."""

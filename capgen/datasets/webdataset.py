@@ -21,10 +21,10 @@ from capgen.datasets.layout import MALFORMED, Columns, Example, Layout, LoadedDa
 from capgen.datasets.tables import examples_of
 from capgen.datasets.unpacking import UNREADABLE_MEMBER, ImageWriter, load_archives
 from capgen.errors import DataError, ImageError
+from capgen.inputs.archive_endings import TAR_ENDINGS
 from capgen.inputs.archives import open_members
 from capgen.inputs.archives.members import DamagedMemberError, Member, is_hidden, read_image
 from capgen.inputs.folders import visible_files
-from capgen.inputs.selection import TAR_ENDINGS
 
 TEXT_ENDINGS = (".txt", ".caption", ".cap")
 """The endings of members that hold captions, one a line. The first that an image has is read; without one, ``.json`` is."""

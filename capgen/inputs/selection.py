@@ -9,6 +9,7 @@ from pathlib import Path
 
 from capgen.errors import ImageError, UsageError
 from capgen.images.formats import SUFFIXES, ends_like_image
+from capgen.inputs.archive_endings import ARCHIVE_ENDINGS
 from capgen.inputs.braces import expand_braces
 from capgen.inputs.folders import FolderWalk, OnPassedOver
 from capgen.inputs.names import on_disk
@@ -17,12 +18,6 @@ from capgen.inputs.patterns import NameRules, PathPattern, has_wildcard
 from capgen.storage import remote
 from capgen.storage.hashing import HashSet, hash64
 from capgen.storage.locations import Location, Url, is_url
-
-TAR_ENDINGS = (".tar", ".tar.gz", ".tgz")
-"""How the names of tar archives end."""
-
-ARCHIVE_ENDINGS = (*TAR_ENDINGS, ".zip", ".parquet")
-"""How the names of files end that hold images."""
 
 
 @dataclass(frozen=True)

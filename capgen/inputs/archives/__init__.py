@@ -8,8 +8,9 @@ from typing import BinaryIO
 from capgen import images
 from capgen.captioner.results import Result
 from capgen.errors import ImageError
+from capgen.inputs.archive_endings import ARCHIVE_ENDINGS, TAR_ENDINGS
 from capgen.inputs.archives.members import Entry, Member, read_images
-from capgen.inputs.selection import ARCHIVE_ENDINGS, TAR_ENDINGS, Found
+from capgen.inputs.selection import Found
 from capgen.inputs.spool import Spool
 from capgen.storage import remote
 from capgen.storage.hashing import HashSet, hash64
