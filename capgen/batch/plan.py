@@ -1,7 +1,6 @@
 """What a job would write, and whether two things that it writes would be one file."""
 
 import os
-import unicodedata
 from array import array
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from capgen.errors import UsageError
 from capgen.images.formats import is_image_file
 from capgen.inputs.archives import is_archive
 from capgen.inputs.listing import Listing
+from capgen.inputs.names import folded
 from capgen.outputs.destination import Destination
 from capgen.outputs.sidecar_naming import share_stem
 from capgen.storage import platform
@@ -92,7 +92,7 @@ def target_hash(location: Location) -> int:
     path = os.fspath(location)
     if not os.path.isabs(path):  # noqa: PTH117 - asked of every file, and paths take much longer
         path = os.path.join(os.getcwd(), path)  # noqa: PTH109, PTH118
-    return hash64(path.lower() if path.isascii() else unicodedata.normalize("NFC", path).casefold())
+    return hash64(folded(path))
 
 
 def check_names(listing: Listing, file: Path, name: Callable[[Location], object]) -> None:

@@ -4,7 +4,6 @@ The file is called as the image is, with ``.txt`` or ``.caption`` in place of th
 """
 
 import re
-import unicodedata
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from capgen.datasets.splits import split_in_folders, with_splits_of_names
 from capgen.errors import DataError
 from capgen.images.formats import ends_like_image
 from capgen.inputs.folders import visible_files
+from capgen.inputs.names import composed
 
 SIDECAR_SUFFIXES = (".txt", ".caption")
 """The endings of files of captions; of an image that has several the first is read."""
@@ -93,20 +93,17 @@ class _Contents:
     def pairs(self) -> Iterator[tuple[Path, list[Path]]]:
         """Yield each image with its files of captions, the one first that is read."""
         sidecars = {path.with_suffix(path.suffix.lower()): path for path in self.texts()}
-        composed = {_composed(name): path for name, path in sidecars.items()}
+        # one program composes letters with accents, and another one does not
+        by_composed_path = {composed(str(name)): path for name, path in sidecars.items()}
         images = [path for path in self.files if ends_like_image(path)]
-        images_by_composed_name = Counter(map(_composed, images))
+        images_of_path = Counter(composed(str(path)) for path in images)
         for path in images:
             names = [path.with_name(base + ending) for ending in SIDECAR_SUFFIXES for base in (path.stem, path.name)]
             found = [sidecars[name] for name in names if name in sidecars]
-            if not found and images_by_composed_name[_composed(path)] == 1:
-                found = [composed[_composed(name)] for name in names if _composed(name) in composed]
+            if not found and images_of_path[composed(str(path))] == 1:
+                spellings = (composed(str(name)) for name in names)
+                found = [by_composed_path[one] for one in spellings if one in by_composed_path]
             yield path, found
-
-
-def _composed(path: Path) -> str:
-    """Return a path as it is compared where one program composes letters with accents and another one does not."""
-    return unicodedata.normalize("NFC", str(path))
 
 
 def _notes(source: Path, pairs: list[tuple[Path, list[Path]]]) -> list[str]:

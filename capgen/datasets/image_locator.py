@@ -6,7 +6,6 @@ the file of each example, or the ``Problem`` that it is: an image is never taken
 
 import filecmp
 import re
-import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,6 +17,7 @@ from capgen.datasets.layout import UNUSED, Example, LoadedDataset, Problem, name
 from capgen.datasets.splits import split_in_folders
 from capgen.images.formats import ends_like_image
 from capgen.inputs.folders import visible_files
+from capgen.inputs.names import composed, folded
 
 MISSING = "missing image"
 """The kind of problem that an image is of which there is no file."""
@@ -308,7 +308,7 @@ def _suffixes(path: str) -> Iterator[str]:
 
 
 def _name(image: str) -> str:
-    return unicodedata.normalize("NFC", image.replace("\\", "/").removeprefix("./"))
+    return composed(image.replace("\\", "/").removeprefix("./"))
 
 
 def comparable(name: str) -> str:
@@ -317,7 +317,7 @@ def comparable(name: str) -> str:
 
 
 def _normal_form(text: str) -> str:
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
+    return composed(folded(text))
 
 
 def _is_file(path: Path) -> bool:

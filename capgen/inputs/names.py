@@ -14,6 +14,11 @@ def composed(name: str) -> str:
     return name if name.isascii() else unicodedata.normalize("NFC", name)
 
 
+def folded(name: str) -> str:
+    """Return a name as file systems compare it that care neither about case nor about how accents are composed."""
+    return name.lower() if name.isascii() else composed(name).casefold()
+
+
 def on_disk(path: Path) -> Path:
     """Return a path as its files and folders are spelled on the disk, if it differs from that in the form of accents only.
 

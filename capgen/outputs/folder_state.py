@@ -8,12 +8,12 @@ database because folders lie on shares whose locks a database cannot trust.
 
 import json
 import os
-import unicodedata
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from capgen.captioner.results import ImageVersion
 from capgen.errors import StorageError
+from capgen.inputs.names import composed
 from capgen.outputs.manifest import NO_FIELDS, Record, is_ours
 from capgen.storage import files, platform
 
@@ -133,7 +133,7 @@ class _FolderState:
 
 def _key(name: str) -> str:
     """Return a name as it is compared: a Mac takes accents apart that others keep together."""
-    return unicodedata.normalize("NFC", name)
+    return composed(name)
 
 
 def _header() -> bytes:

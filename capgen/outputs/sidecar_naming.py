@@ -8,13 +8,13 @@ never from a sidecar that another image has just been given.
 
 import os
 import re
-import unicodedata
 from collections.abc import Iterable
 from enum import StrEnum
 from pathlib import Path
 
 from capgen.errors import member
 from capgen.images.formats import ends_like_image
+from capgen.inputs.names import folded
 from capgen.inputs.selection import Found
 from capgen.outputs.destination import sibling
 
@@ -40,7 +40,7 @@ class SidecarName(StrEnum):
 
 def share_stem(one: Path, other: Path) -> bool:
     """Tell whether two images lie in one folder under one stem, as the two files of a photograph do."""
-    return one.parent == other.parent and _folded(one.stem) == _folded(other.stem)
+    return one.parent == other.parent and folded(one.stem) == folded(other.stem)
 
 
 class SidecarNames:
@@ -141,12 +141,12 @@ class _Folder:
         self._sidecars: dict[str, list[str]] = {}
         for name in sidecars:
             if name.lower().endswith(ending.lower()):
-                self._sidecars.setdefault(_folded(name), []).append(name)
+                self._sidecars.setdefault(folded(name), []).append(name)
         of_stem: dict[str, list[str]] = {}
         for name in files:
             if not name.lower().endswith(ending.lower()):
-                of_stem.setdefault(_folded(_stem(name)), []).append(name)
-        wholes = {_folded(name) for names in of_stem.values() for name in names if ends_like_image(name)}
+                of_stem.setdefault(folded(_stem(name)), []).append(name)
+        wholes = {folded(name) for names in of_stem.values() for name in names if ends_like_image(name)}
         before_ending = [name[: -len(ending)] for name in self._sidecars]
         self.named_full = sum(name in wholes for name in before_ending)
         self.named_by_stem = sum(name in of_stem and name not in wholes for name in before_ending)
@@ -159,7 +159,7 @@ class _Folder:
 
     def existing(self, sidecar: str, image: str) -> str | None:
         """Return the name of a sidecar as it is spelt in the folder; ``None`` if there is none, or it is another image's."""
-        spelt = self._sidecars.get(_folded(sidecar), ())
+        spelt = self._sidecars.get(folded(sidecar), ())
         if sidecar in spelt or not spelt:
             return sidecar if spelt else None
         others = filter(ends_like_image, self._others(image))
@@ -181,7 +181,7 @@ class _Folder:
         )
 
     def _others(self, image: str) -> list[str]:
-        return [name for name in self._of_stem.get(_folded(_stem(image)), ()) if name != image]
+        return [name for name in self._of_stem.get(folded(_stem(image)), ()) if name != image]
 
 
 def _extension_said_by(sidecar: Path) -> str | None:
@@ -211,8 +211,3 @@ def _names(folder: Path) -> list[str]:
 
 def _stem(name: str) -> str:
     return name.rpartition(".")[0] or name
-
-
-def _folded(name: str) -> str:
-    """Return a name as file systems compare it that care neither about case nor about how accents are composed."""
-    return name.lower() if name.isascii() else unicodedata.normalize("NFC", name).casefold()

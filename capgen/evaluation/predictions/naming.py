@@ -6,7 +6,6 @@ the same bare name, so that the whole data set is looked at.
 """
 
 import re
-import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from pathlib import PurePosixPath
 from urllib.parse import unquote
 
 from capgen.evaluation.references import Reference
+from capgen.inputs.names import composed
 
 _NUMBER = re.compile(r"0*([0-9]{1,18})(?:\.0*)?")
 """A number as text, perhaps with leading zeros, or written as a float."""
@@ -78,7 +78,7 @@ class _Image:
     def ids(self) -> list[str]:
         """The id of the image, if it has one beside its path."""
         reference = self.reference
-        return [unicodedata.normalize("NFC", reference.id)] if reference.image not in ("", reference.id) else []
+        return [composed(reference.id)] if reference.image not in ("", reference.id) else []
 
 
 _Index = Mapping[str, Sequence[_Image]]
@@ -102,7 +102,7 @@ class ImageNames:
         Raises:
             AmbiguousNameError: Several images may be meant.
         """
-        name = unicodedata.normalize("NFC", name)
+        name = composed(name)
         numbers = _numbers(name, _NUMBER, _COCO_NAME)
         return (
             self._by_id(self._ids, [name])
@@ -187,7 +187,7 @@ def _paths_of(reference: Reference) -> list[Parts]:
 
 def split_path(name: str) -> Parts:
     """Return the parts of a path of any system, or of a URL, composed (NFC)."""
-    path = unicodedata.normalize("NFC", name).replace("\\", "/")
+    path = composed(name).replace("\\", "/")
     return tuple(part for part in path.split("/") if part not in ("", "."))
 
 
