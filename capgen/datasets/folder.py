@@ -16,10 +16,10 @@ from capgen.images.formats import ends_like_image
 from capgen.inputs.folders import visible_files
 from capgen.inputs.names import composed
 
-SIDECAR_SUFFIXES = (".txt", ".caption")
+CAPTION_SUFFIXES = (".txt", ".caption")
 """The endings of files of captions; of an image that has several the first is read."""
 
-_NAMES = " or ".join(SIDECAR_SUFFIXES)
+_NAMES = " or ".join(CAPTION_SUFFIXES)
 
 _REPEATS = re.compile(r"[0-9]{1,4}_.")
 """What a folder's name begins with where a trainer takes it for how often its images are seen in an epoch."""
@@ -88,7 +88,7 @@ class _Contents:
 
     def texts(self) -> list[Path]:
         """Return the files that may have the captions of images."""
-        return [path for path in self.files if path.suffix.lower() in SIDECAR_SUFFIXES and path.is_file()]
+        return [path for path in self.files if path.suffix.lower() in CAPTION_SUFFIXES and path.is_file()]
 
     def pairs(self) -> Iterator[tuple[Path, list[Path]]]:
         """Yield each image with its files of captions, the one first that is read."""
@@ -98,7 +98,7 @@ class _Contents:
         images = [path for path in self.files if ends_like_image(path)]
         images_of_path = Counter(composed(str(path)) for path in images)
         for path in images:
-            names = [path.with_name(base + ending) for ending in SIDECAR_SUFFIXES for base in (path.stem, path.name)]
+            names = [path.with_name(base + ending) for ending in CAPTION_SUFFIXES for base in (path.stem, path.name)]
             found = [sidecars[name] for name in names if name in sidecars]
             if not found and images_of_path[composed(str(path))] == 1:
                 spellings = (composed(str(name)) for name in names)

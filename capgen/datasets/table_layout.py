@@ -40,7 +40,7 @@ ANNOTATIONS = "annotations"
 
 METADATA_SUFFIXES = (".csv", ".jsonl", ".parquet")
 
-SIDECAR_SUFFIXES = (".txt", ".json")
+IMAGE_COMPANION_SUFFIXES = (".txt", ".json")
 """The endings of files that belong to an image beside them, if it has the same name."""
 
 _PART_NUMBER = re.compile(r"(?<![0-9])[0-9]{3,}(?![0-9])")
@@ -228,7 +228,7 @@ def _without_sidecars(files: Iterable[Path], suffixes: Sequence[str]) -> list[Pa
     found = list(files)
     images = {path.stem for path in found if ends_like_image(path.name)}
     tables = (path for path in found if path.suffix.lower() in suffixes)
-    own = (path for path in tables if path.suffix.lower() not in SIDECAR_SUFFIXES or path.stem not in images)
+    own = (path for path in tables if path.suffix.lower() not in IMAGE_COMPANION_SUFFIXES or path.stem not in images)
     return [path for path in own if path.is_file()]  # else a pipe, say
 
 
