@@ -84,8 +84,8 @@ def prefix_rows(decoder: Decoder, features: np.ndarray, captions: list[list[list
 def merge_last_scores(decoder: MergeDecoder, image, prefix, length):
     """Score the word after each prefix: (rows, V)."""
     states = decoder.lstm(decoder.dropouts["word"](decoder.embedding(prefix)))  # (rows, T, H)
-    pictured = decoder.image(decoder.dropouts["image"](image_vector(image)))
-    return decoder.logits(ops.concatenate([decoder.dropouts["state"](last_of(states, length)), pictured], axis=-1))
+    projected = decoder.image(decoder.dropouts["image"](image_vector(image)))
+    return decoder.logits(ops.concatenate([decoder.dropouts["state"](last_of(states, length)), projected], axis=-1))
 
 
 def attention_last_scores(decoder: AttentionDecoder, image, prefix, length):

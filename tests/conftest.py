@@ -81,7 +81,7 @@ def caption(user_folders):
 
 @pytest.fixture(scope="session")
 def first_studio(tmp_path_factory):
-    """The drawn data set, prepared with the smaller encoder and mirrored views."""
+    """The drawn data set, prepared with the smaller encoder, also mirrored."""
 
     def make(folder):
         made = Studio(folder / "studio", draw_dataset(folder / "shapes", 60))

@@ -652,9 +652,9 @@ def test_prefix_and_suffix_are_put_around_every_caption_wherever_it_goes(shelf, 
     assert [row["caption"] for row in rows] == list(expected.values())
 
 
-def test_a_caption_begins_as_it_is_told_keeps_to_its_length_and_avoids_words(shelf):
+def test_a_caption_begins_with_the_prompt_keeps_to_its_length_and_has_no_suppressed_word(shelf):
     shelf.fill()
-    rows = shelf.reported("--start", "two small children", "--min-words", "6", "--max-words", "8", "--avoid", "a")
+    rows = shelf.reported("--prompt", "two small children", "--min-words", "6", "--max-words", "8", "--suppress", "a")
     for row in rows.values():
         words = row["caption"].split()
         assert words[:3] == ["two", "small", "children"]

@@ -143,7 +143,7 @@ def test_captions_statuses_and_report_are_those_of_a_local_run_byte_for_byte(run
         "2",
         "--max-words",
         "6",
-        "--avoid",
+        "--suppress",
         "a",
         "--prefix",
         "x:",

@@ -157,7 +157,7 @@ def test_statistics_say_what_became_of_a_shard_and_who_made_it(caption, photos, 
     assert found["seconds"] > 0
 
 
-def test_a_tar_shard_holds_pictures_captions_and_records_under_keys_of_their_own(caption, photos, tmp_path):
+def test_a_tar_shard_holds_images_captions_and_records_under_keys_of_their_own(caption, photos, tmp_path):
     caption("-r", photos, "-o", f"{tmp_path}/out/", "-f", "tar")
     with tarfile.open(tmp_path / "out/00000.tar") as tar:
         names = tar.getnames()
@@ -184,7 +184,7 @@ def test_a_caption_of_low_confidence_is_not_in_a_shard(caption, photos, tmp_path
     assert read(tmp_path / "out/00000.jsonl") == {str(photos / "a.png"): None}
 
 
-def test_a_report_and_a_summary_tell_of_each_picture(caption, archive, tmp_path):
+def test_a_report_and_a_summary_name_each_image(caption, archive, tmp_path):
     done = caption(archive, "-o", f"{tmp_path}/out/", "--report", tmp_path / "report.jsonl")
     assert "6 captioned in" in done.stderr
     assert (tmp_path / "report.jsonl").read_text() == (tmp_path / "out/data-000.jsonl").read_text()
@@ -359,7 +359,7 @@ def test_two_archives_of_one_name_are_wrong_usage(caption, photos, archive, tmp_
     assert "would share" in done.stderr
 
 
-def test_captions_cannot_be_put_beside_the_pictures_of_an_archive(caption, archive):
+def test_captions_cannot_be_put_beside_the_images_of_an_archive(caption, archive):
     assert caption(archive, "--sidecar", ".txt").exit_code == 2
 
 
@@ -526,7 +526,7 @@ def table(place, columns, rows=2):
 
 
 @pytest.mark.parametrize("layout", ["hugging face", "bytes", "jpg and key"])
-def test_a_table_of_pictures_is_captioned_like_the_files(caption, photos, tmp_path, layout):
+def test_a_table_of_images_is_captioned_like_the_files(caption, photos, tmp_path, layout):
     names = ["a.png", "b.jpg", "d.png"]
     data = [(photos / name).read_bytes() for name in names]
     if layout == "hugging face":
@@ -547,7 +547,7 @@ def test_a_table_of_pictures_is_captioned_like_the_files(caption, photos, tmp_pa
         assert [Path(name).suffix for name in tar.getnames()[::3]] == [".png", ".jpg", ".png"]
 
 
-def test_a_row_without_a_picture_is_a_failure_of_its_own(tmp_path):
+def test_a_row_without_an_image_is_a_failure_of_its_own(tmp_path):
     rows = [{"bytes": None, "path": "a.png"}, {"bytes": b"12345", "path": None}, None]
     place = table(
         tmp_path / "t.parquet",
@@ -557,7 +557,7 @@ def test_a_row_without_a_picture_is_a_failure_of_its_own(tmp_path):
 
 
 @pytest.mark.parametrize("columns", [{"label": [1]}, {"image": ["a.png"]}, {"image": [{"path": "a.png"}]}])
-def test_a_table_without_pictures_is_unsupported(tmp_path, columns):
+def test_a_table_without_images_is_unsupported(tmp_path, columns):
     assert results(table(tmp_path / "t.parquet", columns)) == [("t.parquet", "unsupported")]
 
 
@@ -613,7 +613,7 @@ def test_a_shard_of_another_captioner_is_not_taken_for_done(captioner, archive, 
         other.is_finished("x")
 
 
-def test_pictures_beyond_what_memory_may_hold_wait_in_a_file():
+def test_images_beyond_what_memory_may_hold_wait_in_a_file():
     spool = Spool(memory=10)
     kept = [spool.keep(data) for data in (b"12345678", b"abcdef", b"ghi", b"9")]
     assert [held.read() for held in kept] == [b"12345678", b"abcdef", b"ghi", b"9"]
@@ -640,7 +640,7 @@ def test_another_archive_of_the_same_name_is_not_taken_for_one_that_is_done(capt
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_pictures_that_got_no_caption_are_not_done_again_and_again(caption, photos, tmp_path, form):
+def test_images_that_got_no_caption_are_not_done_again_and_again(caption, photos, tmp_path, form):
     (tmp_path / "broken.png").touch()
     arguments = ("-r", photos, tmp_path / "broken.png", "-f", form, "--min-confidence", "1", "-o", f"{tmp_path}/out/")
     first = caption(*arguments)
@@ -653,14 +653,14 @@ def test_pictures_that_got_no_caption_are_not_done_again_and_again(caption, phot
     assert listing(tmp_path / "out") == before
 
 
-def test_readers_of_webdataset_see_only_pictures_with_captions(caption, photos, tmp_path):
+def test_readers_of_webdataset_see_only_images_with_captions(caption, photos, tmp_path):
     caption(photos / "a.png", photos / "nothing.png", "-f", "tar", "-o", f"{tmp_path}/out/")
     with tarfile.open(tmp_path / "out/00000.tar") as tar:
         assert tar.getnames() == ["a.png", "a.txt", "a.json", "__others__"]
         assert json.loads(tar.extractfile("__others__").read())["status"] == "missing"
 
 
-def test_shards_that_would_stay_beside_new_ones_with_the_same_pictures_are_named(caption, photos, tmp_path):
+def test_shards_that_would_stay_beside_new_ones_with_the_same_images_are_named(caption, photos, tmp_path):
     arguments = ("-r", photos, "-o", f"{tmp_path}/out/")
     assert caption(*arguments, "--shard-size", "2").exit_code == 0
     done = caption(*arguments, "--shard-size", "3", "--existing", "overwrite")
@@ -669,7 +669,7 @@ def test_shards_that_would_stay_beside_new_ones_with_the_same_pictures_are_named
     assert caption(*arguments, "--shard-size", "2", "--existing", "overwrite").exit_code == 0
 
 
-def test_a_report_replaces_no_picture_archive_or_shard(caption, photos, archive, tmp_path):
+def test_a_report_replaces_no_image_archive_or_shard(caption, photos, archive, tmp_path):
     copy = tmp_path / "photo.jpg"
     shutil.copy(photos / "b.jpg", copy)
     for report, said in ((copy, "is an image"), (archive, "is one of the photographs")):

@@ -322,12 +322,12 @@ def test_an_average_image_that_is_none_says_so(tmp_path, data):
         _ = Bundle(tmp_path / "tiny").average
 
 
-VARIED = replace(DESCRIPTION, decoding=replace(DESCRIPTION.decoding, common_caption_penalty=0.1))
+PENALISED = replace(DESCRIPTION, decoding=replace(DESCRIPTION.decoding, common_caption_penalty=0.1))
 
 
-def test_the_common_captions_of_a_captioner_with_variety_are_read(tmp_path):
+def test_the_common_captions_of_a_captioner_with_a_common_caption_penalty_are_read(tmp_path):
     for target in (tmp_path / "tiny", tmp_path / "tiny.capgen"):
-        bundle.write(target, VARIED, {**CONTENTS, bundle.COMMON: b"[[7, 4, 3], [2, 4]]"})
+        bundle.write(target, PENALISED, {**CONTENTS, bundle.COMMON: b"[[7, 4, 3], [2, 4]]"})
         found = Bundle(target)
         assert found.description.decoding.common_caption_penalty == 0.1
         assert found.common == {(4, 3): 7, (4,): 2}
@@ -335,7 +335,7 @@ def test_the_common_captions_of_a_captioner_with_variety_are_read(tmp_path):
 
 @pytest.mark.parametrize(
     ("description", "missing"),
-    [(GUIDED, r"guidance without average\.npy"), (VARIED, r"common-caption penalty without common\.json")],
+    [(GUIDED, r"guidance without average\.npy"), (PENALISED, r"common-caption penalty without common\.json")],
 )
 def test_a_search_without_the_file_that_it_needs_is_refused(tmp_path, description, missing):
     bundle.write(tmp_path / "tiny", description, CONTENTS)
@@ -368,7 +368,7 @@ def test_a_search_without_the_file_that_it_needs_is_refused(tmp_path, descriptio
     ],
 )
 def test_common_captions_that_are_none_say_so(tmp_path, data):
-    bundle.write(tmp_path / "tiny", VARIED, {**CONTENTS, bundle.COMMON: data})
+    bundle.write(tmp_path / "tiny", PENALISED, {**CONTENTS, bundle.COMMON: data})
     with pytest.raises(BundleError, match=r"common\.json"):
         _ = Bundle(tmp_path / "tiny").common
 

@@ -126,7 +126,7 @@ SOURCES = {
 
 
 @pytest.mark.parametrize("source", SOURCES.values(), ids=SOURCES)
-def test_a_picture_has_the_same_caption_however_it_is_given(captioner, caption, source):
+def test_an_image_has_the_same_caption_however_it_is_given(captioner, caption, source):
     given = source()
     found = captioner.caption(given)
     assert found.text == caption.text
@@ -155,7 +155,7 @@ def test_a_confidence_is_between_0_and_1_and_a_log_probability_below_0(captioner
             assert found.log_probability < 0
 
 
-def test_the_same_picture_has_the_same_caption_again(captioner, caption):
+def test_the_same_image_has_the_same_caption_again(captioner, caption):
     assert captioner.caption(CAT) == captioner.caption(CAT) == caption
     same(
         [Result(CAT, "captioned", (Captioner.load(threads=1).caption(CAT),))],
@@ -183,7 +183,7 @@ def test_what_cannot_be_captioned_says_why(captioner, source, status):
 
 
 @pytest.mark.parametrize("source", [None, 7, ["a.jpg"]])
-def test_what_can_be_no_picture_is_a_mistake_of_the_program(captioner, source):
+def test_what_cannot_be_an_image_is_a_mistake_of_the_program(captioner, source):
     with pytest.raises(TypeError, match="an image can be"):
         captioner.caption(source)
 
@@ -200,7 +200,7 @@ def test_a_caption_does_not_depend_on_its_batch_or_the_number_of_threads(images,
 
 
 @pytest.mark.slow
-def test_the_order_of_pictures_makes_no_difference(captioner, images, results):
+def test_the_order_of_images_makes_no_difference(captioner, images, results):
     assert same(list(captioner.caption_many(reversed(images))), results[::-1])
 
 

@@ -60,7 +60,7 @@ def test_of_two_files_of_captions_of_an_image_the_other_is_named(tmp_path):
     ]
 
 
-def test_downloads_of_web_pictures_are_read_by_their_text_files(tmp_path):
+def test_downloads_of_web_images_are_read_by_their_text_files(tmp_path):
     files = {"00000_stats.json": {"count": 2}}
     for number in range(2):
         files |= {

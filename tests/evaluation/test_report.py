@@ -61,7 +61,7 @@ def test_numbers_that_json_does_not_know_become_null_and_strange_file_names_stay
     assert found["name"] == name
 
 
-def test_a_picture_is_upright_small_and_in_its_own_proportions(tmp_path):
+def test_an_image_is_upright_small_and_in_its_own_proportions(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6
     Image.new("RGB", (800, 400), "red").save(tmp_path / "turned.jpg", exif=exif)
@@ -95,7 +95,7 @@ def test_cards_have_caption_references_and_their_own_cider_d():
     assert sum(of_scores["series"][0]["values"]) == 3
 
 
-def test_of_one_picture_scores_that_are_not_defined_have_no_value_and_none_has_an_interval():
+def test_of_one_image_scores_that_are_not_defined_have_no_value_and_none_has_an_interval():
     values = made({"dog": "a dog on snow"})
     scores = {score["name"]: score for score in values["scores"]}
     assert scores["CIDEr-D"] == {"name": "CIDEr-D", "value": None, "low": None, "high": None}
@@ -107,7 +107,7 @@ def test_of_one_picture_scores_that_are_not_defined_have_no_value_and_none_has_a
     assert facts["tokenizer"] == "coco-caption"
 
 
-def test_of_very_many_pictures_the_worst_the_best_and_those_between_are_shown():
+def test_of_very_many_images_the_worst_the_best_and_those_between_are_shown():
     cards = [evaluation_page.Card(Reference(str(index), None, ("a",)), "a", float(-index % 7)) for index in range(100)]
     kept = evaluation_page.spread(cards, 10)
     assert len(kept) == 10
@@ -129,7 +129,7 @@ def test_a_place_that_cannot_be_written_is_known_before(tmp_path):
 # As commands
 
 
-def test_evaluate_writes_a_page_with_every_picture_and_where_the_captioner_looked(captioner, tmp_path):
+def test_evaluate_writes_a_page_with_every_image_and_the_attention_of_each_word(captioner, tmp_path):
     page = tmp_path / "report.html"
     done = captioner.run("evaluate", "shapes", "--data", "shapes", "--split", "dev", "--report", page)
     assert done.returncode == 0, done.stderr
@@ -146,7 +146,7 @@ def test_evaluate_writes_a_page_with_every_picture_and_where_the_captioner_looke
         assert len(card["references"]) == 2
 
 
-def test_predictions_of_pictures_that_are_not_here_have_cards_without_them(captioner, tmp_path):
+def test_predictions_of_images_that_are_not_here_have_cards_without_them(captioner, tmp_path):
     rows = [{"image": f"gone/{index}.jpg", "captions": ["A dog runs.", "A brown dog."]} for index in range(3)]
     (tmp_path / "captions.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     (tmp_path / "said.json").write_text(json.dumps([{"image_id": f"{index}.jpg", "caption": "a dog"} for index in range(3)]))

@@ -146,7 +146,7 @@ class Page:
         return self.script("const c = document.querySelector('#heat'); return c.hidden ? null : c.toDataURL()")
 
 
-def test_it_opens_with_scores_charts_and_the_worst_picture_first(page):
+def test_it_opens_with_scores_charts_and_the_worst_image_first(page):
     assert page.one("h1").text == "drawn"
     scores = " ".join(page.texts("#scores li"))
     assert all(name in scores for name in ("BLEU-1", "BLEU-4", "ROUGE-L", "CIDEr-D"))
@@ -200,14 +200,14 @@ def test_what_an_enemy_wrote_is_shown_as_text(page):
     assert all(image.get_attribute("src").startswith("data:image/jpeg") for image in page.all("img"))
 
 
-def test_every_picture_has_words_for_those_who_do_not_see_it(page):
+def test_every_image_has_words_for_those_who_do_not_see_it(page):
     page.one("#cards button").click()
     alternatives = page.script("return [...document.images].map((image) => image.alt)")
     assert len(alternatives) == 61
     assert all("on a pale ground" in text for text in alternatives)
 
 
-def test_a_click_opens_a_picture_and_pointing_at_a_word_shows_where_it_looked(page):
+def test_a_click_opens_an_image_and_pointing_at_a_word_shows_its_attention(page):
     from selenium.webdriver import ActionChains
 
     page.choose("#order", "name")
@@ -287,7 +287,7 @@ def test_it_is_light_or_dark_as_the_system_is_and_the_button_changes_that_for_go
     system("")
 
 
-def test_cards_without_pictures_open_too_and_the_arrows_go_through_them(browser, folder):
+def test_cards_without_images_open_too_and_the_arrows_go_through_them(browser, folder):
     page = Page(browser, folder / "absent.html")
     assert len(page.captions) == 5
     assert page.all(".card img") == []

@@ -13,16 +13,16 @@ SHAPES = ("circle", "square", "triangle")
 def drawn(index, form="PNG"):
     """Return the bytes of an image; another index gives another image."""
     file = io.BytesIO()
-    _picture(list(COLOURS)[index % 4], SHAPES[index % 3], index).save(file, form)
+    _image(list(COLOURS)[index % 4], SHAPES[index % 3], index).save(file, form)
     return file.getvalue()
 
 
 def draw(path, colour, shape, seed):
     """Draw a shape of a colour on a pale ground."""
-    _picture(colour, shape, seed).save(path)
+    _image(colour, shape, seed).save(path)
 
 
-def _picture(colour, shape, seed):
+def _image(colour, shape, seed):
     generator = random.Random(seed)
     ground = tuple(generator.randrange(200, 256) for _ in range(3))
     image = Image.new("RGB", (160, 120), ground)

@@ -49,12 +49,12 @@ def data(tmp_path_factory):
     )
     store = FeatureStore(tmp_path_factory.mktemp("features"))
     random = np.random.default_rng(0)
-    views = ("plain", "flip")
-    keys = [feature_key(image.image_hash, view) for image in images for view in views]
+    augmentations = ("plain", "flip")
+    keys = [feature_key(image.image_hash, augmentation) for image in images for augmentation in augmentations]
     shown = np.zeros((len(keys), 1, 1000))  # every other image is surely an elephant
     shown[2::4, 0, ELEPHANT] = shown[3::4, 0, ELEPHANT] = 0.9
     store.write(keys, {"grid": random.random((len(keys), 49, 1280)), "probabilities": shown})
-    return PreparedDataset("noise", images, "efficientnet-lite0", "", views, ("here",)), store
+    return PreparedDataset("noise", images, "efficientnet-lite0", "", augmentations, ("here",)), store
 
 
 def training_loop(data, folder, *settings, **more):
@@ -205,7 +205,7 @@ def test_a_checkpoint_of_another_model_is_refused(data, tmp_path):
         next(training_loop(data, tmp_path / "run", "lstm_size=32").run(Silence()))
 
 
-def test_weights_decide_how_often_a_picture_is_seen(data):
+def test_weights_decide_how_often_an_image_is_seen(data):
     from capgen.training.batches import CaptionBatches, Sample
     from capgen.training.features import CachedFeatures
 
@@ -370,7 +370,7 @@ def test_drawn_captions_get_better(data, tmp_path):
     assert last.loss < first.loss - 0.1  # the negative mean reward
 
 
-def test_only_pictures_with_enough_captions_in_the_own_style_are_drawn_for(data, tmp_path):
+def test_only_images_with_enough_captions_in_the_target_domain_are_sampled_for(data, tmp_path):
     dataset, store = data
     first, second, *others = [p for p in dataset.images if p.split == "train"]
     images = (replace(first, captions=first.captions[:1]), replace(second, domain="web"), *others)
@@ -382,10 +382,10 @@ def test_only_pictures_with_enough_captions_in_the_own_style_are_drawn_for(data,
         training_loop((chosen, store), tmp_path / "run", "captions_per_image=3", "scst.epochs=1")
 
 
-# Styles and slots
+# Domain tokens and slots
 
 
-def test_a_style_has_a_start_of_its_own_which_is_never_said(data, tmp_path):
+def test_a_domain_has_a_start_token_of_its_own_which_is_never_said(data, tmp_path):
     dataset, store = data
     images = tuple(
         replace(p, domain="web" if index in (1, 2) else "room" if index == 3 else "")
@@ -403,7 +403,7 @@ def test_a_style_has_a_start_of_its_own_which_is_never_said(data, tmp_path):
             seen[key.partition("|")[0]] = set(rows[:, 0].tolist())
     assert seen == {key: {start} for key, start in starts.items()}
     list(running.run(Silence()))
-    assert not any("style" in caption for caption in said_on_dev(running))
+    assert not any("<domain" in caption for caption in said_on_dev(running))
 
 
 def test_rare_names_that_the_encoder_agrees_with_are_taught_and_said_through_slots(data, tmp_path):
@@ -426,7 +426,9 @@ def test_rare_names_that_the_encoder_agrees_with_are_taught_and_said_through_slo
     captions = running.generator.captions(running.data.train_images)
     shown = {p.image_hash: caption for p, caption in zip(running.data.train_images, captions, strict=True)}
     assert all(("elephant" in caption) == (int(key[4:]) % 2 == 1) for key, caption in shown.items()), shown
-    frequent = training_loop((elephants, store), tmp_path / "run", "slots_below=14")  # 14 times in the own style, 23 in all
+    frequent = training_loop(
+        (elephants, store), tmp_path / "run", "slots_below=14"
+    )  # 14 times in the target domain, 23 in all
     assert "elephant" in frequent.data.vocabulary
     assert "<animal>" in frequent.data.vocabulary  # other animals are rare still
 

@@ -30,7 +30,7 @@ def shards(studio):
 
 def test_a_second_run_computes_nothing(studio):
     before = shards(studio)
-    assert studio.run("prepare", studio.source, "--encoder", "efficientnet-lite0", "--views", "flip").returncode == 0
+    assert studio.run("prepare", studio.source, "--encoder", "efficientnet-lite0", "--augment", "flip").returncode == 0
     assert shards(studio) == before
 
 
@@ -38,7 +38,8 @@ def test_a_moved_and_touched_copy_of_the_images_computes_nothing(studio, tmp_pat
     moved = draw_dataset(tmp_path / "elsewhere", 60)
     before = shards(studio)
     assert (
-        studio.run("prepare", moved, "--encoder", "efficientnet-lite0", "--views", "flip", "--name", "moved").returncode == 0
+        studio.run("prepare", moved, "--encoder", "efficientnet-lite0", "--augment", "flip", "--name", "moved").returncode
+        == 0
     )
     assert shards(studio) == before
 
@@ -240,11 +241,11 @@ def test_a_source_may_only_train_in_a_domain_of_its_own_and_images_may_be_left_o
     listing = tmp_path / "out.txt"
     listing.write_text("images/402.png\n\n/elsewhere/423.png  \nnone.png\n")
     done = studio.run(
-        "prepare", own, other, "--use", "all", "--use", "train", "--style", "", "--style", "room", "--leave-out", listing,
-        "--name", "styled", "--encoder", "efficientnet-lite0",
+        "prepare", own, other, "--use", "all", "--use", "train", "--domain", "", "--domain", "room", "--leave-out", listing,
+        "--name", "domains", "--encoder", "efficientnet-lite0",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    images = json.loads((studio.folder / "user/datasets/styled.json").read_text())["images"]
+    images = json.loads((studio.folder / "user/datasets/domains.json").read_text())["images"]
     found = {Path(image["path"]).name: (image["split"], image["domain"]) for image in images}
     splits = ("dev", "test", "train", "train", "train")
     expected = {f"{number}.png": (splits[number % 5], "") for number in range(400, 410)}
@@ -302,7 +303,7 @@ def test_the_same_sources_are_prepared_again_under_their_name_however_they_are_w
     (tmp_path / "link").symlink_to(first)
     assert studio.run("prepare", first, second, *small).returncode == 0
     monkeypatch.chdir(tmp_path)
-    for sources in (["second", "first"], [second / "../link", second], [first, second, "--views", "flip"]):
+    for sources in (["second", "first"], [second / "../link", second], [first, second, "--augment", "flip"]):
         done = studio.run("prepare", *sources, *small)
         assert done.returncode == 0, done.stderr
     assert json.loads(saved(studio, "again"))["augmentations"] == ["plain", "flip"]
@@ -324,7 +325,7 @@ def test_bad_requests_are_one_line_each_and_say_what_to_do(studio, tmp_path):
         ([studio.source, "--images", tmp_path / "file"], "is a file, not a folder"),
         ([studio.source, "--encoder", "efficientnet-light0"], "did you mean efficientnet-lite0"),
         ([studio.source, "--format", "cocoa"], "did you mean coco"),
-        ([studio.source, "--views", "flop"], "did you mean flip"),
+        ([studio.source, "--augment", "flop"], "did you mean flip"),
         ([studio.source, "--name", "../up"], "--name"),
         ([studio.source, "--weight", "0"], "a weight of 0"),
         ([studio.source, "--use", "trian"], "did you mean train"),

@@ -270,7 +270,7 @@ def test_the_different_samples_are_the_hypotheses_of_a_search_with_their_own_log
 # Captions that tell an image from similar ones
 
 
-def test_a_caption_loses_a_share_of_what_it_is_worth_to_similar_pictures(made):
+def test_a_caption_loses_a_share_of_what_it_is_worth_to_similar_images(made):
     truths = [[[*text.split(), END_TOKEN] for text in texts] for texts in CAPTIONS]
     inputs, targets, weights, mean = made(distinct=0.25).batch([1], [3])
     rewards = []
@@ -285,13 +285,13 @@ def test_a_caption_loses_a_share_of_what_it_is_worth_to_similar_pictures(made):
     )
 
 
-def test_a_picture_without_another_loses_nothing(made):
+def test_an_image_without_another_loses_nothing(made):
     critic = made(distinct=0.25)
     critic.images = critic.images[:1]
     assert critic.batch([0], [3])[3] == made().batch([0], [3])[3]
 
 
-def test_similar_pictures_are_those_with_similar_features(tmp_path, monkeypatch):
+def test_similar_images_are_those_with_similar_features(tmp_path, monkeypatch):
     monkeypatch.setattr(rewards, "SIMILAR_IMAGES", 2)
     monkeypatch.setattr(rewards, "_ROWS", 4)
     random = np.random.default_rng(0)

@@ -207,9 +207,11 @@ def test_captions_are_said_to_their_end_however_long_those_of_the_data_are(studi
     assert len(cut) == (rows[0]["split"] == "train")
 
 
-def test_the_encoder_trains_along_and_captions_are_drawn_and_judged(studio, tmp_path):
+def test_the_encoder_trains_along_and_captions_are_sampled_and_scored(studio, tmp_path):
     out = tmp_path / "tuned"
-    settings = ("encoder.epochs=2", "epochs=1", "scst.epochs=1", "variety=0.1", "scst.images=8", "captions_per_image=2")
+    settings = (
+        "encoder.epochs=2", "epochs=1", "scst.epochs=1", "common_caption_penalty=0.1", "scst.images=8", "captions_per_image=2",
+    )  # fmt: skip
     flags = [part for setting in settings for part in ("--set", setting)]
     done = studio.run("train", "shapes", "--out", out, *FLAGS, *flags)
     assert done.returncode == 0, done.stderr
@@ -244,23 +246,25 @@ def test_training_goes_on_from_a_captioner_and_learns_new_words(captioner, tmp_p
 
 
 @pytest.mark.usefixtures("without_java")
-def test_a_captioner_with_variety_knows_what_it_says_of_many_training_images_and_says_it_less(captioner, tmp_path):
-    out, scores, source = tmp_path / "varied", tmp_path / "scores.json", tmp_path / "uneven"
+def test_with_a_common_caption_penalty_what_is_said_of_many_training_images_is_counted_and_said_less(captioner, tmp_path):
+    out, scores, source = tmp_path / "penalised", tmp_path / "scores.json", tmp_path / "uneven"
     rows = [json.loads(line) for line in (captioner.source / "captions.jsonl").read_text().splitlines()]
     source.mkdir()
     (source / "images").symlink_to(captioner.source / "images")
     for row in rows[::3]:
-        row["captions"].pop()  # too few to be drawn for, but counted
+        row["captions"].pop()  # too few to be sampled for, but counted
     (source / "captions.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     done = captioner.run("prepare", source, "--encoder", "efficientnet-lite0")
     assert done.returncode == 0, done.stderr
-    settings = ("epochs=0", "scst.epochs=1", "scst.images=4", "scst.learning_rate=0", "captions_per_image=2", "variety=5")
+    settings = (
+        "epochs=0", "scst.epochs=1", "scst.images=4", "scst.learning_rate=0", "captions_per_image=2", "common_caption_penalty=5",
+    )  # fmt: skip
     flags = [part for setting in settings for part in ("--set", setting)]
     done = captioner.run("train", "uneven", "--from", "shapes", "--out", out, *flags)
     assert done.returncode == 0, done.stderr
-    varied = Bundle(out)
+    penalised = Bundle(out)
     plain = rewritten(
-        out, tmp_path / "plain", decoding=dataclasses.replace(varied.description.decoding, common_caption_penalty=0.0)
+        out, tmp_path / "plain", decoding=dataclasses.replace(penalised.description.decoding, common_caption_penalty=0.0)
     )
     train = [captioner.source / row["image"] for row in rows if row["split"] == "train"]
     usual, other = (
@@ -269,11 +273,11 @@ def test_a_captioner_with_variety_knows_what_it_says_of_many_training_images_and
     )
     several = {caption: times for caption, times in Counter(usual).items() if times > 1}
     assert several
-    assert {varied.vocabulary.decode(ids): times for ids, times in varied.common.items()} == several
+    assert {penalised.vocabulary.decode(ids): times for ids, times in penalised.common.items()} == several
     assert not set(other) & set(several)
     done = captioner.run("evaluate", out, "--data", "uneven", "--split", "dev", "--json", scores)
     assert done.returncode == 0, done.stderr
-    found, stated = json.loads(scores.read_text()), varied.description.scores["dev"]
+    found, stated = json.loads(scores.read_text()), penalised.description.scores["dev"]
     assert {name: found[name] for name in ("BLEU-4", "CIDEr-D")} == pytest.approx(
         {name: stated[name] for name in ("BLEU-4", "CIDEr-D")}
     )
@@ -341,9 +345,9 @@ def naming(studio, tmp_path_factory):
         row = {"image": name, "captions": captions, "split": "dev" if index < 6 else "train"}
         with (folder / source / "captions.jsonl").open("a") as file:
             file.write(json.dumps(row) + "\n")
-    styles = ("--domain", "", "--domain", "room", "--use", "all", "--use", "train")
+    domains = ("--domain", "", "--domain", "room", "--use", "all", "--use", "train")
     sources = (folder / "things", folder / "rooms")
-    done = studio.run("prepare", *sources, *styles, "--encoder", "efficientnet-lite0", "--name", "naming")
+    done = studio.run("prepare", *sources, *domains, "--encoder", "efficientnet-lite0", "--name", "naming")
     assert done.returncode == 0, done.stderr
     slots = ("--set", "slots_below=100", "--set", "min_count=10")  # the encoder is unsure of three balls
     done = studio.run("train", "naming", "--epochs", "15", *FLAGS, *slots, "--out", folder / "named")
@@ -364,15 +368,15 @@ def test_rare_names_are_said_through_slots_of_what_the_encoder_sees(studio, nami
     assert opened.description.scores["dev"]["CIDEr-D"] > 1.0
 
 
-def test_a_name_that_is_to_be_avoided_is_not_said_through_a_slot(studio, naming):
-    done = studio.run("caption", "--model", naming / "named", "--avoid", "ping-pong", naming / "things/00.png")
+def test_a_name_that_is_to_be_suppressed_is_not_said_through_a_slot(studio, naming):
+    done = studio.run("caption", "--model", naming / "named", "--suppress", "ping-pong", naming / "things/00.png")
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip()
     assert "ball" not in done.stdout
     assert "<" not in done.stdout
 
 
-def test_the_style_of_a_source_does_not_become_the_captioners_own(studio, naming):
+def test_the_domain_of_a_source_does_not_become_the_captioners_own(studio, naming):
     done = studio.run("caption", "--model", naming / "named", naming / "rooms/30.png", naming / "rooms/31.png")
     assert done.returncode == 0, done.stderr
     said = [line.partition("\t")[2] for line in done.stdout.splitlines()]

@@ -158,7 +158,7 @@ def test_the_last_blocks_make_the_encoders_own_grid_of_its_middle(tuned):
     assert close(tuned.stages[0].before, tuned.shipped["grid"], 1e-4)
 
 
-def test_an_encoder_with_tuned_weights_gives_the_old_probabilities_and_the_mean_grid_of_both_views(tuned):
+def test_an_encoder_with_tuned_weights_gives_the_old_probabilities_and_the_mean_grid_of_both_augmentations(tuned):
     for stage in tuned.stages:
         plain, mirrored = stage.predicted
         assert not close(plain, tuned.shipped["grid"], 0.05)
