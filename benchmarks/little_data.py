@@ -12,8 +12,8 @@ Measurements, all by default:
 unseen    the first 100, 300 and 600 of everyday_photographs and the first 100 of named_objects' dev part, with and without
           ``--from``, and others of the same source as test
 seen      the first 100, 300 and 1,000 of coco_photographs and the first 100 and 300 of rooms, from the beginning
-first300  the first 300 of coco_photographs, whose splits prepare draws, with seeds 0 to 2, from the beginning
-one-kind  the first 2,000 of web_captions, one caption each, whose splits prepare draws, from the beginning
+first300  the first 300 of coco_photographs, which prepare splits at random, with seeds 0 to 2, from the beginning
+one-kind  the first 2,000 of web_captions, one caption each, which prepare splits at random, from the beginning
 twelve    twelve drawn images with a word that no captioner knows: BLEU-4 on the images that it was trained on
 """
 

@@ -28,7 +28,7 @@ LONGEST_SIDE = 360
 
 
 def explain(captioner: Captioner, path: Path, sheet: Path, request: CaptionRequest | None = None) -> Caption:
-    """Caption an image, and draw for each word where the captioner looked.
+    """Caption an image, and draw the attention of each word.
 
     Args:
         captioner: A captioner with attention.

@@ -145,7 +145,7 @@ def caption_command(
     fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Stop at the first file that fails.")] = False,
     explain: Annotated[
         Path | None,
-        typer.Option(metavar="FILE.png", help="Draw where the captioner looked for each word of one photograph."),
+        typer.Option(metavar="FILE.png", help="Draw one photograph with the attention of each word of its caption."),
     ] = None,
     engine: EngineName = LOCAL,
     address: Address = None,
@@ -276,7 +276,7 @@ def _exit(reporter: Reporter) -> None:
 
 
 def _explain(sheet: Path, paths: list[str], model: str | None, request: "CaptionRequest", *, alone: bool) -> None:
-    """Print the caption of one photograph, and draw where the captioner looked for each word."""
+    """Print the caption of one photograph, and draw the attention of each word."""
     from capgen.captioner.captioner import Captioner
     from capgen.captioner.explain import explain
     from capgen.inputs.archives import is_archive

@@ -300,7 +300,7 @@ def _show(report: "ValidationReport", seed: int) -> None:
     elif report.random_splits:
         dev = sum(image.split == "dev" for image in report.images)
         moved = "1 of the train images was" if dev == 1 else f"{dev:,} of the train images were"
-        say(f"there is no dev split: {moved} drawn for it at random, with seed {seed}")
+        say(f"there is no dev split: {moved} chosen for it at random, with seed {seed}")
     if report.problems:
         left_out = Table("left out or joined", "count", "the first of them")
         for kind, problems in by_kind(report.problems).items():

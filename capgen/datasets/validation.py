@@ -227,7 +227,7 @@ def _prepared_image(candidate: _Candidate) -> PreparedImage:
 
 
 def _split_at_random(candidates: list[_Candidate], seed: int) -> tuple[str, ...]:
-    """Give each image without a split one at random, and draw a dev split from train if there is none.
+    """Give each image without a split one at random, and choose a dev split from train if there is none.
 
     The order that decides is a hash of the seed and of each image's content, so that further images move few of the others.
 

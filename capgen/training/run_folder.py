@@ -157,7 +157,7 @@ def _check_dev(dataset: PreparedDataset) -> None:
     if all(image.split != "dev" for image in dataset.images):
         raise DataError(
             f"data set {dataset.name!r} has no images in its dev split, by which training chooses the epoch; "
-            "prepare it with some, or leave the splits out of its source to have them drawn"
+            "prepare it with some, or leave the splits out of its source to have them chosen at random"
         )
 
 

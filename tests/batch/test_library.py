@@ -662,7 +662,7 @@ def test_a_caption_begins_with_the_prompt_keeps_to_its_length_and_has_no_suppres
         assert "a" not in words
 
 
-def test_drawn_captions_are_the_same_for_the_same_seed_and_others_for_another(shelf):
+def test_sampled_captions_are_the_same_for_the_same_seed_and_others_for_another(shelf):
     shelf.fill()
     first, other = (
         {

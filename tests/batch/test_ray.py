@@ -1,4 +1,4 @@
-"""Captioning and describing on Ray: on this machine, and on a cluster of two nodes that loses a worker and then a node."""
+"""Captioning and extracting features on Ray: on this machine, and on two nodes of which a worker and then a node is lost."""
 
 import json
 import os
@@ -299,7 +299,7 @@ def stored(cache):
     return rows
 
 
-def test_prepare_describes_images_as_a_local_run_does(cluster, studio, tmp_path):
+def test_prepare_extracts_the_features_that_a_local_run_does(cluster, studio, tmp_path):
     here, there = studio.folder / "cache", tmp_path / "cache"
     shutil.copytree(here / "encoders", there / "encoders")  # which it would make again
     user_folders = {"CAPGEN_CACHE_DIR": str(there), "CAPGEN_DATA_DIR": str(tmp_path / "data")}
@@ -355,7 +355,7 @@ def test_an_unknown_engine_is_refused_in_a_dry_run_too_and_leaves_no_file(photog
         assert (done.returncode, output.exists()) == (2, False)
 
 
-def test_an_image_that_is_lost_while_it_is_described_is_told_as_in_a_local_run(photographs, user_folders):
+def test_an_image_that_is_lost_during_extraction_is_reported_as_in_a_local_run(photographs, user_folders):
     from capgen.errors import ImageError
 
     reported = pickle.loads(pickle.dumps(ImageError("missing", "it has changed")))

@@ -1,4 +1,4 @@
-"""Where a captioner looked: the shares of each step along a caption, laid on the grid, word by word as people read them."""
+"""Attention: the weights of each step along a caption, laid on the grid, word by word as people read them."""
 
 from types import SimpleNamespace
 
@@ -17,17 +17,17 @@ from capgen.errors import UsageError
 
 
 class Echo:
-    """A decoder of four cells that looks at the cell of the word it has just heard, and remembers how far it is."""
+    """A decoder of four cells that attends to the cell of the word before, and counts its steps."""
 
     def init_state(self, features):
         return {"grid": features}, {"step": np.zeros((1, 1), np.float32)}
 
     def step(self, heard, memory, state):
         assert memory["grid"].shape == (1, 4, 2)
-        shares = np.zeros((len(heard), 4), np.float32)
-        shares[np.arange(len(heard)), heard % 4] = state["step"][:, 0] + 1
+        weights = np.zeros((len(heard), 4), np.float32)
+        weights[np.arange(len(heard)), heard % 4] = state["step"][:, 0] + 1
         scores = np.tile(np.log(np.arange(1, 9) / 36).astype(np.float32), (len(heard), 1))
-        return DecoderOutput(scores, {"step": state["step"] + 1}, shares)
+        return DecoderOutput(scores, {"step": state["step"] + 1}, weights)
 
 
 def test_a_words_attention_is_that_of_the_step_that_predicts_it():
@@ -47,7 +47,7 @@ def shapes(captioner):
     return Captioner.load(captioner.folder / "user/models/shapes", threads=1)
 
 
-def test_the_words_are_those_of_the_caption_and_each_map_is_a_share_of_the_grid(shapes, captioner):
+def test_the_words_are_those_of_the_caption_and_each_map_sums_to_one(shapes, captioner):
     for photograph in sorted(captioner.source.glob("images/*.png"))[:3]:
         found = shapes.caption(photograph, output_attention=True)
         assert found == shapes.caption(photograph)
@@ -80,12 +80,12 @@ def test_every_word_of_a_name_has_the_map_of_its_slot_and_the_cell_of_classes_no
     text = CaptionText(vocabulary, names, 0.15)
     ids = vocabulary.ids(["in", "a", "<animal>", "in"])
     assert text.decode(ids, class_scores) == "in an ice bear in"
-    shares = np.full((4, 5), 0.1, np.float32)  # four cells and that of the classes
-    shares[[0, 1, 2, 3], [0, 1, 2, 3]] = 0.5
-    shares[2, 4] = 0.9
+    weights = np.full((4, 5), 0.1, np.float32)  # four cells and the class-probability token
+    weights[[0, 1, 2, 3], [0, 1, 2, 3]] = 0.5
+    weights[2, 4] = 0.9
     stub = SimpleNamespace(text=text)
     found = LiteRTCaptionModel._attention(
-        stub, Hypothesis(tuple(ids), -1.0), shares, EncodedImage(np.zeros(0), class_scores), DecodingOptions()
+        stub, Hypothesis(tuple(ids), -1.0), weights, EncodedImage(np.zeros(0), class_scores), DecodingOptions()
     )
     assert found.words == ("in", "an", "ice", "bear", "in")
     np.testing.assert_array_equal(found.maps.reshape(5, 4).argmax(axis=1), [0, 1, 2, 2, 3])
@@ -93,7 +93,7 @@ def test_every_word_of_a_name_has_the_map_of_its_slot_and_the_cell_of_classes_no
     np.testing.assert_array_equal(found.maps[2], found.maps[3])
 
 
-def test_a_captioner_that_does_not_say_where_it_looks_says_so_in_one_line(monkeypatch, shapes, captioner):
+def test_a_captioner_without_attention_says_so_in_one_line(monkeypatch, shapes, captioner):
     monkeypatch.setattr(LiteRTDecoder, "has_attention", False)
     assert not shapes.has_attention
     with pytest.raises(UsageError, match=r"shapes cannot return attention weights: .* train it again"):

@@ -1,4 +1,4 @@
-"""``capgen caption --explain``: a sheet of where the captioner looked."""
+"""``capgen caption --explain``: a sheet of the attention of each word."""
 
 import io
 
@@ -30,7 +30,7 @@ def test_wide_and_tall_photographs_fit():
     assert drawn(["a"] * 6, (400, 20, 3)).height < 4000
 
 
-def test_where_nothing_was_looked_at_is_darker():
+def test_cells_without_attention_are_darker():
     maps = np.zeros((1, 2, 2), np.float32)
     maps[0, 0, 0] = 1.0
     photograph = np.full((100, 100, 3), 200, np.uint8)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from support.chi_square import DRAWS, assert_as_likely
+from support.chi_square import SAMPLES, assert_as_likely
 from support.examples import examples
 from support.random_decoder import FIRST_WORD, RandomDecoder, V, features_of
 
@@ -127,7 +127,7 @@ def constraints(draw):
 def test_captions_are_sampled_as_often_as_they_are_likely(options):
     decoder = RandomDecoder(11)
     asked = DecodingOptions(**{"temperature": 1.0, "max_words": 3, **options})
-    counts = Counter(sampled_ids(decoder, asked, range(DRAWS)))
+    counts = Counter(sampled_ids(decoder, asked, range(SAMPLES)))
     assert_as_likely(counts, caption_probabilities(decoder, 0, asked))
 
 
@@ -138,7 +138,7 @@ def test_the_samples_of_one_image_are_sampled_as_often_as_they_are_likely():
     for one in probabilities:
         for two in probabilities:
             pairs[frozenset([one, two])] += probabilities[one] * probabilities[two]
-    found = search(decoder, features_of(*[0] * DRAWS), asked, seeds=range(DRAWS))
+    found = search(decoder, features_of(*[0] * SAMPLES), asked, seeds=range(SAMPLES))
     assert_as_likely(Counter(frozenset(one.ids for one in samples) for samples in found), pairs)
 
 
@@ -174,7 +174,7 @@ def test_the_coldest_samples_and_the_narrowest_are_greedy_ones(seed, constraints
 
 def test_the_hottest_samples_take_every_word_alike():
     decoder, options = RandomDecoder(14), DecodingOptions(temperature=1e9, max_words=1)
-    assert_as_likely(Counter(sampled_ids(decoder, options, range(DRAWS))), {(word,): 0.25 for word in WORDS})
+    assert_as_likely(Counter(sampled_ids(decoder, options, range(SAMPLES))), {(word,): 0.25 for word in WORDS})
 
 
 class Float32Decoder(RandomDecoder):

@@ -50,19 +50,19 @@ SOURCES = {
 }
 
 
-def mutated(data, chance):
+def mutated(data, generator):
     """Return the bytes with one to three small changes, sometimes without their end."""
     data = bytearray(data)
-    for _ in range(chance.randint(1, 3)):
-        place = chance.randrange(len(data))
-        match chance.randrange(4):
+    for _ in range(generator.randint(1, 3)):
+        place = generator.randrange(len(data))
+        match generator.randrange(4):
             case 0 | 1:
-                data[place] = chance.randrange(256)
+                data[place] = generator.randrange(256)
             case 2:
-                data[place : place + chance.randint(1, 600)] = bytes(chance.randint(0, 600))
+                data[place : place + generator.randint(1, 600)] = bytes(generator.randint(0, 600))
             case 3:
-                data[place:place] = data[: chance.randint(1, 2000)]
-    return bytes(data[: chance.randrange(len(data)) if chance.randrange(8) == 0 else len(data)])
+                data[place:place] = data[: generator.randint(1, 2000)]
+    return bytes(data[: generator.randrange(len(data)) if generator.randrange(8) == 0 else len(data)])
 
 
 @pytest.mark.parametrize("kind", SOURCES)

@@ -108,25 +108,25 @@ TOKENS = ("null", "NaN", "1e999", "-", "[" * 5000, "9" * 5000, " " * 5000)
 PIECES = [*(piece.encode() for piece in (*MARKS, *TOKENS)), b"\xff", b"\xed\xa0\x80", b"\xff\xfe"]
 
 
-def mutated(data, chance):
+def mutated(data, generator):
     """Return the bytes with one to three small changes, sometimes in another encoding."""
-    for _ in range(chance.randint(1, 3)):
-        place = chance.randrange(len(data) + 1)
-        match chance.randrange(6):
+    for _ in range(generator.randint(1, 3)):
+        place = generator.randrange(len(data) + 1)
+        match generator.randrange(6):
             case 0 | 1:
-                data = data[:place] + chance.choice(PIECES) + data[place:]
+                data = data[:place] + generator.choice(PIECES) + data[place:]
             case 2:
-                data = data[:place] + bytes([chance.randrange(256)]) + data[place + 1 :]
+                data = data[:place] + bytes([generator.randrange(256)]) + data[place + 1 :]
             case 3:
                 data = data[:place] + data[place + 1 :]
             case 4:
                 lines = data.splitlines(keepends=True) or [b""]
-                number = chance.randrange(len(lines))
-                lines[number : number + 1] = [lines[number]] * chance.choice((0, 2))
+                number = generator.randrange(len(lines))
+                lines[number : number + 1] = [lines[number]] * generator.choice((0, 2))
                 data = b"".join(lines)
-            case 5 if chance.random() < 0.3:
+            case 5 if generator.random() < 0.3:
                 data = data[:place]
-    return data.decode("utf-8", "replace").encode("utf-16") if chance.random() < 0.05 else data
+    return data.decode("utf-8", "replace").encode("utf-16") if generator.random() < 0.05 else data
 
 
 @pytest.mark.parametrize("kind", SOURCES)

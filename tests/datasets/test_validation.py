@@ -240,7 +240,7 @@ def test_images_are_left_out_by_their_names(tmp_path):
     assert set(kept(report)) == {"0.png", "2.png"}
 
 
-def test_official_splits_are_kept_and_only_the_rest_is_drawn(tmp_path):
+def test_official_splits_are_kept_and_only_the_rest_is_split_at_random(tmp_path):
     rows = many(tmp_path, range(20))
     official = [Example(row.image, row.captions, "train") for row in rows[:10]]
     report = checked(tmp_path, *official, *rows[10:])
@@ -249,7 +249,7 @@ def test_official_splits_are_kept_and_only_the_rest_is_drawn(tmp_path):
     assert report.random_splits == ("train", "dev", "test")
 
 
-def test_a_tenth_is_drawn_for_each_of_dev_and_test(tmp_path):
+def test_a_tenth_is_chosen_at_random_for_each_of_dev_and_test(tmp_path):
     report = checked(tmp_path, *many(tmp_path, range(40)))
     random = [image.split for image in report.images]
     assert (random.count("train"), random.count("dev"), random.count("test")) == (32, 4, 4)
@@ -261,19 +261,19 @@ def test_few_images_still_leave_one_to_train_on(tmp_path, count, expected):
     assert sorted(image.split for image in report.images) == expected
 
 
-@pytest.mark.parametrize(("count", "drawn"), [(1, 0), (2, 1), (16, 2), (40, 4)])
-def test_where_there_is_no_dev_split_a_tenth_of_train_is_drawn_for_it(tmp_path, count, drawn):
+@pytest.mark.parametrize(("count", "moved"), [(1, 0), (2, 1), (16, 2), (40, 4)])
+def test_where_there_is_no_dev_split_a_tenth_of_train_is_chosen_at_random_for_it(tmp_path, count, moved):
     rows = many(tmp_path, range(count + 4))
     split = [Example(row.image, row.captions, "train" if n < count else "test") for n, row in enumerate(rows)]
     report = checked(tmp_path, *split)
     found = [image.split for image in report.images]
     assert found[count:] == ["test"] * 4
-    assert (found.count("train"), found.count("dev")) == (count - drawn, drawn)
-    assert report.random_splits == (("dev",) if drawn else ())
+    assert (found.count("train"), found.count("dev")) == (count - moved, moved)
+    assert report.random_splits == (("dev",) if moved else ())
     assert splits_of(checked(tmp_path, *reversed(split))) == splits_of(report)
 
 
-def test_no_dev_split_is_drawn_from_images_that_only_train_or_are_of_another_domain(tmp_path):
+def test_no_dev_split_is_chosen_from_images_that_only_train_or_are_of_another_domain(tmp_path):
     own, others = many(tmp_path / "own", range(20)), many(tmp_path / "others", range(100, 140))
     sources = [
         LoadedSource(LoadedDataset([Example(o.image, o.captions, "train") for o in own], [tmp_path / "own"])),

@@ -81,19 +81,19 @@ def exif():
 EXIF = exif()
 
 
-def mutated(data, chance):
+def mutated(data, generator):
     """Return data with some bytes changed, left out, put in or cut off."""
     data = bytearray(data)
-    for _ in range(chance.choice((1, 1, 1, 2, 3, 6))):
-        at, kind = chance.randrange(len(data)), chance.randrange(8)
+    for _ in range(generator.choice((1, 1, 1, 2, 3, 6))):
+        at, kind = generator.randrange(len(data)), generator.randrange(8)
         if kind < 4:
-            data[at] = chance.randrange(256)
+            data[at] = generator.randrange(256)
         elif kind == 4:
-            del data[at : at + chance.choice((1, 2, 20))]
+            del data[at : at + generator.choice((1, 2, 20))]
         elif kind == 5:
-            data[at:at] = bytes([chance.randrange(256)])
+            data[at:at] = bytes([generator.randrange(256)])
         elif kind == 6:
-            data[at] ^= 1 << chance.randrange(8)
+            data[at] ^= 1 << generator.randrange(8)
         else:
             del data[max(at, 1) :]
         data = data or bytearray(1)

@@ -1,24 +1,24 @@
-"""Pearson's chi-square test, of whether outcomes are drawn as often as they are likely."""
+"""Pearson's chi-square test, of whether outcomes are sampled as often as they are likely."""
 
 import math
 
 import pytest
 
-DRAWS = 4000
+SAMPLES = 4000
 
 
-def chi_square(counts, chances, draws):
+def chi_square(counts, probabilities, samples):
     """Pearson's statistic and its degrees of freedom, rare outcomes together."""
-    rare = [outcome for outcome in chances if chances[outcome] * draws < 8]
-    cells = [(counts[outcome], chances[outcome] * draws) for outcome in chances if outcome not in rare]
-    together = sum(chances[outcome] for outcome in rare) * draws
+    rare = [outcome for outcome in probabilities if probabilities[outcome] * samples < 8]
+    bins = [(counts[outcome], probabilities[outcome] * samples) for outcome in probabilities if outcome not in rare]
+    together = sum(probabilities[outcome] for outcome in rare) * samples
     if together >= 8:
-        cells.append((sum(counts[outcome] for outcome in rare), together))
-    return sum((found - due) ** 2 / due for found, due in cells), len(cells) - 1
+        bins.append((sum(counts[outcome] for outcome in rare), together))
+    return sum((found - due) ** 2 / due for found, due in bins), len(bins) - 1
 
 
-def assert_as_likely(counts, chances, draws=DRAWS):
-    assert sum(chances.values()) == pytest.approx(1)
-    assert set(counts) <= set(chances)
-    statistic, freedom = chi_square(counts, chances, draws)
+def assert_as_likely(counts, probabilities, samples=SAMPLES):
+    assert sum(probabilities.values()) == pytest.approx(1)
+    assert set(counts) <= set(probabilities)
+    statistic, freedom = chi_square(counts, probabilities, samples)
     assert statistic < freedom + 5 * math.sqrt(2 * freedom) + 5  # five standard deviations; the seed is fixed

@@ -79,7 +79,7 @@ def goes_on_bit_for_bit(start, folder, stops):
         parts = [next(first) for _ in range(stop)]
         first.close()
         again = start(folder / f"parts{stop}")
-        keras.utils.set_random_seed(987)  # whatever the new process would draw must not matter
+        keras.utils.set_random_seed(987)  # the random numbers of the new process must not matter
         for variable in again.network.model.variables:
             if "seed" not in variable.path:
                 variable.assign(np.random.default_rng(1).random(variable.shape))
@@ -97,11 +97,11 @@ def test_a_run_that_goes_on_elsewhere_ends_at_the_same_state_bit_for_bit(data, t
     goes_on_bit_for_bit(lambda folder: training_loop(data, folder, f"decoder={decoder}"), tmp_path, [2])
 
 
-DRAWING = ("scst.images=8", "scst.samples=3", "scst.learning_rate=0.001")
+SAMPLING = ("scst.images=8", "scst.samples=3", "scst.learning_rate=0.001")
 
 
 def test_a_run_with_slots_goes_on_bit_for_bit_between_its_phases_and_in_the_second(data, tmp_path):
-    settings = ("epochs=2", "scst.epochs=2", "slots_below=100", *DRAWING)
+    settings = ("epochs=2", "scst.epochs=2", "slots_below=100", *SAMPLING)
     phases = goes_on_bit_for_bit(lambda folder: training_loop(data, folder, *settings), tmp_path, [2, 3])
     assert phases == ["cross-entropy", "cross-entropy", "self-critical", "self-critical"]
 
@@ -131,7 +131,7 @@ def test_a_captioner_may_say_more_words_than_its_captions_are_cut_to(data, tmp_p
 
 
 def test_a_run_from_a_captioner_goes_on_bit_for_bit(data, tmp_path, source):
-    warm_start, settings = source.trained().warm_start(), ("epochs=1", "scst.epochs=1", *DRAWING)
+    warm_start, settings = source.trained().warm_start(), ("epochs=1", "scst.epochs=1", *SAMPLING)
     phases = goes_on_bit_for_bit(
         lambda folder: training_loop(data, folder, *settings, warm_start=warm_start), tmp_path, [1, 2]
     )
@@ -216,7 +216,7 @@ def test_weights_decide_how_often_an_image_is_seen(data):
         made = CaptionBatches(
             samples, CachedFeatures(store, "grid"), captions_per_image=1, max_words=3, batch_size=2, seed=1, epoch=epoch
         )
-        for key, _, _ in (draw for batch in made.batches for draw in batch):
+        for key, _, _ in (example for batch in made.batches for example in batch):
             seen[key] += 1
     assert seen["hash2"] == 200
     assert 2.3 < seen["hash0"] / 200 < 2.7
@@ -333,10 +333,10 @@ def test_new_words_come_after_those_of_the_captioner_which_keep_their_vectors(da
     assert said_on_dev(running)
 
 
-def test_a_run_from_a_captioner_need_not_teach(data, tmp_path, source):
+def test_a_run_from_a_captioner_need_not_have_cross_entropy_epochs(data, tmp_path, source):
     warm_start = source.trained().warm_start()
     running = training_loop(
-        data, tmp_path / "more", "epochs=0", "encoder.epochs=1", "scst.epochs=1", *DRAWING, warm_start=warm_start
+        data, tmp_path / "more", "epochs=0", "encoder.epochs=1", "scst.epochs=1", *SAMPLING, warm_start=warm_start
     )
     assert [(epoch.number, epoch.phase) for epoch in running.run(Silence())] == [(0, "warm-start"), (1, "self-critical")]
 
@@ -347,12 +347,12 @@ def test_weights_of_another_decoder_are_refused(data, tmp_path, source):
             training_loop(data, tmp_path / "more", *settings, warm_start=source.trained().warm_start())
 
 
-# Drawn captions
+# Sampled captions
 
 
-def test_drawing_begins_from_the_best_weights_without_dropout_and_tells_rewards(data, tmp_path, monkeypatch):
+def test_sampling_begins_from_the_best_weights_without_dropout_and_reports_rewards(data, tmp_path, monkeypatch):
     scripted(monkeypatch, [0.3, 0.1, 0.2])
-    running = training_loop(data, tmp_path / "run", "epochs=2", "scst.epochs=1", *DRAWING, "scst.learning_rate=0")
+    running = training_loop(data, tmp_path / "run", "epochs=2", "scst.epochs=1", *SAMPLING, "scst.learning_rate=0")
     reported = []
     reporter = Silence()
     reporter.on_step = lambda *step: reported.append(step)
@@ -364,7 +364,7 @@ def test_drawing_begins_from_the_best_weights_without_dropout_and_tells_rewards(
     assert last.loss == reported[-1][3] < 0
 
 
-def test_drawn_captions_get_better(data, tmp_path):
+def test_sampled_captions_get_better(data, tmp_path):
     settings = ("epochs=1", "scst.epochs=4", "scst.images=12", "scst.samples=6", "scst.learning_rate=0.001")
     _, first, *_, last = training_loop(data, tmp_path / "run", *settings).run(Silence())
     assert last.loss < first.loss - 0.1  # the negative mean reward
@@ -406,7 +406,7 @@ def test_a_domain_has_a_start_token_of_its_own_which_is_never_said(data, tmp_pat
     assert not any("<domain" in caption for caption in said_on_dev(running))
 
 
-def test_rare_names_that_the_encoder_agrees_with_are_taught_and_said_through_slots(data, tmp_path):
+def test_rare_names_that_the_encoder_agrees_with_are_learnt_and_said_through_slots(data, tmp_path):
     dataset, store = data
     images = tuple(
         replace(p, captions=("an elephant", "two elephants")) if index % 2 else p for index, p in enumerate(dataset.images)

@@ -1,4 +1,4 @@
-"""What is said of the data before hours are spent on it."""
+"""The notices printed before training starts: what the run will not learn from the data."""
 
 from types import SimpleNamespace
 
@@ -22,7 +22,7 @@ def said(found, *, continues_captioner=False):
     return list(notices(found, continues_captioner=continues_captioner))
 
 
-def test_few_images_are_better_taught_to_the_captioner_that_ships():
+def test_few_images_are_better_learnt_by_the_captioner_that_ships():
     [notice] = said(data([[7, 8]], images=FEW_IMAGES - 1))
     assert "capgen train mine --from photo-en-v1" in notice
     assert not said(data([[7, 8]], images=FEW_IMAGES))

@@ -31,7 +31,7 @@ def test_a_captioner_that_is_continued_is_validated_first_as_epoch_0():
     assert found == [(0, Phase.WARM_START), (1, Phase.CROSS_ENTROPY)]
 
 
-def test_a_fine_tuned_encoder_has_a_loop_of_its_own_which_is_judged_by_the_loss():
+def test_a_fine_tuned_encoder_has_a_loop_of_its_own_which_is_validated_by_the_loss():
     plan = RunPlan.from_config(TrainingConfig(epochs=0, encoder_epochs=20, scst_epochs=1), steps_per_epoch=40)
     assert plan.encoder == LoopPlan(False, 20, 0, TrainingConfig().patience, warmup_epochs=3, criterion=Criterion.DEV_LOSS)
     assert [epoch.phase for epoch in epochs_of(plan.decoder, [2.0, 1.0])] == [Phase.WARM_START, Phase.SELF_CRITICAL]

@@ -200,10 +200,10 @@ def table(folder, *splits):
     return folder
 
 
-def test_where_there_is_no_dev_split_one_is_drawn_from_train_and_it_says_so(studio, tmp_path):
+def test_where_there_is_no_dev_split_one_is_chosen_from_train_at_random_and_it_says_so(studio, tmp_path):
     source = table(tmp_path / "no_dev", *["train"] * 8, "test", "test")
     done = studio.run("prepare", source, "--encoder", "efficientnet-lite0")
-    assert "there is no dev split: 1 of the train images was drawn for it at random, with seed 0" in done.stderr
+    assert "there is no dev split: 1 of the train images was chosen for it at random, with seed 0" in done.stderr
     assert "capgen train no_dev" in done.stderr
     images = json.loads((studio.folder / "user/datasets/no_dev.json").read_text())["images"]
     assert sorted(image["split"] for image in images) == ["dev", "test", "test", *["train"] * 7]

@@ -1,4 +1,4 @@
-"""Self-critical training: the reward, the loss of the softened policy, and batches of captions that are drawn and judged."""
+"""Self-critical training: the reward, the loss of the softened policy, and batches of sampled and scored captions."""
 
 import keras
 import numpy as np
@@ -84,7 +84,7 @@ def test_training_makes_better_samples_likelier_and_worse_ones_less_likely():
     np.testing.assert_allclose(worse, -better, rtol=1e-5)
 
 
-# Batches that are drawn
+# Batches that are sampled
 
 CONSTRAINTS = ConstraintConfig.default()
 VOCABULARY = Vocabulary((*SPECIAL, "a", "dog", "cat", "runs"))
@@ -113,7 +113,7 @@ def made(tmp_path):
     return make
 
 
-def drawn_captions(inputs, targets):
+def sampled_captions(inputs, targets):
     """Every row of a batch as its words and whether it is told to end, from what training would see."""
     words = inputs["words"].reshape(-1, LONGEST + 1)
     by_row = [[] for _ in words]
@@ -132,7 +132,7 @@ def advantages_of(inputs, weights):
 
 def test_an_advantage_is_how_much_better_a_caption_is_than_its_siblings(made):
     inputs, targets, weights, mean = made().batch([2, 0], [1])
-    captions = drawn_captions(inputs, targets)
+    captions = sampled_captions(inputs, targets)
     truths = [[[*text.split(), END_TOKEN] for text in texts] for texts in CAPTIONS]
     assert len({tuple(caption) for caption in captions}) > COUNT
     rewards = []
@@ -171,7 +171,7 @@ def scored_by(monkeypatch):
 def test_a_caption_that_is_cut_off_gets_no_closing_and_is_not_blamed_for_its_end(made, monkeypatch):
     scored = scored_by(monkeypatch)
     inputs, targets, weights, _ = made(ending=-1.0).batch([0, 1, 2], [0])
-    captions = drawn_captions(inputs, targets)
+    captions = sampled_captions(inputs, targets)
     cut = [len(caption) == LONGEST for caption in captions]
     assert 0 < sum(cut) < len(cut)
     assert [END_TOKEN not in said for _, said in scored] == cut
@@ -181,7 +181,7 @@ def test_a_caption_that_is_cut_off_gets_no_closing_and_is_not_blamed_for_its_end
         assert len(set(rows[:-1].tolist())) == 1
 
 
-def test_the_same_seed_draws_the_same_in_any_batch(made):
+def test_the_same_seed_samples_the_same_in_any_batch(made):
     critic = made()
     (first, *more), (second, *again) = critic.batch([0, 1], [7, 3]), made().batch([0, 1], [7, 3])
     for name in first:
@@ -192,7 +192,7 @@ def test_the_same_seed_draws_the_same_in_any_batch(made):
     assert not np.array_equal(first["words"], other["words"])
 
 
-def test_slots_are_judged_by_what_they_are_filled_with(made, monkeypatch):
+def test_slots_are_scored_by_what_they_are_filled_with(made, monkeypatch):
     names = VisualWords(
         [VisualWord("dog", "dogs", "animal", "count", (0,)), VisualWord("cat", "cats", "animal", "count", (1,))]
     )
@@ -223,27 +223,29 @@ def test_an_epoch_goes_through_the_images_and_reports_the_mean_reward(made):
     assert reported[1][1] == mean == pytest.approx((2 * rewards[0] + rewards[1]) / 3)
 
 
-# Drawing from all words, the way without sorting
+# Sampling from all words, the way without sorting
 
-DRAWS = 4000
+SAMPLES = 4000
 
 
 def first_words(top_p, temperature=0.7, seed=2):
-    """How often each word comes first in many draws, and how likely it is there."""
+    """How often each word comes first in many samples, and how likely it is there."""
     decoder = RandomDecoder(seed)
-    options = DecodingOptions(num_beams=1, num_captions=DRAWS, max_words=1, temperature=temperature, top_p=top_p)
+    options = DecodingOptions(num_beams=1, num_captions=SAMPLES, max_words=1, temperature=temperature, top_p=top_p)
     [samples] = sample(decoder, features_of(0), options, seeds=[0])
     weights = np.exp(decoder.after(0, ())[FIRST_WORD:] / temperature)
     return np.array([word for (word,) in samples]), dict(enumerate(weights / weights.sum(), FIRST_WORD))
 
 
 @pytest.mark.parametrize("temperature", [0.3, 0.7, 1.0, 3.0])
-def test_words_are_drawn_as_often_as_they_are_likely(temperature):
-    words, chances = first_words(1.0, temperature)
-    assert_as_likely({word: int((words == word).sum()) for word in range(V) if (words == word).any()}, chances, DRAWS)
+def test_words_are_sampled_as_often_as_they_are_likely(temperature):
+    words, probabilities = first_words(1.0, temperature)
+    assert_as_likely(
+        {word: int((words == word).sum()) for word in range(V) if (words == word).any()}, probabilities, SAMPLES
+    )
 
 
-def test_drawing_from_all_words_draws_like_drawing_from_nearly_all():
+def test_sampling_from_all_words_is_like_sampling_from_nearly_all():
     (whole, _), (nearly, _) = first_words(1.0), first_words(1 - 1e-12)
     assert not np.array_equal(whole, nearly)  # one number falls on another word where words are not sorted
     for word in range(FIRST_WORD, V):
@@ -274,7 +276,7 @@ def test_a_caption_loses_a_share_of_what_it_is_worth_to_similar_images(made):
     truths = [[[*text.split(), END_TOKEN] for text in texts] for texts in CAPTIONS]
     inputs, targets, weights, mean = made(distinct=0.25).batch([1], [3])
     rewards = []
-    for ids in drawn_captions(inputs, targets):
+    for ids in sampled_captions(inputs, targets):
         said = [VOCABULARY.entries[word] for word in ids]
         said = said if len(said) == LONGEST else [*said, END_TOKEN]
         known = [metrics.cider_d([said, said, said], truths)[1][image] for image in range(3)]

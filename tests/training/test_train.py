@@ -210,7 +210,8 @@ def test_captions_are_said_to_their_end_however_long_those_of_the_data_are(studi
 def test_the_encoder_trains_along_and_captions_are_sampled_and_scored(studio, tmp_path):
     out = tmp_path / "tuned"
     settings = (
-        "encoder.epochs=2", "epochs=1", "scst.epochs=1", "common_caption_penalty=0.1", "scst.images=8", "captions_per_image=2",
+        "encoder.epochs=2", "epochs=1", "scst.epochs=1", "scst.images=8", "captions_per_image=2",
+        "common_caption_penalty=0.1",
     )  # fmt: skip
     flags = [part for setting in settings for part in ("--set", setting)]
     done = studio.run("train", "shapes", "--out", out, *FLAGS, *flags)
@@ -257,7 +258,8 @@ def test_with_a_common_caption_penalty_what_is_said_of_many_training_images_is_c
     done = captioner.run("prepare", source, "--encoder", "efficientnet-lite0")
     assert done.returncode == 0, done.stderr
     settings = (
-        "epochs=0", "scst.epochs=1", "scst.images=4", "scst.learning_rate=0", "captions_per_image=2", "common_caption_penalty=5",
+        "epochs=0", "scst.epochs=1", "scst.images=4", "scst.learning_rate=0", "captions_per_image=2",
+        "common_caption_penalty=5",
     )  # fmt: skip
     flags = [part for setting in settings for part in ("--set", setting)]
     done = captioner.run("train", "uneven", "--from", "shapes", "--out", out, *flags)

@@ -1,4 +1,4 @@
-"""Training an encoder's last blocks along: smaller steps, the cell beside the grid, and the weights that come of it."""
+"""Fine-tuning an encoder's last blocks: its learning rate, the class-probability token beside the grid, the weights."""
 
 import math
 from types import SimpleNamespace
@@ -22,11 +22,11 @@ GRADIENTS = [np.array([0.3, -2.0], np.float32), np.array([[1e-3, 5.0]], np.float
 
 
 def variables():
-    return [keras.Variable(np.array([1.0, -2.0]), name="fast"), keras.Variable(np.array([[0.5, 4.0]]), name="slow")]
+    return [keras.Variable(np.array([1.0, -2.0]), name="decoder"), keras.Variable(np.array([[0.5, 4.0]]), name="encoder")]
 
 
 def moved(make, steps):
-    """How far each step moves two variables, the second one being slow."""
+    """How far each step moves two variables, the second of which is the encoder's."""
     both = variables()
     optimizer, path = make(both[1]), []
     for _ in range(steps):
@@ -36,31 +36,31 @@ def moved(make, steps):
     return path
 
 
-def test_slow_variables_take_a_share_of_the_others_step():
+def test_the_encoders_step_is_the_decoders_times_the_multiplier():
     plain = moved(lambda _: keras.optimizers.AdamW(0.01, weight_decay=0.0), 3)
-    shared = moved(lambda slow: DiscriminativeAdamW(0.01, [slow], 0.1, 0, weight_decay=0.0), 3)
-    for (fast, slow), (its_fast, its_slow) in zip(plain, shared, strict=True):
-        assert np.abs(slow).min() > 0.009
-        np.testing.assert_allclose(its_fast, fast, rtol=1e-6)
-        np.testing.assert_allclose(its_slow, 0.1 * slow, rtol=1e-3, atol=1e-7)
+    discriminative = moved(lambda encoder: DiscriminativeAdamW(0.01, [encoder], 0.1, 0, weight_decay=0.0), 3)
+    for (decoder, encoder), (its_decoder, its_encoder) in zip(plain, discriminative, strict=True):
+        assert np.abs(encoder).min() > 0.009
+        np.testing.assert_allclose(its_decoder, decoder, rtol=1e-6)
+        np.testing.assert_allclose(its_encoder, 0.1 * encoder, rtol=1e-3, atol=1e-7)
 
 
-def test_the_share_rises_over_its_warm_up_and_then_stays():
+def test_the_multiplier_rises_over_its_warm_up_and_then_stays():
     plain = moved(lambda _: keras.optimizers.AdamW(0.01, weight_decay=0.0), 6)
-    shared = moved(lambda slow: DiscriminativeAdamW(0.01, [slow], 0.5, 4, weight_decay=0.0), 6)
-    shares = [(its[1] / full[1]).mean() for its, full in zip(shared, plain, strict=True)]
-    np.testing.assert_allclose(shares, [0.125, 0.25, 0.375, 0.5, 0.5, 0.5], rtol=1e-3)
+    discriminative = moved(lambda encoder: DiscriminativeAdamW(0.01, [encoder], 0.5, 4, weight_decay=0.0), 6)
+    multipliers = [(its[1] / full[1]).mean() for its, full in zip(discriminative, plain, strict=True)]
+    np.testing.assert_allclose(multipliers, [0.125, 0.25, 0.375, 0.5, 0.5, 0.5], rtol=1e-3)
 
 
-def test_a_schedule_is_shared_like_a_number():
+def test_a_schedule_is_multiplied_like_a_number():
     schedule = keras.optimizers.schedules.PolynomialDecay(0.02, 4)
     plain = moved(lambda _: keras.optimizers.AdamW(schedule, weight_decay=0.0), 3)
-    shared = moved(lambda slow: DiscriminativeAdamW(schedule, [slow], 0.1, 0, weight_decay=0.0), 3)
-    for (_, slow), (_, its_slow) in zip(plain, shared, strict=True):
-        np.testing.assert_allclose(its_slow, 0.1 * slow, rtol=2e-3)
+    discriminative = moved(lambda encoder: DiscriminativeAdamW(schedule, [encoder], 0.1, 0, weight_decay=0.0), 3)
+    for (_, encoder), (_, its_encoder) in zip(plain, discriminative, strict=True):
+        np.testing.assert_allclose(its_encoder, 0.1 * encoder, rtol=2e-3)
 
 
-def test_training_a_model_moves_its_slow_layer_by_its_share():
+def test_training_a_model_moves_the_layer_of_the_encoder_by_its_multiplier():
     def trained(make):
         keras.utils.set_random_seed(0)
         inputs = keras.Input((3,))
@@ -72,26 +72,26 @@ def test_training_a_model_moves_its_slow_layer_by_its_share():
         return [np.array(layer.kernel) - old for layer, old in zip((first, second), before, strict=True)]
 
     plain = trained(lambda _: keras.optimizers.AdamW(0.01, weight_decay=0.0))
-    shared = trained(lambda slow: DiscriminativeAdamW(0.01, slow, 0.1, 0, weight_decay=0.0))
-    np.testing.assert_allclose(shared[1], plain[1], rtol=1e-5)
-    np.testing.assert_allclose(shared[0], 0.1 * plain[0], rtol=1e-3, atol=1e-7)
+    discriminative = trained(lambda encoder: DiscriminativeAdamW(0.01, encoder, 0.1, 0, weight_decay=0.0))
+    np.testing.assert_allclose(discriminative[1], plain[1], rtol=1e-5)
+    np.testing.assert_allclose(discriminative[0], 0.1 * plain[0], rtol=1e-3, atol=1e-7)
 
 
-# The cell beside the grid
+# The class-probability token beside the grid
 
 
-def test_the_last_blocks_see_the_grid_and_the_cell_goes_past_them():
+def test_the_last_blocks_take_the_grid_and_the_token_goes_past_them():
     last_blocks = keras.Sequential([keras.Input((4, 3)), keras.layers.Dense(5)])
     random = np.random.default_rng(0)
     grids, cells = random.normal(size=(2, 4, 3)).astype(np.float32), random.normal(size=(2, 7)).astype(np.float32)
     cached = np.stack([with_class_token(grid, cell) for grid, cell in zip(grids, cells, strict=True)])
     found = encoder_tail(last_blocks, (4, 5), 7).predict(cached, verbose=0)
-    described = last_blocks.predict(grids, verbose=0)
-    expected = np.stack([with_class_token(grid, cell) for grid, cell in zip(described, cells, strict=True)])
+    encoded = last_blocks.predict(grids, verbose=0)
+    expected = np.stack([with_class_token(grid, cell) for grid, cell in zip(encoded, cells, strict=True)])
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
 
 
-def test_without_a_cell_the_last_blocks_are_all_there_is():
+def test_without_a_token_the_last_blocks_are_all_there_is():
     last_blocks = keras.Sequential([keras.Input((4, 3)), keras.layers.Dense(5)])
     assert encoder_tail(last_blocks, (4, 5), 0) is last_blocks
 

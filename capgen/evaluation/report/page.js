@@ -299,7 +299,7 @@ function showCard(index) {
   }
   const hasAttention = Boolean(card.image && card.maps && card.maps.length);
   at("words").replaceChildren(...(hasAttention ? card.words.map(wordOf(card)) : [make("span", {}, card.caption || "(no words)")]));
-  at("look").hidden = at("word-keys").hidden = !hasAttention;
+  at("attention-note").hidden = at("word-keys").hidden = !hasAttention;
   at("view-score").textContent = number(card.score, 4);
   at("references").replaceChildren(...lines(card.references));
   at("view-name").textContent = card.name;
@@ -335,7 +335,7 @@ function wordOf(card) {
 function showHeat(card, index) {
   [...at("words").children].forEach((button, position) => (position === index ? button.setAttribute("aria-current", "true") : button.removeAttribute("aria-current")));
   const canvas = at("heat");
-  canvas.setAttribute("aria-label", `Where the captioner looked when it said “${card.words[index]}”`);
+  canvas.setAttribute("aria-label", `The attention of the word “${card.words[index]}”`);
   [canvas.width, canvas.height] = card.size.map((side) => 2 * side);
   const map = Uint8Array.from(atob(card.maps[index]), (mark) => mark.charCodeAt(0));
   paint(canvas, map);
