@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -144,16 +144,13 @@ class Outputs:
             UsageError: It is a URL that does not end in ``/``, a folder and ``more`` is about files, or not a folder and
                 ``more`` is about shards; or the standard output is closed.
         """
-        if output is not None and (output.endswith("/") or (not is_url(output) and os.path.isdir(output))):  # noqa: PTH112
+        if output is not None and _is_folder(output):
             if more.get("format") in set(FORMATS) - set(SHARD_FORMATS):
                 raise UsageError(f"{output} is a folder, and {more['format']} is written to a file; name a file in it")
             return cls(shards=output, **more)
         if output is not None and is_url(output):
             raise UsageError(f"lines cannot be added to {output}; end it in / to write shards into it, or name a file here")
-        if more.get("format") in set(SHARD_FORMATS) - set(FORMATS):
-            raise UsageError(f"{more['format']} is written in shards: give --output a folder, ending in /")
-        if more.get("shard_size") is not None:
-            raise UsageError("--shard-size is about shards: give --output a folder, ending in /")
+        _check_no_shards(more)
         made = cls(file=Path(output) if output is not None else None, **more)
         prints = output is None and (made.format is not None or not made.is_per_image)
         if prints and sys.stdout is None:
@@ -197,6 +194,23 @@ class Outputs:
         if self.file is not None:
             return format_of(self.file, self.format)
         return FORMATS[self.format or "text"](several=several) if self.standard_output else None
+
+
+def _is_folder(output: str) -> bool:
+    """Return whether an output is a folder, or is to become one as it ends in ``/``."""
+    return output.endswith("/") or (not is_url(output) and os.path.isdir(output))  # noqa: PTH112
+
+
+def _check_no_shards(fields: Mapping[str, Any]) -> None:
+    """Make sure that no field of outputs is about shards.
+
+    Raises:
+        UsageError: One is.
+    """
+    if fields.get("format") in set(SHARD_FORMATS) - set(FORMATS):
+        raise UsageError(f"{fields['format']} is written in shards: give --output a folder, ending in /")
+    if fields.get("shard_size") is not None:
+        raise UsageError("--shard-size is about shards: give --output a folder, ending in /")
 
 
 @dataclass(frozen=True, kw_only=True)

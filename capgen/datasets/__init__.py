@@ -90,9 +90,8 @@ def read(source: Path, layout: str = AUTO, images: Path | None = None, columns: 
     """
     from capgen.datasets.image_archives import is_image_archive, split_archives, with_unpacked_images
 
-    if images is not None and not images.is_dir() and not is_image_archive(images):
-        reason = "is a file, not a folder" if images.exists() else "does not exist"
-        raise DataError(f"the image folder {images} {reason}; give the folder with --images")
+    if images is not None:
+        _must_have_images(images)
     if is_image_archive(source) and not _is_webdataset(source, layout):
         return _read_packed(source, layout, images, columns)
     try:
@@ -103,14 +102,26 @@ def read(source: Path, layout: str = AUTO, images: Path | None = None, columns: 
         if not archives:
             raise
         return _read_split_archives(archives, layout, images, columns)
-    if not dataset.examples:
-        first = "".join(f"; the first problem: {problem.where}: {problem.detail}" for problem in dataset.problems[:1])
-        raise DataError(f"{source} holds no captions in the {found.name} layout{first}")
+    _must_have_examples(source, dataset)
     if layout == AUTO and found.with_columns is not None:
         dataset = replace(dataset, notes=[*dataset.notes, *_other_tables(source, found.name, columns)])
     if images is not None:
         dataset = replace(dataset, examples=list(map(_looked_for_elsewhere, dataset.examples)), image_folders=[images])
     return with_unpacked_images(dataset)
+
+
+def _must_have_images(images: Path) -> None:
+    from capgen.datasets.image_archives import is_image_archive
+
+    if not images.is_dir() and not is_image_archive(images):
+        reason = "is a file, not a folder" if images.exists() else "does not exist"
+        raise DataError(f"the image folder {images} {reason}; give the folder with --images")
+
+
+def _must_have_examples(source: Path, dataset: "LoadedDataset") -> None:
+    if not dataset.examples:
+        first = "".join(f"; the first problem: {problem.where}: {problem.detail}" for problem in dataset.problems[:1])
+        raise DataError(f"{source} holds no captions in the {dataset.layout} layout{first}")
 
 
 def _is_webdataset(archive: Path, layout: str) -> bool:
@@ -139,29 +150,32 @@ def _read_split_archives(
     archives: Mapping[Path, str], layout: str, images: Path | None, columns: "Columns | None"
 ) -> "LoadedDataset":
     """Read a data set each of whose splits is in an archive with its captions, such as ``train.zip``."""
-    loaded = {archive: _read_packed(archive, layout, images, columns) for archive in archives}
+    loaded = [
+        _in_archive(_read_packed(archive, layout, images, columns), archive, split) for archive, split in archives.items()
+    ]
+    return replace(
+        loaded[0],
+        examples=[example for dataset in loaded for example in dataset.examples],
+        image_folders=[folder for dataset in loaded for folder in dataset.image_folders],
+        problems=[problem for dataset in loaded for problem in dataset.problems],
+        notes=[note for dataset in loaded for note in dataset.notes],
+    )
+
+
+def _in_archive(dataset: "LoadedDataset", archive: Path, split: str) -> "LoadedDataset":
+    """Return a data set that is one of several: its examples have the split of its archive, and are named with that."""
     examples = [
         replace(
             example,
-            split=example.split or archives[archive],
+            split=example.split or split,
             folder=example.folder or dataset.image_folders[0],
             where=example.where and f"{archive.name}/{example.where}",
             id=f"{archive.name}/{example.id or example.image}",
         )
-        for archive, dataset in loaded.items()
         for example in dataset.examples
     ]
-    return replace(
-        next(iter(loaded.values())),
-        examples=examples,
-        image_folders=[folder for dataset in loaded.values() for folder in dataset.image_folders],
-        problems=[
-            replace(problem, where=f"{archive.name}/{problem.where}")
-            for archive, dataset in loaded.items()
-            for problem in dataset.problems
-        ],
-        notes=[note for dataset in loaded.values() for note in dataset.notes],
-    )
+    problems = [replace(problem, where=f"{archive.name}/{problem.where}") for problem in dataset.problems]
+    return replace(dataset, examples=examples, problems=problems)
 
 
 def _read_packed(archive: Path, layout: str, images: Path | None, columns: "Columns | None") -> "LoadedDataset":

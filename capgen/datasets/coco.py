@@ -79,15 +79,7 @@ def read(source: Path) -> LoadedDataset:
     files = _find(source)
     if not files:
         raise DataError(f"there is no COCO annotation file (captions_*.json) at {source}")
-    examples: list[Example] = []
-    problems: list[Problem] = []
-    for file in files:
-        try:
-            examples += _read_file(file, split_in_name(file.part) if len(files) > 1 else None, problems)
-        except DataError as error:
-            if file is files[-1] and not examples:
-                raise
-            problems.append(Problem(UNREADABLE_FILE, str(file.path), str(error)))
+    examples, problems = _read_files(files)
     if len(files) == 1:
         examples = with_splits_of_names(examples, [split_in_folders(example.image) for example in examples])
     roots = dict.fromkeys((*(file.path.parent for file in files), *([source] if source.is_dir() else [])))
@@ -105,11 +97,15 @@ def _find(source: Path) -> list[_File]:
     named = [file for file in files if file.path.name.startswith("captions_")]
     if any(has_keys(file.path, *KEYS) for file in named):
         return named
-    others = [file for file in files if not file.path.name.startswith(("captions_", *OTHER_TASKS))]
-    found = [file for file in others if has_keys(file.path, *KEYS, "caption")]
+    return _with_captions([file for file in files if not file.path.name.startswith(("captions_", *OTHER_TASKS))])
+
+
+def _with_captions(files: list[_File]) -> list[_File]:
+    """Return the files that have captions, and with them those that are damaged but named for a split."""
+    found = [file for file in files if has_keys(file.path, *KEYS, "caption")]
     if not found:
         return []
-    return [file for file in others if file in found or (split_in_name(file.part) and is_damaged_json(file.path))]
+    return [file for file in files if file in found or (split_in_name(file.part) and is_damaged_json(file.path))]
 
 
 def _json_files(source: Path) -> list[_File]:
@@ -129,6 +125,24 @@ def _values(path: Path) -> dict[str, Any]:
     if not isinstance(values, dict) or not all(isinstance(values.get(key), list) for key in KEYS):
         raise DataError(f"{path} is not a COCO annotation file: it lacks a list of {' or of '.join(KEYS)}")
     return values
+
+
+def _read_files(files: list[_File]) -> tuple[list[Example], list[Problem]]:
+    """Read annotation files; one that cannot be read is a problem if another one has captions.
+
+    Raises:
+        DataError: None has a caption that can be read.
+    """
+    examples: list[Example] = []
+    problems: list[Problem] = []
+    for file in files:
+        try:
+            examples += _read_file(file, split_in_name(file.part) if len(files) > 1 else None, problems)
+        except DataError as error:
+            if file is files[-1] and not examples:
+                raise
+            problems.append(Problem(UNREADABLE_FILE, str(file.path), str(error)))
+    return examples, problems
 
 
 def _read_file(file: _File, split: str | None, problems: list[Problem]) -> list[Example]:

@@ -5,9 +5,10 @@ The file is called as the image is, with ``.txt`` or ``.caption`` in place of th
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias, TypeVar
 
 from capgen.datasets.layout import MALFORMED, NOT_READ, Example, Layout, LoadedDataset, Problem, lines
 from capgen.datasets.splits import split_in_folders, with_splits_of_names
@@ -19,10 +20,15 @@ from capgen.inputs.names import composed
 CAPTION_SUFFIXES = (".txt", ".caption")
 """The endings of files of captions; of an image that has several the first is read."""
 
+_Key = TypeVar("_Key")
+
 _NAMES = " or ".join(CAPTION_SUFFIXES)
 
 _REPEATS = re.compile(r"[0-9]{1,4}_.")
 """What a folder's name begins with where a trainer takes it for how often its images are seen in an epoch."""
+
+_Pair: TypeAlias = tuple[Path, list[Path]]
+"""An image with its files of captions, the one first that is read."""
 
 
 def recognise(source: Path) -> str | None:
@@ -43,8 +49,16 @@ def read(source: Path) -> LoadedDataset:
     pairs = list(contents.pairs())
     if not any(sidecars for _, sidecars in pairs):
         raise DataError(f"there is no image with a {_NAMES} file of captions beside it in {source}")
+    examples, problems = _read_pairs(source, pairs)
+    problems = [*contents.problems, *problems, *_unused(contents, pairs)]
+    named = [split_in_folders(example.image) for example in examples]
+    return LoadedDataset(with_splits_of_names(examples, named), [source], problems, notes=_notes(source, pairs))
+
+
+def _read_pairs(source: Path, pairs: list[_Pair]) -> tuple[list[Example], list[Problem]]:
+    """Make an example of each image, but for those whose captions cannot be read."""
     examples: list[Example] = []
-    problems = contents.problems
+    problems: list[Problem] = []
     for path, sidecars in pairs:
         problems += [Problem(NOT_READ, str(other), f"{sidecars[0].name} is read") for other in sidecars[1:]]
         try:
@@ -53,10 +67,13 @@ def read(source: Path) -> LoadedDataset:
             problems.append(Problem(MALFORMED, str(sidecars[0]), str(error)))
             continue
         examples.append(Example(str(path.relative_to(source)), captions))
+    return examples, problems
+
+
+def _unused(contents: "_Contents", pairs: list[_Pair]) -> list[Problem]:
+    """Name the files of captions that have no image."""
     used = {path for _, sidecars in pairs for path in sidecars}
-    problems += [Problem("caption without an image", str(path)) for path in contents.texts() if path not in used]
-    named = [split_in_folders(example.image) for example in examples]
-    return LoadedDataset(with_splits_of_names(examples, named), [source], problems, notes=_notes(source, pairs))
+    return [Problem("caption without an image", str(path)) for path in contents.texts() if path not in used]
 
 
 def seen(source: Path) -> list[str]:
@@ -90,7 +107,7 @@ class _Contents:
         """Return the files that may have the captions of images."""
         return [path for path in self.files if path.suffix.lower() in CAPTION_SUFFIXES and path.is_file()]
 
-    def pairs(self) -> Iterator[tuple[Path, list[Path]]]:
+    def pairs(self) -> Iterator[_Pair]:
         """Yield each image with its files of captions, the one first that is read."""
         sidecars = {path.with_suffix(path.suffix.lower()): path for path in self.texts()}
         # one program composes letters with accents, and another one does not
@@ -98,15 +115,24 @@ class _Contents:
         images = [path for path in self.files if ends_like_image(path)]
         images_of_path = Counter(composed(str(path)) for path in images)
         for path in images:
-            names = [path.with_name(base + ending) for ending in CAPTION_SUFFIXES for base in (path.stem, path.name)]
-            found = [sidecars[name] for name in names if name in sidecars]
+            possible = _possible_sidecars(path)
+            found = _present(possible, sidecars)
             if not found and images_of_path[composed(str(path))] == 1:
-                spellings = (composed(str(name)) for name in names)
-                found = [by_composed_path[one] for one in spellings if one in by_composed_path]
+                found = _present(map(composed, map(str, possible)), by_composed_path)
             yield path, found
 
 
-def _notes(source: Path, pairs: list[tuple[Path, list[Path]]]) -> list[str]:
+def _possible_sidecars(image: Path) -> list[Path]:
+    """Return what the files of captions of an image may be called, the one first that is read."""
+    return [image.with_name(base + ending) for ending in CAPTION_SUFFIXES for base in (image.stem, image.name)]
+
+
+def _present(keys: Iterable[_Key], files: Mapping[_Key, Path]) -> list[Path]:
+    """Return the files that are there under some keys, in the order of the keys."""
+    return [files[key] for key in keys if key in files]
+
+
+def _notes(source: Path, pairs: list[_Pair]) -> list[str]:
     folders = (part for path, _ in pairs for part in path.relative_to(source).parts[:-1])
     numbered = next(filter(_REPEATS.match, folders), None)
     if numbered is None:

@@ -68,20 +68,12 @@ def with_unpacked_images(dataset: LoadedDataset) -> LoadedDataset:
     """
     archives = _archives(dataset)
     missing = _missing(dataset) if archives else []
-    names = {_plain(example.image) for example in missing}
-    root = dataset.image_folders[0]
-    found: dict[Path, Unpacked] = {}
-    beside: dict[Path, dict[str, Path]] = {}
-    for archive in archives if missing else []:
-        is_inside = archive.parent.is_relative_to(root)
-        if _has_one_of(names, archive, unreadable=is_inside):
-            place = archive.parent.relative_to(root).as_posix() if is_inside else ""
-            found[archive] = unpack(archive, partial(_unpack, archive, place), place)
-            if archive.parent != root:
-                beside.setdefault(archive.parent, {}).update(_by_name(found[archive].folder / place))
-    if not found:
+    if not missing:
         return dataset
-    unpacked, absent = list(found.values()), set(missing)
+    unpacked, beside = _unpacked_for(missing, archives, dataset.image_folders[0])
+    if not unpacked:
+        return dataset
+    absent = set(missing)
     return replace(
         dataset,
         examples=[_beside(example, beside) if example in absent else example for example in dataset.examples],
@@ -89,6 +81,33 @@ def with_unpacked_images(dataset: LoadedDataset) -> LoadedDataset:
         problems=[*dataset.problems, *(problem for one in unpacked for problem in one.problems)],
         notes=[*dataset.notes, unpacked_note(unpacked)],
     )
+
+
+def _unpacked_for(
+    missing: Iterable[Example], archives: Iterable[Path], root: Path
+) -> tuple[list[Unpacked], dict[Path, dict[str, Path]]]:
+    """Unpack the archives that have missing images.
+
+    Args:
+        missing: Examples whose images are not there.
+        archives: All archives that may have them.
+        root: The first folder of images.
+
+    Returns:
+        What was unpacked; and for each folder below or outside ``root`` that has archives of these, by the names of their
+        images, where those are now.
+    """
+    names = {_plain(example.image) for example in missing}
+    unpacked: list[Unpacked] = []
+    beside: dict[Path, dict[str, Path]] = {}
+    for archive in archives:
+        is_inside = archive.parent.is_relative_to(root)
+        if _has_one_of(names, archive, unreadable=is_inside):
+            place = archive.parent.relative_to(root).as_posix() if is_inside else ""
+            unpacked.append(unpack(archive, partial(_unpack, archive, place), place))
+            if archive.parent != root:
+                beside.setdefault(archive.parent, {}).update(_by_name(unpacked[-1].folder / place))
+    return unpacked, beside
 
 
 def _missing(dataset: LoadedDataset) -> list[Example]:

@@ -83,6 +83,11 @@ class _Table:
         """The split that its folder or its name tells."""
         return split_in_folders(str(self.path)) or split_in_name(self.path.stem)
 
+    @property
+    def is_metadata(self) -> bool:
+        """Whether it is called as the tables of image folders are."""
+        return self.path.stem == METADATA
+
 
 @dataclass(frozen=True)
 class _Selection:
@@ -117,7 +122,7 @@ class _Finder:
     def recognise(self, source: Path) -> str | None:
         """Say why ``source`` is in this layout, or return ``None``."""
         tables = self._selected(source).read
-        if not tables or (tables[0].path.stem != METADATA and self._has_other_metadata(source)):
+        if not tables or (not tables[0].is_metadata and self._has_other_metadata(source)):
             return None
         names = ", ".join(str(table.path) for table in tables)
         return f"{names} {'has' if len(tables) == 1 else 'have'} the {self._kind.column}s {self._choice(tables[0].file)}"
@@ -136,23 +141,32 @@ class _Finder:
             raise DataError(
                 f"{source} has no table ({endings}) with the {self._kind.column}s needed, {NEEDED}{seen and '; '}{seen}"
             )
-        detail = f"{tables[0].path} is read; name this file in place of its folder to read it"
-        problems = [Problem(NOT_READ, str(other.path), detail) for other in selection.others]
-        problems += [Problem(NOT_READ, str(table.path), self._described(table)) for table in selection.unfit]
+        problems = self._not_read(selection)
         examples: list[Example] = []
         named: list[str | None] = []
         for table in tables:
-            found, faults = examples_of(self._kind.rows(table.file), self._columns)
+            found, faults = self._read_table(table)
             split = table.split if len(tables) > 1 else None
             named += [split or split_in_folders(_within(table, example.image)) for example in found]
-            if table.path.parent.name:
-                found = [replace(one, folder=table.file.parent, where=_within(table, one.where)) for one in found]
-                faults = [replace(problem, where=_within(table, problem.where)) for problem in faults]
             examples += found
             problems += faults
         folders = [folder for table in tables for folder in image_folders(table.file.parent)]
         folders = list(dict.fromkeys((tables[0].root, *folders)))
         return LoadedDataset(with_splits_of_names(examples, named), folders, problems)
+
+    def _not_read(self, selection: _Selection) -> list[Problem]:
+        """Say which tables are not read, and why."""
+        detail = f"{selection.read[0].path} is read; name this file in place of its folder to read it"
+        problems = [Problem(NOT_READ, str(other.path), detail) for other in selection.others]
+        return problems + [Problem(NOT_READ, str(table.path), self._described(table)) for table in selection.unfit]
+
+    def _read_table(self, table: _Table) -> tuple[list[Example], list[Problem]]:
+        """Read one table; if it is in a folder of the source, that is where its images are looked for first."""
+        examples, problems = examples_of(self._kind.rows(table.file), self._columns)
+        if table.path.parent.name:
+            examples = [replace(one, folder=table.file.parent, where=_within(table, one.where)) for one in examples]
+            problems = [replace(problem, where=_within(table, problem.where)) for problem in problems]
+        return examples, problems
 
     def seen(self, source: Path) -> list[str]:
         """Say of each table of a source which columns it has, or why it cannot be read."""
@@ -161,13 +175,10 @@ class _Finder:
     def _selected(self, source: Path) -> _Selection:
         candidates = _candidates(source, self._kind.suffixes)
         tables = [table for table in candidates if self._choice(table.file)]
-        metadata = [table for table in tables if table.path.stem == METADATA]
-        split = [table for table in tables if table.split]
-        are_several = len({table.split for table in split}) > 1
-        chosen = metadata or (split if are_several else self._parts_of(tables))
+        chosen = _preferred(tables)
         others = [table for table in tables if table not in chosen]
-        expected = (table for table in candidates if table not in tables)
-        return _Selection(chosen, others, [table for table in expected if table.path.stem == METADATA or table.split])
+        useless = [table for table in candidates if table not in tables]
+        return _Selection(chosen, others, [table for table in useless if table.is_metadata or table.split])
 
     def _choice(self, path: Path) -> Choice | None:
         """Return the columns of the first row that can be used; ``None`` if there is none among the first of the table."""
@@ -179,13 +190,9 @@ class _Finder:
         choices = ((row[1], chooser.choose(row[1])) for row in rows if not isinstance(row, Problem))
         return next((choice for row, choice in choices if is_usable(row, choice)), None)
 
-    def _parts_of(self, tables: Sequence[_Table]) -> list[_Table]:
-        """Return the first of some tables, with the other parts of the same one: ``part-00000.csv``, ``part-00001.csv``."""
-        return [table for table in tables if _part_of(table.path) == _part_of(tables[0].path)]
-
     def _has_other_metadata(self, source: Path) -> bool:
         others = [suffix for suffix in METADATA_SUFFIXES if suffix not in self._kind.suffixes]
-        return any(table.path.stem == METADATA for table in _candidates(source, others))
+        return any(table.is_metadata for table in _candidates(source, others))
 
     def _described(self, table: _Table) -> str:
         try:
@@ -199,6 +206,19 @@ class _Finder:
         names = [" ".join(name.split())[:_LONGEST_NAME] for name in first[1]]
         more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
         return f"{table.path} has the {self._kind.column}s {', '.join(names[:_SHOWN])}{more}"
+
+
+def _preferred(tables: Sequence[_Table]) -> list[_Table]:
+    """Return those of some tables that are read: those of image folders, or of several splits, or the first one alone."""
+    metadata = [table for table in tables if table.is_metadata]
+    split = [table for table in tables if table.split]
+    are_several = len({table.split for table in split}) > 1
+    return metadata or (split if are_several else _parts_of_first(tables))
+
+
+def _parts_of_first(tables: Sequence[_Table]) -> list[_Table]:
+    """Return the first of some tables, with the other parts of the same one: ``part-00000.csv``, ``part-00001.csv``."""
+    return [table for table in tables if _part_of(table.path) == _part_of(tables[0].path)]
 
 
 def _part_of(path: PurePosixPath) -> PurePosixPath:

@@ -90,7 +90,9 @@ def _captions(row: Mapping[str, Any], choice: Choice) -> tuple[str, ...]:
     captions = tuple(text for each in found for text in each or ())
     if len(found) > 1:  # numbered columns, of which an image with fewer captions leaves some empty
         captions = tuple(filter(str.strip, captions))
-    if not choice.are_labels:
-        return captions
-    labels = filter(words, captions)
-    return tuple(template.format(f"{article(label)} {label}") for label in labels for template in LABEL_CAPTIONS)
+    return _captions_of_labels(captions) if choice.are_labels else captions
+
+
+def _captions_of_labels(labels: Iterable[str]) -> tuple[str, ...]:
+    named = filter(words, labels)
+    return tuple(template.format(f"{article(label)} {label}") for label in named for template in LABEL_CAPTIONS)

@@ -236,16 +236,30 @@ def _split_at_random(candidates: list[_Candidate], seed: int) -> tuple[str, ...]
     """
     by_chance = sorted(candidates, key=lambda one: hashlib.sha256(f"{seed}:{one.image_hash}".encode()).digest())
     without = [candidate for candidate in by_chance if not candidate.split]
-    held_out = _held_out_count(len(without), len(SPLITS))
-    for index, candidate in enumerate(without):
-        candidate.split = "dev" if index < held_out else "test" if index < 2 * held_out else "train"
+    _assign_splits(without)
     if any(candidate.split == "dev" and not candidate.source.domain for candidate in candidates):
         return SPLITS if without else ()
-    own = [one for one in by_chance if one.split == "train" and not (one.source.train_only or one.source.domain)]
-    dev = own[: _held_out_count(len(own), 2)]
-    for candidate in dev:
+    return ("dev",) if _make_dev_from_train(by_chance) else ()
+
+
+def _assign_splits(candidates: list[_Candidate]) -> None:
+    """Give each image a split: the first ones dev, the next ones test, and the rest train."""
+    held_out = _held_out_count(len(candidates), len(SPLITS))
+    for index, candidate in enumerate(candidates):
+        candidate.split = "dev" if index < held_out else "test" if index < 2 * held_out else "train"
+
+
+def _make_dev_from_train(candidates: list[_Candidate]) -> int:
+    """Put the first images of train into dev, but none of those that only train or are from another domain.
+
+    Returns:
+        The number of images that are in dev now.
+    """
+    own = [one for one in candidates if one.split == "train" and not (one.source.train_only or one.source.domain)]
+    held_out = _held_out_count(len(own), 2)
+    for candidate in own[:held_out]:
         candidate.split = "dev"
-    return ("dev",) if dev else ()
+    return held_out
 
 
 def _held_out_count(images: int, splits: int) -> int:

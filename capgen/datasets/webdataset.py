@@ -118,10 +118,10 @@ class _Sample:
         Args:
             archive: The name of the archive, for messages.
         """
-        own = {stem for stem, _, _ in self.images if stem in self.captions}
-        shared = [stem for stem in self.captions if stem not in own]
+        stems = {stem for stem, _, _ in self.images}
+        shared = [by_ending for stem, by_ending in self.captions.items() if stem not in stems]
         for stem, path, name in self.images:
-            members = [self.captions[one] for one in ([stem] if stem in own else shared)]
+            members = [self.captions[stem]] if stem in self.captions else shared
             captions = dict.fromkeys(text for by_ending in members for text in _first(by_ending))
             if captions or not any(None in by_ending.values() for by_ending in members):
                 yield Example(path, tuple(captions), id=name, where=f"{archive}/{name}")

@@ -1,9 +1,10 @@
 """Human captions: the images of one split of a data set, with what people wrote for each of them."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from capgen import datasets
 from capgen.captioner.language import checked_tag, recognise
@@ -15,6 +16,8 @@ from capgen.errors import DataError, UnknownNameError, UsageError
 from capgen.evaluation.metrics import COCO_CAPTION, Tokenizer, tokenizer
 
 TRAIN = "train"
+
+_Item = TypeVar("_Item")
 
 
 @dataclass(frozen=True)
@@ -101,29 +104,48 @@ def from_source(source: Path, split: str, language: str = "") -> Split:
     """
     if split not in prepared.SPLITS:
         raise UnknownNameError("split", split, prepared.SPLITS)
-    try:
-        language = language and checked_tag(language)
-    except ValueError as error:
-        raise UsageError(str(error)) from error
+    language = _checked_language(language)
     dataset = datasets.read(source)
     wanted = split if any(example.split for example in dataset.examples) else None
+    inside, outside = _partitioned(dataset.examples, lambda example: example.split == wanted)
     problems = list(dataset.problems)
     locator = ImageLocator(dataset)
-    images = _references([one for one in dataset.examples if one.split == wanted], locator, problems)
-    references = [image for image in images if image.captions]
+    references, without_captions = _partitioned(_references(inside, locator, problems), lambda image: bool(image.captions))
     if not references:
         raise DataError(f"{source} has no captions in its {split} split; choose another with --split")
-    language = language or recognise([text for example in dataset.examples for text in example.captions])
-    others = _references([one for one in dataset.examples if one.split != wanted], locator, [])
     return Split(
         f"{source.resolve().name}-{wanted or 'all'}",
         references,
-        [text for one in dataset.examples if one.split == TRAIN != split for text in one.captions],
-        others=[*others, *(image for image in images if not image.captions)],
+        _captions([example for example in dataset.examples if example.split == TRAIN != split]),
+        others=[*_references(outside, locator, []), *without_captions],
         problems=problems,
         notes=dataset.notes,
-        tokenizer=tokenizer(language),
+        tokenizer=tokenizer(language or recognise(_captions(dataset.examples))),
     )
+
+
+def _checked_language(language: str) -> str:
+    """Return the tag of a language in its usual form; empty if none is given.
+
+    Raises:
+        UsageError: It is not the tag of a language.
+    """
+    try:
+        return language and checked_tag(language)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+
+
+def _partitioned(items: Iterable[_Item], holds: Callable[[_Item], bool]) -> tuple[list[_Item], list[_Item]]:
+    """Return the items for which a condition holds, and the others, both in their order."""
+    parts: tuple[list[_Item], list[_Item]] = ([], [])
+    for item in items:
+        parts[0 if holds(item) else 1].append(item)
+    return parts
+
+
+def _captions(examples: Iterable[Example]) -> list[str]:
+    return [text for example in examples for text in example.captions]
 
 
 def _references(examples: Iterable[Example], locator: ImageLocator, problems: list[Problem]) -> list[Reference]:

@@ -129,22 +129,42 @@ def _is_right_in_pillow(tags: "ImageFileDirectory_v2") -> bool:
     compression.
     """
     bits, numbers = _sample_type(tags)
-    photometric = tags.get(_PHOTOMETRIC)
-    compressed = tags.get(_COMPRESSION, 1) != 1
     if tags.get(_COMPRESSION) == _WEBP:
         return False
     if numbers == _FLOAT:
-        swapped = tags.prefix == b"MM" and compressed
-        return bits == 32 and tags.get(_SAMPLES, 1) == 1 and photometric == _BLACK_IS_ZERO and not swapped  # noqa: PLR2004
+        return bits == 32 and _is_right_floating_point(tags)  # noqa: PLR2004
     if bits <= 8:  # noqa: PLR2004
-        extra = tags.get(_EXTRA_SAMPLES, ())
-        has_odd_planes = photometric in {_WHITE_IS_ZERO, _BLACK_IS_ZERO} or extra not in _READ_IN_PLANES
-        return numbers != _SIGNED and not (_has_planes(tags) and has_odd_planes)
+        return numbers != _SIGNED and _is_right_up_to_8_bits(tags)
     if bits < 16:  # noqa: PLR2004 - grey of 12 bits is opened as if it had 16
-        return photometric not in {_WHITE_IS_ZERO, _BLACK_IS_ZERO}
+        return not _is_grey(tags)
     if bits == 16:  # noqa: PLR2004
-        return photometric != _WHITE_IS_ZERO and (compressed or not _has_planes(tags))
-    return numbers == _SIGNED and photometric == _BLACK_IS_ZERO
+        return _is_right_with_16_bits(tags)
+    return numbers == _SIGNED and tags.get(_PHOTOMETRIC) == _BLACK_IS_ZERO
+
+
+def _is_right_floating_point(tags: "ImageFileDirectory_v2") -> bool:
+    """Return whether Pillow shows an image with floating-point samples of 32 bits as it is."""
+    swapped = tags.prefix == b"MM" and _is_compressed(tags)
+    return tags.get(_SAMPLES, 1) == 1 and tags.get(_PHOTOMETRIC) == _BLACK_IS_ZERO and not swapped
+
+
+def _is_right_up_to_8_bits(tags: "ImageFileDirectory_v2") -> bool:
+    """Return whether Pillow shows an image with unsigned samples of at most 8 bits as it is."""
+    has_odd_planes = _is_grey(tags) or tags.get(_EXTRA_SAMPLES, ()) not in _READ_IN_PLANES
+    return not (_has_planes(tags) and has_odd_planes)
+
+
+def _is_right_with_16_bits(tags: "ImageFileDirectory_v2") -> bool:
+    """Return whether Pillow shows an image with integer samples of 16 bits as it is."""
+    return tags.get(_PHOTOMETRIC) != _WHITE_IS_ZERO and (_is_compressed(tags) or not _has_planes(tags))
+
+
+def _is_grey(tags: "ImageFileDirectory_v2") -> bool:
+    return tags.get(_PHOTOMETRIC) in {_WHITE_IS_ZERO, _BLACK_IS_ZERO}
+
+
+def _is_compressed(tags: "ImageFileDirectory_v2") -> bool:
+    return tags.get(_COMPRESSION, 1) != 1
 
 
 def _has_planes(tags: "ImageFileDirectory_v2") -> bool:

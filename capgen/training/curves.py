@@ -36,6 +36,37 @@ class _Curve:
     points: Sequence[tuple[int, float]]
 
 
+@dataclass(frozen=True)
+class _Axes:
+    """The axes of a panel.
+
+    Attributes:
+        box: The left, top, right and bottom side of the panel, in pixels.
+        epochs: The numbers of the first and of the last epoch.
+        values: The lowest and the highest value.
+    """
+
+    box: tuple[int, int, int, int]
+    epochs: tuple[int, int]
+    values: tuple[float, float]
+
+    def position(self, number: int, value: float) -> tuple[float, float]:
+        """Return the x and y coordinates of the value of an epoch."""
+        left, top, right, bottom = self.box
+        (first, last), (low, high) = self.epochs, self.values
+        across = (number - first) / max(1, last - first)
+        return left + across * (right - left), bottom - (value - low) / ((high - low) or 1.0) * (bottom - top)
+
+    def draw_ends(self, pen: "ImageDraw") -> None:
+        """Write the ends of the axes beside them."""
+        left, top, right, bottom = self.box
+        (first, last), (low, high) = self.epochs, self.values
+        pen.text((left - 40, top - 6), f"{high:.3f}", fill="black")
+        pen.text((left - 40, bottom - 6), f"{low:.3f}", fill="black")
+        pen.text((left, bottom + 6), f"epoch {first}", fill="black")
+        pen.text((right - 14, bottom + 6), str(last), fill="black")
+
+
 def draw(epochs: "Sequence[Epoch]") -> bytes:
     """Draw the history of a run.
 
@@ -72,20 +103,15 @@ def _draw_panel(pen: "ImageDraw", sides: tuple[int, int], curves: Sequence[_Curv
     points = [point for curve in curves for point in curve.points]
     if not points:
         return
-    low, high = min(value for _, value in points), max(value for _, value in points)
-    span = (high - low) or 1.0
-    first, last = min(number for number, _ in points), max(number for number, _ in points)
-
-    def position(number: int, value: float) -> tuple[float, float]:
-        across = (number - first) / max(1, last - first)
-        return left + across * (right - left), bottom - (value - low) / span * (bottom - top)
-
-    pen.text((left - 40, top - 6), f"{high:.3f}", fill="black")
-    pen.text((left - 40, bottom - 6), f"{low:.3f}", fill="black")
-    pen.text((left, bottom + 6), f"epoch {first}", fill="black")
-    pen.text((right - 14, bottom + 6), str(last), fill="black")
+    numbers, values = zip(*points, strict=True)
+    axes = _Axes((left, top, right, bottom), (min(numbers), max(numbers)), (min(values), max(values)))
+    axes.draw_ends(pen)
     for curve in curves:
-        line = [position(*point) for point in curve.points]
-        pen.line(line, fill=curve.colour, width=2)
-        for x, y in line:
-            pen.ellipse((x - 3, y - 3, x + 3, y + 3), fill=curve.colour)
+        _draw_line(pen, [axes.position(*point) for point in curve.points], curve.colour)
+
+
+def _draw_line(pen: "ImageDraw", line: Sequence[tuple[float, float]], colour: str) -> None:
+    """Draw a line with a dot at each of its points."""
+    pen.line(line, fill=colour, width=2)
+    for x, y in line:
+        pen.ellipse((x - 3, y - 3, x + 3, y + 3), fill=colour)
