@@ -8,6 +8,7 @@ function to ``capgen.images.openers`` if Pillow does not read it.
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
@@ -178,8 +179,12 @@ SUFFIXES = frozenset(suffix for row in FORMATS for suffix in row.suffixes)
 
 def ends_like_image(name: str | PurePath) -> bool:
     """Tell whether a name or a path ends like that of an image file."""
-    # This is asked several times of every file of a library, and a PurePath takes ten times as long.
-    return os.path.splitext(name)[1].lower() in SUFFIXES  # noqa: PTH122
+    # This is asked several times of every file of a library, and a PurePath or splitext takes several times as long.
+    text = os.fspath(name)
+    dot = text.rfind(".")
+    if dot <= 0 or text[dot:].lower() not in SUFFIXES:
+        return False
+    return text[dot - 1] not in "/." or bool(os.path.splitext(text)[1])  # noqa: PTH122 - ``.jpg`` is a name without an ending
 
 
 def recognise(head: bytes) -> ImageFormat | None:
@@ -188,7 +193,12 @@ def recognise(head: bytes) -> ImageFormat | None:
     Args:
         head: The first ``HEAD_BYTES`` bytes of the file, fewer if it is shorter; more are not looked at.
     """
-    head = head[:HEAD_BYTES]
+    return _recognised(head[:HEAD_BYTES])
+
+
+@lru_cache(256)
+def _recognised(head: bytes) -> ImageFormat | None:
+    # Kept, since the files of a library begin alike: photographs of one camera, and XMP files of one program.
     return next((row for row in FORMATS if row.recognise(head)), None)
 
 

@@ -4,6 +4,7 @@ import csv
 import io
 import os
 import re
+from typing import Self
 
 from capgen.captioner.results import Result
 from capgen.errors import Status
@@ -15,38 +16,36 @@ _DELIMITERS = (",", ";", "\t")
 
 
 class CsvFormat(LineFormat):
-    """Rows as in RFC 4180, but with plain line feeds. Every row has its path."""
+    """Rows as in RFC 4180, but in a new file with plain line feeds. Every row has its path."""
 
     header = ",".join(COLUMNS)
 
-    def __init__(self, *, several: bool, delimiter: str = ",") -> None:
-        super().__init__(several=several)
-        self._delimiter = delimiter
+    delimiter = ","
 
-    def as_in(self, first_line: bytes) -> "CsvFormat":
-        """Return the format with the delimiter of a file's header; if there is no header, with the comma."""
-        header = os.fsdecode(first_line).strip()
-        found = (one for one in _DELIMITERS if header == one.join(COLUMNS))
-        return CsvFormat(several=self.several, delimiter=next(found, ","))
+    def as_in(self, first_line: bytes) -> Self:
+        """Return the format with the delimiter, a comma if there is no header, and the line end of a file's first line."""
+        found, header = super().as_in(first_line), os.fsdecode(first_line).strip()
+        found.delimiter = next((one for one in _DELIMITERS if header == one.join(COLUMNS)), ",")
+        return found
 
     def lines(self, result: Result) -> list[str]:
         """Return a row for each caption; none for an image without a caption."""
         if result.status is not Status.CAPTIONED:
             return []
         return [
-            _row((str(result.path), caption.text, f"{caption.confidence:.3f}"), self._delimiter)
+            _row((str(result.path), caption.text, f"{caption.confidence:.3f}"), self.delimiter)
             for caption in result.captions
         ]
 
     def is_whole(self, record: bytes) -> bool:
         """Tell whether the lines read so far are a whole record; a line end inside quotes belongs to a field."""
-        return record.endswith(b"\n") and not _ends_in_quotes(record, self._delimiter.encode())
+        return record.endswith(b"\n") and not _ends_in_quotes(record, self.delimiter.encode())
 
     def parse(self, record: bytes) -> tuple[str, str | None] | None:
         """Return the path and the caption in a row, or ``None`` if it is not such a row, or is the header."""
         try:
             lines = io.StringIO(os.fsdecode(record), newline="")
-            rows = list(csv.reader(lines, delimiter=self._delimiter, strict=True))
+            rows = list(csv.reader(lines, delimiter=self.delimiter, strict=True))
         except csv.Error:
             return None
         if len(rows) != 1 or len(rows[0]) != len(COLUMNS) or self.header.startswith(",".join(rows[0])):

@@ -77,7 +77,7 @@ class Embedded:
         Wherever else the metadata has a description, it becomes the same, as the Metadata Working Group asks for.
 
         Raises:
-            StorageError: exiftool cannot write it, or a text that is added to may be misread; the image is as it was before.
+            StorageError: exiftool cannot write it; the image is as it was before.
         """
         if not is_file(target):
             raise StorageError(f"cannot write {target}: it is no longer there")
@@ -98,12 +98,6 @@ class Embedded:
     def _rewritten(self, target: Path, image: Path, fields: Fields) -> bytes:
         """Return an image with the fields; ``target`` is what it is called in errors."""
         metadata = self._metadata(target)
-        for tag in metadata.doubtful:
-            if fields.description is not None and metadata.texts[tag] in fields.description:
-                raise StorageError(
-                    f"cannot add to {tag} of {target}: it is not in UTF-8, and in which encoding it is it does not say; "
-                    "convert it, or replace it with --existing overwrite"
-                )
         arguments = ("-E", *_assignments(fields, metadata))
         data, answer = self._exiftool.rewritten(image, *arguments)
         if _CUT_OFF.search(answer):  # no other error was in its way, so there is none that -m could pass over

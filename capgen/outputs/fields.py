@@ -1,7 +1,7 @@
 """The two texts that the metadata of an image has for it, and what becomes of each when a caption is written."""
 
-from collections.abc import Collection
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 
 from capgen.outputs import policy
 from capgen.outputs.policy import Existing
@@ -17,12 +17,15 @@ class Fields:
         alternative: What stands for the image where it cannot be seen; ``None`` as above.
         in_exif: Whether the Exif of the image has a description, even a camera's, which some programs show in front of XMP.
         done: The names of fields that have a caption of capgen's in them, so that none is added to them.
+        doubtful: Texts in the description that may be misread, since they are not in UTF-8 and do not say in which encoding
+            they are, each by the place that it was read from.
     """
 
     description: str | None = None
     alternative: str | None = None
     in_exif: bool = False
     done: frozenset[str] = frozenset()
+    doubtful: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, caption: "Fields | str") -> "Fields":
@@ -55,6 +58,7 @@ class Fields:
             self.alternative if self.alternative is not None else other.alternative,
             self.in_exif or other.in_exif,
             self.done | (other.done - self.hashes.keys()),
+            self.doubtful if self.description is not None else other.doubtful,
         )
 
     def without(self, names: Collection[str]) -> "Fields":

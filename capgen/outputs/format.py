@@ -1,8 +1,9 @@
 """``LineFormat``: what the formats have in common that write a file, or the standard output, line by line."""
 
 import codecs
+import copy
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, Self
 
 from capgen.captioner.results import Result
 from capgen.errors import DataError
@@ -73,12 +74,16 @@ class LineFormat:
     header = ""
     """The line before all others; empty for none."""
 
+    line_end = b"\n"
+
     def __init__(self, *, several: bool) -> None:
         self.several = several
 
-    def as_in(self, first_line: bytes) -> "LineFormat":
+    def as_in(self, first_line: bytes) -> Self:
         """Return the format as a file has it that begins with a line: another program may have saved it in its own way."""
-        return self
+        found = copy.copy(self)
+        found.line_end = b"\r\n" if first_line.endswith(b"\r\n") else b"\n"
+        return found
 
     def lines(self, result: Result) -> list[str]:
         """Return the records of a result; none if the format has no room for its status."""
@@ -113,7 +118,7 @@ class LineFormat:
 
     def encoded(self, result: Result) -> bytes:
         """Return the records of a result as they are written to a file."""
-        return b"".join(line.encode("utf-8", "surrogateescape") + b"\n" for line in self.lines(result))
+        return b"".join(line.encode("utf-8", "surrogateescape") + self.line_end for line in self.lines(result))
 
     def open(self, path: Path, guard: "OverwriteGuard", *, header: bool = True, read_only: bool = False) -> "Sink":
         """Return the sink that writes to a file; see ``Format``."""

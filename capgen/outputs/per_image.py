@@ -79,6 +79,7 @@ class PerImageSink:
                 return reason
             caption, known = result.caption or "", self._known(target, own, others, version)
             written = known.taking(caption, self._guard.existing)
+            _check_certain(known, written, item)
             file = OtherFile(target, own, self.destination)
             version = self._put(file, written, item, version, is_beside_others=known.text is not None)
             for other in others:
@@ -184,6 +185,20 @@ class PerImageSink:
     def close(self) -> None:
         """End helper processes; a second call does nothing."""
         self.destination.close()
+
+
+def _check_certain(known: Fields, written: Fields, item: Found) -> None:
+    """Make sure that no words that may be misread are written back.
+
+    Raises:
+        StorageError: Some would be.
+    """
+    for place, text in known.doubtful.items():
+        if text in (written.description or ""):
+            raise StorageError(
+                f"cannot add to {place} of {item.path}: it is not in UTF-8, and in which encoding it is it does not say; "
+                "convert it, or replace it with --existing overwrite"
+            )
 
 
 def _hash(caption: str | None) -> str | None:

@@ -79,7 +79,8 @@ class PhotoMetadata:
         found = [text for tag, text in self.texts.items() if tag not in others and not _is_nobodys(tag, text)]
         whole = [text for text in found if not _is_cut_off(text, found)]
         description = joined(*whole) or joined(self.texts.get(IN_NOTES))
-        return Fields(description, joined(self.texts.get(alternative)), in_exif=IN_EXIF in self.texts)
+        doubtful = {tag: text for tag, text in self.texts.items() if tag in self.doubtful and text in (description or "")}
+        return Fields(description, joined(self.texts.get(alternative)), IN_EXIF in self.texts, doubtful=doubtful)
 
 
 def read(path: Path) -> PhotoMetadata | None:

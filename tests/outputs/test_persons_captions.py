@@ -542,11 +542,13 @@ def exif(data):
 def test_a_text_whose_encoding_is_not_known_is_kept_and_never_written_back_misread(library, exiftool, place, words):
     path = jpeg_with(place(words))
     before = path.read_bytes()
-    assert status(path.name, "--embed") == "skipped"
-    [row] = caption(path.name, "--embed", "--existing", "append").values()
-    assert row["status"] == "write-failed"
-    assert "it is not in UTF-8" in row["reason"]
+    for option in ("--embed", "--xmp"):
+        assert status(path.name, option) == "skipped"
+        [row] = caption(path.name, option, "--existing", "append").values()
+        assert row["status"] == "write-failed"
+        assert "it is not in UTF-8" in row["reason"]
     assert path.read_bytes() == before
+    assert not path.with_suffix(".xmp").exists()
     assert status(path.name, "--embed", "--existing", "overwrite") == "captioned"
 
 

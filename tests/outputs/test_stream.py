@@ -411,7 +411,7 @@ def test_a_spreadsheets_file_is_read_and_added_to_with_its_own_delimiter(desk_of
     assert desk.run(captioned("a.jpg", "new"), captioned("b.jpg", "new")) == []
     assert desk.data == before
     assert len(desk.run(captioned("c.jpg", f"one{delimiter}two, three"))) == 1
-    assert desk.data == before + f'c.jpg{delimiter}"one{delimiter}two, three"{delimiter}0.250\n'.encode()
+    assert desk.data == before + f'c.jpg{delimiter}"one{delimiter}two, three"{delimiter}0.250{line_end}'.encode()
     desk.run(captioned("a.jpg", "new"), existing="append")
     assert desk.data.startswith(codecs.BOM_UTF8)
     desk.path.write_bytes(desk.data.removeprefix(codecs.BOM_UTF8))
