@@ -147,21 +147,32 @@ def _collisions(
     Returns:
         A text for each file that cannot be written, and the hashes of those that are shared by images of one stem.
     """
-    others = {*files, *(found.path for found in listing if target_hash(found.path) in taken)}
+    others = _other_files(listing, files, taken)
+    collisions, shared = [], set()
+    for hashed, targets in _wanting(listing, destinations, taken).items():
+        is_one = len(targets) > 1 and platform.takes_for_one(*list(targets)[:2])
+        wanted = {next(iter(targets)): list(chain(*targets.values()))} if is_one else targets
+        for target, paths in wanted.items():
+            if target.absolute() in others:
+                collisions.append(f"the sidecar of {paths[0]} would be {target}, which is something else's")
+            elif is_one or not all(share_stem(paths[0], path) for path in paths):
+                collisions.append(f"{' and '.join(map(str, paths))} would share {target}")
+            else:
+                shared.add(hashed)
+    return collisions, shared
+
+
+def _other_files(listing: Listing, files: Sequence[Path], taken: set[int]) -> set[Path]:
+    """Return the absolute paths of the files that may be wanted by images and are something else already."""
+    images = (found.path for found in listing if target_hash(found.path) in taken)
+    return {path.absolute() for path in (*files, *images) if isinstance(path, Path)}
+
+
+def _wanting(listing: Listing, destinations: Sequence[Destination], taken: set[int]) -> dict[int, dict[Path, list[Path]]]:
+    """Return, by the hash of each file that is wanted more than once, its names with the images that want them."""
     wanting: dict[int, dict[Path, list[Path]]] = {}
     for destination in destinations:
         for path, target in _targets(listing, destination):
             if target != path and target_hash(target) in taken and isinstance(path, Path):
                 wanting.setdefault(target_hash(target), {}).setdefault(target, []).append(path)
-    collisions, shared = [], set()
-    for hashed, targets in wanting.items():
-        is_one = len(targets) > 1 and platform.takes_for_one(*list(targets)[:2])
-        for target, paths in [next(iter(targets.items()))] if is_one else targets.items():
-            wanted_by = list(chain(*targets.values())) if is_one else paths
-            if any(target.absolute() == other.absolute() for other in others if isinstance(other, Path)):
-                collisions.append(f"the sidecar of {paths[0]} would be {target}, which is something else's")
-            elif is_one or not all(share_stem(paths[0], path) for path in paths):
-                collisions.append(f"{' and '.join(map(str, wanted_by))} would share {target}")
-            else:
-                shared.add(hashed)
-    return collisions, shared
+    return wanting

@@ -201,14 +201,19 @@ def caption_command(
         fail_fast=fail_fast,
     )  # fmt: skip
     if dry_run:
-        for planned in job.plan():
-            typer.echo(str(planned).encode("utf-8", "surrogateescape"))
-        if job.passed_over and not quiet:
-            say(printable(f"passed over: {job.passed_over}"))
+        _print_plan(job, quiet=quiet)
     elif watch:
         _watch(job, Reporter(several=True, quiet=quiet))
     else:
         _caption(job, quiet=quiet)
+
+
+def _print_plan(job: "CaptionJob", *, quiet: bool) -> None:
+    """Print what a job would do with each file."""
+    for planned in job.plan():
+        typer.echo(str(planned).encode("utf-8", "surrogateescape"))
+    if job.passed_over and not quiet:
+        say(printable(f"passed over: {job.passed_over}"))
 
 
 def _check_options(request: "CaptionRequest", paths: list[str], *, watch: bool, dry_run: bool, report: Path | None) -> None:

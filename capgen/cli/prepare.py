@@ -14,6 +14,8 @@ from capgen.training.encoders import ENCODERS
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from rich.table import Table
+
     from capgen.datasets.layout import LoadedDataset
     from capgen.datasets.prepared import PreparedDataset
     from capgen.datasets.validation import ValidationReport
@@ -281,18 +283,29 @@ def _show_language(language: str, *, given: bool, without_mirror_images: bool) -
 def _show(report: "ValidationReport", seed: int) -> None:
     """Print what was found: a line for each split, and a line for each kind of problem."""
     from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    from capgen.datasets.layout import by_kind
-    from capgen.datasets.prepared import SPLITS
 
     console = Console(stderr=True)
+    console.print(_found(report))
+    _say_random_splits(report, seed)
+    if report.problems:
+        console.print(_left_out(report))
+
+
+def _found(report: "ValidationReport") -> "Table":
+    from rich.table import Table
+
+    from capgen.datasets.prepared import SPLITS
+
     found = Table("split", "images", "captions", title="Found")
     for split in SPLITS:
         images = [image for image in report.images if image.split == split]
         found.add_row(split, f"{len(images):,}", f"{sum(len(image.captions) for image in images):,}")
-    console.print(found)
+    return found
+
+
+def _say_random_splits(report: "ValidationReport", seed: int) -> None:
+    from capgen.datasets.prepared import SPLITS
+
     if report.random_splits == SPLITS:
         count = report.without_split
         some = f"{count:,} of the images have no split: they" if count < len(report.images) else ""
@@ -301,8 +314,15 @@ def _show(report: "ValidationReport", seed: int) -> None:
         dev = sum(image.split == "dev" for image in report.images)
         moved = "1 of the train images was" if dev == 1 else f"{dev:,} of the train images were"
         say(f"there is no dev split: {moved} chosen for it at random, with seed {seed}")
-    if report.problems:
-        left_out = Table("left out or joined", "count", "the first of them")
-        for kind, problems in by_kind(report.problems).items():
-            left_out.add_row(kind, f"{len(problems):,}", Text(printable(str(problems[0]))))  # a name may look like markup
-        console.print(left_out)
+
+
+def _left_out(report: "ValidationReport") -> "Table":
+    from rich.table import Table
+    from rich.text import Text
+
+    from capgen.datasets.layout import by_kind
+
+    left_out = Table("left out or joined", "count", "the first of them")
+    for kind, problems in by_kind(report.problems).items():
+        left_out.add_row(kind, f"{len(problems):,}", Text(printable(str(problems[0]))))  # a name may look like markup
+    return left_out

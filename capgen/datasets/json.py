@@ -99,18 +99,27 @@ def _rows_of_object(text: str, name: str, value: Any) -> Iterator[Row | Problem]
     if isinstance(value, dict) and value and all(map(ends_like_image, value)):
         for key, entry in value.items():
             yield f"{name}: {key}", {**entry, _IMAGE: key} if isinstance(entry, dict) else {_IMAGE: key, _CAPTION: entry}
-        return
-    arrays = {key: entry for key, entry in value.items() if isinstance(entry, list)} if isinstance(value, dict) else {}
-    objects = {key: entry for key, entry in arrays.items() if any(isinstance(item, dict) for item in entry)}
-    if objects:
-        key = max(objects, key=lambda name: len(objects[name]))
-        begin = re.search(rf"{re.escape(json.dumps(key))}\s*:\s*\[", text)
-        found = list(_values(text, name, begin.end(), _END)) if begin else []
-        values = [one[1] for one in found if not isinstance(one, Problem)]
-        is_this = values == objects[key]  # and not another array under the same key, deeper inside
-        yield from _rows(found if is_this else [(f"{name}: {key}", item) for item in objects[key]])
+    elif (longest := _longest_array(value)) is not None:
+        yield from _rows(_elements(text, name, longest, value[longest]))
     else:
         yield from _rows([(f"{name}:1", value)])
+
+
+def _longest_array(value: Any) -> str | None:
+    """Return the key of the longest array with objects in it; ``None`` if a value is not an object with such an array."""
+    entries = value.items() if isinstance(value, dict) else ()
+    arrays = {key: entry for key, entry in entries if isinstance(entry, list)}
+    lengths = {key: len(array) for key, array in arrays.items() if any(isinstance(item, dict) for item in array)}
+    return max(lengths, key=lengths.__getitem__, default=None)
+
+
+def _elements(text: str, name: str, key: str, array: list[Any]) -> list[tuple[str, Any] | Problem]:
+    """Return the elements of an array, each after the line that it begins in, or after the key if that is not clear."""
+    begin = re.search(rf"{re.escape(json.dumps(key))}\s*:\s*\[", text)
+    found = list(_values(text, name, begin.end(), _END)) if begin else []
+    values = [one[1] for one in found if not isinstance(one, Problem)]
+    is_this = values == array  # and not another array under the same key, deeper inside
+    return found if is_this else [(f"{name}: {key}", element) for element in array]
 
 
 LAYOUT = table_layout(TableFormat("json", (".json",), "key", read_rows))

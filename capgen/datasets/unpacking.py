@@ -12,7 +12,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
@@ -247,13 +247,17 @@ def _load(folder: Path, *, whole: bool = False) -> Unpacked | None:
         sizes = {line["image"]: line["size"] for line in lines if "image" in line}
         if len(lines) != header["lines"] or (whole and not header["whole"]):
             return None
-        if any((images / path).stat().st_size != size for path, size in sizes.items()):
+        if not _have_sizes(images, sizes):
             return None
         examples = [_example(line["example"], images) for line in lines if "example" in line]
         problems = [Problem(**line["problem"]) for line in lines if "problem" in line]
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
     return Unpacked(images, examples, problems, len(sizes), sum(sizes.values()))
+
+
+def _have_sizes(folder: Path, sizes: Mapping[str, int]) -> bool:
+    return all((folder / path).stat().st_size == size for path, size in sizes.items())
 
 
 def _example(values: dict[str, Any], images: Path) -> Example:

@@ -68,15 +68,11 @@ class FolderWalk:
             if relative is None:
                 waiting.pop()
                 continue
-            kind = self._rules.passed_over(relative) if relative else None
-            if kind is not None:
-                self._pass_over(relative, kind)
-                continue
             path = self._path(relative)
-            mode = self._mode(path) if relative else stat.S_IFDIR
+            mode = self._mode_unless_passed_over(relative, path)
             if mode is None:
-                self._pass_over(relative, PassedOver.LINK)
-            elif not stat.S_ISDIR(mode):
+                continue
+            if not stat.S_ISDIR(mode):
                 if self._is_wanted(relative, path, mode, waiting[-1]):
                     yield Path(path)
             elif self._enters(relative, path):
@@ -87,6 +83,16 @@ class FolderWalk:
                     self._pass_over(relative, PassedOver.MARKED)
                 else:
                     waiting.append(_Folder(relative, names))
+
+    def _mode_unless_passed_over(self, relative: str, path: str) -> int | None:
+        """Return the mode of what is at a path; ``None`` for what is passed over for its name, or as a link."""
+        if not relative:
+            return stat.S_IFDIR
+        kind = self._rules.passed_over(relative)
+        mode = self._mode(path) if kind is None else None
+        if mode is None:
+            self._pass_over(relative, kind or PassedOver.LINK)
+        return mode
 
     def _path(self, relative: str) -> str:
         # A text, since this is asked of every file of a library, and a Path takes ten times as long.

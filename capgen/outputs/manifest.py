@@ -137,9 +137,13 @@ class Manifest:
         with files.lock(self._folder / "manifest.lock", wait=True):
             yield
 
+    @property
+    def _exists(self) -> bool:
+        return "_database" in self.__dict__ or self._path.exists()
+
     def get(self, key: bytes) -> Record | None:
         """Return what is known of the caption with a key; looking it up makes no manifest."""
-        if "_database" not in self.__dict__ and not self._path.exists():
+        if not self._exists:
             return None
         rows = self._select("place = ?", key)
         return rows[0][2] if rows else None
@@ -167,23 +171,19 @@ class Manifest:
                 there, and is newer than capgen's first caption in that. They may be a person's own: this is for what would
                 replace them.
         """
-        if "_database" not in self.__dict__ and not self._path.exists():
+        if not self._exists:
             return
         target, *image = key.split(b"\0")
         for place, since, record in self._select("image = ? AND image != ''", version.content):
             old, *of_image = place.split(b"\0")
             if place == key or len(image) != len(of_image) or _ending(old) != _ending(target):
                 continue
-            is_the_same = is_ours(record, current, fields)
             if os.path.lexists(old):
-                is_the_same = is_the_same or (image == of_image and _is_link(target, old))
-                if changed_copies and image == of_image and _name(old) == _name(target):
-                    is_the_same = is_the_same or _changed(target) > since
+                newer_than = since if changed_copies else None
+                is_the_same = image == of_image and _is_link_or_copy(target, old, newer_than)
             else:
-                is_the_same = is_the_same or record.version.state == version.state
-                if ends_like_image(Path(os.fsdecode(target))):  # a person's words in the image itself have changed its size
-                    is_the_same = is_the_same or _name(old) == _name(target)
-            if is_the_same:
+                is_the_same = record.version.state == version.state or _is_image_moved_from(old, target)
+            if is_the_same or is_ours(record, current, fields):
                 yield record
 
     def _select(self, condition: str, value: bytes | str) -> list[tuple[bytes, int, Record]]:
@@ -217,6 +217,24 @@ class Manifest:
 def is_ours(record: Record, current: str, fields: Mapping[str, str]) -> bool:
     """Tell whether capgen wrote a caption or one of its fields; the arguments are those of ``Record.owner``."""
     return Owner.OURS in (record.owner(current, fields), *record.owners(current, fields).values())
+
+
+def _is_link_or_copy(path: bytes, other: bytes, newer_than: int | None) -> bool:
+    """Tell whether a file is another one, or a copy of that with its name.
+
+    Args:
+        path: The file.
+        other: The other one, which is there.
+        newer_than: The time after which a copy must have been made or changed, in nanoseconds; ``None`` to take none.
+    """
+    if _is_link(path, other):
+        return True
+    return newer_than is not None and _name(other) == _name(path) and _changed(path) > newer_than
+
+
+def _is_image_moved_from(old: bytes, path: bytes) -> bool:
+    """Tell whether a file is an image that was moved: it has its name still, but a person's words in it change its size."""
+    return ends_like_image(Path(os.fsdecode(path))) and _name(old) == _name(path)
 
 
 def _is_link(path: bytes, other: bytes) -> bool:

@@ -6,11 +6,11 @@ a text called Description. Files are read here and not by exiftool, which takes 
 
 import io
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeAlias
 
 from capgen.errors import DataError, ImageError
 from capgen.images.formats import HEAD_BYTES, recognise
@@ -49,6 +49,12 @@ _IPTC_LIMIT = 2000
 
 _ASCII = re.compile(rb"[ -~\t\r\n]{8,}[\0 ]*")
 """A text of ASCII alone that is too long to be UTF-16 by chance, which some programs announce."""
+
+_IPTC_ENCODING, _IPTC_CAPTION = (1, 90), (2, 120)
+"""The numbers of records: of the one that tells the encoding of the others, and of the caption."""
+
+_IptcRecords: TypeAlias = list[tuple[tuple[int, int], bytes]]
+"""The numbers of the records of a block of IPTC, with their values."""
 
 _UTF_8_MARK = b"\x1b%G"
 
@@ -103,27 +109,21 @@ def of_file(file: BinaryIO) -> PhotoMetadata | None:
 
 def of_blocks(blocks: Blocks) -> PhotoMetadata:
     """Return what blocks of metadata say."""
-    parts, copies, translations = list[_Part](), list[str](), dict[str, str]()
-    for name, one in _properties(blocks.xmp):
-        tag = _XMP_TAGS[name]
-        parts.append(_Part(tag, one.text))
-        copies += [f"{tag}-{language}" for language in one.languages]
-        translations.update((f"{tag}-{language}", text) for language, text in one.translations)
+    properties = [(_XMP_TAGS[name], one) for name, one in _properties(blocks.xmp)]
+    iptc = [list(_iptc_records(block)) for block in blocks.iptc]
+    parts = [_Part(tag, one.text) for tag, one in properties]
     for file in blocks.exif:
         parts += _exif_texts(Tiff(file))
-    takes_utf_8 = True
-    for block in blocks.iptc:
-        records = list(_iptc_records(block))
-        is_utf_8 = any(number == (1, 90) and value == _UTF_8_MARK for number, value in records)
-        takes_utf_8 = takes_utf_8 and (is_utf_8 or all(value.isascii() for number, value in records if number != (2, 120)))
-        parts += [_decoded(IN_IPTC, value) for number, value in records if number == (2, 120)]
+    for records in iptc:
+        parts += _iptc_captions(records)
     parts += [_Part("PNG:Description", text) for text in blocks.text]
-    tags = dict.fromkeys(part.tag for part in parts)
-    texts = {tag: joined(*(part.text for part in parts if part.tag == tag)) for tag in tags}
-    certain = {part.text for part in parts if part.is_certain}  # what another place says, too, was read as it is meant
-    doubtful = frozenset(part.tag for part in parts if part.text and part.text not in certain)
-    said = {tag: text for tag, text in texts.items() if text}
-    return PhotoMetadata(said, tuple(copies), translations, takes_utf_8, doubtful)
+    return PhotoMetadata(
+        _texts(parts),
+        tuple(f"{tag}-{language}" for tag, one in properties for language in one.languages),
+        {f"{tag}-{language}": text for tag, one in properties for language, text in one.translations},
+        all(map(_take_utf_8, iptc)),
+        _doubtful(parts),
+    )
 
 
 @dataclass(frozen=True)
@@ -133,6 +133,29 @@ class _Part:
     tag: str
     text: str
     is_certain: bool = True
+
+
+def _texts(parts: Sequence[_Part]) -> dict[str, str]:
+    """Return the text of each place that has one."""
+    tags = dict.fromkeys(part.tag for part in parts)
+    texts = {tag: joined(*(part.text for part in parts if part.tag == tag)) for tag in tags}
+    return {tag: text for tag, text in texts.items() if text}
+
+
+def _doubtful(parts: Sequence[_Part]) -> frozenset[str]:
+    """Return the places whose text may have been decoded wrongly."""
+    certain = {part.text for part in parts if part.is_certain}  # what another place says, too, was read as it is meant
+    return frozenset(part.tag for part in parts if part.text and part.text not in certain)
+
+
+def _iptc_captions(records: _IptcRecords) -> list[_Part]:
+    return [_decoded(IN_IPTC, value) for number, value in records if number == _IPTC_CAPTION]
+
+
+def _take_utf_8(records: _IptcRecords) -> bool:
+    """Return whether IPTC is in UTF-8, or can be said to be without any text but the caption being changed by that."""
+    is_utf_8 = any(number == _IPTC_ENCODING and value == _UTF_8_MARK for number, value in records)
+    return is_utf_8 or all(value.isascii() for number, value in records if number != _IPTC_CAPTION)
 
 
 def _blocks(file: BinaryIO) -> Blocks | None:

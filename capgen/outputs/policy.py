@@ -68,11 +68,16 @@ def decide(
         return SkipReason.CHANGED_BY_HAND
     if existing.adds and written_by is Owner.OURS:
         return SkipReason.OURS_ALREADY
-    if existing is Existing.OUTDATED and (
-        record is None or written_by is Owner.THEIRS or record.joined or record.version.is_that_of(version)
-    ):
+    if existing is Existing.OUTDATED and not _is_outdated(record, written_by, version):
         return SkipReason.HAS_CAPTION
     return None
+
+
+def _is_outdated(record: Record | None, written_by: Owner, version: ImageVersion) -> bool:
+    """Tell whether capgen wrote a caption, all of it, of another image than the file holds now."""
+    if record is None or written_by is Owner.THEIRS or record.joined:
+        return False
+    return not record.version.is_that_of(version)
 
 
 def combined(current: str | None, caption: str, existing: Existing) -> str:
@@ -174,10 +179,10 @@ class OverwriteGuard:
         # Until it is written, the caption that is there is one of the image before.
         of = record.version if record and current else version
         whose = record.owner(before, fields) if record else Owner.THEIRS
-        was_joined = current is not None and record is not None and record.joined
-        joined = (
-            current is not None or is_beside_others if self.existing.adds else self.existing is Existing.FILL and was_joined
-        )
+        if self.existing.adds:
+            joined = current is not None or is_beside_others
+        else:
+            joined = self.existing is Existing.FILL and _was_joined(current, record)
         filled = record.field if record and Owner.OURS in record.owners(before, fields).values() else ""
         self.manifest.put(
             key,
@@ -194,6 +199,10 @@ class OverwriteGuard:
         self.manifest.put(key, record)
         if (target := _target(key)) is not None:
             self._folders.put(target, record)
+
+
+def _was_joined(current: str | None, record: Record | None) -> bool:
+    return current is not None and record is not None and record.joined
 
 
 def _has_other_names(target: Path | None) -> bool:

@@ -8,7 +8,7 @@ never from a sidecar that another image has just been given.
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 
@@ -138,18 +138,10 @@ class _Folder:
 
     def __init__(self, files: Iterable[str], sidecars: Iterable[str], ending: str) -> None:
         self._ending = ending
-        self._sidecars: dict[str, list[str]] = {}
-        for name in sidecars:
-            if name.lower().endswith(ending.lower()):
-                self._sidecars.setdefault(folded(name), []).append(name)
-        of_stem: dict[str, list[str]] = {}
-        for name in files:
-            if not name.lower().endswith(ending.lower()):
-                of_stem.setdefault(folded(_stem(name)), []).append(name)
-        wholes = {folded(name) for names in of_stem.values() for name in names if ends_like_image(name)}
-        before_ending = [name[: -len(ending)] for name in self._sidecars]
-        self.named_full = sum(name in wholes for name in before_ending)
-        self.named_by_stem = sum(name in of_stem and name not in wholes for name in before_ending)
+        self._sidecars = _grouped((name for name in sidecars if name.lower().endswith(ending.lower())), folded)
+        others = (name for name in files if not name.lower().endswith(ending.lower()))
+        of_stem = _grouped(others, lambda name: folded(_stem(name)))
+        self.named_full, self.named_by_stem = _count_names((name[: -len(ending)] for name in self._sidecars), of_stem)
         self._extensions: dict[str, str | None] = {}  # what sidecars have been found to say, by their names
         self._of_stem = {stem: names for stem, names in of_stem.items() if len(names) > 1}
 
@@ -182,6 +174,30 @@ class _Folder:
 
     def _others(self, image: str) -> list[str]:
         return [name for name in self._of_stem.get(folded(_stem(image)), ()) if name != image]
+
+
+def _grouped(names: Iterable[str], key: Callable[[str], str]) -> dict[str, list[str]]:
+    groups: dict[str, list[str]] = {}
+    for name in names:
+        groups.setdefault(key(name), []).append(name)
+    return groups
+
+
+def _count_names(sidecars: Iterable[str], of_stem: Mapping[str, Sequence[str]]) -> tuple[int, int]:
+    """Return how many sidecars are named after a whole image, and how many after the stem of a file.
+
+    Args:
+        sidecars: What their names have before their ending, folded.
+        of_stem: The names of the files beside them, by their folded stems.
+    """
+    wholes = {folded(name) for names in of_stem.values() for name in names if ends_like_image(name)}
+    full = by_stem = 0
+    for name in sidecars:
+        if name in wholes:
+            full += 1
+        elif name in of_stem:
+            by_stem += 1
+    return full, by_stem
 
 
 def _extension_said_by(sidecar: Path) -> str | None:

@@ -213,12 +213,7 @@ def _plain(data: bytes) -> bytes:
 
 def _with_references_resolved(rdf: Element) -> Element:
     """Put the nodes that a property refers to into it, which says the same."""
-    nodes = {
-        f"{before}{name}": node
-        for node in rdf.iter(*_CONTAINERS)
-        for attribute, before in ((_NODE_ID, ""), (_ID, "#"))
-        if (name := node.get(attribute))
-    }
+    nodes = _nodes_by_reference(rdf)
     for element in rdf.iter(*_NAMES) if nodes else ():
         node = nodes.get(element.get(_NODE_ID) or element.get(_RESOURCE, ""))
         if node is not None and len(element) == 0:
@@ -229,6 +224,16 @@ def _with_references_resolved(rdf: Element) -> Element:
             if node.getparent() is rdf and not any(_refers(one, node) for one in rdf.iter()):
                 rdf.remove(node)
     return rdf
+
+
+def _nodes_by_reference(rdf: Element) -> dict[str, Element]:
+    """Return the nodes that have a name, by what refers to them."""
+    return {
+        f"{before}{name}": node
+        for node in rdf.iter(*_CONTAINERS)
+        for attribute, before in ((_NODE_ID, ""), (_ID, "#"))
+        if (name := node.get(attribute))
+    }
 
 
 def _refers(element: Element, node: Element) -> bool:

@@ -5,8 +5,9 @@ in which Arrow keeps bytes; or the bytes as text, in base64. A row is read with 
 """
 
 import base64
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, BinaryIO
 
 from capgen.errors import ImageError, Status, UsageError, one_line
@@ -101,14 +102,21 @@ def read_rows(file: BinaryIO, *, column: str | None = None, with_text: bool = Tr
     table = _opened(arrow, file)
     schema = table.schema_arrow
     image_column = _image_column(arrow, table, column, required=not with_text)
-    name_column = next((name for known in _NAME_COLUMNS for name in schema.names if name.lower() == known), None)
-    text_columns = [field.name for field in schema if with_text and _holds_text(arrow, field.type)]
-    text_columns = [name for name in text_columns if name != image_column]
+    name_column = _name_column(schema)
+    text_columns = _text_columns(arrow, schema, image_column) if with_text else []
     wanted = list(dict.fromkeys(name for name in (image_column, name_column, *text_columns) if name))
     for number, values in _numbered(arrow, table, wanted):
         name = values[name_column] if name_column else None
         found = _images(values[image_column], name, number) if image_column else []
         yield Row(found, {name: values[name] for name in text_columns})
+
+
+def _name_column(schema: Any) -> str | None:
+    return next((name for known in _NAME_COLUMNS for name in schema.names if name.lower() == known), None)
+
+
+def _text_columns(arrow: Any, schema: Any, image_column: str | None) -> list[str]:
+    return [field.name for field in schema if field.name != image_column and _holds_text(arrow, field.type)]
 
 
 def load_pyarrow() -> Any:
@@ -230,20 +238,33 @@ def _image_column(arrow: Any, table: Any, wanted: str | None, *, required: bool)
     """
     schema = table.schema_arrow
     names = [wanted.lower()] if wanted else _IMAGE_COLUMNS
-    binary = {field.name.lower(): field.name for field in schema if _holds_bytes(arrow, field.type)}
-    texts = {field.name.lower(): field.name for field in schema if _is_text(arrow, field.type)}
-    found = next((binary[name] for name in names if name in binary), None)
+    binary = _columns_of(schema, partial(_holds_bytes, arrow))
+    texts = _columns_of(schema, partial(_is_text, arrow))
+    found = next(_named(names, binary), None)
     if found is None and not wanted and len(binary) == 1:
         found = next(iter(binary.values()))
     if found is None:
-        found = next(
-            (texts[name] for name in names if name in texts and _begins_with_image(arrow, table, texts[name])), None
-        )
+        found = next((column for column in _named(names, texts) if _begins_with_image(arrow, table, column)), None)
     if found is None and required:
-        reason = "has several columns of bytes, none of them called 'image'" if binary else "has no column of images' bytes"
-        remedy = f"; {_PATHS}" if texts and not binary else ""
-        raise ImageError(Status.UNSUPPORTED, f"it {reason}; its columns: {_described(schema)}{remedy}")
+        raise _no_image_column(schema, are_several=bool(binary), have_text=bool(texts))
     return found
+
+
+def _no_image_column(schema: Any, *, are_several: bool, have_text: bool) -> ImageError:
+    """Return the error that a table has no column of images, or several columns of bytes that may be it."""
+    reason = "has several columns of bytes, none of them called 'image'" if are_several else "has no column of images' bytes"
+    remedy = f"; {_PATHS}" if have_text and not are_several else ""
+    return ImageError(Status.UNSUPPORTED, f"it {reason}; its columns: {_described(schema)}{remedy}")
+
+
+def _columns_of(schema: Any, fits: Callable[[Any], bool]) -> dict[str, str]:
+    """Return the names of the columns whose type fits, by these names in lower case."""
+    return {field.name.lower(): field.name for field in schema if fits(field.type)}
+
+
+def _named(names: Iterable[str], columns: Mapping[str, str]) -> Iterator[str]:
+    """Yield the columns that have one of some names, in the order of the names."""
+    return (columns[name] for name in names if name in columns)
 
 
 def _begins_with_image(arrow: Any, table: Any, column: str) -> bool:
