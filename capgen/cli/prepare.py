@@ -203,7 +203,7 @@ def _names(listing: Path, report: Path | None) -> "Sequence[str]":
     Raises:
         BadParameter: The report would replace their list.
     """
-    from capgen.datasets.layout import lines
+    from capgen.datasets.text_files import lines
 
     if report is not None and report.resolve() == listing.resolve():
         raise typer.BadParameter("it would replace the list of --leave-out; choose another file", param_hint="--report")

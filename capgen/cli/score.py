@@ -92,7 +92,7 @@ def _read_items(source: str) -> Iterator[_Item]:
     import itertools
     import sys
 
-    from capgen.datasets.layout import lines, numbered
+    from capgen.datasets.text_files import lines, numbered
     from capgen.errors import DataError
 
     try:

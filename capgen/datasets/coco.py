@@ -5,24 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from capgen.datasets.layout import (
-    MALFORMED,
-    UNREADABLE_FILE,
-    Example,
-    Layout,
-    LoadedDataset,
-    Problem,
-    has_keys,
-    image_folders,
-    is_damaged_json,
-    json_files,
-    names_in,
-    read_json,
-    require_text,
-    split_folders,
-    split_in_name,
-)
-from capgen.datasets.splits import split_in_folders, with_splits_of_names
+from capgen.datasets.layout import MALFORMED, UNREADABLE_FILE, Example, Layout, LoadedDataset, Problem
+from capgen.datasets.source_folders import image_folders, json_files, names_in, split_folders
+from capgen.datasets.splits import split_in_folders, split_in_name, with_splits_of_names
+from capgen.datasets.text_files import has_keys, is_damaged_json, read_json, require_text
 from capgen.errors import DataError
 
 KEYS = ("images", "annotations")

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from capgen.datasets.cells import names_image_files, texts
-from capgen.datasets.layout import SPLIT_NAMES, Columns
+from capgen.datasets.layout import Columns
+from capgen.datasets.splits import SPLIT_NAMES
 
 IMAGE_COLUMNS = ("image", "file_name", "filename", "image_name", "image_path", "file", "path", "filepath", "file_names")
 CAPTION_COLUMNS = ("captions", "caption", "text", "comment", "sentence", "sentences", "description", "prompt", "title")

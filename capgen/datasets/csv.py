@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from capgen.datasets.columns import only_caption_column
-from capgen.datasets.layout import MALFORMED, Problem, has_broken_bytes, read_rows_text
+from capgen.datasets.layout import MALFORMED, Problem
 from capgen.datasets.table_layout import TableFormat, table_layout
 from capgen.datasets.tables import Row
+from capgen.datasets.text_files import has_broken_bytes, read_rows_text
 from capgen.images.formats import ends_like_image
 
 _NAMED_DELIMITER = re.compile(r'"?sep=([,;|\t])"?')

@@ -3,7 +3,9 @@
 import re
 from pathlib import Path
 
-from capgen.datasets.layout import MALFORMED, Example, Layout, LoadedDataset, Problem, image_folders, lines
+from capgen.datasets.layout import MALFORMED, Example, Layout, LoadedDataset, Problem
+from capgen.datasets.source_folders import image_folders
+from capgen.datasets.text_files import lines
 from capgen.errors import DataError
 
 RESULTS = "results.csv"

@@ -5,18 +5,10 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
-from capgen.datasets.layout import (
-    MALFORMED,
-    UNUSED,
-    Example,
-    Layout,
-    LoadedDataset,
-    Problem,
-    image_folders,
-    lines,
-    names_in,
-    read_split_lists,
-)
+from capgen.datasets.layout import MALFORMED, UNUSED, Example, Layout, LoadedDataset, Problem
+from capgen.datasets.source_folders import image_folders, names_in
+from capgen.datasets.splits import read_split_lists
+from capgen.datasets.text_files import lines
 from capgen.errors import DataError
 from capgen.images.formats import ends_like_image
 from capgen.inputs.passed_over import is_hidden

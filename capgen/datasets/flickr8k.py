@@ -2,17 +2,10 @@
 
 from pathlib import Path
 
-from capgen.datasets.layout import (
-    MALFORMED,
-    UNUSED,
-    Example,
-    Layout,
-    LoadedDataset,
-    Problem,
-    image_folders,
-    lines,
-    read_split_lists,
-)
+from capgen.datasets.layout import MALFORMED, UNUSED, Example, Layout, LoadedDataset, Problem
+from capgen.datasets.source_folders import image_folders
+from capgen.datasets.splits import read_split_lists
+from capgen.datasets.text_files import lines
 from capgen.errors import DataError
 
 TOKENS = "Flickr8k.token.txt"

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias, TypeVar
 
-from capgen.datasets.layout import MALFORMED, NOT_READ, Example, Layout, LoadedDataset, Problem, lines
+from capgen.datasets.layout import MALFORMED, NOT_READ, Example, Layout, LoadedDataset, Problem
 from capgen.datasets.splits import split_in_folders, with_splits_of_names
+from capgen.datasets.text_files import lines
 from capgen.errors import DataError
 from capgen.images.formats import ends_like_image
 from capgen.inputs.folders import visible_files

@@ -10,7 +10,9 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 
 from capgen.datasets.image_locator import AMBIGUOUS, MISSING, ImageLocator, comparable
-from capgen.datasets.layout import Example, LoadedDataset, Problem, image_folders, names_in, split_of_folder
+from capgen.datasets.layout import Example, LoadedDataset, Problem
+from capgen.datasets.source_folders import image_folders, names_in
+from capgen.datasets.splits import split_of_folder
 from capgen.datasets.unpacking import UNREADABLE_MEMBER, ImageWriter, Unpacked, unpack, unpacked_note
 from capgen.errors import DataError, ImageError
 from capgen.inputs.archive_endings import TAR_ENDINGS

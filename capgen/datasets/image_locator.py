@@ -13,8 +13,9 @@ from itertools import chain, product
 from pathlib import Path
 from urllib.parse import unquote
 
-from capgen.datasets.layout import UNUSED, Example, LoadedDataset, Problem, names_in, split_folders, split_in_name
-from capgen.datasets.splits import split_in_folders
+from capgen.datasets.layout import UNUSED, Example, LoadedDataset, Problem
+from capgen.datasets.source_folders import names_in, split_folders
+from capgen.datasets.splits import split_in_folders, split_in_name
 from capgen.images.formats import ends_like_image
 from capgen.inputs.folders import visible_files
 from capgen.inputs.names import composed, folded

@@ -4,9 +4,10 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from capgen.datasets.layout import MALFORMED, Problem, has_broken_bytes, numbered, read_rows_text
+from capgen.datasets.layout import MALFORMED, Problem
 from capgen.datasets.table_layout import TableFormat, table_layout
 from capgen.datasets.tables import Row
+from capgen.datasets.text_files import has_broken_bytes, numbered, read_rows_text
 
 
 def read_rows(path: Path) -> Iterator[Row | Problem]:

@@ -3,21 +3,10 @@
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from capgen.datasets.layout import (
-    MALFORMED,
-    SPLIT_NAMES,
-    UNUSED,
-    Example,
-    Layout,
-    LoadedDataset,
-    Problem,
-    has_keys,
-    image_folders,
-    is_json_object_with,
-    json_files,
-    read_json,
-    require_text,
-)
+from capgen.datasets.layout import MALFORMED, UNUSED, Example, Layout, LoadedDataset, Problem
+from capgen.datasets.source_folders import image_folders, json_files
+from capgen.datasets.splits import SPLIT_NAMES
+from capgen.datasets.text_files import has_keys, is_json_object_with, read_json, require_text
 from capgen.errors import DataError
 
 KEYS = ("images", "dataset")

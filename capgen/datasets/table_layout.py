@@ -11,18 +11,9 @@ from itertools import islice
 from pathlib import Path, PurePosixPath
 
 from capgen.datasets.columns import NEEDED, Choice
-from capgen.datasets.layout import (
-    NOT_READ,
-    Columns,
-    Example,
-    Layout,
-    LoadedDataset,
-    Problem,
-    image_folders,
-    split_in_name,
-    split_of_folder,
-)
-from capgen.datasets.splits import split_in_folders, with_splits_of_names
+from capgen.datasets.layout import NOT_READ, Columns, Example, Layout, LoadedDataset, Problem
+from capgen.datasets.source_folders import image_folders
+from capgen.datasets.splits import split_in_folders, split_in_name, split_of_folder, with_splits_of_names
 from capgen.datasets.tables import SAMPLE, Row, chooser_for, examples_of, is_usable
 from capgen.errors import CapgenError, DataError
 from capgen.images.formats import ends_like_image

@@ -11,7 +11,8 @@ from typing import Any
 from capgen.captioner.vocabulary import article, words
 from capgen.datasets.cells import image_names, texts
 from capgen.datasets.columns import Choice, ColumnChooser
-from capgen.datasets.layout import MALFORMED, SPLIT_NAMES, Columns, Example, Problem
+from capgen.datasets.layout import MALFORMED, Columns, Example, Problem
+from capgen.datasets.splits import SPLIT_NAMES
 from capgen.errors import Status
 
 LABEL_CAPTIONS = ("a close up of {}", "{} up close", "a view of {}")

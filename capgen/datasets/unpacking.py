@@ -21,8 +21,8 @@ from itertools import count, islice
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeAlias
 
-from capgen.datasets.layout import Example, LoadedDataset, Problem, split_in_name
-from capgen.datasets.splits import split_in_folders, with_splits_of_names
+from capgen.datasets.layout import Example, LoadedDataset, Problem
+from capgen.datasets.splits import split_in_folders, split_in_name, with_splits_of_names
 from capgen.errors import DataError, ImageError, StorageError
 from capgen.inputs.archives import archive_stem
 from capgen.storage import files, hashing, paths

@@ -17,8 +17,9 @@ from typing import Any, TypeAlias
 
 from capgen.datasets.cells import texts
 from capgen.datasets.columns import SPLIT_COLUMN
-from capgen.datasets.layout import MALFORMED, Columns, Example, Layout, LoadedDataset, Problem, decoded
+from capgen.datasets.layout import MALFORMED, Columns, Example, Layout, LoadedDataset, Problem
 from capgen.datasets.tables import examples_of
+from capgen.datasets.text_files import decoded
 from capgen.datasets.unpacking import UNREADABLE_MEMBER, ImageWriter, load_archives
 from capgen.errors import DataError, ImageError
 from capgen.inputs.archive_endings import TAR_ENDINGS

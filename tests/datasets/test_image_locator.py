@@ -9,7 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from capgen.datasets.image_locator import ImageLocator
-from capgen.datasets.layout import Example, LoadedDataset, Problem, image_folders, split_in_name
+from capgen.datasets.layout import Example, LoadedDataset, Problem
+from capgen.datasets.source_folders import image_folders
+from capgen.datasets.splits import split_in_name
 
 
 def make(folder, *names):

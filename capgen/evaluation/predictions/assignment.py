@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from capgen.datasets.layout import has_broken_bytes
+from capgen.datasets.text_files import has_broken_bytes
 from capgen.evaluation.predictions.form import Row
 from capgen.evaluation.predictions.naming import BY_ID, AmbiguousNameError, ImageNames, Match, common, split_path
 from capgen.evaluation.references import Split

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from capgen.datasets.columns import CAPTION_COLUMNS, IMAGE_COLUMNS
-from capgen.datasets.layout import read_rows_text
+from capgen.datasets.text_files import read_rows_text
 from capgen.errors import DataError
 
 NAME_KEYS = ("image_id", *IMAGE_COLUMNS, "key", "__key__", "url", "id")

@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from capgen.datasets.layout import numbered
+from capgen.datasets.text_files import numbered
 from capgen.evaluation.predictions.form import Row, Source, row_of
 from capgen.evaluation.predictions.pairs import pair
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
-from capgen.datasets.layout import names_in
+from capgen.datasets.source_folders import names_in
 from capgen.evaluation.predictions import jsonl, parquet, tar
 from capgen.evaluation.predictions.form import Form, Row, Source
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from capgen.datasets.layout import read_text
+from capgen.datasets.text_files import read_text
 from capgen.errors import DataError
 from capgen.evaluation.predictions.form import Row, Source
 from capgen.images.formats import ends_like_image

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from capgen.datasets.layout import numbered
+from capgen.datasets.text_files import numbered
 from capgen.evaluation.predictions.form import Row, Source, best_first
 from capgen.outputs.text import TextFormat
 
