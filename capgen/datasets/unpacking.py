@@ -25,7 +25,7 @@ from capgen.datasets.layout import Example, LoadedDataset, Problem
 from capgen.datasets.splits import split_in_folders, split_in_name, with_splits_of_names
 from capgen.errors import DataError, ImageError, StorageError
 from capgen.inputs.archives import archive_stem
-from capgen.storage import files, hashing, paths
+from capgen.storage import files, hashing, locks, paths
 
 UNREADABLE_ARCHIVE = "unreadable archive"
 """The kind of problem that an archive is which cannot be read, or only in part."""
@@ -160,14 +160,14 @@ def unpack(archive: Path, read: Read, *options: str | None) -> Unpacked:
     # Links are not followed, as a hub's cache has names of its own for what they lead to.
     about = [_SCHEMA, os.path.abspath(archive), status.st_size, status.st_mtime_ns, *options]  # noqa: PTH100
     folder = paths.unpacked_dir() / hashing.fingerprint(json.dumps(about))
-    with files.lock(paths.unpacked_dir() / LOCK, shared=True, wait=True):
+    with locks.lock(paths.unpacked_dir() / LOCK, shared=True, wait=True):
         return _load(folder, whole=True) or _unpack(archive, folder, read)
 
 
 def in_use() -> AbstractContextManager[None]:
     """Keep what is unpacked from being removed while a data set is made of it."""
     folder = paths.unpacked_dir()
-    return files.lock(folder / LOCK, shared=True, wait=True) if folder.is_dir() else nullcontext()
+    return locks.lock(folder / LOCK, shared=True, wait=True) if folder.is_dir() else nullcontext()
 
 
 def image_count(folder: Path) -> int:

@@ -20,7 +20,7 @@ from types import MappingProxyType
 from capgen.captioner.results import UNKNOWN, ImageVersion
 from capgen.errors import StorageError
 from capgen.images.formats import ends_like_image
-from capgen.storage import files, paths
+from capgen.storage import files, locks, paths
 from capgen.storage.locations import Location, Url
 
 NAME = "manifest.sqlite3"
@@ -134,7 +134,7 @@ class Manifest:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Keep other processes from deciding and writing meanwhile; what is done inside should be short."""
-        with files.lock(self._folder / "manifest.lock", wait=True):
+        with locks.lock(self._folder / "manifest.lock", wait=True):
             yield
 
     @property

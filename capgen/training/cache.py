@@ -19,7 +19,7 @@ from typing import TypeVar
 
 from capgen.datasets import prepared, unpacking
 from capgen.errors import CapgenError, StorageError
-from capgen.storage import files, paths
+from capgen.storage import locks, paths
 from capgen.training.encoder_graph import encoder_graph
 from capgen.training.encoders import ENCODERS
 from capgen.training.features import LOCK, feature_key, shard_keys
@@ -220,7 +220,7 @@ def _requirements() -> list[_Requirement]:
 def _each_locked(stores: Iterable[_S], select: Callable[[_S], Removal]) -> Iterator[Removal]:
     for store in stores:
         try:
-            with files.lock(store.folder / LOCK):
+            with locks.lock(store.folder / LOCK):
                 yield select(store)
         except StorageError as error:
             yield Removal(store, (), 0, str(error), in_use=True)

@@ -14,7 +14,7 @@ from capgen.captioner import bundle
 from capgen.captioner.backends.litert import LiteRTSession
 from capgen.captioner.bundle import Bundle
 from capgen.errors import DataError
-from capgen.storage import files, hashing, paths
+from capgen.storage import files, hashing, locks, paths
 from capgen.training.backend import load_tensorflow
 from capgen.training.encoders import ENCODERS
 from capgen.training.encoders.encoder import EncoderSpec
@@ -130,4 +130,4 @@ def _fingerprint(encoder: EncoderSpec, weights: Path | None) -> str:
 
 def _locked(graph: EncoderGraph) -> contextlib.AbstractContextManager[object]:
     """Hold the lock of the store together with others; it waits for whoever removes something, which takes a moment."""
-    return files.lock(graph.store_folder / LOCK, shared=True, wait=True)
+    return locks.lock(graph.store_folder / LOCK, shared=True, wait=True)

@@ -13,7 +13,7 @@ from capgen.captioner.bundle import Bundle
 from capgen.datasets import prepared
 from capgen.datasets.prepared import PreparedDataset, in_target_domain
 from capgen.errors import TrainingError, UsageError
-from capgen.storage import files, paths
+from capgen.storage import files, locks, paths
 from capgen.training import run_folder
 from capgen.training.backend import load_tensorflow
 from capgen.training.config import TrainingConfig
@@ -50,7 +50,7 @@ def train(folder: Path, reporter: TrainingReporter) -> Path:
         UsageError: The data set, or the captioner that is continued, has changed since the run began.
         StorageError: The captioner cannot be written.
     """
-    with files.lock(folder / ".lock"), ExitStack() as stack:
+    with locks.lock(folder / ".lock"), ExitStack() as stack:
         load_tensorflow()
         from capgen.training.bundle_export import export_captioner, write_captioner
         from capgen.training.loop import BEST, CHECKPOINT
@@ -58,7 +58,7 @@ def train(folder: Path, reporter: TrainingReporter) -> Path:
         captioner, graph = _train_captioner(folder, reporter, stack, ProcessGroup.single())
         reporter.on_export()
         exported = export_captioner(captioner, graph, folder.name, reporter)
-        with files.lock(paths.runs_dir() / ".export.lock", wait=True):  # two runs may end with the same target
+        with locks.lock(paths.runs_dir() / ".export.lock", wait=True):  # two runs may end with the same target
             target = run_folder.free_target(folder)
             write_captioner(target, exported)
         run_folder.mark_finished(folder, target)
@@ -81,7 +81,7 @@ def train_in_group(folder: Path, reporter: TrainingReporter, group: ProcessGroup
         TrainingError: It cannot go on.
         UsageError: The data set, or the captioner that is continued, has changed since the run began.
     """
-    with files.lock(folder / ".lock") if group.is_first else nullcontext(), ExitStack() as stack:
+    with locks.lock(folder / ".lock") if group.is_first else nullcontext(), ExitStack() as stack:
         _train_captioner(folder, reporter, stack, group)
 
 

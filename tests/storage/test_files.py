@@ -1,26 +1,15 @@
-"""Files that appear whole or not at all, and locks between processes."""
+"""Files that appear whole or not at all."""
 
 import errno
 import json
 import os
 import stat
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from capgen.errors import StorageError
 from capgen.storage import files
-
-HOLD = """
-import sys
-from pathlib import Path
-from capgen.storage import files
-with files.lock(Path(sys.argv[1])):
-    print("held", flush=True)
-    sys.stdin.read()
-"""
 
 
 def names(folder):
@@ -37,16 +26,6 @@ def failing(number, after=0):
         left[0] -= 1
 
     return fail
-
-
-@pytest.fixture
-def holder(tmp_path):
-    """Another process that holds the lock ``tmp_path/target/lock``."""
-    command = [sys.executable, "-c", HOLD, str(tmp_path / "target/lock")]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout.readline() == "held\n"
-        yield process
-        process.kill()
 
 
 def test_a_file_is_written_with_the_folders_above_it(tmp_path):
@@ -241,46 +220,6 @@ def test_making_a_folder_where_a_file_is_fails(tmp_path):
 def test_a_hash_is_the_sha_256_of_the_bytes(tmp_path):
     (tmp_path / "abc").write_bytes(b"abc")
     assert files.sha256(tmp_path / "abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-
-
-def test_a_lock_that_another_process_holds_is_refused_at_once(tmp_path, holder):
-    with (
-        pytest.raises(StorageError, match="target is in use by another capgen; wait for it to end"),
-        files.lock(tmp_path / "target/lock"),
-    ):
-        pytest.fail("two hold the lock")
-
-
-def test_a_lock_ends_with_its_process(tmp_path, holder):
-    holder.stdin.close()
-    assert holder.wait() == 0
-    with files.lock(tmp_path / "target/lock"):
-        pass
-
-
-def test_a_lock_ends_with_a_killed_process(tmp_path, holder):
-    holder.kill()
-    holder.wait()
-    with files.lock(tmp_path / "target/lock"):
-        pass
-
-
-def test_a_lock_can_be_taken_again_after_an_error(tmp_path):
-    with pytest.raises(ValueError, match="inside"), files.lock(tmp_path / "lock"):
-        raise ValueError("inside")
-    with files.lock(tmp_path / "lock"):
-        pass
-
-
-def test_locks_of_different_places_do_not_meet(tmp_path, holder):
-    with files.lock(tmp_path / "another/lock"):
-        pass
-
-
-def test_a_lock_that_cannot_be_made_is_a_storage_error(tmp_path):
-    (tmp_path / "file").write_text("")
-    with pytest.raises(StorageError, match="cannot write"), files.lock(tmp_path / "file/lock"):
-        pytest.fail("there is no lock")
 
 
 def test_a_temporary_file_that_cannot_be_taken_over_blocks_nothing(tmp_path):

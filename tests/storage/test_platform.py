@@ -11,7 +11,7 @@ from support.drawing import draw_each
 
 from capgen.errors import StorageError
 from capgen.outputs.stream import locked
-from capgen.storage import files, platform
+from capgen.storage import files, locks, platform
 
 WITHOUT_POSIX = """
 import os, pkgutil, sys
@@ -70,18 +70,18 @@ def test_a_file_is_written_whole_where_an_open_one_cannot_be_replaced(tmp_path, 
 
 def test_without_locks_a_shared_one_is_granted_and_another_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(platform, "fcntl", None)
-    with files.lock(tmp_path / "lock", shared=True):
+    with locks.lock(tmp_path / "lock", shared=True):
         pass
-    with pytest.raises(StorageError, match="cannot write"), files.lock(tmp_path / "lock"):
+    with pytest.raises(StorageError, match="cannot write"), locks.lock(tmp_path / "lock"):
         pytest.fail("nobody can hold this lock alone")
 
 
 def test_shared_locks_are_held_together_and_exclude_an_exclusive_one(tmp_path):
     with (
-        files.lock(tmp_path / "lock", shared=True),
-        files.lock(tmp_path / "lock", shared=True),
+        locks.lock(tmp_path / "lock", shared=True),
+        locks.lock(tmp_path / "lock", shared=True),
         pytest.raises(StorageError, match="in use by another capgen"),
-        files.lock(tmp_path / "lock"),
+        locks.lock(tmp_path / "lock"),
     ):
         pytest.fail("a third one holds it alone")
 

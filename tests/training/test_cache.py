@@ -18,7 +18,7 @@ from support.studio import SETTINGS
 from support.tools import require_tool
 
 from capgen.errors import StorageError
-from capgen.storage import files
+from capgen.storage import files, locks
 from capgen.training import cache
 from capgen.training.encoders import ENCODERS
 from capgen.training.features import FeatureStore
@@ -52,7 +52,7 @@ def forget(user_folders, name):
 
 def is_held(folder):
     try:
-        with files.lock(folder / ".lock"):
+        with locks.lock(folder / ".lock"):
             return False
     except StorageError:
         return True
@@ -163,7 +163,7 @@ def test_unpacked_archives_are_kept_while_a_data_set_needs_them(shapes):
 
 def test_an_archive_that_is_being_read_is_left_alone(shapes):
     assert here("prepare", tar(shapes / "a.tar", [("1.png", drawn(1)), ("1.txt", b"One.")]), *SMALL).returncode == 0
-    with files.lock(shapes / "cache/unpacked/.lock", shared=True):
+    with locks.lock(shapes / "cache/unpacked/.lock", shared=True):
         done = here("cache", "clear", "--yes")
     assert done.returncode == 3
     assert "unpacked is left as it is" in done.stderr
@@ -284,20 +284,20 @@ def test_a_running_training_keeps_its_store_and_its_encoder(shapes):
 def test_one_stores_job_does_not_keep_another(shapes):
     other = FeatureStore(shapes / "cache/features/vgg16-0123456789abcdef")
     other.write(["a"], {"grid": np.ones((1, 2, 3))})
-    with files.lock(store(shapes) / ".lock", shared=True):
+    with locks.lock(store(shapes) / ".lock", shared=True):
         assert here("cache", "clear", "--yes").returncode == 3
     assert not other.folder.exists()
     assert list(store(shapes).glob("*.npy"))
 
 
 def test_jobs_share_a_store(shapes):
-    with files.lock(store(shapes) / ".lock", shared=True):
+    with locks.lock(store(shapes) / ".lock", shared=True):
         assert here("prepare", shapes / "shapes", *SMALL).returncode == 0
 
 
 @pytest.mark.slow
 def test_a_job_waits_while_its_store_is_pruned(shapes):
-    with files.lock(store(shapes) / ".lock"):
+    with locks.lock(store(shapes) / ".lock"):
         process = started("prepare", shapes / "shapes", *SMALL)
         with pytest.raises(subprocess.TimeoutExpired):
             process.wait(timeout=1)
@@ -315,7 +315,7 @@ def test_a_lock_whose_file_is_removed_before_it_is_held_is_taken_anew(tmp_path, 
         flock(file, kind)
 
     monkeypatch.setattr(fcntl, "flock", late)
-    with files.lock(held, shared=True):
+    with locks.lock(held, shared=True):
         assert is_held(held.parent)
 
 
