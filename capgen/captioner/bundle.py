@@ -5,9 +5,7 @@ checked before it is used.
 """
 
 import hashlib
-import io
 import json
-import math
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -15,15 +13,15 @@ from typing import Any
 
 import numpy as np
 
-from capgen.captioner import bundle_schema1, container
-from capgen.captioner.backends import BACKENDS, DEFAULT_BACKEND
+from capgen.captioner import bundle_checks, bundle_schema1, container
+from capgen.captioner.backends import DEFAULT_BACKEND
 from capgen.captioner.calibration import Calibration
 from capgen.captioner.constraints import ConstraintConfig
 from capgen.captioner.decoding import DecodingOptions
 from capgen.captioner.slots import VisualWords
 from capgen.captioner.vocabulary import Vocabulary
-from capgen.errors import BundleError, UnknownNameError, UsageError
-from capgen.images import MAX_INPUT_SIZE, RESAMPLING_FILTERS, Preprocessing
+from capgen.errors import BundleError, UsageError
+from capgen.images import Preprocessing
 from capgen.storage import files
 
 SCHEMA = 2
@@ -87,9 +85,10 @@ class Bundle:
         try:
             if values["schema"] == 1:
                 values = bundle_schema1.as_schema2(values)
-            self._hashes = _checked_hashes(values["files"])
+            self._hashes = bundle_checks.checked_hashes(values["files"], DESCRIPTION)
             self.description = _description(values)
-            _check_kinds(self.description, self._hashes)
+            bundle_checks.check_values(self.description)
+            _check_files(self.description, self._hashes)
             self.visual_words = self._visual_words()
             if VOCABULARY in self._hashes:
                 _ = self.vocabulary  # a damaged one is found now, and not with the first image
@@ -123,7 +122,7 @@ class Bundle:
             BundleError: There are none.
         """
         try:
-            return _table(self.read(AVERAGE))
+            return bundle_checks.table(self.read(AVERAGE))
         except (ValueError, TypeError, EOFError) as error:
             raise BundleError(f"{self.path} is damaged: {AVERAGE} holds no features; get the captioner anew") from error
 
@@ -137,7 +136,7 @@ class Bundle:
             BundleError: There are none.
         """
         rows = self._json(COMMON, self.read(COMMON))
-        if not (isinstance(rows, list) and all(_is_caption(row, len(self.vocabulary)) for row in rows)):
+        if not (isinstance(rows, list) and all(bundle_checks.is_caption(row, len(self.vocabulary)) for row in rows)):
             raise BundleError(f"{self.path} is damaged: {COMMON} holds no captions; get the captioner anew")
         return {tuple(ids): times for times, *ids in rows}
 
@@ -268,68 +267,6 @@ def check_target(path: Path) -> None:
         raise BundleError(f"{path} exists and is not a captioner; it would be lost: choose another place with --out")
 
 
-def _table(data: bytes) -> np.ndarray:
-    """Read an ``.npy`` file of finite numbers in rows and columns."""
-    found = np.load(io.BytesIO(data), allow_pickle=False)
-    if not (isinstance(found, np.ndarray) and found.shape[1:] and np.isfinite(found).all()):
-        raise ValueError("it is not a table of numbers")
-    return found.astype(np.float32)
-
-
-def _is_caption(row: Any, entries: int) -> bool:
-    """Whether a row is a number of times and the ids of a caption."""
-    numbers = isinstance(row, list) and len(row) > 1 and all(type(number) is int for number in row)
-    return numbers and row[0] > 0 and all(0 <= index < entries for index in row[1:])
-
-
-def _checked_hashes(values: Any) -> dict[str, str]:
-    """Return the hashes of a description by file name, if the names are those of other files right beside it.
-
-    Raises:
-        TypeError, ValueError: They are not, or there are too many of them.
-    """
-    hashes = dict(values)
-    plain = len(hashes) < container.MAX_FILES and all(map(container.is_plain, hashes))
-    if not plain or len({name.lower() for name in (DESCRIPTION, *hashes)}) <= len(hashes):  # some systems ignore case
-        raise ValueError("its list of files is not one")
-    return hashes
-
-
-def _check_kinds(description: Description, hashes: dict[str, str]) -> None:
-    """Check the kinds of what is shown and computed with; the checksum only says that nobody has touched it.
-
-    Raises:
-        TypeError, ValueError: A value is not what it should be.
-        UnknownNameError: There is no such backend.
-    """
-    if description.backend not in BACKENDS:
-        raise UnknownNameError("captioner backend", str(description.backend), BACKENDS)
-    _check_values(description)
-    _check_files(description, hashes)
-
-
-def _check_values(description: Description) -> None:
-    """Check the values of a description.
-
-    Raises:
-        TypeError, ValueError: A value is not what it should be.
-    """
-    calibration = description.calibration
-    objects = (
-        description.encoder, description.decoder, description.training, description.scores, calibration.reliability,
-    )  # fmt: skip
-    numbers = all(abs(value) < math.inf for value in (calibration.slope, calibration.offset))
-    if not (numbers and isinstance(description.name, str) and all(isinstance(value, dict) for value in objects)):
-        raise TypeError("a value is of another kind")
-    if not _is_shallow(objects, _LEVELS):
-        raise ValueError("it goes too deep")
-    preprocessing = description.preprocessing
-    if type(preprocessing.size) is not int or not 1 <= preprocessing.size <= MAX_INPUT_SIZE:
-        raise ValueError(f"the size of its images is not a whole number from 1 to {MAX_INPUT_SIZE}")
-    if preprocessing.resample not in RESAMPLING_FILTERS:
-        raise ValueError(f"its resampling filter is not one of {', '.join(RESAMPLING_FILTERS)}")
-
-
 def _check_files(description: Description, hashes: dict[str, str]) -> None:
     """Check that a captioner has the files that its backend and its decoding need.
 
@@ -347,11 +284,3 @@ def _check_files(description: Description, hashes: dict[str, str]) -> None:
 
 _REQUIRED = {DEFAULT_BACKEND: (VOCABULARY, ENCODER, DECODER)}
 """The files that a backend cannot do without."""
-
-_LEVELS = 10
-"""How deep lists and objects may lie in each other in a description; far deeper would be too deep for Python."""
-
-
-def _is_shallow(values: Any, levels: int) -> bool:
-    inner = values.values() if isinstance(values, dict) else values if isinstance(values, (list, tuple)) else ()
-    return levels > 0 and all(_is_shallow(value, levels - 1) for value in inner)
