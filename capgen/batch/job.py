@@ -1,12 +1,12 @@
 """``CaptionJob``: a job over many images. Whatever ``capgen caption`` does, a program can do with it."""
 
-import os
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
+from capgen.batch import checks
 from capgen.batch.engines import Engine
 from capgen.batch.engines.local import LocalEngine
 from capgen.batch.images import ImageCaptioning
@@ -19,18 +19,15 @@ from capgen.captioner.captioner import Captioner
 from capgen.captioner.request import CaptionRequest
 from capgen.captioner.results import Result
 from capgen.errors import Status, UsageError
-from capgen.images.formats import ends_like_image
-from capgen.inputs.archives import is_archive
 from capgen.inputs.listing import Listing
 from capgen.inputs.passed_over import PassedOverLog
-from capgen.inputs.patterns import has_wildcard
 from capgen.inputs.watch import Arrivals
 from capgen.outputs.destination import Destination
 from capgen.outputs.manifest import Manifest
 from capgen.outputs.per_image import PerImageSink
 from capgen.outputs.policy import Existing, OverwriteGuard
 from capgen.outputs.result_log import ResultLog
-from capgen.storage.locations import Location, Url, is_url, located, names
+from capgen.storage.locations import located
 
 SHARD_SIZE = 10_000
 """The usual number of images in a numbered shard."""
@@ -316,7 +313,7 @@ class CaptionJob:
     def _check_images(self) -> None:
         form = self._outputs.stream_format(several=True)
         if self._all_images.elsewhere is not None:
-            self._check_locations([self._all_images.elsewhere])
+            checks.check_locations([self._all_images.elsewhere], self._destinations)
         if self._all_images.archives and not self._engine.in_this_process:
             raise UsageError("with --engine ray archives are captioned into shards: give --output a folder, ending in /")
         for destination in self._destinations:
@@ -326,47 +323,17 @@ class CaptionJob:
             check_names(self._all_images, self._outputs.file or Path("the output"), form.name_of)
 
     def _check_shards(self, location: str) -> None:
-        if self._outputs.file is not None or self._outputs.standard_output:
-            other = self._outputs.file or "the standard output"
-            raise UsageError(f"captions are written either into shards or to {other}; choose one")
-        if self._outputs.is_per_image or self._outputs.output_dir is not None or self._policy.force:
-            raise UsageError(_ONLY_SHARDS)
-        if self._policy.existing not in (Existing.SKIP, Existing.OVERWRITE):
-            raise UsageError(f"shards are written whole; --existing {self._policy.existing} is for other outputs")
+        checks.check_shard_outputs(location, self._outputs, self._policy)
         if self._outputs.report is not None:
-            if not is_url(location) and self._outputs.report.absolute().parent.resolve() == Path(location).resolve():
-                raise UsageError(f"{self._outputs.report} is among the shards; name a file elsewhere for --report")
             check_targets(self._images, (), [self._outputs.report])
-        if any(map(ends_like_image, names(location))):
-            raise UsageError(f"there are photographs in {location}, among which captions would land; name another folder")
+        checks.check_shard_folder(location)
         _ = self.shards  # reads what is in the folder
-
-    def _check_locations(self, locations: Iterable[Location]) -> None:
-        """Make sure that captions which belong beside or into images can be put there."""
-        if not self._destinations:
-            return
-        for location in locations:
-            if isinstance(location, Url) or is_archive(location):
-                raise UsageError(f"captions cannot be put beside or into the images of {location}; use --output")
 
     def _check_watch(self) -> None:
         self._captioner.captioner.check(self._request)
-        if self._outputs.shards is not None:
-            raise UsageError(_ONLY_SHARDS)
-        named = (*self._inputs.paths, *self._inputs.listed)
-        for path in named:
-            if is_url(path):
-                raise UsageError(f"--watch looks into folders here, and {path} is elsewhere; caption it without")
-        missing = [path for path in self._inputs.paths if not (os.path.lexists(path) or has_wildcard(path))]
-        if missing:
-            raise UsageError(f"there is no {missing[0]} to watch; make it first")
+        checks.check_watched(self._inputs, self._outputs)
         self._outputs.stream_format(several=True)
-        self._check_locations(map(located, named))
+        checks.check_locations(map(located, (*self._inputs.paths, *self._inputs.listed)), self._destinations)
         for destination in self._destinations:
             destination.survey(self._inputs.find(lenient=True))
         check_targets(Listing(()), self._destinations, self._files)
-
-
-_ONLY_SHARDS = (
-    "shards go into a folder of their own, so no --sidecar, --xmp, --embed, --output-dir, --watch or --force with them"
-)
