@@ -24,7 +24,10 @@ from capgen.outputs.xmp_packet import xml_text
 _DESCRIPTION, _ALTERNATIVE = "XMP-dc:Description", "XMP-iptcCore:AltTextAccessibility"
 _JSON = re.compile(r"^\[\{.*^\}\]$", re.MULTILINE | re.DOTALL)
 _UNKNOWN = re.compile(r"^Warning: Tag '\S+' is not defined", re.MULTILINE)
-_CUT_OFF = re.compile(r"^Warning: .*IPTC:Caption-Abstract exceeds length limit", re.MULTILINE)
+_MINOR = re.compile(
+    r"^Warning: .*IPTC:Caption-Abstract exceeds length limit|^Error: .*Will wrap JXL codestream", re.MULTILINE
+)
+"""What exiftool says where it cuts off words, or writes nothing, unless it is told to pass over what is minor."""
 _WARNING = re.compile(r"^Warning: (?:\[minor\] )?(.*?)(?: - \S*/image.*)?$", re.MULTILINE | re.IGNORECASE)
 _ADDRESSABLE = re.compile(r"-([a-z]{2,3}|[xi])(-[a-z\d]{2,})*$")
 """Names of places whose language exiftool takes for one."""
@@ -100,7 +103,7 @@ class Embedded:
         metadata = self._metadata(target)
         arguments = ("-E", *_assignments(fields, metadata))
         data, answer = self._exiftool.rewritten(image, *arguments)
-        if _CUT_OFF.search(answer):  # no other error was in its way, so there is none that -m could pass over
+        if _MINOR.search(answer):  # no other error was in its way, so there is none that -m could pass over
             data, answer = self._exiftool.rewritten(image, "-m", *arguments)
         if _UNKNOWN.search(answer):
             raise StorageError(f"cannot write the alternative text in {target}: this exiftool is too old; update it")

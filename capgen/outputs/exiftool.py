@@ -17,7 +17,7 @@ TIMEOUT = 60.0
 """Seconds in which exiftool has to answer about one image."""
 
 _MINOR = re.compile(r"^\[minor\] *", re.IGNORECASE)
-_REPAIR = "exiftool -m -P -overwrite_original -XMP-xmp:MetadataDate=now FILE"
+_REPAIR = "exiftool -m -P -overwrite_original_in_place -XMP-xmp:MetadataDate=now FILE"
 
 
 class ExifTool:

@@ -167,9 +167,8 @@ class Manifest:
             current: The caption's hash.
             version: Its image.
             fields: The hash of each of its fields that has a text, by name.
-            changed_copies: Take other words, too, for a copy that was changed, if the file has the name of one that is still
-                there, and is newer than capgen's first caption in that. They may be a person's own: this is for what would
-                replace them.
+            changed_copies: Take other words, too, for a copy that was changed, if the file has the name of the other, and is
+                newer than capgen's first caption in that. They may be a person's own: this is for what would replace them.
         """
         if not self._exists:
             return
@@ -178,11 +177,11 @@ class Manifest:
             old, *of_image = place.split(b"\0")
             if place == key or len(image) != len(of_image) or _ending(old) != _ending(target):
                 continue
+            is_the_same = changed_copies and image == of_image and _is_copy(target, old, since)
             if os.path.lexists(old):
-                newer_than = since if changed_copies else None
-                is_the_same = image == of_image and _is_link_or_copy(target, old, newer_than)
+                is_the_same = is_the_same or (image == of_image and _is_link(target, old))
             else:
-                is_the_same = record.version.state == version.state or _is_image_moved_from(old, target)
+                is_the_same = is_the_same or record.version.state == version.state or _is_image_moved_from(old, target)
             if is_the_same or is_ours(record, current, fields):
                 yield record
 
@@ -219,17 +218,9 @@ def is_ours(record: Record, current: str, fields: Mapping[str, str]) -> bool:
     return Owner.OURS in (record.owner(current, fields), *record.owners(current, fields).values())
 
 
-def _is_link_or_copy(path: bytes, other: bytes, newer_than: int | None) -> bool:
-    """Tell whether a file is another one, or a copy of that with its name.
-
-    Args:
-        path: The file.
-        other: The other one, which is there.
-        newer_than: The time after which a copy must have been made or changed, in nanoseconds; ``None`` to take none.
-    """
-    if _is_link(path, other):
-        return True
-    return newer_than is not None and _name(other) == _name(path) and _changed(path) > newer_than
+def _is_copy(path: bytes, other: bytes, since: int) -> bool:
+    """Tell whether a file has the name of another, and was made or changed after a time, in nanoseconds."""
+    return _name(other) == _name(path) and _changed(path) > since
 
 
 def _is_image_moved_from(old: bytes, path: bytes) -> bool:

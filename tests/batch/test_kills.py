@@ -15,13 +15,16 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from PIL import Image
-from support.tools import missing
+from support.tools import missing, require_tool
 
+from capgen.outputs import photo_metadata
 from capgen.outputs.folder_state import NAME
 from capgen.outputs.xmp import XmpSidecar
 
@@ -329,6 +332,77 @@ def finish(workshop, images, env, target):
     assert f"{IMAGES} skipped in" in workshop.said()
     assert target.done() == IMAGES
     assert all(path.name.startswith(".") and path.name.endswith(".part") for path in target.left_over())
+
+
+class Photographs:
+    """Photographs with a second name each, an access-control list and in half of them a person's words."""
+
+    def __init__(self, location, few, known):
+        self.folder, self.known = location / "photos", known
+        self.folder.mkdir(parents=True)
+        (location / "other names").mkdir()
+        for path in few.iterdir():
+            os.link(shutil.copy(path, self.folder), location / "other names" / path.name)
+        self.files = sorted(self.folder.iterdir())
+        words = ["exiftool", "-q", "-overwrite_original_in_place", "-XMP-dc:Description=by hand"]
+        subprocess.run([*words, *self.files[::2]], check=True)
+        subprocess.run(["setfacl", "-m", "u:1:r", *self.files], check=True)
+        self._kept = [self._state(path) for path in self.files]
+
+    def done(self):
+        """Return how many captions are there, each of which is whole, or as it was, in a file that has all it had."""
+        assert [self._state(path) for path in self.files] == self._kept
+        found = {path: photo_metadata.read(path).fields.description for path in self.files}
+        words = [("by hand" if path in self.files[::2] else None) for path in self.files]
+        captions = [
+            f"{before}, {self.known[path.stem]}" if before else self.known[path.stem]
+            for path, before in zip(self.files, words, strict=True)
+        ]
+        assert [path for path, *either in zip(self.files, words, captions, strict=True) if found[path] not in either] == []
+        return sum(found[path] == caption for path, caption in zip(self.files, captions, strict=True))
+
+    def _state(self, path):
+        status = path.stat()
+        acl = os.getxattr(path, "system.posix_acl_access")
+        return status.st_ino, status.st_nlink, status.st_mode, acl, Image.open(path).tobytes()
+
+
+def wait_for_writers(folder):
+    """Wait for the processes that finish what killed runs had begun to write into files of a folder."""
+    while any(b"write_into" in words and os.fsencode(folder) in words for words in command_lines()):
+        time.sleep(0.01)
+
+
+def command_lines():
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            yield path.read_bytes()
+
+
+def test_whenever_embedding_is_killed_photographs_are_as_before_or_after_and_keep_names_and_rights(
+    workshop, few, known, env, tmp_path
+):
+    require_tool("exiftool")
+    require_tool("setfacl")
+    known = {name.split("/")[1]: caption for name, caption in known.items() if name.startswith("0/")}
+    generator = random.Random("embed")
+    target, before, hits, kills, rounds = None, 0, 0, 0, 0
+    while kills < KILLS:
+        if target is None:
+            rounds += 1
+            target, before = Photographs(tmp_path / str(rounds), few, known), 0
+        moment = {"dies_while_it_writes": (generator.randrange(1, 40), generator.randrange(1, 3000))}
+        code = workshop.run(target.folder, "--embed", "--existing", "append", env=env, **moment)
+        assert code in (0, -signal.SIGKILL), workshop.said()
+        wait_for_writers(target.folder)
+        after = target.done()
+        assert after >= before
+        kills += code != 0
+        hits += code != 0 and after > before
+        before = after
+        if after == len(known):
+            target = None
+    assert hits > KILLS // 4
 
 
 MOMENTS = [

@@ -304,9 +304,12 @@ def test_a_copy_of_a_photograph_and_its_caption_is_known(photos, exiftool, optio
 
 
 @kinds
-def test_a_copy_that_a_person_has_changed_is_not_replaced(photos, exiftool, options, ending):
+@pytest.mark.parametrize("has_gone", [False, True])
+def test_a_copy_that_a_person_has_changed_is_not_replaced(photos, exiftool, options, ending, has_gone):
     capgen(photos, *options)
     album = copy(photos, *{"a.jpg", f"a{ending}"})
+    for name in {"a.jpg", f"a{ending}"} if has_gone else ():
+        (photos / name).unlink()
     if ending == ".txt":
         (album / "a.txt").write_text("changed")
     else:

@@ -100,6 +100,14 @@ def test_the_captions_in_raw_of_canon_are_found_where_exiftool_finds_them(librar
     assert WORDS in photo_metadata.read(Path("a.cr3")).fields.description
 
 
+def test_a_jpeg_xl_without_boxes_gets_them_for_its_caption(library, exiftool):
+    path = Path("a.jxl")
+    path.write_bytes(encode(Image.new("RGB", (16, 12)), "JPEG XL"))
+    assert path.read_bytes()[:2] == b"\xff\n"
+    assert status("a.jxl", "--embed") == "captioned"
+    assert photo_metadata.read(path).fields.is_full
+
+
 def test_metadata_that_jpeg_xl_has_packed_is_left_to_exiftool(library):
     head = box(b"JXL ", b"\r\n\x87\n") + box(b"ftyp", b"jxl \0\0\0\0jxl ")
     Path("a.jxl").write_bytes(head + box(b"brob", b"xml ", b"packed"))
