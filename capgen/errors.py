@@ -30,7 +30,7 @@ class Status(StrEnum):
     """Its caption is less certain than was asked for, and was not written."""
 
     PASSED_OVER = "passed-over"
-    """It lies where images were looked for, and is none, or is one that was not asked for."""
+    """It was found in a searched folder, and is not an image or was excluded, by its name or by an option."""
 
     UNREADABLE = "unreadable"
     """Its data is damaged, or the disk cannot read it."""

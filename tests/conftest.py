@@ -1,4 +1,4 @@
-"""What the tests share: places of their own, a drawn data set, a small captioner trained on it, the command."""
+"""What the tests share: user folders of their own, a drawn data set, a small captioner trained on it, the command."""
 
 import json
 import os

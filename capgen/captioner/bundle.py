@@ -128,9 +128,9 @@ class Bundle:
 
     @cached_property
     def common(self) -> dict[tuple[int, ...], int]:
-        """How many training images each caption is said of, by its ids, for the common-caption penalty.
+        """Captions that the captioner generates for several training images: word ids to the number of images.
 
-        Captions that are said of one image alone are not in it.
+        The common-caption penalty needs them.
 
         Raises:
             BundleError: There are none.

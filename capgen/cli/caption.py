@@ -129,7 +129,10 @@ def caption_command(
     num: Annotated[int, typer.Option(min=1, max=50, help="Captions for each photograph, with their confidence.")] = 1,
     beam: Annotated[int | None, typer.Option(min=1, max=50, help="Hypotheses that the search keeps; 1 is fastest.")] = None,
     temperature: Annotated[
-        float, typer.Option(min=0, max=10, help="Sample words, the wilder the higher; 1 samples as the captioner learnt.")
+        float,
+        typer.Option(
+            min=0, max=10, help="Sample words; higher is more random, 1 samples from the model's distribution, 0 searches."
+        ),
     ] = 0.0,
     top_p: Annotated[
         float, typer.Option(min=0.01, max=1, help="Sample from the likeliest words of this total probability.")

@@ -66,7 +66,7 @@ def choice(names: Iterable[str]) -> str:
 
 
 def say(text: str) -> None:
-    """Write a line to stderr. Where that cannot be, what is said is lost and not what is done."""
+    """Write a line to stderr. If stderr cannot be written to, the line is dropped and the work goes on."""
     try:
         typer.echo(text, err=True)
     except OSError:

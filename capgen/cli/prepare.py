@@ -41,7 +41,8 @@ def prepare_command(
     use: Annotated[
         list[str] | None,
         typer.Option(
-            help="all, or train: a source's images only train, all of them if it has no splits; once, or once a source."
+            help="all, or train: use the source for training only (its train split, or all of it without splits);"
+            " once, or once a source."
         ),
     ] = None,
     domain: Annotated[
@@ -49,7 +50,7 @@ def prepare_command(
         typer.Option(
             "--domain",
             "--style",
-            help="Name of a way of writing that must not become the captioner's own; '' for none; once a source.",
+            help="Domain of a source's captions; the captioner does not write like it; '' for none; once a source.",
         ),
     ] = None,
     image_column: Annotated[
@@ -80,9 +81,7 @@ def prepare_command(
     encoder_weights: Annotated[Path | None, typer.Option(help="File of weights for it, used offline.")] = None,
     augment: Annotated[
         list[str] | None,
-        typer.Option(
-            "--augment", "--views", help="Augmentations of which features are cached, too: flip, the mirror image."
-        ),
+        typer.Option("--augment", "--views", help="Cache features of augmented images, too: flip (horizontal)."),
     ] = None,
     workers: Annotated[
         int | None, typer.Option(min=1, help="Threads that decode images, 2 by default; with ray, most workers.")

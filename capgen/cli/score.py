@@ -49,7 +49,7 @@ def score_command(
 ) -> None:
     """Say how likely captions are: the mean logarithm of the probability of their words.
 
-    The nearer to 0, the better the caption fits the photograph, to this captioner. Prints number, tab, caption.
+    Closer to 0 means more likely to this captioner. Prints number, tab, caption.
     """
     from capgen.captioner.captioner import Captioner
 

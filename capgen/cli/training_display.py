@@ -34,7 +34,7 @@ class PlainLines(TrainingReporter):
         self._has_said_alike = False
 
     def on_notice(self, text: str) -> None:
-        """Print it."""
+        """Print a notice."""
         say(text)
 
     def on_step(self, epoch: int, step: int, steps: int, loss: float) -> None:
@@ -57,7 +57,7 @@ class PlainLines(TrainingReporter):
         say("exporting the captioner")
 
     def on_epoch(self, epoch: "Epoch", *, best: bool) -> None:
-        """Print the epoch."""
+        """Print the loss and the scores of an epoch, and its sample captions."""
         loss = f"loss {epoch.loss:.4f}" if epoch.number else "before training"
         scores = "".join(f", dev {name} {text}" for name, text in epoch.score_texts.items())
         say(
@@ -127,25 +127,25 @@ class LiveDisplay(TrainingReporter):
         self._live.start()
 
     def on_notice(self, text: str) -> None:
-        """Print it above the table."""
+        """Print a notice above the table."""
         self._live.console.print(text, markup=False, highlight=False)
 
     def on_step(self, epoch: int, step: int, steps: int, loss: float) -> None:
-        """Move the bar; dev is captioned after the last step."""
+        """Show the step and the loss; after the last step, that the epoch is validated."""
         self._advance(f"epoch {epoch}", step, steps, f"loss {loss:.4f}")
         if step == steps:
             self._begin(f"epoch {epoch}: validating")
 
     def on_extract(self, done: int, total: int) -> None:
-        """Move the bar."""
+        """Show how many images have their features."""
         self._advance("extracting features", done, total)
 
     def on_caption(self, done: int, total: int) -> None:
-        """Move the bar."""
+        """Show how many training images are captioned."""
         self._advance("counting common captions", done, total)
 
     def on_export(self) -> None:
-        """Show a bar without an end: nobody knows how long an export takes."""
+        """Show a bar without an end, since the duration of an export is not known."""
         self._begin("exporting")
 
     def on_epoch(self, epoch: "Epoch", *, best: bool) -> None:

@@ -105,10 +105,10 @@ def _unpacked_for(
     for archive in archives:
         is_inside = archive.parent.is_relative_to(root)
         if _has_one_of(names, archive, unreadable=is_inside):
-            place = archive.parent.relative_to(root).as_posix() if is_inside else ""
-            unpacked.append(unpack(archive, partial(_unpack, archive, place), place))
+            folder = archive.parent.relative_to(root).as_posix() if is_inside else ""
+            unpacked.append(unpack(archive, partial(_unpack, archive, folder), folder))
             if archive.parent != root:
-                beside.setdefault(archive.parent, {}).update(_by_name(unpacked[-1].folder / place))
+                beside.setdefault(archive.parent, {}).update(_by_name(unpacked[-1].folder / folder))
     return unpacked, beside
 
 
@@ -177,7 +177,7 @@ def _unpack_dataset(archive: Path, writer: ImageWriter) -> Iterator[Problem]:
                 yield from _added(writer, archive, member.name, member.name, data)
 
 
-def _unpack(archive: Path, place: str, writer: ImageWriter) -> Iterator[Problem]:
+def _unpack(archive: Path, folder: str, writer: ImageWriter) -> Iterator[Problem]:
     """Write the images of an archive, see ``unpacking.Read``; those for one split are put into a folder of its name."""
     stem = archive_stem(archive)
     opened, read_members = open_members(archive)
@@ -188,7 +188,7 @@ def _unpack(archive: Path, place: str, writer: ImageWriter) -> Iterator[Problem]
                 yield Problem(UNREADABLE_MEMBER, f"{archive.name}/{member.name}", str(data))
             elif data is not None:
                 is_inside = split_of_folder(stem) is None or PurePosixPath(member.name).parts[0] == stem
-                path = "/".join((place, "" if is_inside else stem, member.name))
+                path = "/".join((folder, "" if is_inside else stem, member.name))
                 yield from _added(writer, archive, member.name, path, data)
 
 

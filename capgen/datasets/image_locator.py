@@ -21,10 +21,10 @@ from capgen.inputs.folders import visible_files
 from capgen.inputs.names import composed, folded
 
 MISSING = "missing image"
-"""The kind of problem that an image is of which there is no file."""
+"""Problem kind: an image whose file was not found."""
 
 AMBIGUOUS = "ambiguous image name"
-"""The kind of problem that a name is which several files or several images have."""
+"""Problem kind: a name that several files or several images have."""
 
 _LONGEST_SUFFIX = 16
 """The most folders before a file name that are compared; a path of another machine may have any number."""

@@ -5,13 +5,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 MALFORMED = "malformed row"
-"""The kind of problem that a row is which cannot be read; it costs that row alone."""
+"""Problem kind: a row that cannot be read; the other rows are."""
 
 UNREADABLE_FILE = "unreadable file"
-"""The kind of problem that a whole file of captions is which cannot be read."""
+"""Problem kind: a file of captions that cannot be read at all."""
 
 NOT_READ = "file not read"
-"""The kind of problem that a file of captions is in place of which another is read."""
+"""Problem kind: a file of captions that is not read, because another one is."""
 
 UNUSED = "unused"
 """The split of an image that the official splits leave out."""

@@ -28,10 +28,10 @@ from capgen.inputs.archives import archive_stem
 from capgen.storage import files, hashing, locks, paths
 
 UNREADABLE_ARCHIVE = "unreadable archive"
-"""The kind of problem that an archive is which cannot be read, or only in part."""
+"""Problem kind: an archive that cannot be read, or only in part."""
 
 UNREADABLE_MEMBER = "unreadable image"
-"""The kind of problem that a file in an archive is which cannot be read."""
+"""Problem kind: a file in an archive that cannot be read."""
 
 LOCK = ".lock"
 """The name of the lock of all unpacked archives; whoever needs them shares it, and whoever removes one holds it alone."""

@@ -18,7 +18,7 @@ from capgen.errors import ImageError, Status
 from capgen.storage.pipeline import map_ahead
 
 AS_ASKED = "left out as asked"
-"""The kind of problem that an image is which a person named to be left out."""
+"""Problem kind: an image that is left out because a person named it."""
 
 HELD_OUT_SHARE = 0.1
 """The share of the images that goes to each of dev and test where the source has no splits."""

@@ -1,7 +1,7 @@
-"""What is passed over in folders: the kinds of it, told by names, and how much there was of each.
+"""What is passed over in folders: its kinds, recognised by names, and how much there was of each.
 
-Beside their photographs people have what cameras, editors, file systems and copying programs leave: backups, half of a
-download, previews, bins. Much of it begins like an image, and none of it is a photograph of theirs.
+Beside people's photographs lies what cameras, editors, file systems and copying programs leave: backups, partial
+downloads, previews, recycle bins. Many of these files look like images, but people do not want them captioned.
 """
 
 import os
@@ -82,7 +82,7 @@ _REMEDIES: dict[str, str] = {
 
 
 def kind_of_name(name: str) -> PassedOver | None:
-    """Return as what a file or a folder is passed over for its name; ``None`` if it is not."""
+    """Return the kind for which a file or a folder is passed over by its name; ``None`` if it is not."""
     lower = name.lower()
     if lower in _SYSTEM_NAMES or lower.endswith(_PROGRAM_ENDINGS):
         return PassedOver.SYSTEM

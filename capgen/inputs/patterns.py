@@ -52,7 +52,7 @@ class NameRules:
         include: Patterns of which a file must match one, if there are any. A pattern without ``/`` is matched with the name,
             one with ``/`` with the whole path.
         exclude: Patterns of which neither a file nor any folder that it is in may match one.
-        hidden: Whether names are looked at that are passed over else; see ``kind_of_name``.
+        hidden: Whether names that ``kind_of_name`` passes over are taken, too.
     """
 
     include: tuple[str, ...] = ()
@@ -60,12 +60,12 @@ class NameRules:
     hidden: bool = False
 
     def passed_over(self, path: str) -> PassedOver | None:
-        """Return as what a file or a folder is passed over, if it is, given that the folder which it is in is looked at."""
+        """Return the kind for which a file or a folder is passed over, ``None`` if it is not; its own folder is not."""
         kind = None if self.hidden else kind_of_name(path.rpartition("/")[2])
         return PassedOver.EXCLUDED if kind is None and _matches_any(self.exclude, path) else kind
 
     def passed_over_above(self, path: str) -> PassedOver | None:
-        """Return as what a file or the outermost folder that it is in is passed over; ``None`` if all are looked at."""
+        """Return the kind for which a file, or the outermost folder above it, is passed over; ``None`` if none is."""
         names = path.split("/")
         kinds = (self.passed_over("/".join(names[:end])) for end in range(1, len(names) + 1))
         return next(filter(None, kinds), None)

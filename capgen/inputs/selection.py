@@ -152,7 +152,7 @@ class Selection:
                 on_passed_over(url / path, kind)
 
     def _passed_over_at_url(self, path: str) -> PassedOver | None:
-        """Return as what a file is passed over, by its path from the folder that was given; ``None`` if it is not."""
+        """Return the kind for which a file is passed over, by its path from the given folder; ``None`` if it is not."""
         rules = self._rules
         if path.endswith("/"):
             return PassedOver.FOLDER

@@ -157,10 +157,10 @@ class Manifest:
         *,
         changed_copies: bool = False,
     ) -> Iterator[Record]:
-        """Yield what is known of captions that have been moved or copied alone, one of which is that with the key by now.
+        """Yield records of captions of the same image under other keys, of which the caption at ``key`` may be a moved copy.
 
-        Images of one content may lie in many places, so it must also be capgen's own words still, or the very same file:
-        moving and renaming it change neither its size nor its time. A caption in an image has its name besides.
+        Several files may have the same content. So the caption must also be as capgen wrote it, or be in the very same file,
+        whose size and time stay when it is moved. For a caption in an image that is gone, the same file name is enough.
 
         Args:
             key: The key of a caption of which nothing is known.
@@ -173,9 +173,9 @@ class Manifest:
         if not self._exists:
             return
         target, *image = key.split(b"\0")
-        for place, since, record in self._select("image = ? AND image != ''", version.content):
-            old, *of_image = place.split(b"\0")
-            if place == key or len(image) != len(of_image) or _ending(old) != _ending(target):
+        for known, since, record in self._select("image = ? AND image != ''", version.content):
+            old, *of_image = known.split(b"\0")
+            if known == key or len(image) != len(of_image) or _ending(old) != _ending(target):
                 continue
             is_the_same = changed_copies and image == of_image and _is_copy(target, old, since)
             if os.path.lexists(old):
@@ -192,8 +192,8 @@ class Manifest:
         except sqlite3.Error as error:
             raise self._fault(error) from error
         return [
-            (place, since, Record(written, before, Owner(before_was), line, ImageVersion(image, state), bool(joined), field))
-            for place, written, before, before_was, line, image, state, joined, field, since in rows
+            (key, since, Record(written, before, Owner(before_was), line, ImageVersion(image, state), bool(joined), field))
+            for key, written, before, before_was, line, image, state, joined, field, since in rows
         ]
 
     def put(self, key: bytes, record: Record) -> None:

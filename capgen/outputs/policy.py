@@ -111,8 +111,8 @@ class OverwriteGuard:
         Args:
             key: The key, by ``manifest.key``.
             current: The caption's hash; ``None`` if there is none.
-            version: The image as it is now. While its content is unknown, a caption that was moved or copied alone counts as
-                one of others, and one that may be outdated as outdated: ask again when it is known.
+            version: The image as it is now. While its content hash is unknown, a caption that may have been moved counts as
+                another program's, and one that may be outdated as outdated; call again once the image has been read.
             fields: The hash of each of its fields that has a text, by name.
         """
         if current is None or self.existing is Existing.SKIP:  # whose it is makes no difference
@@ -123,13 +123,15 @@ class OverwriteGuard:
             return reason
         if record.version.state != version.state or self.manifest.get(key) is None:
             # It is the image still, in a file that was touched, moved or copied: the next run need not read it to know that.
-            self._put(key, replace(record, version=replace(record.version, state=version.state)))
+            self._remember(key, replace(record, version=replace(record.version, state=version.state)))
         return reason
 
     def record(
         self, key: bytes, current: str, version: ImageVersion, fields: Mapping[str, str] = NO_FIELDS
     ) -> Record | None:
-        """Return what is known of a caption here or in its folder, or else of one of the same image that it may be.
+        """Return the record of a caption from the manifest or the state file of its folder.
+
+        If there is none, it is that of a caption of the same image, of which this one may be a moved copy.
 
         The arguments are those of ``skip_reason``.
         """
@@ -193,9 +195,9 @@ class OverwriteGuard:
         """Remember that ``text`` has been written, and of which image it is."""
         record = self.manifest.get(key) or Record("")
         field = "" if record.before else record.field
-        self._put(key, Record(caption_hash(text), version=version, joined=record.joined, field=field))
+        self._remember(key, Record(caption_hash(text), version=version, joined=record.joined, field=field))
 
-    def _put(self, key: bytes, record: Record) -> None:
+    def _remember(self, key: bytes, record: Record) -> None:
         self.manifest.put(key, record)
         if (target := _target(key)) is not None:
             self._folders.put(target, record)

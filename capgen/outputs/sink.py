@@ -22,7 +22,7 @@ class Sink(Protocol):
         """Tell why an image needs no caption; ``None`` if it is to be captioned. Nothing is written.
 
         Raises:
-            StorageError: The caption that the image has cannot be read, or its caption has no place here.
+            StorageError: The caption that the image has cannot be read, or this sink cannot hold its caption.
         """
         ...
 

@@ -1,6 +1,6 @@
 """An XMP packet, in a file of its own or in an image: the texts of its caption read in every form that RDF has, and set.
 
-Nothing else in a packet is touched, but that namespaces are declared at the beginning of a tag.
+All else in the packet stays; only namespace declarations are moved to the start of their tag.
 """
 
 import re

@@ -114,7 +114,7 @@ def _replaced(path: Path) -> os.stat_result | None:
 
 
 def _sync(descriptor: int) -> None:
-    """Bring a file to the disk, as far as its file system knows how to."""
+    """Bring a file to the disk, if its file system can."""
     try:
         os.fsync(descriptor)
     except OSError as error:
@@ -126,7 +126,9 @@ def _sync(descriptor: int) -> None:
 
 
 def _write_into(path: Path, source: Path) -> None:
-    """Give a file that exists what another file holds, in a process that outlives a kill of this one if one can be begun.
+    """Overwrite an existing file with the content of another.
+
+    A child process does it, so that killing this process does not leave the file half-written; this one if none can start.
 
     Raises:
         OSError: It cannot be written; it is as it was before.

@@ -184,7 +184,7 @@ def remove(location: str) -> None:
 
 
 def check_writable(folder: str) -> None:
-    """Make sure that files can be put into a folder, given as a path or as a URL, as far as that says; nothing is written.
+    """Check from the path or URL of a folder alone that files can be written to it.
 
     Raises:
         UsageError: It is on the web, or a package is missing.

@@ -251,7 +251,7 @@ def remove(url: str) -> None:
 
 
 def check_writable(folder: str) -> None:
-    """Make sure that files can be put into a folder, as far as its URL says; nothing is sent.
+    """Check from the URL of a folder alone that files can be written to it.
 
     Raises:
         UsageError: It is on the web, of a kind that is not known, or a package is missing.

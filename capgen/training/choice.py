@@ -1,9 +1,9 @@
 """``EpochChoice``: which epoch's weights a training loop ends with, and why. No Keras.
 
 The last epoch is taken of those whose captions for dev are not clearly worse than the best and whose loss on dev is not
-clearly higher than the lowest. Either alone is blind at times: for one image CIDEr-D is not defined, while all captions are
-one word long it is 0, and on a few images it leaps; the loss rises again while captions still get better. And of epochs that
-cannot be told apart the last one has learnt at the smallest steps.
+clearly higher than the lowest. Neither criterion is enough: CIDEr-D is undefined for one image, 0 while all captions are one
+word long, and noisy on few images; the loss rises while captions still improve. Among epochs that do not differ clearly, the
+last one had the smallest learning rate.
 """
 
 import math

@@ -16,7 +16,7 @@ MIN_STEPS_PER_EPOCH = 16
 """Steps that an epoch is to have before a step takes more images, so that an epoch of few images moves the weights."""
 
 STEPS = 660
-"""Steps of a whole training, seven epochs of Flickr8k's 6,000 images. Fewer images are seen oftener instead."""
+"""Steps of a whole training, seven epochs of Flickr8k's 6,000 images. Fewer images are seen more often instead."""
 
 WARM_START_STEPS = 200
 """Steps that a trained captioner goes on for."""
@@ -53,8 +53,8 @@ def defaults_for(
 
     Args:
         data: What there is to learn from.
-        given: The settings that are given, on which others depend: the warm-up on the epochs, and these on the batch size;
-            the words that are said on those that captions are cut to.
+        given: The settings that the user gives. ``warmup_steps`` is derived from ``epochs`` and ``encoder_epochs``,
+            ``epochs`` from ``batch_size``, ``generation_max_words`` from ``max_words``.
         warm_start: How the captioner that the run continues searches, which is kept; ``None`` without one.
     """
     batch_size = given.get("batch_size", _batch_size(data))

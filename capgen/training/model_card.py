@@ -8,7 +8,7 @@ METRICS = tuple(metric.name for metric in every_metric() if metric.in_model_card
 
 
 _NAMES = """
-Names that its captions hardly mention are said through slots, filled with what ImageNet's classes are called in
+Names that its captions rarely contain are said through slots, filled with what ImageNet's classes are called in
 everyday words, where the encoder's own head is sure of one with a probability of {:g} or more.
 """
 

@@ -1,4 +1,4 @@
-"""What a person is to know of the data before hours of training are spent on it, one sentence each."""
+"""Notices printed before training starts: what the run will not learn from the data, one sentence each."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -20,7 +20,7 @@ An estimate: of 100 photographs that it had not seen, ``benchmarks/little_data.p
 
 
 def notices(data: "TrainingData", *, continues_captioner: bool) -> Iterator[str]:
-    """Yield what is to be known before training begins.
+    """Yield the notices, one sentence each.
 
     Args:
         data: What will be learnt from; without cross-entropy epochs there is nothing to say.

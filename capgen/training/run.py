@@ -137,8 +137,8 @@ def _train_captioner(
         group.broadcast(lambda: _extract_features(config, data, graph, reporter))
     store = FeatureStore(graph.store_folder)
     loop = decoder_loop(config, data, graph.encoder, store, folder, warm_start=warm_start, group=group)
-    if not config.encoder_epochs:  # else the loop before this one has told what there is to tell
-        _tell(loop, reporter, continues_captioner=source is not None)
+    if not config.encoder_epochs:  # after encoder fine-tuning the notices have been reported already
+        _report_notices(loop, reporter, continues_captioner=source is not None)
     _record(loop, folder, reporter, group)
     return loop.trained(), graph
 
@@ -180,7 +180,7 @@ def _fine_tune_encoder(
     encoder, weights = run_folder.dataset_encoder(data)
     last_blocks = encoder.build_last_blocks(weights)
     loop = encoder_loop(config, data, encoder, FeatureStore(graph.store_folder), folder, last_blocks)
-    _tell(loop, reporter, continues_captioner=False)
+    _report_notices(loop, reporter, continues_captioner=False)
     _record(loop, folder, reporter, ProcessGroup.single())
     if not (folder / ENCODER_WEIGHTS).exists():
         arrays = encoder.fine_tuned_weights(weights, last_blocks)
@@ -188,8 +188,8 @@ def _fine_tune_encoder(
     return loop.trained().warm_start()
 
 
-def _tell(loop: "TrainingLoop", reporter: TrainingReporter, *, continues_captioner: bool) -> None:
-    """Report what is to be known of the data before hours are spent."""
+def _report_notices(loop: "TrainingLoop", reporter: TrainingReporter, *, continues_captioner: bool) -> None:
+    """Report before training starts what the run will not learn from the data."""
     for notice in notices(loop.data, continues_captioner=continues_captioner):
         reporter.on_notice(notice)
 

@@ -107,7 +107,7 @@ def known(tmp_path_factory):
     return {name: row["caption"] for name, row in shelf.reported("-q").items()}
 
 
-class Place:
+class DestinationCase:
     """A kind of destination, as tests see it: what to say on the command line, and what a person reads and edits."""
 
     def __init__(self, name, shelf):
@@ -127,14 +127,14 @@ class Place:
             assert len({row["path"] for row in rows}) == len(rows)
             return {os.path.relpath(row["path"], self._shelf.folder): row["caption"] for row in rows if row["caption"]}
         images = sorted(self._shelf.folder.rglob("*.png"))
-        found = {os.path.relpath(path, self._shelf.folder): self._destination.read(self._place(path)) for path in images}
+        found = {os.path.relpath(path, self._shelf.folder): self._destination.read(self._target(path)) for path in images}
         return {name: caption for name, caption in found.items() if caption is not None}
 
     def edit(self, name, caption):
         """Put a caption there, as a person would."""
         path = self._shelf.folder / name
         if self._destination is not None:
-            self._destination.write(self._place(path), caption)
+            self._destination.write(self._target(path), caption)
             return
         rows = [json.loads(line) for line in self.output.read_text().splitlines()] if self.output.exists() else []
         row = next((row for row in rows if row["path"] == str(path)), None)
@@ -148,7 +148,7 @@ class Place:
         if self._destination is not None:
             self._destination.close()
 
-    def _place(self, path):
+    def _target(self, path):
         return self._destination.target(path, self._shelf.folder)
 
 
@@ -156,7 +156,7 @@ class Place:
 def location(request, shelf):
     if request.param == "embed":
         require_tool("exiftool")
-    made = Place(request.param, shelf)
+    made = DestinationCase(request.param, shelf)
     yield made
     made.close()
 
@@ -751,7 +751,7 @@ def test_four_runs_that_make_the_manifest_at_once_do_not_fail(shelf):
 def test_an_interrupted_run_says_so_leaves_whole_captions_and_can_go_on(shelf, kind, number):
     names = [f"{number:03}.png" for number in range(300)]
     shelf.fill(names)
-    location = Place(kind, shelf)
+    location = DestinationCase(kind, shelf)
     os.mkfifo(shelf.location / "report")
     run = shelf.start("-r", shelf.folder, *location.flags, "--report", shelf.location / "report")
     with (shelf.location / "report").open() as report:

@@ -54,27 +54,27 @@ def archive(photos, tmp_path):
     return packed(photos, tmp_path / "data-000.tar")
 
 
-def packed(photos, place):
-    with tarfile.open(place, "w") as tar:
+def packed(photos, archive):
+    with tarfile.open(archive, "w") as tar:
         for path in sorted(filter(Path.is_file, photos.rglob("*"))):
             tar.add(path, path.relative_to(photos))
-    return place
+    return archive
 
 
 def plain(caption, photos):
-    """Captions by place in the folder, as a run without shards writes them."""
+    """Captions by relative path, as a run without shards writes them."""
     rows = caption("-r", photos, "-f", "jsonl").stdout.splitlines()
     return {str(Path(row["path"]).relative_to(photos)): row["caption"] for row in map(json.loads, rows)}
 
 
-def read(place):
+def read(path):
     """Captions by path, of a shard of any format."""
-    if place.suffix == ".jsonl":
-        rows = [json.loads(line) for line in place.read_text().splitlines()]
-    elif place.suffix == ".parquet":
-        rows = pyarrow.parquet.read_table(place).to_pylist()
+    if path.suffix == ".jsonl":
+        rows = [json.loads(line) for line in path.read_text().splitlines()]
+    elif path.suffix == ".parquet":
+        rows = pyarrow.parquet.read_table(path).to_pylist()
     else:
-        with tarfile.open(place) as tar:
+        with tarfile.open(path) as tar:
             files = {member.name: tar.extractfile(member).read() for member in tar}
         rows = [json.loads(data) for name, data in files.items() if name.endswith(".json")]
         for name, data in files.items():
@@ -99,9 +99,9 @@ def results(archive):
     ]
 
 
-def tar_of(place, *members, end=True):
+def tar_of(path, *members, end=True):
     """Write an archive of (TarInfo or name, data)."""
-    with tarfile.open(place, "w") as tar:
+    with tarfile.open(path, "w") as tar:
         for member, data in members:
             about = tarfile.TarInfo(member) if isinstance(member, str) else member
             if isinstance(member, str):
@@ -110,8 +110,8 @@ def tar_of(place, *members, end=True):
         if not end:
             length = tar.offset
     if not end:
-        os.truncate(place, length)
-    return place
+        os.truncate(path, length)
+    return path
 
 
 # what a run writes
@@ -425,8 +425,8 @@ def test_of_an_archive_that_ends_early_what_comes_before_is_captioned_and_the_re
 
 
 def test_an_archive_without_the_mark_of_its_end_may_have_been_cut_off(tmp_path):
-    place = tar_of(tmp_path / "a.tar", ("a.jpg", b"x" * 512), end=False)
-    assert results(place) == [("a.jpg", 512), ("a.tar", "unreadable")]
+    path = tar_of(tmp_path / "a.tar", ("a.jpg", b"x" * 512), end=False)
+    assert results(path) == [("a.jpg", 512), ("a.tar", "unreadable")]
 
 
 @pytest.mark.parametrize("data", [b"", b"no archive", bytes(range(256)) * 10])
@@ -440,14 +440,14 @@ def test_what_is_no_archive_is_unreadable(tmp_path, data):
 )
 @pytest.mark.parametrize("kind", [tarfile.PAX_FORMAT, tarfile.GNU_FORMAT])
 def test_a_hostile_name_is_only_a_name(caption, photos, tmp_path, name, kind):
-    place = tmp_path / "in/a.tar"
-    place.parent.mkdir()
-    with tarfile.open(place, "w", format=kind) as tar:
+    path = tmp_path / "in/a.tar"
+    path.parent.mkdir()
+    with tarfile.open(path, "w", format=kind) as tar:
         about = tarfile.TarInfo(name)
         about.size = len(data := (photos / "a.png").read_bytes())
         tar.addfile(about, io.BytesIO(data))
     before = set(tmp_path.rglob("*"))
-    done = caption(place, "-o", f"{tmp_path}/out/", "-f", "tar")
+    done = caption(path, "-o", f"{tmp_path}/out/", "-f", "tar")
     assert done.exit_code == 0, done.stderr
     with tarfile.open(tmp_path / "out/a.tar") as tar:
         for member in tar:
@@ -463,15 +463,13 @@ def test_a_hostile_name_is_only_a_name(caption, photos, tmp_path, name, kind):
 def test_links_devices_and_folders_are_passed_over(tmp_path, kind):
     about = tarfile.TarInfo("link.jpg")
     about.type, about.linkname = kind, "/etc/passwd"
-    place = tar_of(tmp_path / "a.tar", (about, b""), ("b.jpg", b"12345"))
-    assert results(place) == [("b.jpg", 5)]
+    path = tar_of(tmp_path / "a.tar", (about, b""), ("b.jpg", b"12345"))
+    assert results(path) == [("b.jpg", 5)]
 
 
 def test_other_members_and_hidden_ones_are_passed_over(tmp_path):
-    place = tar_of(
-        tmp_path / "a.tar", ("a.txt", b"text" * 999), ("._a.jpg", b"fork"), ("b.JPG", b"12345"), ("a.json", b"{}")
-    )
-    assert results(place) == [("b.JPG", 5)]
+    path = tar_of(tmp_path / "a.tar", ("a.txt", b"text" * 999), ("._a.jpg", b"fork"), ("b.JPG", b"12345"), ("a.json", b"{}"))
+    assert results(path) == [("b.JPG", 5)]
 
 
 def test_a_sparse_member_as_gnu_tar_writes_it_does_not_derail_what_follows(tmp_path):
@@ -487,8 +485,8 @@ def test_a_sparse_member_as_gnu_tar_writes_it_does_not_derail_what_follows(tmp_p
 
 def test_a_huge_member_is_too_large_and_takes_no_memory(tmp_path, monkeypatch):
     monkeypatch.setattr("capgen.images.MAX_BYTES", 1000)
-    place = tar_of(tmp_path / "a.tar", ("a.jpg", bytes(2000)), ("b.jpg", b"12345"))
-    assert results(place) == [("a.jpg", "too-large"), ("b.jpg", 5)]
+    path = tar_of(tmp_path / "a.tar", ("a.jpg", bytes(2000)), ("b.jpg", b"12345"))
+    assert results(path) == [("a.jpg", "too-large"), ("b.jpg", 5)]
 
 
 @pytest.mark.parametrize("size", [1 << 33, 1 << 60, -1])
@@ -507,22 +505,22 @@ def test_a_damaged_extended_header_ends_the_archive(tmp_path, header):
     about = tarfile.TarInfo("x")
     about.type = tarfile.XHDTYPE
     about.size = len(header)
-    place = tar_of(tmp_path / "a.tar", ("b.jpg", b"12345"), (about, header), ("a.jpg", b"12345"))
-    assert results(place)[0] == ("b.jpg", 5)
-    assert results(place)[-1] == ("a.tar", "unreadable")
+    path = tar_of(tmp_path / "a.tar", ("b.jpg", b"12345"), (about, header), ("a.jpg", b"12345"))
+    assert results(path)[0] == ("b.jpg", 5)
+    assert results(path)[-1] == ("a.tar", "unreadable")
 
 
 def test_members_of_one_name_are_told_apart(tmp_path):
-    place = tar_of(tmp_path / "a.tar", ("a.jpg", b"1"), ("a.jpg", b"12"), ("b.jpg", b"123"))
-    assert [item.path.name for item in images_in(place)] == ["a.jpg", "a.jpg#1", "b.jpg"]
+    path = tar_of(tmp_path / "a.tar", ("a.jpg", b"1"), ("a.jpg", b"12"), ("b.jpg", b"123"))
+    assert [item.path.name for item in images_in(path)] == ["a.jpg", "a.jpg#1", "b.jpg"]
 
 
 # tables
 
 
-def table(place, columns, rows=2):
-    pyarrow.parquet.write_table(pyarrow.table(columns), place, row_group_size=rows)
-    return place
+def table(path, columns, rows=2):
+    pyarrow.parquet.write_table(pyarrow.table(columns), path, row_group_size=rows)
+    return path
 
 
 @pytest.mark.parametrize("layout", ["hugging face", "bytes", "jpg and key"])
@@ -531,17 +529,17 @@ def test_a_table_of_images_is_captioned_like_the_files(caption, photos, tmp_path
     data = [(photos / name).read_bytes() for name in names]
     if layout == "hugging face":
         rows = [{"bytes": one, "path": name} for one, name in zip(data, names, strict=True)]
-        place = table(tmp_path / "t.parquet", {"label": [1, 2, 3], "image": rows})
+        path = table(tmp_path / "t.parquet", {"label": [1, 2, 3], "image": rows})
     elif layout == "bytes":
-        place = table(tmp_path / "t.parquet", {"image": data})
+        path = table(tmp_path / "t.parquet", {"image": data})
         names = ["0", "1", "2"]
     else:
-        place = table(tmp_path / "t.parquet", {"__key__": names, "jpg": pyarrow.array(data, pyarrow.large_binary())})
-    done = caption(place, "-o", f"{tmp_path}/out/", "-f", "tar")
+        path = table(tmp_path / "t.parquet", {"__key__": names, "jpg": pyarrow.array(data, pyarrow.large_binary())})
+    done = caption(path, "-o", f"{tmp_path}/out/", "-f", "tar")
     assert done.exit_code == 0, done.stderr
     expected = plain(caption, photos)
     assert read(tmp_path / "out/t.tar") == {
-        f"{place}/{name}": expected[file] for name, file in zip(names, ("a.png", "b.jpg", "d.png"), strict=True)
+        f"{path}/{name}": expected[file] for name, file in zip(names, ("a.png", "b.jpg", "d.png"), strict=True)
     }
     with tarfile.open(tmp_path / "out/t.tar") as tar:
         assert [Path(name).suffix for name in tar.getnames()[::3]] == [".png", ".jpg", ".png"]
@@ -549,11 +547,11 @@ def test_a_table_of_images_is_captioned_like_the_files(caption, photos, tmp_path
 
 def test_a_row_without_an_image_is_a_failure_of_its_own(tmp_path):
     rows = [{"bytes": None, "path": "a.png"}, {"bytes": b"12345", "path": None}, None]
-    place = table(
+    path = table(
         tmp_path / "t.parquet",
         {"image": pyarrow.array(rows, pyarrow.struct({"bytes": pyarrow.binary(), "path": pyarrow.string()}))},
     )
-    assert results(place) == [("a.png", "unreadable"), ("1", 5), ("2", "unreadable")]
+    assert results(path) == [("a.png", "unreadable"), ("1", 5), ("2", "unreadable")]
 
 
 @pytest.mark.parametrize("columns", [{"label": [1]}, {"image": ["a.png"]}, {"image": [{"path": "a.png"}]}])
@@ -563,9 +561,9 @@ def test_a_table_without_images_is_unsupported(tmp_path, columns):
 
 @pytest.mark.parametrize("share", [0.0, 0.5, 0.99])
 def test_a_damaged_table_is_unreadable(photos, tmp_path, share):
-    place = table(tmp_path / "t.parquet", {"image": [(photos / "a.png").read_bytes()]})
-    os.truncate(place, int(place.stat().st_size * share))
-    assert results(place) == [("t.parquet", "unreadable")]
+    path = table(tmp_path / "t.parquet", {"image": [(photos / "a.png").read_bytes()]})
+    os.truncate(path, int(path.stat().st_size * share))
+    assert results(path) == [("t.parquet", "unreadable")]
 
 
 # from a program, as an engine does

@@ -18,10 +18,10 @@ from capgen.captioner.constraints import ConstraintConfig
 from capgen.captioner.vocabulary import SPECIAL
 from capgen.errors import BundleError, UnknownNameError
 
-PLACES = ("tiny", "tiny.capgen")
+FORMS = ("tiny", "tiny.capgen")
 
 
-@pytest.fixture(params=PLACES)
+@pytest.fixture(params=FORMS)
 def target(request, tmp_path):
     """A captioner as a folder, then as a zip."""
     bundle.write(tmp_path / request.param, DESCRIPTION, CONTENTS)

@@ -191,7 +191,7 @@ def truncated(data, generator):
 
 
 def swapped(data, generator):
-    """Let two pieces change places."""
+    """Exchange two pieces."""
     length = generator.choice((1, 4, 46, 200))
     first = generator.randrange(len(data) - 2 * length)
     second = generator.randrange(first + length, len(data) - length)

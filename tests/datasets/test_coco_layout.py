@@ -34,7 +34,7 @@ def captions_of(source):
     return found, [(problem.kind, problem.where, problem.detail) for problem in report.problems]
 
 
-@pytest.mark.parametrize("place", ["{}2017", "images/{}2017", "{}", "images/{}", "{0}2017/{0}2017"])
+@pytest.mark.parametrize("folder", ["{}2017", "images/{}2017", "{}", "images/{}", "{0}2017/{0}2017"])
 @pytest.mark.parametrize(
     "listing",
     [
@@ -42,28 +42,28 @@ def captions_of(source):
         "annotations_trainval2017/annotations/captions_{}2017.json",
     ],
 )  # fmt: skip
-def test_images_numbered_from_one_in_each_split_keep_their_own_captions(tmp_path, place, listing):
+def test_images_numbered_from_one_in_each_split_keep_their_own_captions(tmp_path, folder, listing):
     files = {}
     for split, count in (("train", 3), ("val", 2)):
-        files |= drawn(place.format(split), count)
+        files |= drawn(folder.format(split), count)
         files[listing.format(split)] = annotations(count, prefix=split)
     found, problems = captions_of(write(tmp_path, files))
-    train = {f"{place.format('train')}/{n:06}.png": ("train", (f"train {n}.",)) for n in (1, 2, 3)}
-    val = {f"{place.format('val')}/{n:06}.png": ("dev", (f"val {n}.",)) for n in (1, 2)}
+    train = {f"{folder.format('train')}/{n:06}.png": ("train", (f"train {n}.",)) for n in (1, 2, 3)}
+    val = {f"{folder.format('val')}/{n:06}.png": ("dev", (f"val {n}.",)) for n in (1, 2)}
     assert found == train | val
     assert problems == []
 
 
-@pytest.mark.parametrize("place", ["{}", "{}/images"])
-def test_each_split_may_be_a_folder_with_its_own_annotations(tmp_path, place):
+@pytest.mark.parametrize("folder", ["{}", "{}/images"])
+def test_each_split_may_be_a_folder_with_its_own_annotations(tmp_path, folder):
     files = {}
     for split, count in (("train", 3), ("valid", 2)):
-        files |= drawn(place.format(split), count)
+        files |= drawn(folder.format(split), count)
         files[f"{split}/_annotations.coco.json"] = annotations(count, prefix=split)
     source = write(tmp_path, files)
     found, problems = captions_of(source)
-    train = {f"{place.format('train')}/{n:06}.png": ("train", (f"train {n}.",)) for n in (1, 2, 3)}
-    valid = {f"{place.format('valid')}/{n:06}.png": ("dev", (f"valid {n}.",)) for n in (1, 2)}
+    train = {f"{folder.format('train')}/{n:06}.png": ("train", (f"train {n}.",)) for n in (1, 2, 3)}
+    valid = {f"{folder.format('valid')}/{n:06}.png": ("dev", (f"valid {n}.",)) for n in (1, 2)}
     assert found == train | valid
     assert problems == []
     reason = datasets.read(source).recognised_by

@@ -138,12 +138,12 @@ def test_flickr8k_without_its_lists_has_no_splits(tmp_path):
     assert splits_of(datasets.read(write(tmp_path, {"Flickr8k.token.txt": "1.jpg#0\tA dog .\n"}))) == {"1.jpg": None}
 
 
-def test_a_row_of_flickr8k_without_a_tab_is_reported_with_its_place(tmp_path):
+def test_a_row_of_flickr8k_without_a_tab_is_reported_with_its_line(tmp_path):
     files = {"Flickr8k.token.txt": "1.jpg#0\tA dog .\n2.jpg#0 A cat .\n"}
     assert problems_of(datasets.read(write(tmp_path, files))) == [("malformed row", "Flickr8k.token.txt:2")]
 
 
-def test_an_image_in_two_lists_of_flickr8k_is_reported_with_its_place(tmp_path):
+def test_an_image_in_two_lists_of_flickr8k_is_reported_with_its_line(tmp_path):
     files = {**FLICKR8K, "Flickr8k_text/Flickr_8k.testImages.txt": "3.jpg\n1.jpg\n"}
     assert problems_of(datasets.read(write(tmp_path, files))) == [("image in two splits", "Flickr_8k.testImages.txt:2")]
 
@@ -164,7 +164,7 @@ def test_flickr30k_joins_the_captions_of_an_image_and_keeps_their_bars(tmp_path)
     assert found(dataset)["36979.jpg"] == "flickr30k_images"
 
 
-def test_the_malformed_row_of_flickr30k_is_reported_with_its_place(tmp_path):
+def test_the_malformed_row_of_flickr30k_is_reported_with_its_line(tmp_path):
     assert problems_of(datasets.read(write(tmp_path, FLICKR30K))) == [("malformed row", "results.csv:4")]
 
 
@@ -273,7 +273,7 @@ GOOD_JSON = '{"image": "1.jpg", "caption": "A dog."}\n'
         ("t.jsonl", GOOD_JSON + '{"image": [2], "caption": "A cat."}\n'),
     ],
 )
-def test_a_malformed_row_is_reported_with_its_place_and_the_others_are_read(tmp_path, name, text):
+def test_a_malformed_row_is_reported_with_its_line_and_the_others_are_read(tmp_path, name, text):
     dataset = datasets.read(write(tmp_path, {name: text}))
     assert list(captions_of(dataset)) == ["1.jpg"]
     assert problems_of(dataset) == [("malformed row", f"{name}:{text.count(chr(10))}")]

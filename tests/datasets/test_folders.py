@@ -77,9 +77,9 @@ def test_folders_that_are_named_for_splits_are_these_splits(tmp_path):
     assert {example.image: example.split for example in dataset.examples} == {f"{f}/1.jpg": s for f, s in folders.items()}
 
 
-def test_that_numbers_in_names_of_folders_are_not_heeded_is_said(tmp_path):
+def test_that_numbers_in_names_of_folders_are_ignored_is_said(tmp_path):
     dataset = read(tmp_path, {"10_white dog/1.jpg": None, "10_white dog/1.txt": "A dog."})
-    assert "'10_white dog' is not heeded" in dataset.notes[0]
+    assert "'10_white dog' is ignored" in dataset.notes[0]
     assert not read(tmp_path / "plain", {"white dog/1.jpg": None, "white dog/1.txt": "A dog."}).notes
 
 

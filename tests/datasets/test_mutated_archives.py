@@ -54,14 +54,14 @@ def mutated(data, generator):
     """Return the bytes with one to three small changes, sometimes without their end."""
     data = bytearray(data)
     for _ in range(generator.randint(1, 3)):
-        place = generator.randrange(len(data))
+        offset = generator.randrange(len(data))
         match generator.randrange(4):
             case 0 | 1:
-                data[place] = generator.randrange(256)
+                data[offset] = generator.randrange(256)
             case 2:
-                data[place : place + generator.randint(1, 600)] = bytes(generator.randint(0, 600))
+                data[offset : offset + generator.randint(1, 600)] = bytes(generator.randint(0, 600))
             case 3:
-                data[place:place] = data[: generator.randint(1, 2000)]
+                data[offset:offset] = data[: generator.randint(1, 2000)]
     return bytes(data[: generator.randrange(len(data)) if generator.randrange(8) == 0 else len(data)])
 
 

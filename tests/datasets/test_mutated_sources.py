@@ -111,21 +111,21 @@ PIECES = [*(piece.encode() for piece in (*MARKS, *TOKENS)), b"\xff", b"\xed\xa0\
 def mutated(data, generator):
     """Return the bytes with one to three small changes, sometimes in another encoding."""
     for _ in range(generator.randint(1, 3)):
-        place = generator.randrange(len(data) + 1)
+        offset = generator.randrange(len(data) + 1)
         match generator.randrange(6):
             case 0 | 1:
-                data = data[:place] + generator.choice(PIECES) + data[place:]
+                data = data[:offset] + generator.choice(PIECES) + data[offset:]
             case 2:
-                data = data[:place] + bytes([generator.randrange(256)]) + data[place + 1 :]
+                data = data[:offset] + bytes([generator.randrange(256)]) + data[offset + 1 :]
             case 3:
-                data = data[:place] + data[place + 1 :]
+                data = data[:offset] + data[offset + 1 :]
             case 4:
                 lines = data.splitlines(keepends=True) or [b""]
                 number = generator.randrange(len(lines))
                 lines[number : number + 1] = [lines[number]] * generator.choice((0, 2))
                 data = b"".join(lines)
             case 5 if generator.random() < 0.3:
-                data = data[:place]
+                data = data[:offset]
     return data.decode("utf-8", "replace").encode("utf-16") if generator.random() < 0.05 else data
 
 

@@ -162,8 +162,8 @@ def test_predictions_of_images_that_are_not_here_have_cards_without_them(caption
 
 def test_a_report_that_cannot_be_written_is_one_line_before_anything_is_captioned(captioner, tmp_path):
     (tmp_path / "file").touch()
-    for place in (tmp_path, tmp_path / "file/report.html"):
-        done = captioner.run("evaluate", "shapes", "--data", "shapes", "--report", place)
+    for path in (tmp_path, tmp_path / "file/report.html"):
+        done = captioner.run("evaluate", "shapes", "--data", "shapes", "--report", path)
         assert done.returncode == 1
         assert done.stderr.startswith(f"capgen: cannot write {tmp_path}")
         assert len(done.stderr.splitlines()) == 1

@@ -46,10 +46,10 @@ def errors(browser):
     return [entry["message"] for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
 
 
-def blob(place):
+def blob(cell):
     """A map that is hot in one cell."""
     grid = np.full(49, 0.01, np.float32)
-    grid[place % 49] = 0.52
+    grid[cell % 49] = 0.52
     return grid.reshape(7, 7)
 
 
@@ -65,7 +65,7 @@ def folder(tmp_path_factory):
         references.append(Reference(name, folder / name, (f"A {colour} {shape} on a pale ground.", HOSTILE)))
         captions[name] = f"a {colour} {shape}" if index % 5 else f"some {shape}s of colours like {colour}"
         words = captions[name].split()
-        attention[name] = Attention(tuple(words), np.stack([blob(index + 9 * place) for place in range(len(words))]))
+        attention[name] = Attention(tuple(words), np.stack([blob(index + 9 * position) for position in range(len(words))]))
     captions["063.png"] = HOSTILE
     attention["063.png"] = None
     absent = [Reference(reference.id, None, reference.captions) for reference in references[:5]]

@@ -1,4 +1,4 @@
-"""What capgen has written once is not written again: field by field, in two places, through links, and in copies."""
+"""What capgen has written once is not written again: field by field, in two destinations, through links, and in copies."""
 
 import json
 import os
@@ -62,7 +62,7 @@ def write(path, description=None, alternative=None):
 
 # Field by field
 
-places = pytest.mark.parametrize(("option", "name"), [("--xmp", "a.xmp"), ("--embed", "a.jpg")])
+destinations = pytest.mark.parametrize(("option", "name"), [("--xmp", "a.xmp"), ("--embed", "a.jpg")])
 turns = pytest.mark.parametrize("turned", [False, True])
 
 
@@ -71,7 +71,7 @@ def turn(texts, turned):
     return texts[::-1] if turned else texts
 
 
-@places
+@destinations
 @turns
 @pytest.mark.parametrize("existing", ["append", "prepend"])
 @pytest.mark.parametrize("forced", [(), ("--force",)])
@@ -85,7 +85,7 @@ def test_what_capgen_has_filled_is_not_added_to(photos, exiftool, option, name, 
         assert turn(fields(file), turned) == (added, first)
 
 
-@places
+@destinations
 @turns
 @pytest.mark.parametrize("existing", ["append", "overwrite"])
 def test_a_field_that_capgen_has_filled_and_a_person_has_changed_stays(photos, exiftool, option, name, turned, existing):
@@ -97,7 +97,7 @@ def test_a_field_that_capgen_has_filled_and_a_person_has_changed_stays(photos, e
     assert turn(fields(file), turned) == (MINE, "changed")
 
 
-@places
+@destinations
 def test_a_persons_field_beside_one_that_capgen_has_filled_is_still_a_persons(photos, exiftool, option, name):
     file = photos / name
     write(file, MINE)
@@ -111,7 +111,7 @@ def test_a_persons_field_beside_one_that_capgen_has_filled_is_still_a_persons(ph
     assert fields(file) == (f"new {filled[1]}",) * 2
 
 
-@places
+@destinations
 def test_a_field_that_a_person_has_taken_out_of_capgens_caption_is_filled_and_is_capgens(photos, exiftool, option, name):
     capgen(photos, option)
     both = fields(photos / name)
@@ -153,7 +153,7 @@ def test_a_kill_in_the_middle_of_adding_beside_a_filled_field_doubles_nothing(ph
     assert fields(file) == (f"{MINE}, {'' if killed == 'after' else 'new '}{filled}", filled)
 
 
-# In two places
+# In two destinations
 
 
 @pytest.mark.parametrize("there", ["a.xmp", "a.jpg"])

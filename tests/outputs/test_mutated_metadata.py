@@ -143,7 +143,7 @@ def test_a_damaged_sidecar_is_refused_or_keeps_all_words_of_a_person(tmp_path, f
 
 
 def blocks_of_all_kinds():
-    """A JPEG, and the blocks in it as other files have them, each with words in every place."""
+    """A JPEG, and the blocks in it as other files have them, each with words in every field."""
     entries = (
         struct.pack("<HHII", 0x10E, 2, 5, 50)
         + struct.pack("<HHII", 0x8769, 4, 1, 60)

@@ -231,7 +231,7 @@ def test_a_damaged_file_is_named_with_what_to_do(tmp_path, data):
 def test_a_file_damaged_in_the_middle_is_named(tmp_path):
     made = Manifest(tmp_path)
     for number in range(1000):
-        made.put(b"place %d" % number, Record(A))
+        made.put(b"key %d" % number, Record(A))
     made.close()
     path = tmp_path / manifest.NAME
     data = path.read_bytes()
@@ -239,7 +239,7 @@ def test_a_file_damaged_in_the_middle_is_named(tmp_path):
     made = Manifest(tmp_path)
     with pytest.raises(StorageError, match="move it away"):
         for number in range(1000):
-            made.get(b"place %d" % number)
+            made.get(b"key %d" % number)
     made.close()
 
 
@@ -335,10 +335,10 @@ COUNTER = """
 import sys
 from pathlib import Path
 from capgen.outputs.manifest import Manifest
-known, place = Manifest(Path(sys.argv[1])), Path(sys.argv[1]) / "count"
+known, counter = Manifest(Path(sys.argv[1])), Path(sys.argv[1]) / "count"
 for _ in range(100):
     with known.locked():
-        place.write_text(str(int(place.read_text()) + 1))
+        counter.write_text(str(int(counter.read_text()) + 1))
 """
 
 

@@ -57,7 +57,7 @@ def test_a_lock_can_be_taken_again_after_an_error(tmp_path):
         pass
 
 
-def test_locks_of_different_places_do_not_meet(tmp_path, holder):
+def test_locks_of_different_paths_do_not_meet(tmp_path, holder):
     with locks.lock(tmp_path / "another/lock"):
         pass
 

@@ -362,9 +362,9 @@ def test_an_interrupted_clearing_is_made_good_by_prepare(shapes):
 
 def test_a_cache_that_is_not_there_is_empty(user_folders):
     (user_folders / "file").write_text("")
-    for place in (user_folders / "none", user_folders / "file/cache"):
+    for path in (user_folders / "none", user_folders / "file/cache"):
         for arguments in (["size"], ["prune"], ["clear", "--yes"]):
-            done = here("cache", *arguments, env={"CAPGEN_CACHE_DIR": str(place)})
+            done = here("cache", *arguments, env={"CAPGEN_CACHE_DIR": str(path)})
             assert (done.returncode, done.stderr) == (0, "")
             assert done.stdout.splitlines()[-1].endswith(" 0 B")
-        assert not place.exists()
+        assert not path.exists()

@@ -31,7 +31,7 @@ class Work(Protocol):
         ...
 
     def given_up(self, item: Any, error: ImageError) -> Any:
-        """Return the result of an item that cannot be worked on, as its worker is lost each time, for a reason."""
+        """Return the result of an item whose worker was lost on every attempt, with the reason."""
         ...
 
 

@@ -225,7 +225,7 @@ class _RayWorker:
         try:
             if self._begin(tuple(positions)) == 1:
                 results.extend(self._worker([self._items[position] for position in positions]))
-            else:  # the worker was lost: one by one, so that the item it was lost by costs itself alone
+            else:  # the worker was lost: one at a time, to find the item that kills it
                 for position in positions:
                     results.extend(self._alone(position))
         except CapgenError as error:  # as a value: of an exception, Ray would bring back the text alone

@@ -18,8 +18,8 @@ class DecodingOptions:
         length_penalty: A hypothesis is ranked by its log-probability divided by its number of words to this power, so that
             long captions stand a chance (Wu et al. 2016 without the constant).
         guidance: Scale of classifier-free guidance, at least 1; 1 is without guidance. See ``Guidance``.
-        common_caption_penalty: What a hypothesis of a beam search loses of its score, times the natural logarithm of the
-            number of training images that the captioner says it of. See ``search``.
+        common_caption_penalty: Subtracted from the score of a finished hypothesis of a beam search, times the natural
+            logarithm of the number of training images for which the captioner generates that caption. See ``search``.
         max_words: T, the number of words after which a caption is cut.
         min_words: Fewest words of a caption.
         prompt_ids: Ids of the words that every caption begins with (forced prefix); the unknown word may be among them.

@@ -29,9 +29,10 @@ def search(
         options: How to search.
         processors: What changes the scores before the processors of the options do.
         seeds: For each image a number that decides with ``options.seed`` what is sampled; 0 for all by default.
-        common_captions: Ids of captions that the captioner says of many images, and of how many. With a common-caption
-            penalty a beam search prefers what is nearly as good and said less often (the anti-language model of J. Li et
-            al., "A Diversity-Promoting Objective Function for Neural Conversation Models", NAACL 2016, for whole captions).
+        common_captions: Captions that the captioner generates for several training images: word ids to the number of
+            images. With a common-caption penalty a beam search prefers what is nearly as good and said less often (the
+            anti-language model of J. Li et al., "A Diversity-Promoting Objective Function for Neural Conversation Models",
+            NAACL 2016, for whole captions).
 
     Returns:
         For each image up to ``options.num_captions`` different hypotheses, the best first.

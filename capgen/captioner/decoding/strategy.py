@@ -49,7 +49,7 @@ class SearchStrategy(ABC):
     Args:
         options: How to search.
         seeds: For each image a number that decides with ``options.seed`` what is sampled; 0 for all by default.
-        common_captions: Ids of captions that the captioner says of many images, and of how many.
+        common_captions: Captions that the captioner generates for several training images: word ids to the number of images.
     """
 
     example: ClassVar[DecodingOptions]

@@ -1,4 +1,4 @@
-"""Visual words: names of things that the encoder knows and the captions hardly mention, said through slots.
+"""Visual words: names of things that the encoder knows and the captions rarely contain, said through slots.
 
 An ImageNet classifier knows a thousand classes; a few thousand captions name a few dozen of them. In training, a rare name
 that agrees with the classifier becomes the slot of its group (delexicalisation): "a giraffe in a field" is "a <animal> in a
@@ -113,7 +113,7 @@ class VisualWords:
         """Return the names that captions say less than ``count`` times."""
         counts: dict[VisualWord, int] = dict.fromkeys(self.names, 0)
         for caption in captions:
-            for _, _, name, _ in self._mentions(words(caption)):
+            for _, _, name, _ in self._occurrences(words(caption)):
                 counts[name] += 1
         return VisualWords(name for name, times in counts.items() if times < count)
 
@@ -167,7 +167,7 @@ class VisualWords:
         fillable = self.fillable(class_scores, min_probability)
         result: list[str] = []
         position = 0
-        for start, end, name, plural in self._mentions(caption):
+        for start, end, name, plural in self._occurrences(caption):
             if fillable.get(name.group) != name:
                 continue
             result += caption[position:start]
@@ -231,7 +231,7 @@ class VisualWords:
         """How many words the longest name has."""
         return max(map(len, self._forms), default=0)
 
-    def _mentions(self, caption: Sequence[str]) -> Iterable[tuple[int, int, VisualWord, bool]]:
+    def _occurrences(self, caption: Sequence[str]) -> Iterable[tuple[int, int, VisualWord, bool]]:
         """Find the names in a caption, the longest first: their start, their end, the name and whether it is a plural."""
         position = 0
         while position < len(caption):

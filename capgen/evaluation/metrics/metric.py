@@ -70,7 +70,7 @@ class Candidates:
         return f"the files of {count:,} of {len(self.images):,} images were not found" if count else ""
 
     def knows(self, need: Need) -> bool:
-        """Tell whether the captions come with what a metric needs. Whether there is Java, the metric itself finds out."""
+        """Return whether the candidates have what a metric needs; for Java, the metric itself checks."""
         known: Mapping[Need, Sequence[Any] | frozenset[Any]] = {
             Need.IMAGES: () if None in self.images else self.images,
             Need.TRAINING_CAPTIONS: self.training_captions,

@@ -89,7 +89,8 @@ class Assignment:
     def _choose(self, reference_id: str, claims: Sequence[_Claim]) -> None:
         """Give an image the caption of the row that names it best.
 
-        Files of one name in different folders are different images. Only that is scored whose folders agree best.
+        Files of one name in different folders are different images. If rows name different folders, the row whose folders
+        agree with the most parts of the image's path is scored, and none if two agree equally well.
         """
         best = max(claims, key=lambda claim: claim.match.agreement)
         rivals = [claim for claim in claims if claim.contradicts(best)]

@@ -119,7 +119,7 @@ def row_of(where: str, value: Any) -> Row:
 def file_of(value: Any) -> str:
     """Return the path of an image's file in a pair or an object, as it is written; empty if there is none.
 
-    Other than a name that is looked up in a data set, a path keeps its spaces, and stands under a name of columns of files.
+    Unlike in ``row_of``, spaces are kept, and only the keys of columns of files count.
     """
     if isinstance(value, list):
         found = value[:1]
