@@ -30,7 +30,7 @@ _MINOR = re.compile(
 """What exiftool says where it cuts off words, or writes nothing, unless it is told to pass over what is minor."""
 _WARNING = re.compile(r"^Warning: (?:\[minor\] )?(.*?)(?: - \S*/image.*)?$", re.MULTILINE | re.IGNORECASE)
 _ADDRESSABLE = re.compile(r"-([a-z]{2,3}|[xi])(-[a-z\d]{2,})*$")
-"""Names of places whose language exiftool takes for one."""
+"""The end of a metadata field's name that exiftool takes for a language."""
 
 # exiftool takes one argument a line. -E undoes HTML escapes in values, which every version does and which needs no
 # further file: a line end becomes &#10;, and only & has to be escaped besides.
@@ -153,19 +153,19 @@ def _assignments(fields: Fields, metadata: PhotoMetadata) -> Iterator[str]:
 
 
 def _assignment(tag: str, text: str, metadata: PhotoMetadata) -> Iterator[str]:
-    """Yield the arguments that set one place, and remove what stands for it in other languages."""
+    """Yield the arguments that set one metadata field, and remove its copies in other languages."""
     stale = [copy for copy in metadata.copies if copy.startswith(f"{tag}-")]
-    others = {place: other for place, other in metadata.translations.items() if place.startswith(f"{tag}-")}
+    others = {field: other for field, other in metadata.translations.items() if field.startswith(f"{tag}-")}
     if all(map(_ADDRESSABLE.search, stale)) or not all(map(_ADDRESSABLE.search, others)):
         yield from (f"-{copy}=" for copy in stale if _ADDRESSABLE.search(copy))
     else:  # only all languages together can be removed
         yield f"-{tag}="
-        yield from (f"-{place}={_value(other)}" for place, other in others.items())
+        yield from (f"-{field}={_value(other)}" for field, other in others.items())
     yield f"-{tag}{_language(tag)}={_value(text)}"
 
 
 def _language(tag: str) -> str:
-    """Return what has to follow the name of a place, since without it captions in other languages would be deleted."""
+    """Return the language after a metadata field's name; without it exiftool would delete captions in other languages."""
     return "-x-default" if tag.startswith("XMP-") and tag != IN_NOTES else ""
 
 

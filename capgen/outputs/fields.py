@@ -18,7 +18,7 @@ class Fields:
         in_exif: Whether the Exif of the image has a description, even a camera's, which some programs show in front of XMP.
         done: The names of fields that have a caption of capgen's in them, so that none is added to them.
         doubtful: Texts in the description that may be misread, since they are not in UTF-8 and do not say in which encoding
-            they are, each by the place that it was read from.
+            they are, by exiftool's name of the metadata field that each was read from.
     """
 
     description: str | None = None
@@ -69,7 +69,7 @@ class Fields:
         return replace(self, description=description, alternative=alternative)
 
     def taking(self, caption: str, existing: Existing) -> "Fields":
-        """Return what is written into each field, given these that are there: each keeps to itself."""
+        """Return the new text of each field. A field is only joined with its own old text, never with the other field's."""
         description, alternative = (
             text if existing.adds and name in self.done else _taking(text, caption, existing)
             for name, text in (("description", self.description), ("alternative", self.alternative))

@@ -59,7 +59,7 @@ class PerImageSink:
         return self._reason(target, own, others, ImageVersion.of_file(item.path))
 
     def write(self, item: Found, result: Result) -> SkipReason | None:
-        """Write the caption of a captioned image; the results of others have no place here.
+        """Write the caption of a captioned image; results of images that were not captioned are ignored.
 
         Returns:
             Why the image keeps its caption after all, since another run may have written one in the meantime.
@@ -81,7 +81,7 @@ class PerImageSink:
             written = known.taking(caption, self._guard.existing)
             _check_certain(known, written, item)
             file = OtherFile(target, own, self.destination)
-            version = self._put(file, written, item, version, is_beside_others=known.text is not None)
+            version = self._write_fields(file, written, item, version, is_beside_others=known.text is not None)
             for other in others:
                 self._keep_in_step(other, caption, item, version)
         return None
@@ -94,9 +94,9 @@ class PerImageSink:
         new = self._known(other.path, fields, (), version).taking(caption, self._guard.existing)
         new = Fields(fields.description and new.description, fields.alternative and new.alternative)
         if new != fields and self._guard.skip_reason(key(other.path), _hash(fields.text), version, fields.hashes) is None:
-            self._put(other, new, item, version)
+            self._write_fields(other, new, item, version)
 
-    def _put(
+    def _write_fields(
         self, file: OtherFile, new: Fields, item: Found, version: ImageVersion, *, is_beside_others: bool = False
     ) -> ImageVersion:
         """Write fields into a file, remember that, and return the version that the image is afterwards."""
@@ -193,10 +193,10 @@ def _check_certain(known: Fields, written: Fields, item: Found) -> None:
     Raises:
         StorageError: Some would be.
     """
-    for place, text in known.doubtful.items():
+    for tag, text in known.doubtful.items():
         if text in (written.description or ""):
             raise StorageError(
-                f"cannot add to {place} of {item.path}: it is not in UTF-8, and in which encoding it is it does not say; "
+                f"cannot add to {tag} of {item.path}: it is not in UTF-8 and does not say in which encoding it is; "
                 "convert it, or replace it with --existing overwrite"
             )
 

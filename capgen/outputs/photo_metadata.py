@@ -1,4 +1,4 @@
-"""What the metadata in an image file says of the image: every place where a person's caption may be.
+"""What the metadata in an image file says of the image: every field in which a person's caption may be.
 
 These are XMP, ``Caption-Abstract`` of IPTC, and ``ImageDescription``, ``UserComment`` and ``XPComment`` of Exif; in PNG also
 a text called Description. Files are read here and not by exiftool, which takes many times as long and need not be installed.
@@ -64,11 +64,11 @@ class PhotoMetadata:
     """What the metadata of an image says.
 
     Attributes:
-        texts: By the name that exiftool has for its place, each text that is not blank, cameras' own among them.
-        copies: Places of the same texts in other languages, by exiftool's names.
-        translations: By exiftool's name for its place, each other text in another language.
+        texts: By exiftool's name of its field, each text that is not blank, cameras' own among them.
+        copies: Exiftool's names of the fields that have the same texts in other languages.
+        translations: By exiftool's name of its field, each other text in another language.
         iptc_takes_utf_8: Whether IPTC can be said to be in UTF-8 without any of its other texts being changed.
-        doubtful: Places whose text may be misread, since it is not in UTF-8 and does not say in which encoding it is.
+        doubtful: Fields whose text may be misread, since it is not in UTF-8 and does not say in which encoding it is.
     """
 
     texts: dict[str, str]
@@ -128,7 +128,7 @@ def of_blocks(blocks: Blocks) -> PhotoMetadata:
 
 @dataclass(frozen=True)
 class _Part:
-    """A text in a place, and whether it is certain that it was decoded as it is meant."""
+    """The text of a field, and whether it is certain that it was decoded as it is meant."""
 
     tag: str
     text: str
@@ -228,7 +228,7 @@ def _user_comment(tag: str, data: bytes, order: str) -> _Part:
 
 
 def _utf_16(data: bytes, order: str) -> str:
-    """Decode UTF-16, which may be in another byte order than it should be: the zeros of Latin letters tell."""
+    """Decode UTF-16; its byte order, which may be declared wrongly, is guessed from the zero bytes of Latin letters."""
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         return data.decode("utf-16", errors="replace").strip("\0 ")
     data = data[: len(data) & ~1]
@@ -254,7 +254,7 @@ def _iptc_records(data: bytes) -> Iterator[tuple[tuple[int, int], bytes]]:
 
 
 def _decoded(tag: str, data: bytes) -> _Part:
-    """Decode a text that is UTF-8 nowadays and was in the encoding of a country, most often that of western Europe."""
+    """Decode UTF-8 or, in older files, Windows-1252, the commonest of the encodings before it."""
     data = data.partition(b"\0")[0]
     try:
         return _Part(tag, data.decode().strip())

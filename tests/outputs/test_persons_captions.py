@@ -20,7 +20,7 @@ from capgen.outputs.stock_texts import is_stock
 from capgen.outputs.xmp import XmpSidecar
 
 WORDS = "Grandmother's house, 1974"
-PLACES = (
+FIELDS = (
     "XMP-dc:Description", "XMP-dc:Description-de-DE", "XMP-iptcCore:AltTextAccessibility", "XMP-tiff:ImageDescription",
     "XMP-exif:UserComment", "IPTC:Caption-Abstract", "IFD0:ImageDescription", "ExifIFD:UserComment", "IFD0:XPComment",
     "XMP-acdsee:Notes",
@@ -117,17 +117,17 @@ def test_metadata_that_jpeg_xl_has_packed_is_left_to_exiftool(library):
 
 
 @pytest.mark.parametrize("ending", ["jpg", "png", "tif", "heic", "jp2"])
-@pytest.mark.parametrize("place", PLACES)
-def test_words_of_a_person_are_a_caption_wherever_in_the_photograph_they_are(library, exiftool, place, ending):
+@pytest.mark.parametrize("field", FIELDS)
+def test_words_of_a_person_are_a_caption_wherever_in_the_photograph_they_are(library, exiftool, field, ending):
     if ending == "heic":
         from pillow_heif import from_pillow
 
         from_pillow(Image.new("RGB", (64, 64))).save("a.heic")
-        if place.startswith("IPTC"):
+        if field.startswith("IPTC"):
             pytest.skip("HEIC has no IPTC")
     else:
         draw(f"a.{ending}")
-    tag(f"a.{ending}", f"{place}={WORDS}")
+    tag(f"a.{ending}", f"{field}={WORDS}")
     before = Path(f"a.{ending}").read_bytes()
     for option in ("--embed", "--xmp"):
         assert status(f"a.{ending}", option) == "skipped"
@@ -135,12 +135,12 @@ def test_words_of_a_person_are_a_caption_wherever_in_the_photograph_they_are(lib
     assert [path.name for path in library.iterdir()] == [f"a.{ending}"]
 
 
-@pytest.mark.parametrize("place", ["XMP-dc:Description", "XMP-iptcCore:AltTextAccessibility"])
+@pytest.mark.parametrize("field", ["XMP-dc:Description", "XMP-iptcCore:AltTextAccessibility"])
 @pytest.mark.parametrize("kind", [row.name for row in FORMATS if row.name not in {"BMP", "camera raw"}])
-def test_words_in_every_format_that_can_be_drawn_are_a_caption_and_so_is_capgens(library, exiftool, kind, place):
+def test_words_in_every_format_that_can_be_drawn_are_a_caption_and_so_is_capgens(library, exiftool, kind, field):
     name = "a" + next(row.suffixes[0] for row in FORMATS if row.name == kind)
     Path(name).write_bytes(encode(Image.new("RGB", (64, 64)), kind))
-    tag(name, f"{place}={WORDS}")
+    tag(name, f"{field}={WORDS}")
     assert {status(name, "--embed"), status(name, "--xmp")} == {"skipped"}
     assert status(name, "--embed", "--existing", "overwrite") == "captioned"
     assert status(name, "--embed", "--existing", "append") == "skipped"
@@ -159,11 +159,11 @@ def test_xmp_is_found_between_the_frames_of_a_gif_and_in_real_sub_blocks(library
 
 @pytest.mark.parametrize("words", ["おばあちゃんの家", "Großmutters Häuschen", "дом бабушки"])
 @pytest.mark.parametrize(
-    "place", ["ExifIFD:UserComment", "IFD0:ImageDescription", "IFD0:XPComment", "IPTC:Caption-Abstract"]
+    "field", ["ExifIFD:UserComment", "IFD0:ImageDescription", "IFD0:XPComment", "IPTC:Caption-Abstract"]
 )
-def test_words_in_every_script_are_read_as_exiftool_writes_them(library, exiftool, place, words):
+def test_words_in_every_script_are_read_as_exiftool_writes_them(library, exiftool, field, words):
     draw("a.jpg")
-    tag("a.jpg", "IPTC:CodedCharacterSet=UTF8", f"{place}={words}")
+    tag("a.jpg", "IPTC:CodedCharacterSet=UTF8", f"{field}={words}")
     assert photo_metadata.read(Path("a.jpg")).fields.description == words
 
 
@@ -248,13 +248,13 @@ def test_after_overwriting_no_program_shows_the_old_words(library, exiftool):
     draw("a.jpg")
     tag(
         "a.jpg",
-        *(f"{place}=old words" for place in PLACES if not place.endswith("-DE")),
+        *(f"{field}=old words" for field in FIELDS if not field.endswith("-DE")),
         "XMP-dc:Description-en-US=old words",
     )
     words = caption("a.jpg", "--embed", "--existing", "overwrite")["a.jpg"]["caption"]
     found = tags("a.jpg", "all")
     assert "old words" not in str(found)
-    assert [found[place] for place in PLACES if not place.endswith("-DE")] == [words] * 9
+    assert [found[field] for field in FIELDS if not field.endswith("-DE")] == [words] * 9
     assert tags("a.jpg", "MWG:Description") == {"MWG:Description": words}
 
 
@@ -545,10 +545,10 @@ def exif(data):
     return 1, b"Exif\0\0MM\0*\0\0\0\x08" + struct.pack(">HHHII", 1, 0x10E, 2, len(data) + 1, 26) + bytes(4) + data + b"\0"
 
 
-@pytest.mark.parametrize("place", [iptc, exif])
+@pytest.mark.parametrize("block", [iptc, exif])
 @pytest.mark.parametrize("words", ["写真".encode("shift-jis"), "бабушка".encode("cp1251"), "Größe".encode("latin-1")])
-def test_a_text_whose_encoding_is_not_known_is_kept_and_never_written_back_misread(library, exiftool, place, words):
-    path = jpeg_with(place(words))
+def test_a_text_whose_encoding_is_not_known_is_kept_and_never_written_back_misread(library, exiftool, block, words):
+    path = jpeg_with(block(words))
     before = path.read_bytes()
     for option in ("--embed", "--xmp"):
         assert status(path.name, option) == "skipped"
