@@ -136,15 +136,15 @@ class _Part:
 
 
 def _texts(parts: Sequence[_Part]) -> dict[str, str]:
-    """Return the text of each place that has one."""
+    """Return the text of each field that has one."""
     tags = dict.fromkeys(part.tag for part in parts)
     texts = {tag: joined(*(part.text for part in parts if part.tag == tag)) for tag in tags}
     return {tag: text for tag, text in texts.items() if text}
 
 
 def _doubtful(parts: Sequence[_Part]) -> frozenset[str]:
-    """Return the places whose text may have been decoded wrongly."""
-    certain = {part.text for part in parts if part.is_certain}  # what another place says, too, was read as it is meant
+    """Return the fields whose text may have been decoded wrongly."""
+    certain = {part.text for part in parts if part.is_certain}  # what another field says, too, was read as it is meant
     return frozenset(part.tag for part in parts if part.text and part.text not in certain)
 
 
