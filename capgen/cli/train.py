@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
     from capgen.training.config import Settings
     from capgen.training.history import TrainingReporter
-    from capgen.training.process_group import JaxProcessGroup, ProcessGroup
+    from capgen.training.jax_process_group import JaxProcessGroup
+    from capgen.training.process_group import ProcessGroup
 
 
 @app.command("train")
@@ -57,7 +58,7 @@ def train_command(
     """Train a captioner on a prepared data set."""
     from capgen.training import config as configs
     from capgen.training import run_folder
-    from capgen.training.process_group import JaxProcessGroup
+    from capgen.training.jax_process_group import JaxProcessGroup
 
     options = {"decoder": decoder, "epochs": epochs, "batch_size": batch_size, "seed": seed}
     recipe = config or (Path(configs.WARM_START_RECIPE) if source else None)
@@ -136,7 +137,7 @@ def _train(folder: Path, *, quiet: bool) -> None:
 def _train_together(find_folder: "Callable[[], Path]", group: "JaxProcessGroup", *, quiet: bool) -> None:
     """Train a run on several devices; process 0 then writes the captioner and reports where it is."""
     from capgen.training import run
-    from capgen.training.process_group import joined
+    from capgen.training.jax_process_group import joined
 
     if group.processes > 1 and not quiet:
         say(f"process {group.process} of {group.processes}: waiting for the others at {group.coordinator}")
@@ -169,7 +170,8 @@ def _group(devices: int | None, coordinator: str | None, processes: int | None, 
     Raises:
         BadParameter: The options do not fit together.
     """
-    from capgen.training.process_group import JaxProcessGroup, ProcessGroup
+    from capgen.training.jax_process_group import JaxProcessGroup
+    from capgen.training.process_group import ProcessGroup
 
     several = (coordinator, processes, process_id)
     if all(value is None for value in several):

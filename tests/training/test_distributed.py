@@ -18,11 +18,11 @@ from support.studio import SETTINGS
 from capgen.captioner.bundle import Bundle
 from capgen.errors import ConfigError, UsageError
 from capgen.training import config as configs
-from capgen.training import process_group as groups
+from capgen.training import jax_process_group as groups
 from capgen.training import run_folder
 from capgen.training.batches import padded_batch, teacher_forced
 from capgen.training.config import TrainingConfig
-from capgen.training.process_group import JaxProcessGroup
+from capgen.training.jax_process_group import JaxProcessGroup
 
 QUICK = {"XLA_FLAGS": "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"}
 """Half of the time would be spent on compiling programs that run a few times."""
@@ -30,10 +30,10 @@ QUICK = {"XLA_FLAGS": "--xla_backend_optimization_level=0 --xla_llvm_disable_exp
 DRIVER = """
 import json, os, sys
 from pathlib import Path
-from capgen.training import process_group, run
-from capgen.training.process_group import JaxProcessGroup, joined
+from capgen.training import jax_process_group, run
+from capgen.training.jax_process_group import JaxProcessGroup, joined
 
-process_group.HEARTBEAT_TIMEOUT = 2
+jax_process_group.HEARTBEAT_TIMEOUT = 2
 
 class Recorder:
     def __init__(self, last): self.last, self.means = last, []
