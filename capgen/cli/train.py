@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
-    from capgen.training.config import Settings
     from capgen.training.history import TrainingReporter
     from capgen.training.jax_process_group import JaxProcessGroup
     from capgen.training.process_group import ProcessGroup
+    from capgen.training.settings import Settings
 
 
 @app.command("train")
@@ -56,13 +56,13 @@ def train_command(
     verbose: Verbose = False,
 ) -> None:
     """Train a captioner on a prepared data set."""
-    from capgen.training import config as configs
     from capgen.training import run_folder
     from capgen.training.jax_process_group import JaxProcessGroup
+    from capgen.training.settings import WARM_START_RECIPE, load_settings
 
     options = {"decoder": decoder, "epochs": epochs, "batch_size": batch_size, "seed": seed}
-    recipe = config or (Path(configs.WARM_START_RECIPE) if source else None)
-    chosen = configs.load(recipe, settings or (), **options)
+    recipe = config or (Path(WARM_START_RECIPE) if source else None)
+    chosen = load_settings(recipe, settings or (), **options)
     if show_settings:
         _print_settings(data, chosen, source)
         return

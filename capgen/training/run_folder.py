@@ -21,12 +21,13 @@ from capgen.datasets.prepared import PreparedDataset
 from capgen.errors import BundleError, ConfigError, DataError, TrainingError, UsageError
 from capgen.storage import files, hashing, paths
 from capgen.training import config as configs
-from capgen.training.config import Settings, TrainingConfig
+from capgen.training.config import TrainingConfig
 from capgen.training.data_statistics import DataStatistics
 from capgen.training.encoder_graph import EncoderGraph, encoder_graph, use_encoder
 from capgen.training.encoders import ENCODERS
 from capgen.training.encoders.encoder import MIDDLE, EncoderSpec
 from capgen.training.features import FeatureStore, feature_key
+from capgen.training.settings import Settings, config_from_mapping
 
 CONFIG, FINISHED = "config.json", "finished"
 
@@ -80,7 +81,7 @@ class RunSettings:
             source=Path(values["from"]) if values.get("from") else None,
             target=Path(values["out"]),
             overwrite=values.get("overwrite", False),
-            config=configs.from_mapping(values["config"]),
+            config=config_from_mapping(values["config"]),
         )
 
 

@@ -8,13 +8,14 @@ from hypothesis import strategies as st
 
 from capgen.errors import ConfigError
 from capgen.training import config as configs
-from capgen.training.config import RECIPES, TrainingConfig
+from capgen.training.config import TrainingConfig
+from capgen.training.settings import OLD_NAMES, RECIPE_ALIASES, RECIPES, config_from_mapping, load_settings
 
 
 def test_later_sources_go_before_earlier_ones(tmp_path):
     file = tmp_path / "run.toml"
     file.write_text("dropout = 0.1\nepochs = 3\nseed = 4\n")
-    found = configs.load(file, ["epochs=5", "seed = 6"], seed=7, batch_size=None).with_defaults()
+    found = load_settings(file, ["epochs=5", "seed = 6"], seed=7, batch_size=None).with_defaults()
     assert (found.dropout, found.epochs, found.seed, found.batch_size) == (0.1, 5, 7, TrainingConfig().batch_size)
 
 
@@ -28,13 +29,13 @@ def test_a_recipe_that_ships_is_valid_by_its_name(recipe, tmp_path, monkeypatch)
     from pathlib import Path
 
     monkeypatch.chdir(tmp_path)
-    configs.load(Path(recipe))
+    load_settings(Path(recipe))
 
 
 def test_whole_numbers_do_for_numbers(tmp_path):
     file = tmp_path / "run.toml"
     file.write_text("dropout = 0\n")
-    assert configs.load(file).with_defaults().dropout == 0.0
+    assert load_settings(file).with_defaults().dropout == 0.0
 
 
 @pytest.mark.parametrize(
@@ -58,7 +59,7 @@ def test_whole_numbers_do_for_numbers(tmp_path):
 )
 def test_a_setting_that_does_not_fit_names_the_field_and_what_it_takes(setting, words):
     with pytest.raises(ConfigError, match=words):
-        configs.load(settings=[setting])
+        load_settings(settings=[setting])
 
 
 def test_a_dotted_setting_is_the_field_of_a_table(tmp_path):
@@ -69,7 +70,7 @@ def test_a_dotted_setting_is_the_field_of_a_table(tmp_path):
     expected = TrainingConfig(
         epochs=0, seed=4, encoder_epochs=6, encoder_lr_multiplier=1.0, scst_epochs=4, scst_learning_rate=1e-5
     )
-    assert configs.load(file).with_defaults() == expected
+    assert load_settings(file).with_defaults() == expected
     settings = [
         "epochs=0",
         "seed=4",
@@ -78,8 +79,8 @@ def test_a_dotted_setting_is_the_field_of_a_table(tmp_path):
         "scst.epochs = 4",
         "scst_learning_rate=1e-5",
     ]
-    assert configs.load(settings=settings).with_defaults() == expected
-    assert configs.load(file, ["scst.epochs=2", "encoder_lr_multiplier=0.5"]).given["scst_epochs"] == 2
+    assert load_settings(settings=settings).with_defaults() == expected
+    assert load_settings(file, ["scst.epochs=2", "encoder_lr_multiplier=0.5"]).given["scst_epochs"] == 2
 
 
 @pytest.mark.parametrize(
@@ -98,13 +99,13 @@ def test_a_table_that_does_not_fit_names_the_field(tmp_path, text, words):
     file = tmp_path / "run.toml"
     file.write_text(text)
     with pytest.raises(ConfigError, match=words):
-        configs.load(file)
+        load_settings(file)
 
 
 @given(st.text())
 def test_no_text_is_more_than_a_config_error(setting):
     try:
-        found = configs.load(settings=[setting])
+        found = load_settings(settings=[setting])
     except ConfigError:
         return
     assert isinstance(found.with_defaults(), TrainingConfig)
@@ -117,12 +118,12 @@ def test_values_of_another_type_are_refused(values):
     strings = {item.name for item in fields(TrainingConfig) if item.type is str}
     if any(name not in strings for name in values):
         with pytest.raises(ConfigError):
-            configs.from_mapping(values)
+            config_from_mapping(values)
 
 
 def test_a_config_survives_its_own_mapping():
-    config = configs.load(settings=["dropout=0.25", "decoder=merge"]).with_defaults()
-    assert configs.from_mapping(configs.to_mapping(config)) == config
+    config = load_settings(settings=["dropout=0.25", "decoder=merge"]).with_defaults()
+    assert config_from_mapping(configs.to_mapping(config)) == config
 
 
 # Names that settings and recipes had before
@@ -138,34 +139,34 @@ def test_old_names_of_settings_are_read_from_recipes_settings_and_runs(tmp_path)
         min_count=3, max_words=9, encoder_lr_multiplier=0.5, scst_distinctiveness=0.25, num_beams=2, length_penalty=0.9,
         common_caption_penalty=0.05,
     )  # fmt: skip
-    assert set(configs.OLD_NAMES) == set(OLD)
-    assert configs.from_mapping(OLD) == expected
-    assert configs.load(settings=[f"{name}={value}" for name, value in OLD.items()]).with_defaults() == expected
+    assert set(OLD_NAMES) == set(OLD)
+    assert config_from_mapping(OLD) == expected
+    assert load_settings(settings=[f"{name}={value}" for name, value in OLD.items()]).with_defaults() == expected
     file = tmp_path / "old.toml"
     tables = {"encoder_share": "encoder.share", "scst_distinct": "scst.distinct"}  # a dotted key is one of a table
     file.write_text("".join(f"{tables.get(name, name)} = {value}\n" for name, value in OLD.items()))
-    assert configs.load(file).with_defaults() == expected
+    assert load_settings(file).with_defaults() == expected
 
 
 def test_an_old_name_goes_before_the_new_one_in_an_earlier_source(tmp_path):
     file = tmp_path / "run.toml"
     file.write_text("min_count = 3\n")
-    assert configs.load(file, ["minimum_count=4"]).given == {"min_count": 4}
+    assert load_settings(file, ["minimum_count=4"]).given == {"min_count": 4}
 
 
 def test_a_setting_under_both_of_its_names_is_refused():
     with pytest.raises(ConfigError, match="beam is the old name of num_beams"):
-        configs.from_mapping({"beam": 2, "num_beams": 3})
+        config_from_mapping({"beam": 2, "num_beams": 3})
 
 
 def test_only_the_names_of_today_are_written_and_described():
-    assert not configs.to_mapping(TrainingConfig()).keys() & configs.OLD_NAMES.keys()
-    assert not configs.describe().keys() & configs.OLD_NAMES.keys()
+    assert not configs.to_mapping(TrainingConfig()).keys() & OLD_NAMES.keys()
+    assert not configs.describe().keys() & OLD_NAMES.keys()
 
 
-@pytest.mark.parametrize("alias", configs.RECIPE_ALIASES)
+@pytest.mark.parametrize("alias", RECIPE_ALIASES)
 def test_a_recipe_is_found_by_the_name_under_which_it_shipped_before(alias, tmp_path, monkeypatch):
     from pathlib import Path
 
     monkeypatch.chdir(tmp_path)
-    assert configs.load(Path(alias)) == configs.load(Path(configs.RECIPE_ALIASES[alias]))
+    assert load_settings(Path(alias)) == load_settings(Path(RECIPE_ALIASES[alias]))

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from capgen.captioner.decoding import DecodingOptions
 from capgen.datasets.prepared import PreparedImage
-from capgen.training import config as configs
-from capgen.training.config import RECIPES, TrainingConfig
+from capgen.training.config import TrainingConfig
 from capgen.training.data_defaults import MAX_EPOCHS, MIN_EPOCHS, defaults_for
 from capgen.training.data_statistics import DataStatistics
+from capgen.training.settings import RECIPES, config_from_mapping, load_settings
 
 FLICKR8K = DataStatistics(6000, Counter({"common": 320_000, "rare": 8_600}), Counter({12: 29_000, 20: 600, 30: 400}))
 """As many images and captions, a like share of rare words, and as many long captions as there are in Flickr8k."""
@@ -25,11 +25,11 @@ def of(images, **more):
 
 
 def config_of(data, *settings, **more):
-    return configs.load(settings=settings).for_data(data, **more)
+    return load_settings(settings=settings).for_data(data, **more)
 
 
 def test_flickr8k_gets_the_defaults():
-    assert configs.load().for_data(FLICKR8K) == TrainingConfig()
+    assert load_settings().for_data(FLICKR8K) == TrainingConfig()
 
 
 @pytest.mark.parametrize(
@@ -84,9 +84,9 @@ def test_a_captioner_says_as_much_as_captions_are_cut_to_and_no_less_than_the_on
 @pytest.mark.parametrize("recipe", ["classic", "flickr8k", "photo-en-v1"])
 def test_the_recipes_of_figures_cut_captions_at_16_words_and_say_20_as_runs_of_before_do(recipe, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    found = configs.load(Path(recipe)).for_data(of(1))
+    found = load_settings(Path(recipe)).for_data(of(1))
     assert (found.max_words, found.generation_max_words) == (16, 20)
-    assert configs.from_mapping({"maximum_words": 16}).generation_max_words == 20
+    assert config_from_mapping({"maximum_words": 16}).generation_max_words == 20
 
 
 def test_what_is_given_is_kept_whatever_the_data():
@@ -97,7 +97,7 @@ def test_what_is_given_is_kept_whatever_the_data():
 @pytest.mark.parametrize("recipe", sorted({path.stem for path in RECIPES.glob("*.toml")} - {"continue"}))
 def test_the_recipes_of_figures_leave_nothing_to_the_data(recipe, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    chosen = configs.load(Path(recipe))
+    chosen = load_settings(Path(recipe))
     assert chosen.given.keys() >= BY_DATA
     assert chosen.for_data(of(1)) == chosen.with_defaults()
 

@@ -17,12 +17,12 @@ from support.studio import SETTINGS
 
 from capgen.captioner.bundle import Bundle
 from capgen.errors import ConfigError, UsageError
-from capgen.training import config as configs
 from capgen.training import jax_process_group as groups
 from capgen.training import run_folder
 from capgen.training.batches import padded_batch, teacher_forced
 from capgen.training.config import TrainingConfig
 from capgen.training.jax_process_group import JaxProcessGroup
+from capgen.training.settings import load_settings
 
 QUICK = {"XLA_FLAGS": "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"}
 """Half of the time would be spent on compiling programs that run a few times."""
@@ -76,7 +76,7 @@ def begin(together, monkeypatch, tmp_path):
     made = []
 
     def begin(*settings):
-        made.append(run_folder.begin("together", configs.load(settings=[*SETTINGS, *settings]), tmp_path / "out"))
+        made.append(run_folder.begin("together", load_settings(settings=[*SETTINGS, *settings]), tmp_path / "out"))
         return made[-1]
 
     yield begin

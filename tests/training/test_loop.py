@@ -11,10 +11,10 @@ from capgen.captioner.vocabulary import START
 from capgen.datasets.prepared import PreparedDataset, PreparedImage
 from capgen.errors import TrainingError
 from capgen.evaluation import metrics
-from capgen.training import config as configs
 from capgen.training.encoders import ENCODERS
 from capgen.training.features import FeatureStore, feature_key
 from capgen.training.loop import BEST, CHECKPOINT, decoder_loop
+from capgen.training.settings import load_settings
 from capgen.training.validation import Validation
 
 pytestmark = pytest.mark.slow
@@ -60,7 +60,7 @@ def data(tmp_path_factory):
 def training_loop(data, folder, *settings, **more):
     folder.mkdir(exist_ok=True)
     dataset, store = data
-    config = configs.load(settings=[*SETTINGS, *settings]).with_defaults()
+    config = load_settings(settings=[*SETTINGS, *settings]).with_defaults()
     return decoder_loop(config, dataset, ENCODERS["efficientnet-lite0"], store, folder, **more)
 
 
@@ -256,7 +256,7 @@ def test_captions_that_name_a_side_are_turned_for_the_mirror_image_and_unclear_o
         "hash5": ("the rightmost one", "one"),  # no caption has the word "leftmost"
     }
     images = tuple(replace(image, captions=texts.get(image.image_hash, image.captions)) for image in dataset.images)
-    config = configs.load(settings=SETTINGS).with_defaults()
+    config = load_settings(settings=SETTINGS).with_defaults()
     made = build_training_data(config, replace(dataset, images=images), CachedFeatures(store, "grid"))
     mirrored = {sample.image_hash: sample.mirrored_captions for sample in made.samples}
     assert [made.vocabulary.decode(ids) for ids in mirrored["hash1"]] == ["on the right", "on the left"]
@@ -436,7 +436,7 @@ def test_rare_names_that_the_encoder_agrees_with_are_learnt_and_said_through_slo
 def test_an_encoder_that_knows_no_classes_has_no_slots(data, tmp_path):
     dataset, store = data
     with pytest.raises(TrainingError, match=r"resnet50 does not know ImageNet's classes.*set slots_below=0"):
-        config = configs.load(settings=[*SETTINGS, "slots_below=1"]).with_defaults()
+        config = load_settings(settings=[*SETTINGS, "slots_below=1"]).with_defaults()
         decoder_loop(config, dataset, ENCODERS["resnet50"], store, tmp_path)
 
 

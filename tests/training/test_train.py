@@ -156,11 +156,12 @@ def test_an_empty_split_is_one_line(studio, tmp_path):
 
 
 def test_what_is_not_set_follows_from_the_data_and_is_kept_with_the_run(studio, tmp_path, monkeypatch):
-    from capgen.training import config, run_folder
+    from capgen.training import run_folder
+    from capgen.training.settings import load_settings
 
     for name, value in studio.env.items():
         monkeypatch.setenv(name, value)
-    chosen = config.load(settings=["min_count=2"])
+    chosen = load_settings(settings=["min_count=2"])
     folder = run_folder.begin("shapes", chosen, tmp_path / "out")
     try:
         kept = run_folder.RunSettings.read(folder).config
@@ -320,12 +321,13 @@ def test_a_run_that_cannot_reach_its_end_is_one_line_and_leaves_nothing(studio, 
 
 def test_a_run_does_not_go_on_from_a_captioner_that_has_changed(captioner, tmp_path, monkeypatch):
     from capgen.cli.training_display import Silence
-    from capgen.training import config, run, run_folder
+    from capgen.training import run, run_folder
+    from capgen.training.settings import load_settings
 
     for name, value in captioner.env.items():
         monkeypatch.setenv(name, value)
     source = rewritten(captioner.folder / "user/models/shapes", tmp_path / "source")
-    folder = run_folder.begin("shapes", config.load(), tmp_path / "out", str(source))
+    folder = run_folder.begin("shapes", load_settings(), tmp_path / "out", str(source))
     try:
         rewritten(captioner.folder / "user/models/shapes", source, name="other")
         with pytest.raises(UsageError, match=r"the captioner .*source is not what it was"):
@@ -400,9 +402,9 @@ def test_a_captioner_that_is_there_is_replaced_only_with_overwrite(captioner, mo
     assert list((captioner.folder / "user/runs").rglob("*")) == before
     for name, value in captioner.env.items():
         monkeypatch.setenv(name, value)
-    from capgen.training import config
+    from capgen.training.settings import load_settings
 
-    folder = run_folder.begin("shapes", config.load(), None, overwrite=True)
+    folder = run_folder.begin("shapes", load_settings(), None, overwrite=True)
     try:
         assert RunSettings.read(folder).overwrite
         assert run_folder.free_target(folder) == captioner.folder / "user/models/shapes"
@@ -411,13 +413,14 @@ def test_a_captioner_that_is_there_is_replaced_only_with_overwrite(captioner, mo
 
 
 def test_a_captioner_that_appears_during_the_training_is_kept_beside_the_new_one(captioner, tmp_path, monkeypatch):
-    from capgen.training import config, run_folder
+    from capgen.training import run_folder
+    from capgen.training.settings import load_settings
 
     for name, value in captioner.env.items():
         monkeypatch.setenv(name, value)
     for out, beside in (("new", "new-2"), ("new.capgen", "new-2.capgen"), ("v1.2", "v1.2-2")):
         target = tmp_path / out
-        folder = run_folder.begin("shapes", config.load(), target)
+        folder = run_folder.begin("shapes", load_settings(), target)
         try:
             assert run_folder.free_target(folder) == target
             rewritten(captioner.folder / "user/models/shapes", target, training={"data": "shapes", "run": "another"})
