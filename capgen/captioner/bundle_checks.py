@@ -1,4 +1,4 @@
-"""Checks of what the files of a bundle say, since checksums say no more than that nobody has touched them.
+"""Checks of what the files of a bundle say; their checksums only show that they are unchanged.
 
 What does not fit is a ``TypeError`` or a ``ValueError``; ``Bundle`` names the file and says what to do.
 """

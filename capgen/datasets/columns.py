@@ -114,7 +114,7 @@ def _images(names: Iterable[str], named: Columns) -> list[str]:
         return [present[_plain(named.image)]] if _plain(named.image) in present else []
     others = [name for plain, name in present.items() if plain.endswith(_IMAGE_ENDINGS)]
     known = [present[plain] for plain in IMAGE_COLUMNS if plain in present]
-    return known + (others if len(others) == 1 else [])  # of several, nobody knows which one a caption speaks of
+    return known + (others if len(others) == 1 else [])  # of several, it is not known which one a caption is of
 
 
 def _captions(names: Iterable[str], named: Columns) -> list[tuple[str, tuple[str, ...]]]:

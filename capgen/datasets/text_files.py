@@ -49,7 +49,7 @@ def decoded(data: bytes, errors: str = "strict") -> str:
 
 
 def read_rows_text(path: Path) -> str:
-    """Read a text file of rows, of which a few may have bytes that are not UTF-8; ``has_broken_bytes`` tells them.
+    """Read a text file of rows, of which a few may have bytes that are not UTF-8; ``has_broken_bytes`` recognises these.
 
     Raises:
         DataError: The file cannot be read, or it is in another encoding.

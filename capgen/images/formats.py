@@ -1,4 +1,4 @@
-"""The image formats that are read: one table, one row a format, and what a file is told by.
+"""The image formats that are read: one table, one row a format, and how a file is recognised.
 
 A file is recognised by its first bytes and never by its name. Everything else about formats is derived from the table: which
 names are looked for in a folder, which ending an image gets, and which function opens it. To add a format, add a row, and a
@@ -133,7 +133,7 @@ FORMATS = (
         "TIFF",
         (".tif", ".tiff"),
         # TIFF and BigTIFF in both byte orders, and files with the version number in the other one, which Pillow reads too.
-        # The raw files of many cameras begin like that, and are told by what is in them.
+        # The raw files of many cameras begin like that, and are recognised by what is in them.
         begins_with(b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"II\0*", b"MM*\0"),
         pillow_name="TIFF",
         opener="capgen.images.tiff:open_tiff",

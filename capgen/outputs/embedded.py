@@ -27,7 +27,7 @@ _UNKNOWN = re.compile(r"^Warning: Tag '\S+' is not defined", re.MULTILINE)
 _MINOR = re.compile(
     r"^Warning: .*IPTC:Caption-Abstract exceeds length limit|^Error: .*Will wrap JXL codestream", re.MULTILINE
 )
-"""What exiftool says where it cuts off words, or writes nothing, unless it is told to pass over what is minor."""
+"""What exiftool says if it cuts off words, or refuses to write without its option ``-m``, which ignores minor errors."""
 _WARNING = re.compile(r"^Warning: (?:\[minor\] )?(.*?)(?: - \S*/image.*)?$", re.MULTILINE | re.IGNORECASE)
 _ADDRESSABLE = re.compile(r"-([a-z]{2,3}|[xi])(-[a-z\d]{2,})*$")
 """The end of a metadata field's name that exiftool takes for a language."""

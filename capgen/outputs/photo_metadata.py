@@ -51,7 +51,7 @@ _ASCII = re.compile(rb"[ -~\t\r\n]{8,}[\0 ]*")
 """A text of ASCII alone that is too long to be UTF-16 by chance, which some programs announce."""
 
 _IPTC_ENCODING, _IPTC_CAPTION = (1, 90), (2, 120)
-"""The numbers of records: of the one that tells the encoding of the others, and of the caption."""
+"""The numbers of two records: the encoding of the others, and the caption."""
 
 _IptcRecords: TypeAlias = list[tuple[tuple[int, int], bytes]]
 """The numbers of the records of a block of IPTC, with their values."""

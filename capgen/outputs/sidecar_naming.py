@@ -29,7 +29,7 @@ class SidecarName(StrEnum):
     """What the sidecar of an image is called that has none."""
 
     AUTO = "auto"
-    """As most in the library are; the stem where there are none, and the full name where images share a stem."""
+    """As most sidecars in the library are called; the stem if there are none, and the full name if images share a stem."""
 
     STEM = "stem"
     """``a.xmp`` for ``a.jpg``. Images of one stem share it."""

@@ -40,7 +40,7 @@ _PROGRAMS = re.compile(
 
 
 _UNREADABLE = ("Cc", "Cn", "Co", "Cs")
-"""Unicode's categories of characters that are none of a text; a joiner (Cf) may be one, between the parts of an emoji."""
+"""Unicode's categories of characters that do not occur in texts; a joiner (Cf) does, between the parts of an emoji."""
 
 
 def is_stock(text: str) -> bool:

@@ -84,7 +84,7 @@ def writing(path: Path, *, make_folders: bool = True) -> Iterator[BinaryIO]:
             if not in_its_place:
                 _write_into(path, temporary)
             elif platform.CAN_REPLACE_OPEN_FILES:
-                temporary.replace(path)  # while it is locked, nobody else takes it for a file that was left behind
+                temporary.replace(path)  # while it is locked, no other process takes it for a file that was left behind
         if in_its_place and not platform.CAN_REPLACE_OPEN_FILES:
             temporary.replace(path)
         temporary = None if in_its_place else temporary
@@ -97,7 +97,7 @@ def writing(path: Path, *, make_folders: bool = True) -> Iterator[BinaryIO]:
 
 
 def _replaced(path: Path) -> os.stat_result | None:
-    """Return what the system says of the file that is replaced; ``None`` if there is none that has anything to keep.
+    """Return the status of the file that is replaced; ``None`` if there is none, or it is not a regular file.
 
     Raises:
         PermissionError: It may not be written, though its folder would let it be replaced.

@@ -111,7 +111,7 @@ def copy_attributes(path: Path, status: os.stat_result, descriptor: int) -> bool
 
 
 _SECURITY = "security."
-"""How the names of attributes begin that the system gives by itself, and lets few programs change."""
+"""The prefix of the names of attributes that the system sets itself, and lets few programs change."""
 
 
 def _copy_extended(path: Path, descriptor: int) -> None:

@@ -137,7 +137,7 @@ class _WebFile:
 
 
 def _version(response: Any) -> str | None:
-    """Return what tells the content of a response from a later one; ``None`` if a part of it cannot be asked for."""
+    """Return what identifies this content of a URL (ETag or date); ``None`` if a part of it cannot be asked for."""
     headers = response.headers
     return None if "Content-Encoding" in headers else headers.get("ETag") or headers.get("Last-Modified")
 

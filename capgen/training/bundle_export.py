@@ -144,7 +144,7 @@ def _describe(captioner: TrainedCaptioner, encoder: EncoderGraph, run: str) -> D
             "capgen": capgen.__version__,
             "data": dataset.name,
             "run": run,
-            "sources": [Path(source).name for source in dataset.sources],  # the folders are nobody's business
+            "sources": [Path(source).name for source in dataset.sources],  # the folders are private
             "fingerprint": dataset.fingerprint,
             "images": len(train_images),
             "captions": sum(len(image.captions) for image in train_images),
@@ -240,7 +240,7 @@ def _better(float16: _DevResult, int8: _DevResult) -> _DevResult:
 
 
 def _primary(result: _DevResult) -> float:
-    """Return the score by the primary metric; 0 where it is not defined, since then it tells nothing apart."""
+    """Return the score by the primary metric; 0 where it is not defined, so that all scores are equal."""
     return result.scores.get(metrics.PRIMARY, 0.0)
 
 

@@ -88,5 +88,5 @@ captions, their guesses at gender and age among them. Do not use it to identify 
 
 
 def _cell(value: float | None) -> str:
-    """Return a score as the table shows it; there is none of a metric that needs more than human captions."""
+    """Return a score as the table shows it; ``None`` is that of a metric which needs more than human captions."""
     return "–" if value is None else f"{value:.4f}"

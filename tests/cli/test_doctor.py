@@ -204,16 +204,23 @@ def test_a_missing_exiftool_is_no_fault_and_says_how_to_get_it(monkeypatch, only
         ("import os, signal; os.kill(os.getpid(), signal.SIGILL)", "SIGILL"),
         ("raise SystemExit('no library')", "no library"),
         ("print()", "the caption is empty"),
-        ("import time; time.sleep(60)", "no caption after"),
     ],
 )
 def test_a_self_check_that_fails_says_how(program, words, monkeypatch, only):
     only("self-check")
     monkeypatch.setattr(diagnostics, "_PROGRAM", program)
-    monkeypatch.setattr(diagnostics, "CAPTION_TIMEOUT", 1.0)
     line = lines_of("self-check")["caption"]
     assert line.failed
     assert words in line.text
+
+
+def test_a_self_check_without_an_end_is_ended(monkeypatch, only):
+    only("self-check")
+    monkeypatch.setattr(diagnostics, "_PROGRAM", "import time; time.sleep(600)")
+    monkeypatch.setattr(diagnostics, "CAPTION_TIMEOUT", 1.0)
+    line = lines_of("self-check")["caption"]
+    assert line.failed
+    assert "no caption after" in line.text
 
 
 def test_a_folder_of_the_same_name_in_the_working_folder_is_not_taken_for_capgen(user_folders):

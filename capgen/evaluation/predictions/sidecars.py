@@ -38,7 +38,7 @@ def _row(folder: Path, path: Path) -> Row:
     name = path.relative_to(folder)
     try:
         text = read_text(path).strip()
-    except DataError:  # a file that is not text costs itself
+    except DataError:  # a file that is not text gives a row without a caption
         return Row(str(name))
     return Row(str(name), str(name.with_suffix("")), (text,) if text else ())
 

@@ -37,7 +37,7 @@ def _row(where: str, values: Mapping[str, Any]) -> Row:
 
 
 def _columns(text: str) -> dict[str, str]:
-    """Return the names in the first line in lower case, whatever splits them, each with what it is."""
+    """Return the names in the first line, whichever separator it has, by the same names in lower case."""
     names = [name.strip().strip('"') for name in re.split(r"[,;\t|]", text.lstrip().partition("\n")[0])]
     return {name.lower(): name for name in names}
 

@@ -46,7 +46,7 @@ def read_images(members: Iterable[Member]) -> Iterator[Entry]:
 
 
 def read_image(member: Member) -> bytes | ImageError | None:
-    """Read a member if it is an image: its name ends like an image's, or it begins like one. Hidden files are none.
+    """Read a member if it is an image: its name ends like an image's, or it begins like one. Hidden files are left out.
 
     Returns:
         Its bytes, or the reason why they cannot be read; ``None`` if it is not an image.

@@ -192,7 +192,7 @@ def _batch_size(group: Any) -> int:
 def _rows(batch: Any) -> list[dict[str, Any]]:
     try:
         return batch.to_pylist()
-    except UnicodeDecodeError:  # a text is not UTF-8, which costs it alone
+    except UnicodeDecodeError:  # a text is not UTF-8; the others are read
         columns = {name: [_value(cell) for cell in batch.column(name)] for name in batch.schema.names}
         return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
 
