@@ -1,4 +1,4 @@
-"""What 200 images of a new kind teach a captioner: python benchmarks/continuing.py FOLDER [MODEL].
+"""What a captioner learns from 200 images of a new kind: python benchmarks/continuing.py FOLDER [MODEL].
 
 FOLDER holds ``labels.jsonl`` and the photographs of named_objects. The captioner that ships has seen none of its dev split,
 246 photographs of 50 things, each with its name, as a shop or a museum has them. 200 of them train and choose the epoch; on

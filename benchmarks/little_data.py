@@ -1,4 +1,4 @@
-"""What few photographs teach: from the beginning, and going on from the captioner that ships.
+"""What is learnt from few photographs: from the beginning, and going on from the captioner that ships.
 
 python benchmarks/little_data.py SHARED [MEASUREMENT...]
 

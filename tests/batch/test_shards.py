@@ -510,7 +510,7 @@ def test_a_damaged_extended_header_ends_the_archive(tmp_path, header):
     assert results(path)[-1] == ("a.tar", "unreadable")
 
 
-def test_members_of_one_name_are_told_apart(tmp_path):
+def test_members_of_one_name_are_distinguished(tmp_path):
     path = tar_of(tmp_path / "a.tar", ("a.jpg", b"1"), ("a.jpg", b"12"), ("b.jpg", b"123"))
     assert [item.path.name for item in images_in(path)] == ["a.jpg", "a.jpg#1", "b.jpg"]
 
@@ -585,7 +585,7 @@ def test_a_task_can_be_sent_anywhere_and_done_twice(captioner, photos, archive, 
     assert (tmp_path / "out/data-000.tar").read_bytes() == written
 
 
-def test_results_are_told_in_order(captioner, archive, tmp_path):
+def test_results_are_reported_in_order(captioner, archive, tmp_path):
     folder = ShardFolder.of(captioner, str(tmp_path / "out"), "jsonl", CaptionRequest(num_beams=1))
     reported = list(caption_shard(captioner, Task("x", archive=str(archive)), folder))
     assert [str(result.path) for result in reported] == list(read(tmp_path / "out/x.jsonl"))

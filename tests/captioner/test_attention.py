@@ -22,11 +22,11 @@ class Echo:
     def init_state(self, features):
         return {"grid": features}, {"step": np.zeros((1, 1), np.float32)}
 
-    def step(self, heard, memory, state):
+    def step(self, words, memory, state):
         assert memory["grid"].shape == (1, 4, 2)
-        weights = np.zeros((len(heard), 4), np.float32)
-        weights[np.arange(len(heard)), heard % 4] = state["step"][:, 0] + 1
-        scores = np.tile(np.log(np.arange(1, 9) / 36).astype(np.float32), (len(heard), 1))
+        weights = np.zeros((len(words), 4), np.float32)
+        weights[np.arange(len(words)), words % 4] = state["step"][:, 0] + 1
+        scores = np.tile(np.log(np.arange(1, 9) / 36).astype(np.float32), (len(words), 1))
         return DecoderOutput(scores, {"step": state["step"] + 1}, weights)
 
 

@@ -131,7 +131,7 @@ def test_scores_that_differ_by_rounding_alone_tell_nothing_apart():
     assert calibrate(scores, scores > scores.mean()).slope == 0
 
 
-def test_images_told_apart_perfectly_have_a_finite_slope_and_no_certainty():
+def test_images_separated_perfectly_have_a_finite_slope_and_no_certainty():
     scores = np.linspace(-3, -1, 40)
     found = calibrate(scores, scores > -2)
     assert 0 < found.slope < 1000

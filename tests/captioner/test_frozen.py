@@ -53,7 +53,7 @@ def shipped():
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_captions_are_those_of_yesterday(shipped, way):
+def test_captions_are_those_as_before(shipped, way):
     results = shipped.caption_many(IMAGES, CaptionRequest(**WAYS[way]))
     found = [result.captions for result in results]
     frozen = [row["captions"][way] for row in ROWS]
@@ -63,13 +63,13 @@ def test_captions_are_those_of_yesterday(shipped, way):
         assert one.log_probability == pytest.approx(log_probability, abs=LOG_PROBABILITY), one.text
 
 
-def test_each_word_attends_to_the_cell_of_yesterday(shipped):
+def test_each_word_attends_to_the_same_cell_as_before(shipped):
     for row, result in zip(ROWS, shipped.caption_many(IMAGES, output_attention=True), strict=True):
         attention = result.captions[0].attention
         assert [list(attention.words), [int(weights.argmax()) for weights in attention.maps]] == row["attention"]
 
 
-def test_captions_are_as_likely_as_yesterday(shipped):
+def test_captions_are_as_likely_as_before(shipped):
     for row, image in zip(ROWS, IMAGES, strict=True):
         found = shipped.score(image, [row["captions"]["default"][0][0], *OTHER_CAPTIONS])
         assert [one.total for one in found] == pytest.approx(row["score"], abs=LOG_PROBABILITY)

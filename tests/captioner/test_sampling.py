@@ -347,7 +347,7 @@ def test_only_words_of_the_prompt_may_follow_themselves_or_be_unknown(way):
 
 
 @ways
-def test_two_words_are_enough_to_speak(way):
+def test_two_words_are_enough_for_captions(way):
     for captions in search(
         RandomDecoder(3), features_of(*range(10)), DecodingOptions(suppressed_ids=(4, 5), min_words=4, **way)
     ):

@@ -254,7 +254,7 @@ def captions(draw):
     return " ".join(said).split(), list(shown.values())
 
 
-def mentions(names, said):
+def occurrences(names, said):
     """Every name, in its order, with the longest that fits; names inside names are passed over."""
     forms = {tuple(form.split()): name for name in names for form in (name.singular, name.plural)}
     position = 0
@@ -276,7 +276,7 @@ def test_what_is_delexicalised_and_relexicalised_is_as_before(made):
     with_slots = IMAGENET.delexicalise(said, class_scores, MIN_CLASS_PROBABILITY)
     assert IMAGENET.relexicalise(with_slots, class_scores) == said
     sure = {name for name in shown if name.group in IMAGENET.fillable(class_scores, MIN_CLASS_PROBABILITY)}
-    due = [name.group for name in mentions(IMAGENET.names, said) if name in sure]
+    due = [name.group for name in occurrences(IMAGENET.names, said) if name in sure]
     found = [word[1:-1] for word in with_slots if word.startswith("<")]
     assert [group in (word, word.removesuffix("s")) for word, group in zip(found, due, strict=True)] == [True] * len(due)
 

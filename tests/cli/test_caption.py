@@ -299,7 +299,7 @@ def test_no_arguments_is_a_usage_error():
         (["models", "cat.jpg"], "'cat.jpg'", "models --help"),
     ],
 )
-def test_wrong_usage_is_told_in_one_line(arguments, named, offered):
+def test_wrong_usage_is_reported_in_one_line(arguments, named, offered):
     done = CliRunner().invoke(app, arguments, prog_name="capgen")
     assert done.exit_code == 2
     assert done.stdout == ""

@@ -312,7 +312,7 @@ def test_on_a_terminal_it_asks_first(mine):
     assert not mine.exists()
 
 
-def test_without_a_terminal_it_wants_to_be_told(mine):
+def test_without_a_terminal_it_asks_for_yes(mine):
     refused(models("remove", "mine"), "give --yes to remove mine", code=2)
     assert mine.exists()
 
@@ -427,7 +427,7 @@ def test_a_path_is_not_made_the_default(tiny):
     refused(models("default", tiny), "capgen models import", code=2)
 
 
-def test_the_one_that_ships_and_yours_of_the_same_name_are_told_apart(user_folders):
+def test_the_one_that_ships_and_yours_of_the_same_name_are_distinguished(user_folders):
     bundle.write(user_folders / "data/models/photo-en-v1", DESCRIPTION, CONTENTS)
     assert "not yours of that name" in models("default").stderr
     collection.choose("photo-en-v1")

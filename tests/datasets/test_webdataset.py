@@ -166,7 +166,7 @@ def test_a_link_to_no_archive_costs_itself(source):
         ("data/train.tar.gz", "data/training-more.tgz", "data/dev.tar"),
     ],
 )
-def test_archives_of_several_splits_are_told_by_their_names_or_folders(source, names):
+def test_archives_of_several_splits_are_recognised_by_their_names_or_folders(source, names):
     for index, name in enumerate(names):
         (source / name).parent.mkdir(exist_ok=True)
         tar(source / name, [("1.png", drawn(index)), ("1.txt", b"One.")], "w" if name.endswith("tar") else "w:gz")

@@ -226,7 +226,7 @@ def test_a_file_given_as_predictions_may_have_any_name(captioner, tmp_path):
     assert captioner.run("evaluate", "shapes", tmp_path / "none.json", "--data", "shapes").stderr.count("predictions:") == 0
 
 
-def test_two_files_of_one_name_are_told_apart(captioner, tmp_path):
+def test_two_files_of_one_name_are_distinguished(captioner, tmp_path):
     captioner.run("evaluate", "shapes", "--data", "shapes")
     own = captioner.folder / "user/predictions/shapes-beam5-shapes-test.json"
     files = [tmp_path / folder / "captions.json" for folder in "ab"]
@@ -261,7 +261,7 @@ def test_bad_requests_are_one_line_each_and_say_what_to_do(captioner, tmp_path):
         assert len(done.stderr.splitlines()) == 1
 
 
-def test_it_must_be_told_what_to_compare_with(captioner):
+def test_what_to_compare_with_must_be_named(captioner):
     done = captioner.run("evaluate", "shapes")
     assert done.returncode == 2
     assert "--references" in done.stderr

@@ -324,7 +324,7 @@ def test_without_java_its_scores_are_named_as_missing(monkeypatch):
 @pytest.mark.parametrize(
     ("script", "reason"), [("exit 3", "no reason"), ("echo 'out of memory' >&2; exit 1", "out of memory")]
 )
-def test_a_java_that_fails_is_told_and_costs_no_other_score(monkeypatch, tmp_path, count, script, reason):
+def test_a_java_that_fails_is_reported_and_the_other_scores_are_computed(monkeypatch, tmp_path, count, script, reason):
     (tmp_path / "java").write_text(f"#!/bin/sh\n{script}\n")
     (tmp_path / "java").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")

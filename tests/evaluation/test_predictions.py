@@ -206,7 +206,7 @@ def captions(rows, split, folder, **options):
     return predictions.read(folder / "said.json", split, **options).captions
 
 
-def test_equal_names_in_different_folders_are_told_apart_by_their_folders(tmp_path):
+def test_equal_names_in_different_folders_are_distinguished_by_their_folders(tmp_path):
     split = Split("dev", of("train/1.jpg", "val/1.jpg"), [])
     rows = [["/other/machine/val/1.jpg", "of val"], ["train\\1.jpg", "of train"]]
     assert captions(rows, split, tmp_path) == {"val/1.jpg": "of val", "train/1.jpg": "of train"}

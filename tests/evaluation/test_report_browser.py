@@ -166,7 +166,7 @@ def test_it_is_sorted(page):
     assert page.texts("#cards .foot span")[:3] == ["000.png", "001.png", "002.png"]
 
 
-def test_it_is_filtered_by_words_and_the_last_one_may_be_begun(page):
+def test_it_is_filtered_by_words_and_the_last_one_may_be_a_beginning(page):
     page.type("re")
     assert {"red" in caption for caption in page.captions} == {True}
     page.type("circle red")

@@ -469,7 +469,7 @@ def test_what_begins_otherwise_does_not_look_like_an_image(head):
 
 
 @given(st.binary(max_size=80))
-def test_any_beginning_can_be_told(head):
+def test_any_beginning_is_recognised_or_refused(head):
     assert formats.looks_like_image(b"\0\0\0\x20ftyp" + head) in {True, False}
 
 

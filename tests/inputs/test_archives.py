@@ -120,7 +120,7 @@ def test_a_damaged_archive_gives_images_and_results_and_no_other_error(tmp_path_
 # compressed tar
 
 
-def test_whether_a_tar_archive_is_compressed_is_told_by_its_content(tmp_path):
+def test_whether_a_tar_archive_is_compressed_is_recognised_by_its_content(tmp_path):
     packed = tar(tmp_path / "a.tar", [("a.png", PNG)], "w:gz")
     plain = tar(tmp_path / "a.tar.gz", [("a.png", PNG)])
     assert results(packed) == results(plain) == whole("a.png")

@@ -304,7 +304,7 @@ def test_a_link_out_of_the_folder_is_taken_only_if_links_are_followed(tree):
     assert found("in", recursive=True, follow_links=True) == ["in/a.jpg", "in/b.jpg"]
 
 
-def test_inside_is_told_by_where_a_folder_really_is(tree):
+def test_inside_is_decided_by_where_a_folder_really_is(tree):
     folder = tree("real/a.jpg")
     (folder / "real" / "b.jpg").symlink_to("a.jpg")
     (folder / "in").symlink_to("real")
@@ -610,7 +610,7 @@ def test_a_shard_is_read(text, shard):
 @pytest.mark.parametrize(
     "text", ["", "2", "/", "2/", "/8", "0/8", "9/8", "1/0", "-1/8", "1/-8", "2 / 8", "2/8/9", "a/b", "1.5/2", "1/2\n", "²/8"]
 )
-def test_what_is_no_shard_is_told_in_one_line(text):
+def test_what_is_not_a_shard_is_reported_in_one_line(text):
     with pytest.raises(UsageError) as caught:
         parse_shard(text)
     assert repr(text) in str(caught.value)

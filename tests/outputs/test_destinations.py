@@ -576,7 +576,7 @@ def test_a_document_type_is_refused_before_anything_in_it_grows_or_is_fetched(tm
         XmpSidecar(None).read(location)
 
 
-def test_a_comment_may_speak_of_a_document_type(tmp_path):
+def test_a_comment_may_contain_a_document_type(tmp_path):
     location = tmp_path / "a.xmp"
     location.write_text("<!--<!DOCTYPE x>-->" + described())
     assert XmpSidecar(None).read(location) is None

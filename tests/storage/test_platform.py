@@ -94,7 +94,7 @@ def test_a_locked_file_of_captions_can_be_read_and_not_be_locked_again(tmp_path)
             locked(tmp_path / "captions")
 
 
-def test_a_file_system_that_refuses_locks_is_told_from_a_lock_that_is_held(tmp_path, monkeypatch):
+def test_a_file_system_that_refuses_locks_is_distinguished_from_a_lock_that_is_held(tmp_path, monkeypatch):
     def refuse(*_):
         raise OSError(errno.ENOLCK, "No locks available")
 

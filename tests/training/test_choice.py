@@ -39,12 +39,12 @@ def test_captions_that_are_better_on_95_of_100_samples_of_the_images_go_before_a
     assert chosen(epoch(1, 1.0, level), epoch(2, 2.0, hardly)) == 1
 
 
-def test_a_loss_that_is_clearly_higher_decides_where_captions_cannot_be_told_apart():
+def test_a_loss_that_is_clearly_higher_decides_where_captions_do_not_differ_clearly():
     assert chosen(epoch(1, 1.0, LOW), epoch(2, 1.2, MIXED)) == 1
     assert chosen(epoch(1, 1.2, MIXED), epoch(2, 1.0, LOW)) == 2
 
 
-def test_of_epochs_that_cannot_be_told_apart_the_last_is_taken():
+def test_of_epochs_that_do_not_differ_clearly_the_last_is_taken():
     assert chosen(*(epoch(number, 1.0, LOW) for number in (1, 2, 3))) == 3
     assert chosen(epoch(1, 1.0, MIXED), epoch(2, 1.1, LOW), epoch(3, 1.05, LOW)) == 3
 
@@ -108,7 +108,7 @@ def test_an_epoch_that_is_not_clearly_better_by_score_or_loss_leaves_the_caption
     assert chosen(before, epoch(1, 2.8, LOW)) == 1
     assert chosen(before, epoch(1, 3.2, HIGH)) == 1
     assert chosen(before, epoch(1, 2.8, LOW), epoch(2, 2.95, MIXED)) == 1
-    assert chosen(before, epoch(1, 4.0, MIXED, Phase.SELF_CRITICAL)) == 1  # its steps are too small to be told apart
+    assert chosen(before, epoch(1, 4.0, MIXED, Phase.SELF_CRITICAL)) == 1  # its steps are too small to differ clearly
 
 
 def test_while_an_encoder_is_fine_tuned_the_loss_alone_decides():

@@ -57,7 +57,7 @@ if group:
 else:
     run.train(folder, Recorder(last))
 """
-"""Trains a run up to an epoch, and prints the loss of each step, the means told on the way and the loss on dev."""
+"""Trains a run up to an epoch, and prints the loss of each step, the means reported on the way and the loss on dev."""
 
 
 @pytest.fixture(scope="module")
@@ -134,7 +134,7 @@ def test_the_loss_of_every_step_is_that_of_one_process_with_the_same_batches(beg
 
 
 @pytest.mark.jax
-def test_a_run_begun_with_tensorflow_goes_on_with_jax_as_it_would_have_gone_on(begin, tmp_path):
+def test_a_run_that_starts_with_tensorflow_goes_on_with_jax_as_it_would_have_gone_on(begin, tmp_path):
     folder = begin("dropout=0", "batch_size=8", "epochs=2", "beam=1")
     recorded(folder, 1, None)
     shutil.copytree(folder, tmp_path / "jax")
@@ -235,7 +235,7 @@ def test_arrays_that_process_0_tells_the_others_keep_their_types():
     assert (targets.tolist(), reward) == ([1.5], 0.25)
 
 
-def test_nothing_that_is_told_is_unpickled():
+def test_nothing_that_is_broadcast_is_unpickled():
     buffer = io.BytesIO()
     np.savez(buffer, np.array([print], dtype=object))
     with pytest.raises(ValueError, match="pickle"):

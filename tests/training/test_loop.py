@@ -150,7 +150,7 @@ def test_the_seeds_of_dropout_are_part_of_a_checkpoint(data, tmp_path):
 
 
 def scripted(monkeypatch, scores):
-    """Let the dev captions of successive epochs score as told, each image alike, and the loss on dev stay the same."""
+    """Give the dev captions of successive epochs these scores, each image alike, and the same loss on dev."""
     reported = iter(scores)
 
     def score_of(captions, *_, **__):

@@ -94,7 +94,7 @@ COUNT, LONGEST = 6, 4
 
 @pytest.fixture
 def made(tmp_path):
-    """Make what samples for three images: how likely captions are to end, and its names, may be told."""
+    """Make a sampler for three images; how likely captions are to end, and its visual words, are arguments."""
 
     def make(ending=0.0, vocabulary=VOCABULARY, names=None, favoured=(), distinct=0.0):
         store = FeatureStore(tmp_path / f"store{ending}{len(vocabulary)}")
@@ -114,7 +114,7 @@ def made(tmp_path):
 
 
 def sampled_captions(inputs, targets):
-    """Every row of a batch as its words and whether it is told to end, from what training would see."""
+    """Every row of a batch as its words and whether it ends, from what training would get."""
     words = inputs["words"].reshape(-1, LONGEST + 1)
     by_row = [[] for _ in words]
     for position, target in zip(inputs["positions"].tolist(), targets.tolist(), strict=True):
@@ -269,7 +269,7 @@ def test_the_different_samples_are_the_hypotheses_of_a_search_with_their_own_log
             assert one.log_probability == pytest.approx(decoder.log_probability(image, one.ids))
 
 
-# Captions that tell an image from similar ones
+# Captions that distinguish an image from similar ones
 
 
 def test_a_caption_loses_a_share_of_what_it_is_worth_to_similar_images(made):

@@ -141,7 +141,7 @@ def test_features_lost_from_the_cache_are_asked_for_again(studio, tmp_path):
     done = studio.run("train", "shapes", "--epochs", "1", *FLAGS, CAPGEN_CACHE_DIR=str(tmp_path))
     assert done.returncode == 1
     assert "run capgen prepare again" in done.stderr
-    assert not (tmp_path / "encoders").exists()  # nobody waits for its conversion to be told that
+    assert not (tmp_path / "encoders").exists()  # it is refused before the conversion
 
 
 def test_an_empty_split_is_one_line(studio, tmp_path):

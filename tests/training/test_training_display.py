@@ -53,7 +53,7 @@ def test_each_activity_begins_with_a_rate_of_its_own(shown):
     assert shown.tasks() == [("epoch 1", "3/50", "0.5/s, 0:01:34 left")]
 
 
-def test_a_rate_is_not_told_before_there_was_time_to_measure_it():
+def test_a_rate_is_not_shown_before_there_was_time_to_measure_it():
     clock = Clock()
     pace = Pace(1, clock)
     clock.now += 0.01

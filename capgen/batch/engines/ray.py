@@ -33,7 +33,7 @@ WINDOW = 1_500
 """The number of blocks that are handed to Ray at once, so that any number of items takes the same memory."""
 
 _ATTEMPTS = 3
-"""How often an item is begun, at first among the others of its block and then alone, before it is given up."""
+"""How often an item is started, at first among the others of its block and then alone, before it is given up."""
 
 _CONNECT_SECONDS = 10
 """How long an address may take to answer."""
@@ -187,13 +187,13 @@ class _Raised:
 
 
 class _Attempts:
-    """Counts how often what is not finished was begun, in a process of Ray of its own, which is not lost with a worker."""
+    """Counts how often unfinished items were started, in a process of Ray of its own, which is not lost with a worker."""
 
     def __init__(self) -> None:
         self._counts = Counter[Hashable]()
 
     def begin(self, what: Hashable) -> int:
-        """Count once more, and return how often it was begun by now."""
+        """Count once more, and return how often it was started by now."""
         self._counts[what] += 1
         return self._counts[what]
 
