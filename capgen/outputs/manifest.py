@@ -177,12 +177,10 @@ class Manifest:
             old, *of_image = known.split(b"\0")
             if known == key or len(image) != len(of_image) or _ending(old) != _ending(target):
                 continue
-            is_the_same = changed_copies and image == of_image and _is_copy(target, old, since)
-            if os.path.lexists(old):
-                is_the_same = is_the_same or (image == of_image and _is_link(target, old))
-            else:
-                is_the_same = is_the_same or record.version.state == version.state or _is_image_moved_from(old, target)
-            if is_the_same or is_ours(record, current, fields):
+            is_copy = changed_copies and image == of_image and _is_copy(target, old, since)
+            is_unchanged = record.version.state == version.state
+            is_moved = _is_moved(target, old, is_unchanged=is_unchanged, may_be_link=image == of_image)
+            if is_copy or is_moved or is_ours(record, current, fields):
                 yield record
 
     def _select(self, condition: str, value: bytes | str) -> list[tuple[bytes, int, Record]]:
@@ -216,6 +214,20 @@ class Manifest:
 def is_ours(record: Record, current: str, fields: Mapping[str, str]) -> bool:
     """Tell whether capgen wrote a caption or one of its fields; the arguments are those of ``Record.owner``."""
     return Owner.OURS in (record.owner(current, fields), *record.owners(current, fields).values())
+
+
+def _is_moved(path: bytes, old: bytes, *, is_unchanged: bool, may_be_link: bool) -> bool:
+    """Tell whether a file was moved from another path, or can be reached by both.
+
+    Args:
+        path: The file.
+        old: The other path.
+        is_unchanged: Whether the image has the size and the time that it had at the other path.
+        may_be_link: Whether the two paths may lead to one file.
+    """
+    if os.path.lexists(old):
+        return may_be_link and _is_link(path, old)
+    return is_unchanged or _is_image_moved_from(old, path)
 
 
 def _is_copy(path: bytes, other: bytes, since: int) -> bool:

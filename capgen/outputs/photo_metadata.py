@@ -29,7 +29,8 @@ from capgen.outputs.metadata_blocks import (
     webp_blocks,
 )
 from capgen.outputs.stock_texts import is_noise, is_stock
-from capgen.outputs.xmp_packet import ALTERNATIVE, DESCRIPTION, NOTES, Packet, Property, salvaged
+from capgen.outputs.xmp_packet import ALTERNATIVE, DESCRIPTION, NOTES, Packet, salvaged
+from capgen.outputs.xmp_rdf import Property
 
 _XMP_TAGS = {
     DESCRIPTION: "XMP-dc:Description",
