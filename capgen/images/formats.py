@@ -184,7 +184,7 @@ def ends_like_image(name: str | PurePath) -> bool:
     dot = text.rfind(".")
     if dot <= 0 or text[dot:].lower() not in SUFFIXES:
         return False
-    return text[dot - 1] not in "/." or bool(os.path.splitext(text)[1])  # noqa: PTH122 - ``.jpg`` is a name without an ending
+    return text[dot - 1] not in "/\\:." or bool(os.path.splitext(text)[1])  # noqa: PTH122 - ``.jpg`` is a name without an ending
 
 
 def recognise(head: bytes) -> ImageFormat | None:

@@ -119,7 +119,7 @@ class Embedded:
 
     def _metadata(self, target: Path) -> PhotoMetadata:
         found = photo_metadata.read(target)
-        return self._asked(target) if found is None else found
+        return self._asked(target) if found is None or found.has_packed else found
 
     def _asked(self, target: Path) -> PhotoMetadata:
         """Let exiftool find the blocks of metadata in a file of a kind that only it knows."""
@@ -173,8 +173,10 @@ def _holds(data: bytes, fields: Fields) -> bool:
     """Tell whether an image file has the fields in it, so far as that can be read here."""
     found = photo_metadata.of_file(io.BytesIO(data))
     wanted = ((_DESCRIPTION, fields.description), (_ALTERNATIVE, fields.alternative))
-    return found is None or all(
-        text is None or xml_text(text).split() == found.texts.get(tag, "").split() for tag, text in wanted
+    return (
+        found is None
+        or found.has_packed
+        or all(text is None or xml_text(text).split() == found.texts.get(tag, "").split() for tag, text in wanted)
     )
 
 

@@ -25,7 +25,7 @@ class Fields:
     alternative: str | None = None
     in_exif: bool = False
     done: frozenset[str] = frozenset()
-    doubtful: Mapping[str, str] = field(default_factory=dict)
+    doubtful: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     @classmethod
     def of(cls, caption: "Fields | str") -> "Fields":

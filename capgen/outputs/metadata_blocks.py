@@ -41,12 +41,14 @@ class Blocks:
         xmp: XMP packets.
         iptc: Records of IPTC-IIM.
         text: The text that PNG keeps as its description.
+        has_packed: Whether there are more that are packed with Brotli, as JPEG XL may have them.
     """
 
     exif: list[BinaryIO] = field(default_factory=list)
     xmp: list[bytes] = field(default_factory=list)
     iptc: list[bytes] = field(default_factory=list)
     text: list[str] = field(default_factory=list)
+    has_packed: bool = False
 
 
 def jpeg_blocks(file: BinaryIO) -> Blocks:
@@ -162,25 +164,22 @@ def _gif_packet(parts: list[bytes]) -> bytes:
     return whole.partition(b"\x01\xff\xfe\xfd")[0]
 
 
-def box_blocks(file: BinaryIO) -> Blocks | None:
-    """Find the blocks of JPEG 2000, JPEG XL or CR3, which are made of boxes; those in other boxes are not looked for.
-
-    Returns:
-        The blocks; ``None`` if some are packed with Brotli, as JPEG XL may have them.
-    """
+def box_blocks(file: BinaryIO) -> Blocks:
+    """Find the blocks of JPEG 2000, JPEG XL or CR3, which are made of boxes; those in other boxes are not looked for."""
     blocks, ranges = Blocks(), [(0, _FARTHEST)]
     while ranges:
-        for kind, start, size in _boxes(file, *ranges.pop()):
+        offset, end = ranges.pop()
+        for kind, start, size in _boxes(file, offset, end):
             if kind == b"moov":
-                ranges.append((start, start + size))
+                ranges.append((start, min(start + size, end)))
             if kind not in _BOXES:
                 continue
             file.seek(start)
             data = file.read(min(size, LARGEST))
             if kind == b"brob" and data[:4] in _BOXES:
-                return None
+                blocks.has_packed = True
             if data.startswith(_UUID_CANON):
-                ranges.append((start + len(_UUID_CANON), start + size))
+                ranges.append((start + len(_UUID_CANON), min(start + size, end)))
             _add_box(blocks, kind, data)
     return blocks
 

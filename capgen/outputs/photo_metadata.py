@@ -70,6 +70,7 @@ class PhotoMetadata:
         translations: By exiftool's name of its field, each other text in another language.
         iptc_takes_utf_8: Whether IPTC can be said to be in UTF-8 without any of its other texts being changed.
         doubtful: Fields whose text may be misread, since it is not in UTF-8 and does not say in which encoding it is.
+        has_packed: Whether there is more that is packed with Brotli, and is not read here.
     """
 
     texts: dict[str, str]
@@ -77,6 +78,7 @@ class PhotoMetadata:
     translations: dict[str, str] = field(default_factory=dict)
     iptc_takes_utf_8: bool = True
     doubtful: frozenset[str] = frozenset()
+    has_packed: bool = False
 
     @cached_property
     def fields(self) -> Fields:
@@ -124,6 +126,7 @@ def of_blocks(blocks: Blocks) -> PhotoMetadata:
         {f"{tag}-{language}": text for tag, one in properties for language, text in one.translations},
         all(map(_take_utf_8, iptc)),
         _doubtful(parts),
+        blocks.has_packed,
     )
 
 

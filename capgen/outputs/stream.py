@@ -218,12 +218,13 @@ class CaptionFile(CaptionFileReader):
         for written in (known.line if known else b"", header):
             self._file.seek(max(0, size - len(written) - 1))
             end = b"\n" + self._file.read() if size <= len(written) else self._file.read()
-            for length in range(len(written) - 2, 0, -1):  # a line that lacks only its end may have been saved by an editor
+            # A line that lacks only its end may have been saved by an editor.
+            for length in range(len(written.rstrip(b"\r\n")) - 1, 0, -1):
                 if end.endswith(b"\n" + written[:length]) and not self._form.is_whole(written[:length]):
                     self._file.truncate(size - length)
                     return
         if size and not end.endswith(b"\n"):
-            self._append(b"\n")
+            self._append(b"\n" if end.endswith(b"\r") else self._form.line_end)
 
     def _append(self, data: bytes) -> None:
         """Write all bytes at the end of the file, or none.

@@ -304,7 +304,3 @@ def sha256(path: Path) -> str:
     """Return the SHA-256 of a file's bytes, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-        # else the file was removed between opening and locking it, and another process may hold the lock of a new one
-
-        # else the folder was removed just after it was created, so it is created again

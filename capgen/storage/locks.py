@@ -37,6 +37,7 @@ def lock(path: Path, *, shared: bool = False, wait: bool = False) -> Iterator[No
             if _is_at(file, path):
                 yield
                 return
+        # else the file was removed between opening and locking it, and another process may hold the lock of a new one
 
 
 def _lock_file(path: Path, *, writable: bool) -> BinaryIO:
@@ -48,6 +49,7 @@ def _lock_file(path: Path, *, writable: bool) -> BinaryIO:
         except OSError as error:
             if path.parent.exists():
                 raise storage_error(path, error) from error
+        # else the folder was removed just after it was created, so it is created again
 
 
 def _is_at(file: BinaryIO, path: Path) -> bool:

@@ -124,7 +124,11 @@ class TrainingConfig:
         at_least=0,
     )
     scst_learning_rate: float = _field(3e-5, "learning rate of Adam in self-critical training", at_least=0)
-    num_beams: int = _field(5, "beams when dev is captioned, and the captioner's default", at_least=1)
+    num_beams: int = _field(
+        5,
+        "beams when dev is captioned, and the captioner's default; with --from that of the captioner, like the next three",
+        at_least=1,
+    )
     length_penalty: float = _field(
         0.7, "a caption's score is its log-probability divided by its length to this power", at_least=0
     )

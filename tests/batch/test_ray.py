@@ -161,7 +161,6 @@ def test_captions_statuses_and_report_are_those_of_a_local_run_byte_for_byte(run
     assert len(there.stderr.splitlines()) == 4
 
 
-@pytest.mark.usefixtures("small")
 def test_a_program_prints_while_the_engine_is_entered_and_the_threads_of_ray_do_not(cluster, user_folders):
     program = f"""
 import threading
@@ -177,6 +176,7 @@ with RayEngine({cluster.address!r}):
     assert (done.returncode, done.stdout) == (0, "mine\n"), done.stderr
 
 
+@pytest.mark.usefixtures("small")
 def test_sidecars_that_are_there_stay_and_a_second_run_does_nothing(run, photographs, user_folders):
     folder = user_folders / "library"
     shutil.copytree(photographs / "b", folder)

@@ -53,7 +53,7 @@ def shipped():
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_captions_are_those_as_before(shipped, way):
+def test_captions_are_as_before(shipped, way):
     results = shipped.caption_many(IMAGES, CaptionRequest(**WAYS[way]))
     found = [result.captions for result in results]
     frozen = [row["captions"][way] for row in ROWS]

@@ -116,7 +116,7 @@ def test_of_very_many_images_the_worst_the_best_and_those_between_are_shown():
     assert evaluation_page.spread(cards, 100) is cards
 
 
-def test_a_place_that_cannot_be_written_is_known_before(tmp_path):
+def test_a_path_that_cannot_be_written_is_known_before(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(StorageError, match="it is a folder; name a file in it"):
         report.check_target(tmp_path)

@@ -110,10 +110,25 @@ def test_a_jpeg_xl_without_boxes_gets_them_for_its_caption(library, exiftool):
 
 def test_metadata_that_jpeg_xl_has_packed_is_left_to_exiftool(library):
     head = box(b"JXL ", b"\r\n\x87\n") + box(b"ftyp", b"jxl \0\0\0\0jxl ")
-    Path("a.jxl").write_bytes(head + box(b"brob", b"xml ", b"packed"))
-    assert photo_metadata.read(Path("a.jxl")) is None
+    packed = box(b"brob", b"Exif", b"packed")
+    plain = box(b"xml ", xmp(f"<dc:description>{WORDS}</dc:description>").encode())
+    for boxes in (packed + plain, plain + packed):
+        Path("a.jxl").write_bytes(head + boxes)
+        found = photo_metadata.read(Path("a.jxl"))
+        assert found.has_packed
+        assert found.fields.description == WORDS
     Path("a.jxl").write_bytes(head + box(b"brob", b"jbrd", b"packed"))
+    assert not photo_metadata.read(Path("a.jxl")).has_packed
+
+
+def test_boxes_that_declare_more_than_the_box_around_them_has_are_walked_through_once(library):
+    boxes = (struct.pack(">I4s", 16, b"moov") + struct.pack(">I4s", 1 << 30, b"moov")) * 40
+    Path("a.jxl").write_bytes(box(b"JXL ", b"\r\n\x87\n") + boxes)
     assert photo_metadata.read(Path("a.jxl")).texts == {}
+    far = struct.pack(">I4sQ", 1, b"moov", (1 << 64) - 16) + struct.pack(">I4sQ", 1, b"moov", (1 << 63) + 5)
+    plain = box(b"xml ", xmp(f"<dc:description>{WORDS}</dc:description>").encode())
+    Path("a.jxl").write_bytes(box(b"JXL ", b"\r\n\x87\n") + plain + far)
+    assert photo_metadata.read(Path("a.jxl")).fields.description == WORDS
 
 
 @pytest.mark.parametrize("ending", ["jpg", "png", "tif", "heic", "jp2"])

@@ -614,6 +614,17 @@ def test_what_a_killed_run_has_replaced_is_taken_out_even_if_it_was_the_last(des
     assert desk.records() == [("a.jpg", "three dogs")]
 
 
+@pytest.mark.parametrize("line_end", [b"\r\n", b"\n"])
+def test_after_a_kill_a_last_row_whose_end_an_editor_has_removed_is_whole(desk_of, line_end):
+    desk = desk_of("csv")
+    desk.path.write_bytes(b"path,caption,confidence" + line_end + b"b.jpg,a dog,0.250" + line_end)
+    desk.killed(captioned("c.jpg", "a cat"))
+    desk.path.write_bytes(desk.data.rstrip(b"\r\n"))
+    desk.run(captioned("e.jpg", "a cow"))
+    rows = (b"path,caption,confidence", b"b.jpg,a dog,0.250", b"c.jpg,a cat,0.250", b"e.jpg,a cow,0.250")
+    assert desk.data == b"".join(row + line_end for row in rows)
+
+
 def test_a_failed_line_that_a_killed_run_has_replaced_is_taken_out_by_a_later_one(desk_of):
     desk = desk_of("jsonl")
     desk.run(failed("a.jpg"))
