@@ -14,6 +14,8 @@ from capgen.outputs.embedded import Embedded
 from capgen.outputs.fields import Fields
 from capgen.outputs.xmp import XmpSidecar
 
+pytestmark = pytest.mark.slow  # exiftool is started for most
+
 MINE = "Anna at the window"
 
 

@@ -19,6 +19,8 @@ from capgen.outputs.fields import Fields
 from capgen.outputs.stock_texts import is_stock
 from capgen.outputs.xmp import XmpSidecar
 
+pytestmark = pytest.mark.slow  # exiftool is started for most
+
 WORDS = "Grandmother's house, 1974"
 FIELDS = (
     "XMP-dc:Description", "XMP-dc:Description-de-DE", "XMP-iptcCore:AltTextAccessibility", "XMP-tiff:ImageDescription",

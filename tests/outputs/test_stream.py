@@ -557,6 +557,7 @@ def test_a_last_line_that_an_editor_left_without_its_end_is_kept(desk):
     assert desk.data == whole
 
 
+@pytest.mark.slow
 def test_a_quotation_mark_too_many_is_named_and_not_read_to_the_end_of_the_file(tmp_path):
     path = tmp_path / "out.csv"
     path.write_text('path,caption,confidence\na.jpg,"5 inch tall,0.9\n' + "b.jpg,a cat,0.9\n" * 20_000)

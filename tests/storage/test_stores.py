@@ -30,7 +30,7 @@ def store(request, photos):
         yield made
 
 
-pytestmark = pytest.mark.usefixtures("fake")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("fake")]  # servers are started
 
 
 def by_name(output):
