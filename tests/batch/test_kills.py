@@ -127,7 +127,7 @@ from capgen.captioner.results import Caption
 
 
 def generate(self, images, request, *, output_attention=False):
-    return [[Caption(f"a picture numbered {{zlib.crc32(image.tobytes())}} on a wall", 0.5, -1.0)] for image in images]
+    return [[Caption(f"an image numbered {{zlib.crc32(image.tobytes())}} on a wall", 0.5, -1.0)] for image in images]
 
 
 def run(wanted):

@@ -558,7 +558,7 @@ def test_paths_that_end_in_zero_bytes_may_hold_any_other(shelf):
     assert {row["status"] for row in rows} == {"captioned"}
 
 
-@pytest.mark.parametrize("arguments", [("--from-file", "none"), ("-0", "picture.png"), ("a.png", "--shard", "3/2")])
+@pytest.mark.parametrize("arguments", [("--from-file", "none"), ("-0", "image.png"), ("a.png", "--shard", "3/2")])
 def test_what_makes_no_sense_is_a_usage_error_in_one_line(shelf, arguments):
     done = capgen("caption", *arguments, env=shelf.env, cwd=shelf.location)
     assert done.returncode == 2
@@ -794,7 +794,7 @@ def ended(run):
 
 @pytest.fixture
 def watched(shelf, monkeypatch):
-    """Watch the folder in this process: between two looks at it the next of some steps is done, and in the end Ctrl-C."""
+    """Watch the folder in this process: between two listings of it the next of some steps is done, and in the end Ctrl-C."""
 
     def watch(steps, *arguments):
         ahead = iter(steps)

@@ -37,7 +37,7 @@ def photographs(tmp_path_factory):
         target = folder / ("a", "b")[index % 2]
         target.mkdir(exist_ok=True)
         draw(target / f"{index:03} é.png", list(COLOURS)[index % 4], "circle", index)
-    (folder / "a/no picture.jpg").write_text("words")
+    (folder / "a/no image.jpg").write_text("words")
     (folder / "b/empty.png").touch()
     whole = (folder / "a/000 é.png").read_bytes()
     (folder / "b/cut.png").write_bytes(whole[: len(whole) // 2])

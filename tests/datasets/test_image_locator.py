@@ -49,8 +49,8 @@ def test_an_image_is_looked_for_beside_the_file_that_names_it_first(tmp_path):
 def test_an_image_beside_another_file_of_captions_is_never_taken_for_one_that_is_missing(tmp_path):
     make(tmp_path, "train/metadata.csv", "valid/1.png", "images/2.png")
     examples = [
-        Example("1.png", ("A train picture.",), "train", folder=tmp_path / "train"),
-        Example("1.png", ("A valid picture.",), "dev", folder=tmp_path / "valid"),
+        Example("1.png", ("A train image.",), "train", folder=tmp_path / "train"),
+        Example("1.png", ("A valid image.",), "dev", folder=tmp_path / "valid"),
         Example("2.png", ("In neither.",), "train", folder=tmp_path / "train"),
     ]
     missing, *found = of(tmp_path, examples, [tmp_path, tmp_path / "train", tmp_path / "valid", tmp_path / "images"])

@@ -449,7 +449,7 @@ def test_an_unknown_split_offers_the_nearest():
         dataset().split("trian")
 
 
-def test_the_fingerprint_is_that_of_the_content_not_of_order_or_place():
+def test_the_fingerprint_is_that_of_the_content_not_of_order_or_folder():
     moved = tuple(PreparedImage(f"/new{p.path}", p.image_hash, p.split, p.captions, p.weight) for p in IMAGES)
     assert dataset(images=moved[::-1]).fingerprint == dataset().fingerprint
     assert dataset(images=IMAGES[:1]).fingerprint != dataset().fingerprint

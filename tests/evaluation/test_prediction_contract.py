@@ -19,8 +19,6 @@ def name(request):
 
 @pytest.fixture
 def sample(name):
-    if name == "parquet":
-        pytest.importorskip("pyarrow")
     return SAMPLES[name]
 
 

@@ -442,8 +442,6 @@ def test_of_several_captions_that_capgen_wrote_the_best_is_scored(fake, tmp_path
 
 @pytest.mark.parametrize("form", ["jsonl", "parquet", "tar"])
 def test_a_folder_of_shards_is_scored(fake, tmp_path, form):
-    if form == "parquet":
-        pytest.importorskip("pyarrow")
     truth, said = drawn(tmp_path)
     done = here("caption", "-r", truth.parent / "images", "--output", f"{tmp_path}/shards/", "--format", form)
     assert done.returncode == 0, done.stderr
