@@ -177,10 +177,12 @@ class Manifest:
             old, *of_image = known.split(b"\0")
             if known == key or len(image) != len(of_image) or _ending(old) != _ending(target):
                 continue
-            is_copy = changed_copies and image == of_image and _is_copy(target, old, since)
             is_unchanged = record.version.state == version.state
-            is_moved = _is_moved(target, old, is_unchanged=is_unchanged, may_be_link=image == of_image)
-            if is_copy or is_moved or is_ours(record, current, fields):
+            if (
+                is_ours(record, current, fields)
+                or (changed_copies and image == of_image and _is_copy(target, old, since))
+                or _is_moved(target, old, is_unchanged=is_unchanged, may_be_link=image == of_image)
+            ):
                 yield record
 
     def _select(self, condition: str, value: bytes | str) -> list[tuple[bytes, int, Record]]:
