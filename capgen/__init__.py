@@ -25,7 +25,7 @@ if TYPE_CHECKING:
         UsageError,
     )
     from capgen.inputs.selection import Selection
-    from capgen.outputs.policy import Existing
+    from capgen.outputs.choices import Existing
 
 __version__ = "0.1.0"
 
@@ -71,7 +71,7 @@ _MODULES = {
     "ConfigError": _ERRORS,
     "DataError": _ERRORS,
     "EngineError": _ERRORS,
-    "Existing": "capgen.outputs.policy",
+    "Existing": "capgen.outputs.choices",
     "ImageError": _ERRORS,
     "Inputs": _BATCH,
     "Likelihood": _RESULTS,

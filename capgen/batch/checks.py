@@ -9,8 +9,8 @@ from capgen.errors import UsageError
 from capgen.images.formats import ends_like_image
 from capgen.inputs.archives import is_archive
 from capgen.inputs.patterns import has_wildcard
+from capgen.outputs.choices import Existing
 from capgen.outputs.destination import Destination
-from capgen.outputs.policy import Existing
 from capgen.storage.locations import Location, Url, is_url, names
 
 _ONLY_SHARDS = (

@@ -22,10 +22,11 @@ from capgen.errors import Status, UsageError
 from capgen.inputs.listing import Listing
 from capgen.inputs.passed_over import PassedOverLog
 from capgen.inputs.watch import Arrivals
+from capgen.outputs.choices import Existing
 from capgen.outputs.destination import Destination
 from capgen.outputs.manifest import Manifest
 from capgen.outputs.per_image import PerImageSink
-from capgen.outputs.policy import Existing, OverwriteGuard
+from capgen.outputs.policy import OverwriteGuard
 from capgen.outputs.result_log import ResultLog
 from capgen.storage.locations import located
 

@@ -13,10 +13,9 @@ from capgen.inputs.folders import OnPassedOver
 from capgen.inputs.lists import read_list, read_list_file
 from capgen.inputs.selection import Found, Selection, parse_shard
 from capgen.outputs import DESTINATIONS, FORMATS, SHARD_FORMATS, format_of
+from capgen.outputs.choices import Existing, SidecarName
 from capgen.outputs.destination import Destination
 from capgen.outputs.format import Format
-from capgen.outputs.policy import Existing
-from capgen.outputs.sidecar_naming import SidecarName
 from capgen.storage.locations import is_url
 
 STDIN = "-"

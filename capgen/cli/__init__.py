@@ -51,7 +51,7 @@ def _report_usage(error: Any, ctx: Any) -> NoReturn:
         raise error
     from capgen.cli.console import printable, say
 
-    message = printable(" ".join(error.format_message().split())).rstrip(".")
+    message = printable(" ".join(error.format_message().replace("Value error, ", "").split())).rstrip(".")
     where = error.ctx.command_path if error.ctx else f"{ctx.command_path} {ctx.invoked_subcommand or ''}".rstrip()
     say(f"capgen: {message[:1].lower()}{message[1:]}{'' if message.endswith('?') else ';'} {where} --help tells more")
     raise typer.Exit(error.exit_code) from None

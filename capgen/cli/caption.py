@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from capgen.cli import app
-from capgen.cli.console import FAILED, SOME_FAILED, Quiet, Verbose, choice, command, printable, progress, say
+from capgen.cli.console import FAILED, SOME_FAILED, Quiet, Verbose, choice, command, printable, progress, refuse_others, say
 from capgen.cli.engine import LOCAL, Address, EngineName
 from capgen.cli.reporting import Reporter
-from capgen.errors import UsageError, member
+from capgen.errors import UsageError
 from capgen.outputs import ENDINGS, FORMATS, SHARD_FORMATS
+from capgen.outputs.choices import Existing, SidecarName
 from capgen.storage.locations import is_url
 from capgen.storage.platform import noted_lacks
 
@@ -22,21 +23,17 @@ if TYPE_CHECKING:
     from capgen.captioner.request import CaptionRequest
 
 
-def _existing() -> list[str]:
-    from capgen.outputs.policy import Existing
-
-    return list(Existing)
-
-
-def _sidecar_names() -> list[str]:
-    from capgen.outputs.sidecar_naming import SidecarName
-
-    return list(SidecarName)
+_OF_ONE_PHOTOGRAPH = (
+    "paths", "explain", "model", "prompt", "min_words", "max_words", "suppress", "beam", "temperature", "top_p", "seed",
+    "quiet", "verbose",
+)  # fmt: skip
+"""The parameters that go with ``--explain``."""
 
 
 @app.command("caption")
 @command("run it again, it goes on")
 def caption_command(
+    context: typer.Context,
     paths: Annotated[
         list[str] | None,
         typer.Argument(
@@ -99,19 +96,13 @@ def caption_command(
         Path | None, typer.Option(metavar="FOLDER", help="Put sidecars under FOLDER, in the same sub-folders.")
     ] = None,
     sidecar_name: Annotated[
-        str,
-        typer.Option(
-            help="New sidecars are called a.xmp (stem), a.jpg.xmp (full), or as in the library (auto).",
-            autocompletion=_sidecar_names,
-        ),
-    ] = "auto",
+        SidecarName,
+        typer.Option(help="A new sidecar is called a.xmp (stem), a.jpg.xmp (full), or as others are (auto)."),
+    ] = SidecarName.AUTO,
     existing: Annotated[
-        str,
-        typer.Option(
-            help="With captions that exist: skip, fill (gaps), outdated (of another image), overwrite, append, prepend.",
-            autocompletion=_existing,
-        ),
-    ] = "skip",
+        Existing,
+        typer.Option(help="Keep captions that exist (skip), fill gaps, replace the outdated or all, or add to them."),
+    ] = Existing.SKIP,
     force: Annotated[bool, typer.Option("--force", help="Replace even captions that a person has changed.")] = False,
     prefix: Annotated[str, typer.Option(metavar="TEXT", help="Put TEXT before every caption.")] = "",
     suffix: Annotated[str, typer.Option(metavar="TEXT", help="Put TEXT after every caption.")] = "",
@@ -169,19 +160,14 @@ def caption_command(
     from capgen.captioner.captioner import Captioner
     from capgen.captioner.request import CaptionRequest
     from capgen.inputs.selection import Selection
-    from capgen.outputs.policy import Existing
 
     request = CaptionRequest(
         prompt=prompt, suppressed_words=tuple(suppress or ()), min_words=min_words, max_words=max_words, num_captions=num,
         num_beams=beam, temperature=temperature, top_p=top_p, seed=seed,
     )  # fmt: skip
     if explain is not None:
-        others = (
-            recursive, from_file, nul, include, exclude, hidden, follow_links, shard, output_format, output, sidecar, xmp,
-            embed, output_dir, sidecar_name != "auto", existing != "skip", force, prefix, suffix, min_confidence, dry_run,
-            report, fail_fast, watch, num > 1, engine != LOCAL, address, workers, shard_size,
-        )  # fmt: skip
-        _explain(explain, paths or [], model, request, alone=not any(others))
+        refuse_others(context, "--explain", "draws one photograph", _OF_ONE_PHOTOGRAPH)
+        _explain(explain, paths or [], model, request)
         return
     _check_options(request, paths or [], watch=watch, dry_run=dry_run, report=report)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends like Ctrl-C, so that what was begun is finished
@@ -195,8 +181,7 @@ def caption_command(
             sidecar_name=sidecar_name, shard_size=shard_size, report=report,
         ),
         policy=OutputPolicy(
-            existing=member(Existing, existing, "policy for existing captions"), force=force,
-            min_confidence=min_confidence, prefix=prefix, suffix=suffix
+            existing=existing, force=force, min_confidence=min_confidence, prefix=prefix, suffix=suffix
         ),
         engine=ENGINES[engine](address=address, workers=workers),
         captioner=Captioner.load(model),
@@ -283,14 +268,14 @@ def _exit(reporter: Reporter) -> None:
         raise typer.Exit(SOME_FAILED)
 
 
-def _explain(sheet: Path, paths: list[str], model: str | None, request: "CaptionRequest", *, alone: bool) -> None:
+def _explain(sheet: Path, paths: list[str], model: str | None, request: "CaptionRequest") -> None:
     """Print the caption of one photograph, and draw the attention of each word."""
     from capgen.captioner.captioner import Captioner
     from capgen.captioner.explain import explain
     from capgen.inputs.archives import is_archive
 
-    if len(paths) != 1 or not alone:
-        raise UsageError("--explain draws one photograph; give one path, and no options of folders, lists or outputs")
+    if len(paths) != 1:
+        raise UsageError("--explain draws one photograph; give one path")
     if is_url(paths[0]) or is_archive(Path(paths[0])):
         raise UsageError(f"--explain draws a photograph in a folder here, and {paths[0]} is not one; fetch it first")
     caption = explain(Captioner.load(model), Path(paths[0]), sheet, request)

@@ -3,7 +3,7 @@
 import errno
 import functools
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any, TextIO
 
@@ -59,10 +59,30 @@ def _reported(after_interrupt: str, function: Callable[..., None]) -> Callable[.
     return wrapped
 
 
-def choice(names: Iterable[str]) -> str:
-    """Return names as a help text offers them, such as "a, b or c"."""
+def choice(names: Iterable[str], conjunction: str = "or") -> str:
+    """Return names as a text lists them, such as "a, b or c"."""
     *first, last = names
-    return f"{', '.join(first)} or {last}" if first else last
+    return f"{', '.join(first)} {conjunction} {last}" if first else last
+
+
+def refuse_others(context: typer.Context, option: str, why: str, fitting: Collection[str]) -> None:
+    """Make sure that beside an option only those are given that have a meaning there.
+
+    Args:
+        context: The command as it was typed.
+        option: The option, such as ``--resume``.
+        why: What the option does, for the message.
+        fitting: The names of the parameters that go with it.
+
+    Raises:
+        UsageError: Others are given; the message names them.
+    """
+    given = {name for name in context.params if str(context.get_parameter_source(name)).endswith("COMMANDLINE")}
+    others = [
+        max(parameter.opts, key=len) for parameter in context.command.params if parameter.name in given.difference(fitting)
+    ]
+    if others:
+        raise UsageError(f"{option} {why}; leave out {choice(others, 'and')}")
 
 
 def say(text: str) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from capgen.cli import app
-from capgen.cli.console import Quiet, Verbose, choice, command, is_terminal, say
+from capgen.cli.console import Quiet, Verbose, choice, command, is_terminal, refuse_others, say
 from capgen.training.decoders import DECODERS
 
 if TYPE_CHECKING:
@@ -20,9 +20,14 @@ if TYPE_CHECKING:
     from capgen.training.settings import Settings
 
 
+_OF_ANY_RUN = ("data", "resume", "devices", "coordinator", "processes", "process_id", "quiet", "verbose")
+"""The parameters that go with ``--resume``."""
+
+
 @app.command("train")
 @command("go on with: capgen train {data} --resume")
 def train_command(
+    context: typer.Context,
     data: Annotated[str, typer.Argument(metavar="NAME", help="A data set that capgen prepare made.")],
     decoder: Annotated[str | None, typer.Option(help=f"{choice(DECODERS)}.")] = None,
     config: Annotated[Path | None, typer.Option(help="TOML file of settings, or the name of a recipe that ships.")] = None,
@@ -67,7 +72,7 @@ def train_command(
         _print_settings(data, chosen, source)
         return
     if resume:
-        _check_alone(settings, overwrite, config, out, source, *options.values())
+        refuse_others(context, "--resume", "goes on with the settings that the run began with", _OF_ANY_RUN)
     group = _group(devices, coordinator, processes, process_id)
     if isinstance(group, JaxProcessGroup) and not resume:  # before the processes meet and there is a folder
         group.check(run_folder.config_for(data, chosen, source))
@@ -76,18 +81,6 @@ def train_command(
         _train_together(started.folder, group, quiet=quiet)
     else:
         _train(started.folder(), quiet=quiet)
-
-
-def _check_alone(*options: object) -> None:
-    """Make sure that none of the options that begin a run is given with ``--resume``.
-
-    Raises:
-        BadParameter: One is.
-    """
-    if not all(option is None or option is False or option == [] for option in options):
-        raise typer.BadParameter(
-            "it goes on with the settings the run began with; leave the others out", param_hint="--resume"
-        )
 
 
 def _print_settings(data: str, chosen: "Settings", source: str | None) -> None:

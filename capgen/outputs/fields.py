@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 from capgen.outputs import policy
-from capgen.outputs.policy import Existing
+from capgen.outputs.choices import Existing
 from capgen.storage.hashing import caption_hash
 
 

@@ -7,10 +7,11 @@ from pathlib import Path
 from capgen.captioner.results import ImageVersion, Result, SkipReason
 from capgen.errors import Status, StorageError
 from capgen.inputs.selection import Found
+from capgen.outputs.choices import Existing
 from capgen.outputs.destination import Destination, OtherFile
 from capgen.outputs.fields import Fields
 from capgen.outputs.manifest import Owner, key
-from capgen.outputs.policy import Existing, OverwriteGuard
+from capgen.outputs.policy import OverwriteGuard
 from capgen.outputs.sidecar_naming import share_stem
 from capgen.storage.hashing import HashSet, caption_hash, hash64
 

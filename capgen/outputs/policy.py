@@ -3,37 +3,16 @@
 import os
 from collections.abc import Mapping
 from dataclasses import replace
-from enum import StrEnum
 from pathlib import Path
 
 from capgen.captioner.results import UNKNOWN, ImageVersion, SkipReason
+from capgen.outputs.choices import Existing
 from capgen.outputs.folder_state import FolderStates
 from capgen.outputs.manifest import NO_FIELDS, Manifest, Owner, Record
 from capgen.storage.hashing import caption_hash
 
 JOINT = ", "
 """The text between an old caption and one added to it: what training sets of image generators put between tags."""
-
-
-class Existing(StrEnum):
-    """What is done with a caption that exists."""
-
-    SKIP = "skip"
-    FILL = "fill"
-    OUTDATED = "outdated"
-    OVERWRITE = "overwrite"
-    APPEND = "append"
-    PREPEND = "prepend"
-
-    @property
-    def keeps(self) -> bool:
-        """Whether a caption of a person stays as it is."""
-        return self in (Existing.SKIP, Existing.FILL, Existing.OUTDATED)
-
-    @property
-    def adds(self) -> bool:
-        """Whether the new caption is joined to the old one."""
-        return self in (Existing.APPEND, Existing.PREPEND)
 
 
 def decide(

@@ -8,9 +8,10 @@ from pathlib import Path
 from capgen.errors import StorageError, UsageError
 from capgen.images.formats import SUFFIXES
 from capgen.inputs.selection import Found
+from capgen.outputs.choices import SidecarName
 from capgen.outputs.destination import OtherFile, OutputFolders, contents
 from capgen.outputs.fields import Fields
-from capgen.outputs.sidecar_naming import SidecarName, SidecarNames
+from capgen.outputs.sidecar_naming import SidecarNames
 
 
 class Sidecar:

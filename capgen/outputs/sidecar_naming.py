@@ -9,13 +9,13 @@ never from a sidecar that another image has just been given.
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from enum import StrEnum
 from pathlib import Path
 
 from capgen.errors import member
 from capgen.images.formats import ends_like_image
 from capgen.inputs.names import folded
 from capgen.inputs.selection import Found
+from capgen.outputs.choices import SidecarName
 from capgen.outputs.destination import sibling
 
 _FOLDERS = 64
@@ -23,19 +23,6 @@ _FOLDERS = 64
 
 _FOR_EXTENSION = re.compile(rb"SidecarForExtension\s*(?:=\s*[\"']|>)\s*\.?([^\"'<\s]+)")
 """``photoshop:SidecarForExtension``, with which Adobe says which of several files of one stem a sidecar belongs to."""
-
-
-class SidecarName(StrEnum):
-    """What the sidecar of an image is called that has none."""
-
-    AUTO = "auto"
-    """As most sidecars in the library are called; the stem if there are none, and the full name if images share a stem."""
-
-    STEM = "stem"
-    """``a.xmp`` for ``a.jpg``. Images of one stem share it."""
-
-    FULL = "full"
-    """``a.jpg.xmp`` for ``a.jpg``."""
 
 
 def share_stem(one: Path, other: Path) -> bool:

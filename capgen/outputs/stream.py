@@ -13,9 +13,10 @@ from capgen.captioner.results import ImageVersion, Result, SkipReason
 from capgen.errors import DataError, Status, StorageError
 from capgen.inputs.selection import Found
 from capgen.outputs import policy
+from capgen.outputs.choices import Existing
 from capgen.outputs.format import LineFormat
 from capgen.outputs.manifest import Record, key
-from capgen.outputs.policy import Existing, OverwriteGuard
+from capgen.outputs.policy import OverwriteGuard
 from capgen.storage import files, platform
 from capgen.storage.hashing import caption_hash, hash64
 from capgen.storage.locations import located

@@ -9,9 +9,10 @@ from pathlib import Path
 from capgen.errors import DataError, StorageError
 from capgen.inputs.selection import Found
 from capgen.outputs import photo_metadata
+from capgen.outputs.choices import SidecarName
 from capgen.outputs.destination import OtherFile, OutputFolders, contents
 from capgen.outputs.fields import Fields
-from capgen.outputs.sidecar_naming import SidecarName, SidecarNames
+from capgen.outputs.sidecar_naming import SidecarNames
 from capgen.outputs.xmp_packet import Packet, fields_of, salvaged
 
 

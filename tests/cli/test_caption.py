@@ -297,6 +297,7 @@ def test_no_arguments_is_a_usage_error():
         (["models", "shwo"], "'shwo'", "models --help"),
         (["a\nb\x1b[31m"], "no such command", "capgen --help"),
         (["models", "cat.jpg"], "'cat.jpg'", "models --help"),
+        (["caption", "--existing", "keep"], "'keep' is not one of 'skip', 'fill', ", "caption --help"),
     ],
 )
 def test_wrong_usage_is_reported_in_one_line(arguments, named, offered):
@@ -308,6 +309,19 @@ def test_wrong_usage_is_reported_in_one_line(arguments, named, offered):
     assert named in done.stderr
     assert "\x1b" not in done.stderr
     assert done.stderr.endswith(f"{offered} tells more\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["caption", "cat.jpg", "--explain", "a.png", "-r", "--num", "2", "--beam", "1"], "--recursive and --num"),
+        (["caption", "cat.jpg", "--explain", "a.png", "--existing", "skip", "--xmp"], "--xmp and --existing"),
+        (["train", "shapes", "--resume", "--epochs", "3", "--overwrite"], "--epochs and --overwrite"),
+        (["train", "shapes", "--resume", "--set", "epochs=3", "--devices", "1", "-q"], "--set"),
+    ],
+)
+def test_options_that_would_have_no_effect_are_named(user_folders, arguments, named):
+    refused(here(*arguments), f"leave out {named}\n", code=2)
 
 
 @pytest.mark.parametrize(

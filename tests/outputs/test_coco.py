@@ -10,10 +10,11 @@ from capgen.captioner.results import Caption, ImageVersion, Result, SkipReason
 from capgen.errors import DataError, Status, StorageError, UsageError
 from capgen.inputs.selection import Found
 from capgen.outputs import format_of
+from capgen.outputs.choices import Existing
 from capgen.outputs.coco import CocoFile, CocoFormat, CocoStandardOutput, image_id
 from capgen.outputs.manifest import Manifest
 from capgen.outputs.merging import merge
-from capgen.outputs.policy import Existing, OverwriteGuard
+from capgen.outputs.policy import OverwriteGuard
 from capgen.storage.locations import Url
 
 

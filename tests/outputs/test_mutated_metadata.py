@@ -12,10 +12,10 @@ import struct
 import pytest
 
 from capgen.errors import StorageError
+from capgen.outputs.choices import Existing
 from capgen.outputs.fields import Fields
 from capgen.outputs.metadata_blocks import Blocks, box_blocks, gif_blocks, jpeg_blocks, png_blocks, tiff_blocks, webp_blocks
 from capgen.outputs.photo_metadata import of_blocks
-from capgen.outputs.policy import Existing
 from capgen.outputs.xmp import XmpSidecar
 
 MUTATIONS = int(os.environ.get("CAPGEN_MUTATIONS", "100"))

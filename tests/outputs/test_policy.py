@@ -21,9 +21,10 @@ from capgen.captioner.results import Caption, Result, SkipReason
 from capgen.errors import Status, StorageError, UnknownNameError, member
 from capgen.inputs.selection import Found
 from capgen.outputs import manifest
+from capgen.outputs.choices import Existing
 from capgen.outputs.manifest import Manifest, Owner, Record, key
 from capgen.outputs.per_image import PerImageSink
-from capgen.outputs.policy import Existing, OverwriteGuard, combined, decide
+from capgen.outputs.policy import OverwriteGuard, combined, decide
 from capgen.outputs.sidecar import Sidecar
 from capgen.storage.hashing import caption_hash
 

@@ -14,9 +14,10 @@ from capgen.errors import Status, StorageError
 from capgen.inputs.archives import LazyImage
 from capgen.inputs.selection import Found
 from capgen.outputs import DESTINATIONS, ENDINGS, FORMATS, SHARD_FORMATS
+from capgen.outputs.choices import Existing
 from capgen.outputs.manifest import Manifest
 from capgen.outputs.per_image import PerImageSink
-from capgen.outputs.policy import Existing, OverwriteGuard
+from capgen.outputs.policy import OverwriteGuard
 from capgen.outputs.sidecar import Sidecar
 from capgen.storage import files
 

@@ -17,9 +17,10 @@ from capgen.captioner.results import Caption, Result, SkipReason
 from capgen.errors import DataError, StorageError, UsageError
 from capgen.inputs.selection import Found
 from capgen.outputs import FORMATS, format_of
+from capgen.outputs.choices import Existing
 from capgen.outputs.manifest import Manifest, Record, key
 from capgen.outputs.merging import merge
-from capgen.outputs.policy import Existing, OverwriteGuard
+from capgen.outputs.policy import OverwriteGuard
 from capgen.outputs.standard_output import StandardOutput
 from capgen.outputs.stream import CaptionFile, CaptionFileReader
 
