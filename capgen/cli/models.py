@@ -1,7 +1,7 @@
 """``capgen models``: the captioners that are there: list, show, choose, add, export and remove."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,7 +10,6 @@ from capgen.cli.console import Quiet, Verbose, command, confirm, printable, say
 from capgen.cli.tables import show_table
 
 if TYPE_CHECKING:
-    from capgen.captioner.bundle import Bundle
     from capgen.captioner.collection import Entry
 
 models_app = typer.Typer(
@@ -47,14 +46,16 @@ def list_command(
     """List the captioners, after checking every file of them."""
     from capgen.captioner import catalogue, collection
     from capgen.errors import BundleError
-    from capgen.evaluation.metrics import PRIMARY
+    from capgen.evaluation.metrics import METRICS, PRIMARY
     from capgen.storage import files
 
     found = collection.entries()
     if as_json:
         typer.echo(files.json_text([entry.plain() for entry in found], indent=1).encode())
     else:
-        show_table([("name", "from", "size", "trained on", PRIMARY), *map(_row, found)])
+        low, high = METRICS[PRIMARY].range
+        scored = f"{PRIMARY} ({low:g} to {high:g})"
+        show_table([("name", "from", "size", "language", "trained on", scored), *map(_row, found)])
     for entry in found:
         if entry.fault:
             remedy = "install capgen again" if entry.ships else f"or remove it: capgen models remove {entry.name}"
@@ -71,16 +72,22 @@ def show_command(
     model: Model,
     card: Annotated[bool, typer.Option("--card", help="Print its model card.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print its description as JSON.")] = False,
+    all_numbers: Annotated[
+        bool, typer.Option("--all", help="Print every number of its description, and its files.")
+    ] = False,
     verbose: Verbose = False,
 ) -> None:
-    """Describe a captioner: how it was made and trained, its scores and its files."""
+    """Describe a captioner: its language, what it was trained on, its scores and their scale."""
     import json
 
     from capgen.captioner import bundle, catalogue
+    from capgen.cli import captioner_text
     from capgen.storage import files
 
-    if card and as_json:
-        raise typer.BadParameter("choose one: the card is Markdown, the description JSON", param_hint="--card or --json")
+    if card + as_json + all_numbers > 1:
+        raise typer.BadParameter(
+            "choose one: the card is Markdown, the description JSON, --all is text", param_hint="--card, --json or --all"
+        )
     opened = bundle.Bundle(catalogue.find(model))
     contents = opened.contents()
     if card:
@@ -89,8 +96,8 @@ def show_command(
     elif as_json:
         typer.echo(files.json_text(json.loads(contents[bundle.DESCRIPTION]), indent=1).encode())
     else:
-        for title, line in _described(opened, {name: len(data) for name, data in contents.items()}):
-            typer.echo(f"{title:<10}  {printable(line)}".rstrip().encode())
+        describe = captioner_text.everything if all_numbers else captioner_text.summary
+        captioner_text.print_lines(describe(opened, {name: len(data) for name, data in contents.items()}))
 
 
 @models_app.command("path")
@@ -199,75 +206,20 @@ def default_command(
 
 def _row(entry: "Entry") -> tuple[str, ...]:
     """Return the row of a captioner in the table of ``list``."""
-    from capgen.evaluation.metrics import PRIMARY
+    from capgen.cli import captioner_text
+    from capgen.evaluation.metrics import METRICS, PRIMARY
     from capgen.storage import files
 
     name = f"{entry.name} (default)" if entry.default else entry.name
     origin = ("ships, hidden by yours" if entry.hidden else "ships") if entry.ships else "yours"
-    if entry.description is None:
-        return name, origin, files.size_text(entry.size), "damaged", ""
-    training, scores = entry.description.training, entry.description.scores
+    described = entry.description
+    if described is None:
+        return name, origin, files.size_text(entry.size), "", "damaged", ""
+    training, scores = described.training, described.scores
     split = "test" if "test" in scores else next(iter(scores), "")
     found = scores.get(split)
-    score = f"{_number(found[PRIMARY])} on {split}" if isinstance(found, dict) and PRIMARY in found else ""
-    return name, origin, files.size_text(entry.size), str(training.get("data", "")), score
-
-
-def _described(opened: "Bundle", sizes: dict[str, int]) -> list[tuple[str, str]]:
-    """Return the lines that describe a captioner, each with its title."""
-    from capgen.captioner import bundle
-    from capgen.storage import files
-
-    description, path = opened.description, opened.path.absolute()
-    encoder, decoder = description.encoder, description.decoder
-    training, reliability = description.training, description.calibration.reliability
-    packed, own, preprocessing = path.is_file(), description.name, description.preprocessing
-    lines = [
-        ("name", own if packed or path.name == own else f"{path.name}, which calls itself {own}"),
-        ("path", str(path)),
-        ("backend", description.backend),
-        (
-            "encoder",
-            _values({"": encoder.get("name", ""), **encoder}, leave=("name", "fingerprint")),
-        ),
-        (
-            "image",
-            f"squeezed to {preprocessing.size} x {preprocessing.size} pixels, {preprocessing.resample}",
-        ),
-        ("decoder", _values({"": decoder.get("family", ""), **decoder}, leave=("family",))),
-        ("decoding", _values(description.decoding.plain())),
-        ("trained on", _values({"": training.get("data", ""), **training}, leave=("data", "config"))),
-    ]
-    for split, values in description.scores.items():
-        lines.append(("scores", f"{split}: {_scores(values)}"))
-    lines.append(("confidence", _values(reliability, leave=("bins",))))
-    lines += [("file", f"{name}, {files.size_text(size)}") for name, size in sizes.items()]
-    if bundle.MODEL_CARD in sizes:
-        lines.append(("model card", "printed with --card" if packed else f"{path / bundle.MODEL_CARD}, printed with --card"))
-    return lines
-
-
-def _scores(values: Any) -> str:
-    """Write the scores on a split, without the ends of intervals."""
-    if not isinstance(values, dict):
-        return _number(values)
-    return _values(values, leave=tuple(name for name in values if name.endswith((" low", " high"))))
-
-
-def _values(values: Any, leave: tuple[str, ...] = ()) -> str:
-    """Write an object of a description as ``name value, name value``, without the names in ``leave``."""
-    if not isinstance(values, dict):
-        return _number(values)
-    kept = {name: value for name, value in values.items() if name not in leave}
-    return ", ".join(f"{name.replace('_', ' ')} {_number(value)}".strip() for name, value in kept.items())
-
-
-def _number(value: Any) -> str:
-    """Write a value of a description, numbers with at most four decimals."""
-    if isinstance(value, float):
-        return f"{value:.4f}".rstrip("0").rstrip(".") if abs(value) >= 0.001 else f"{value:g}"  # noqa: PLR2004
-    if isinstance(value, int) and not isinstance(value, bool):
-        return f"{value:,}"
-    if isinstance(value, (list, tuple)):
-        return " ".join(map(_number, value))
-    return str(value)
+    value = found.get(PRIMARY) if isinstance(found, dict) else None
+    score = f"{METRICS[PRIMARY].text(value)} on {split}" if isinstance(value, float) else ""
+    images = f", {captioner_text.number(training['images'])} images" if "images" in training else ""
+    language = captioner_text.language_text(described)
+    return name, origin, files.size_text(entry.size), language, f"{training.get('data', '')}{images}", score

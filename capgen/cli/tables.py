@@ -15,7 +15,9 @@ def show_table(rows: list[tuple[str, ...]]) -> None:
         from rich.table import Table
         from rich.text import Text
 
-        table = Table(*shown[0])
+        table = Table()
+        for index, title in enumerate(shown[0]):
+            table.add_column(title, no_wrap=index == 0)  # a name is what one copies
         for row in shown[1:]:
             table.add_row(*map(Text, row))
         Console().print(table)

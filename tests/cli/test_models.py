@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -28,9 +29,10 @@ def models(*arguments, **more):
     return capgen("models", *arguments, **more)
 
 
-def on_a_terminal(answer, *arguments):
-    """Run the command with a terminal on which ``answer`` is typed."""
-    command = [require_tool("script"), "-qec", " ".join([str(COMMAND), "models", *arguments]), "/dev/null"]
+def on_a_terminal(answer, *arguments, columns=80):
+    """Run the command with a terminal of a number of columns, on which ``answer`` is typed."""
+    typed = f"COLUMNS={columns} {COMMAND} models {' '.join(arguments)}"
+    command = [require_tool("script"), "-qec", typed, "/dev/null"]
     return subprocess.run(command, input=answer, capture_output=True, text=True, check=False)
 
 
@@ -59,10 +61,12 @@ def test_list_names_those_that_ship_and_yours_with_size_data_and_score(mine):
     done = models("list")
     assert (done.returncode, done.stderr) == (0, "")
     header, shipped, yours = done.stdout.splitlines()
-    assert header.split() == ["name", "from", "size", "trained", "on", "CIDEr-D"]
+    assert header.endswith("  CIDEr-D (0 to 10)")
+    assert header.split()[:6] == ["name", "from", "size", "language", "trained", "on"]
     assert shipped.startswith("photo-en-v1 (default)  ships")
     assert yours.split()[:2] == ["mine", "yours"]
-    assert yours.endswith("café        0.5 on dev")
+    assert re.search(r"49\.6 MB  English +everyday, 13,908 images  0\.6080 on dev$", shipped)
+    assert re.search(r" k?B +English +café +0\.5000 on dev$", yours)
 
 
 def test_list_as_json_has_all_of_it(mine):
@@ -112,26 +116,63 @@ def test_one_that_has_the_name_of_one_that_ships_hides_it(user_folders):
     assert (yours.hidden, yours.default) == (False, False)
 
 
-def test_show_says_how_it_was_made_and_where_its_card_is(mine):
-    done = models("show", "mine")
+def test_show_says_in_words_what_it_was_trained_on_and_its_scores_with_their_scale(user_folders):
+    done = models("show", "photo-en-v1")
+    assert (done.returncode, done.stderr) == (0, "")
+    said = done.stdout
+    for words in (
+        "language    English",
+        "squeezed to 288 x 288 pixels",
+        "it knows 3,478 words",
+        "beam search with 3 beams; a caption has at most 20 words",
+        "13,908 images with 41,895 captions from flickr8k, coco_photographs, named_objects, rooms and web_captions",
+        "from 0 to 1, CIDEr-D from 0 to 10; more is better",
+        "wrong by 0.04 on average over 1,130 dev images",
+        "49.6 MB in 9 files",
+        "--all, its model card with --card",
+    ):
+        assert words in said
+    heads, *rows = [line.split() for line in said.splitlines() if line.startswith(" " * 12)]
+    assert heads == ["split", "images", "BLEU-4", "METEOR", "ROUGE-L", "CIDEr-D"]
+    assert ["Flickr8k", "test", "1,000", "0.2321", "0.2165", "0.4818", "0.6134"] in rows
+    for number in ("56c2a3271402609d", "0.6532", "channels", "brier", "weights.npz"):
+        assert number not in said
+
+
+def test_show_wraps_its_lines_to_a_terminal_and_not_in_a_pipe(user_folders):
+    shown = on_a_terminal("", "show", "photo-en-v1", columns=70).stdout.splitlines()
+    assert max(len(line) for line in shown if not line.startswith("path")) <= 70
+    piped = models("show", "photo-en-v1").stdout.splitlines()
+    assert len(piped) < len(shown)
+    assert " ".join(" ".join(shown).split()) == " ".join(" ".join(piped).split())
+
+
+def test_show_all_has_every_number_and_every_file(mine):
+    done = models("show", "mine", "--all")
     assert (done.returncode, done.stderr) == (0, "")
     for words in (
-        "efficientnet-lite0",
-        "attention",
+        "efficientnet-lite0, output cells, fingerprint abc",
+        "attention, lstm size 4",
         "num beams 3",
-        "café",
+        "café, epochs 2",
         "CIDEr-D 0.5",
         "images 4",
         "decoder.tflite, 19 B",
     ):
         assert words in done.stdout
-    assert f"{mine}/MODEL_CARD.md" in done.stdout
+    assert str(mine) in done.stdout
+    assert "CIDEr-D 0.6134 (0.5778 to 0.6513)" in models("show", "photo-en-v1", "--all").stdout
 
 
 def test_show_calls_scores_of_earlier_versions_by_their_names_of_today(user_folders):
     described = replace(DESCRIPTION, scores={"dev": {"words used": 5, "sharing": 0.1}})
     bundle.write(user_folders / "data/models/old", described, CONTENTS)
-    assert "dev: vocabulary size used 5, share of duplicate captions 0.1" in models("show", "old").stdout
+    assert "dev: vocabulary size used 5, share of duplicate captions 0.1" in models("show", "old", "--all").stdout
+
+
+def test_show_names_the_language_by_its_tag_if_it_is_not_english(user_folders):
+    bundle.write(user_folders / "data/models/hindi", replace(DESCRIPTION, training={"language": "hi"}), CONTENTS)
+    assert "language    hi\n" in models("show", "hindi").stdout
 
 
 def test_show_describes_a_packed_one_too(tiny):
@@ -141,7 +182,8 @@ def test_show_describes_a_packed_one_too(tiny):
 def test_show_prints_the_card_or_the_description(mine):
     assert models("show", "mine", "--card").stdout == "# tiny\n"
     assert json.loads(models("show", "mine", "--json").stdout)["training"] == DESCRIPTION.training
-    assert models("show", "mine", "--json", "--card").returncode == 2
+    for both in (("--json", "--card"), ("--all", "--json"), ("--all", "--card")):
+        refused(models("show", "mine", *both), "choose one", code=2)
 
 
 def test_show_of_a_damaged_one_says_what_is_wrong(damaged):
