@@ -31,6 +31,22 @@ def check_locations(locations: Iterable[Location], destinations: Sequence[Destin
             raise UsageError(f"captions cannot be put beside or into the images of {location}; use --output")
 
 
+def check_standard_input(inputs: Inputs, outputs: Outputs) -> None:
+    """Make sure that an image on the standard input gets its caption where that is possible.
+
+    Raises:
+        UsageError: Its caption is to be put beside or into its file, which it does not have, or into shards.
+    """
+    if inputs.standard_input is None:
+        return
+    if outputs.shards is not None:
+        raise UsageError("an image on stdin is not captioned into shards; name a file with --output, or none")
+    asked = {"--sidecar": outputs.sidecar is not None, "--xmp": outputs.xmp, "--embed": outputs.embed}
+    option = next((option for option, is_asked in asked.items() if is_asked), None)
+    if option is not None:
+        raise UsageError(f"{option} is for images in files, and the one on stdin is in none; use --output, or name its file")
+
+
 def check_shard_outputs(location: str, outputs: Outputs, policy: OutputPolicy) -> None:
     """Make sure that captions which are written in shards are not written in another way besides.
 

@@ -58,7 +58,7 @@ class ImageCaptioning:
                     targets.append(target)
                 else:
                     kept.append(skipped.sentence if target == item.path else f"{target}: {skipped.sentence}")
-            yield PlannedImage(item.path, tuple(targets), tuple(kept))
+            yield PlannedImage(item.path, tuple(targets), tuple(kept), item.data)
 
     def run(self, found: Iterable[Found]) -> Iterator[Result]:
         """Caption images and write their captions; yield what became of each, in order."""

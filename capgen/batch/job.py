@@ -144,7 +144,7 @@ class CaptionJob:
             yield from self.shards.shards()
             return
         with self._captioning(replace(self._outputs, standard_output=False), several=True, read_only=True) as captioning:
-            yield from captioning.plan(self._images)
+            yield from captioning.plan(self._inputs.with_data(self._images))
 
     def run(self) -> Generator[Result, None, None]:
         """Caption the images that need it, and write their captions.
@@ -177,7 +177,7 @@ class CaptionJob:
     def _run_images(self) -> Generator[Result, None, None]:
         self.progress = Progress(total=0 if self._images.archives else len(self._images))
         with self._captioning(self._outputs, several=self.several) as captioning, self._engine, self._reporting() as report:
-            for result in captioning.run(self._images):
+            for result in captioning.run(self._inputs.with_data(self._images)):
                 self.progress.done += 1
                 report(result)
                 yield result
@@ -277,7 +277,9 @@ class CaptionJob:
             manifest = Manifest()
             stack.callback(manifest.close)
             existing = self._policy.existing
-            if arriving and existing is Existing.SKIP:  # a file that arrived in parts was captioned before it was whole
+            # A file that arrived in parts was captioned before it was whole; on stdin, every image is called the same.
+            renews = arriving or (self._inputs.standard_input is not None and not self.several)
+            if renews and existing is Existing.SKIP:
                 existing = Existing.OUTDATED
             guard = OverwriteGuard(manifest, existing, force=self._policy.force)
             contested = (lambda target: True) if arriving else self._is_shared
@@ -312,6 +314,7 @@ class CaptionJob:
         return bool(self._shared) and target_hash(target) in self._shared
 
     def _check_images(self) -> None:
+        checks.check_standard_input(self._inputs, self._outputs)
         form = self._outputs.stream_format(several=True)
         if self._all_images.elsewhere is not None:
             checks.check_locations([self._all_images.elsewhere], self._destinations)
@@ -324,6 +327,7 @@ class CaptionJob:
             check_names(self._all_images, self._outputs.file or Path("the output"), form.name_of)
 
     def _check_shards(self, location: str) -> None:
+        checks.check_standard_input(self._inputs, self._outputs)
         checks.check_shard_outputs(location, self._outputs, self._policy)
         if self._outputs.report is not None:
             check_targets(self._images, (), [self._outputs.report])

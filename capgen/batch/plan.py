@@ -3,7 +3,7 @@
 import os
 from array import array
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from capgen.outputs.destination import Destination
 from capgen.outputs.sidecar_naming import share_stem
 from capgen.storage import platform
 from capgen.storage.hashing import hash64
-from capgen.storage.locations import Location, Url
+from capgen.storage.locations import Location
 
 _NAMED = 3
 """The number of collisions that are named; the others are only counted."""
@@ -32,14 +32,16 @@ class PlannedImage:
         path: The image.
         targets: The files that its caption would be written to.
         kept: The files that would be left as they are, each with the reason.
+        data: The image, if it is not in a file.
     """
 
     path: Location
     targets: tuple[Path, ...]
     kept: tuple[str, ...]
+    data: bytes | None = field(default=None, repr=False)
 
     def __str__(self) -> str:
-        if not isinstance(self.path, Url) and not os.path.isfile(self.path):  # noqa: PTH113 - Path.is_file raises for a name that is too long
+        if self.data is None and isinstance(self.path, Path) and not os.path.isfile(self.path):  # noqa: PTH113 - Path.is_file raises for a name that is too long
             return f"{self.path}: would fail: it is not a file, or does not exist"
         what = f"would write {', '.join(map(str, self.targets))}" if self.targets else ""
         left = f"left as it is: {'; '.join(self.kept)}" if self.kept else ""

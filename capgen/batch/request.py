@@ -2,24 +2,22 @@
 
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from capgen.captioner.results import Caption, Result
 from capgen.errors import Status, UsageError, member
 from capgen.inputs.folders import OnPassedOver
-from capgen.inputs.lists import read_list, read_list_file
-from capgen.inputs.selection import Found, Selection, parse_shard
+from capgen.inputs.lists import PathList, read_list_file, read_standard_input
+from capgen.inputs.selection import STDIN, Found, Selection, parse_shard
 from capgen.outputs import DESTINATIONS, FORMATS, SHARD_FORMATS, format_of
 from capgen.outputs.choices import Existing, SidecarName
 from capgen.outputs.destination import Destination
 from capgen.outputs.format import Format
 from capgen.storage.locations import is_url
-
-STDIN = "-"
-"""The argument that stands for a list of paths on the standard input."""
 
 _CLOSING = ",.;:!?)]}'\"…"
 """Characters that follow a word without a space."""
@@ -32,11 +30,15 @@ class Inputs:
     Attributes:
         paths: Files, folders, patterns and URLs.
         listed: More files and folders, whose names are not patterns.
+        standard_input: An image that came on the standard input, as the bytes of its file.
+        list_folder: The folder of the list in which some of ``listed`` were found, as they were not found from here.
         selection: Which files of folders and patterns are taken, and which part of all files.
     """
 
     paths: Sequence[str] = ()
     listed: Sequence[str] = ()
+    standard_input: bytes | None = field(default=None, repr=False)
+    list_folder: Path | None = None
     selection: Selection = field(default_factory=Selection)
 
     @classmethod
@@ -52,7 +54,7 @@ class Inputs:
         """Return the inputs that the arguments of a command stand for.
 
         Args:
-            paths: Files, folders, patterns and URLs; ``-`` stands for a list of paths on the standard input.
+            paths: Files, folders, patterns and URLs; ``-`` stands for a list of paths, or an image, on the standard input.
             from_file: A list of paths.
             nul: The paths in lists end with a zero byte.
             selection: Which files of folders and patterns are taken.
@@ -62,16 +64,17 @@ class Inputs:
             UsageError: There is nothing to look at, a list cannot be read, or there is no such part.
         """
         if not paths and from_file is None:
-            raise UsageError("nothing to caption: name photographs or folders, or - for paths on stdin")
+            raise UsageError("nothing to caption: name photographs or folders, or - for paths or a photograph on stdin")
         if nul and from_file is None and STDIN not in paths:
             raise UsageError("-0 is about paths from --from-file or stdin; add - or --from-file LIST")
-        listed = list(read_list(sys.stdin.buffer, nul=nul)) if STDIN in paths else []
-        if from_file is not None:
-            listed += read_list_file(from_file, nul=nul)
+        piped = read_standard_input(sys.stdin.buffer, nul=nul) if STDIN in paths else PathList(())
+        from_list = read_list_file(from_file, nul=nul) if from_file is not None else PathList(())
         selection = selection or Selection()
         return cls(
             paths=tuple(path for path in paths if path != STDIN),
-            listed=tuple(listed),
+            listed=(piped.paths if isinstance(piped, PathList) else ()) + from_list.paths,
+            standard_input=None if isinstance(piped, PathList) else piped,
+            list_folder=from_list.folder,
             selection=replace(selection, part=parse_shard(part)) if part else selection,
         )
 
@@ -82,7 +85,16 @@ class Inputs:
             on_passed_over: Called with what is passed over in folders, and its kind.
             changes: Fields of the selection that are different this time.
         """
-        return replace(self.selection, **changes).find(self.paths, self.listed, on_passed_over)
+        selection = replace(self.selection, **changes)
+        piped = Found(Path(STDIN), Path(), self.standard_input)
+        first = [piped] if self.standard_input is not None and selection.holds(piped) else []
+        return chain(first, selection.find(self.paths, self.listed, on_passed_over))
+
+    def with_data(self, found: Iterable[Found]) -> Iterator[Found]:
+        """Give the image on the standard input its data again, among images of which only the paths were kept."""
+        if self.standard_input is None:
+            return iter(found)
+        return (replace(one, data=self.standard_input) if one.path == Path(STDIN) else one for one in found)
 
     @property
     def is_first_part(self) -> bool:
@@ -92,6 +104,8 @@ class Inputs:
     @property
     def may_be_several(self) -> bool:
         """Whether the arguments can stand for more than one image, whatever they stand for now."""
+        if self.standard_input is not None:
+            return bool(self.selection.part or self.paths or self.listed)
         return (
             self.selection.part is not None
             or len(self.paths) != 1

@@ -38,7 +38,7 @@ def caption_command(
         list[str] | None,
         typer.Argument(
             metavar="PATH",
-            help="Photographs, folders of them, quoted patterns, URLs, .tar, .zip, .parquet; - reads stdin.",
+            help="Photographs, folders of them, quoted patterns, URLs, .tar, .zip, .parquet; - is a list or image on stdin.",
         ),
     ] = None,
     recursive: Annotated[bool, typer.Option("--recursive", "-r", help="Look into the folders in folders, too.")] = False,
@@ -171,11 +171,12 @@ def caption_command(
         return
     _check_options(request, paths or [], watch=watch, dry_run=dry_run, report=report)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends like Ctrl-C, so that what was begun is finished
+    inputs = Inputs.of(
+        paths or [], from_file, nul=nul, part=shard,
+        selection=Selection(recursive, tuple(include or ()), tuple(exclude or ()), hidden, follow_links),
+    )  # fmt: skip
     job = CaptionJob(
-        inputs=Inputs.of(
-            paths or [], from_file, nul=nul, part=shard,
-            selection=Selection(recursive, tuple(include or ()), tuple(exclude or ()), hidden, follow_links),
-        ),
+        inputs=inputs,
         outputs=Outputs.to(
             output, format=output_format, sidecar=sidecar, xmp=xmp, embed=embed, output_dir=output_dir,
             sidecar_name=sidecar_name, shard_size=shard_size, report=report,
@@ -188,6 +189,12 @@ def caption_command(
         request=request,
         fail_fast=fail_fast,
     )  # fmt: skip
+    if inputs.list_folder is not None and not quiet:
+        say(
+            printable(
+                f"paths in {from_file} that lead to nothing from here are taken from {inputs.list_folder}, where it lies"
+            )
+        )
     if dry_run:
         _print_plan(job, quiet=quiet)
     elif watch:
@@ -276,6 +283,8 @@ def _explain(sheet: Path, paths: list[str], model: str | None, request: "Caption
 
     if len(paths) != 1:
         raise UsageError("--explain draws one photograph; give one path")
+    if paths[0] == "-":
+        raise UsageError("--explain draws a photograph in a folder here; name its file instead of -")
     if is_url(paths[0]) or is_archive(Path(paths[0])):
         raise UsageError(f"--explain draws a photograph in a folder here, and {paths[0]} is not one; fetch it first")
     caption = explain(Captioner.load(model), Path(paths[0]), sheet, request)

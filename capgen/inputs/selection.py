@@ -3,10 +3,11 @@
 import os
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 
+from capgen.captioner.results import ImageVersion
 from capgen.errors import ImageError, UsageError
 from capgen.images.formats import SUFFIXES, ends_like_image
 from capgen.inputs.archive_endings import ARCHIVE_ENDINGS
@@ -19,6 +20,9 @@ from capgen.storage import remote
 from capgen.storage.hashing import HashSet, hash64
 from capgen.storage.locations import Location, Url, is_url
 
+STDIN = "-"
+"""The argument that stands for the standard input, and the path of an image that came on it."""
+
 
 @dataclass(frozen=True)
 class Found:
@@ -27,10 +31,17 @@ class Found:
     Attributes:
         path: Its path or URL, as it was given or found.
         root: The folder whose sub-folders a folder of results mirrors: ``relative_path`` leads from it to the file.
+        data: The file itself, of an image that came on the standard input and is called ``STDIN``.
     """
 
     path: Location
     root: Location
+    data: bytes | None = field(default=None, repr=False)
+
+    @property
+    def version(self) -> ImageVersion:
+        """What is known of the image without reading it; every image on the standard input may be another."""
+        return ImageVersion.of_file(self.path) if self.data is None else ImageVersion(state=STDIN)
 
     @property
     def relative_path(self) -> str:

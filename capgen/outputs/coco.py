@@ -126,7 +126,7 @@ class CocoFile:
         owner = self._owners.setdefault(name, item.path)
         if owner != item.path:
             raise StorageError(f"{owner} is called {name!r} in {self._path}, too; use a .jsonl file")
-        now = ImageVersion.of_file(item.path)
+        now = item.version
         if name in self._found and self._found[name][2].state == now.state:  # with --watch it may have come whole since then
             return SkipReason.OURS_ALREADY if self._guard.existing.adds else SkipReason.HAS_CAPTION
         return self._reason(self._rows, item.path, now)

@@ -76,7 +76,7 @@ class CaptionFileReader:
 
     def skip_reason(self, item: Found) -> SkipReason | None:
         """Tell why an image needs no record; ``None`` if it needs one."""
-        return self._reason(item, ImageVersion.of_file(item.path))
+        return self._reason(item, item.version)
 
     def write(self, item: Found, result: Result) -> SkipReason | None:
         """Write nothing; tell why the image would need no record."""

@@ -9,27 +9,27 @@ from pathlib import Path
 import pytest
 
 
-def invoked(*arguments):
-    """Run the command in this process, which is then as it was."""
+def invoked(*arguments, stdin=None):
+    """Run the command in this process, which is then as it was; ``stdin`` is what it gets on its standard input."""
     from typer.testing import CliRunner
 
     from capgen.cli import app
 
     handler, environment = signal.getsignal(signal.SIGTERM), dict(os.environ)
     try:
-        return CliRunner().invoke(app, list(map(str, arguments)))
+        return CliRunner().invoke(app, list(map(str, arguments)), input=stdin)
     finally:
         signal.signal(signal.SIGTERM, handler)
         os.environ.clear()
         os.environ.update(environment)
 
 
-def here(*arguments, env=None):
+def here(*arguments, env=None, stdin=None):
     """Run the command as ``capgen`` does, but in this process, which has imported already what it uses."""
     with pytest.MonkeyPatch.context() as patch:
         for name, value in (env or {}).items():
             patch.setenv(name, value)
-        done = invoked(*arguments)
+        done = invoked(*arguments, stdin=stdin)
     if done.exception and not isinstance(done.exception, SystemExit):
         raise done.exception
     return subprocess.CompletedProcess(arguments, done.exit_code, done.stdout, done.stderr)

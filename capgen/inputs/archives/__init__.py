@@ -49,14 +49,15 @@ def archive_stem(archive: Location) -> str:
     return archive.name[: len(archive.name) - len(ending)]
 
 
-def expand_archives(found: Iterable[Found]) -> Iterator[tuple[Found, LazyImage | Result | Location]]:
-    """Yield each file with its path, but in the place of an archive its images, as ``images_in`` yields them."""
+def expand_archives(found: Iterable[Found]) -> Iterator[tuple[Found, LazyImage | Result | Location | bytes]]:
+    """Yield each file with its path or its data, but in the place of an archive its images, as ``images_in`` yields them."""
     for entry in found:
-        if not is_archive(entry.path):
+        if entry.data is not None:
+            yield entry, entry.data
+        elif not is_archive(entry.path):
             yield entry, entry.path
-            continue
-        for path, item in _read(entry.path):
-            yield Found(path, entry.root), item
+        else:
+            yield from ((Found(path, entry.root), item) for path, item in _read(entry.path))
 
 
 def images_in(archive: Location) -> Iterator[LazyImage | Result]:
