@@ -1,6 +1,5 @@
 """``ImageCaptioning``: captions the images that need a caption, and writes the captions wherever that is asked for."""
 
-import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -17,6 +16,7 @@ from capgen.inputs.archives import LazyImage, expand_archives
 from capgen.inputs.selection import Found
 from capgen.outputs.per_image import PerImageSink
 from capgen.outputs.sink import Sink
+from capgen.storage.files import is_folder
 
 
 class ImageCaptioning:
@@ -87,7 +87,7 @@ class ImageCaptioning:
             try:
                 reason = sink.skip_reason(found)
             except StorageError as error:
-                if isinstance(found.path, Path) and os.path.isdir(found.path):  # noqa: PTH112 - Path.is_dir raises
+                if isinstance(found.path, Path) and is_folder(found.path):
                     return None  # a folder that cannot be listed: reading it says why
                 return Result(found.path, Status.WRITE_FAILED, reason=str(error))
             if reason is None:

@@ -17,6 +17,7 @@ from capgen.inputs.names import folded
 from capgen.outputs.destination import Destination
 from capgen.outputs.sidecar_naming import share_stem
 from capgen.storage import platform
+from capgen.storage.files import is_file
 from capgen.storage.hashing import hash64
 from capgen.storage.locations import Location
 
@@ -41,7 +42,7 @@ class PlannedImage:
     data: bytes | None = field(default=None, repr=False)
 
     def __str__(self) -> str:
-        if self.data is None and isinstance(self.path, Path) and not os.path.isfile(self.path):  # noqa: PTH113 - Path.is_file raises for a name that is too long
+        if self.data is None and isinstance(self.path, Path) and not is_file(self.path):
             return f"{self.path}: would fail: it is not a file, or does not exist"
         what = f"would write {', '.join(map(str, self.targets))}" if self.targets else ""
         left = f"left as it is: {'; '.join(self.kept)}" if self.kept else ""

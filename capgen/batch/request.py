@@ -1,6 +1,5 @@
 """What a job is asked to do: which images it captions, where the captions go, and what becomes of each of them."""
 
-import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -17,6 +16,7 @@ from capgen.outputs import DESTINATIONS, FORMATS, SHARD_FORMATS, format_of
 from capgen.outputs.choices import Existing, SidecarName
 from capgen.outputs.destination import Destination
 from capgen.outputs.format import Format
+from capgen.storage.files import is_folder
 from capgen.storage.locations import is_url
 
 _CLOSING = ",.;:!?)]}'\"…"
@@ -110,7 +110,7 @@ class Inputs:
             self.selection.part is not None
             or len(self.paths) != 1
             or (is_url(self.paths[0]) and self.paths[0].endswith("/"))
-            or os.path.isdir(self.paths[0])  # noqa: PTH112 - Path.is_dir raises for a name that is too long
+            or is_folder(self.paths[0])
         )
 
 
@@ -211,7 +211,7 @@ class Outputs:
 
 def _is_folder(output: str) -> bool:
     """Return whether an output is a folder, or is to become one as it ends in ``/``."""
-    return output.endswith("/") or (not is_url(output) and os.path.isdir(output))  # noqa: PTH112
+    return output.endswith("/") or (not is_url(output) and is_folder(output))
 
 
 def _check_no_shards(fields: Mapping[str, Any]) -> None:

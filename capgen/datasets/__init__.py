@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from capgen.errors import DataError, UsageError
 from capgen.registry import Registry
 from capgen.storage import paths
+from capgen.storage.files import is_file, is_folder
 
 if TYPE_CHECKING:
     from capgen.datasets.layout import Columns, Example, Layout, LoadedDataset
@@ -113,7 +114,7 @@ def read(source: Path, layout: str = AUTO, images: Path | None = None, columns: 
 def _must_have_images(images: Path) -> None:
     from capgen.datasets.image_archives import is_image_archive
 
-    if not images.is_dir() and not is_image_archive(images):
+    if not is_folder(images) and not is_image_archive(images):
         reason = "is a file, not a folder" if images.exists() else "does not exist"
         raise DataError(f"the image folder {images} {reason}; give the folder with --images")
 
@@ -220,7 +221,7 @@ def _seen(source: Path, layouts: "Sequence[Layout]", columns: "Columns | None") 
 def _contents(source: Path) -> str:
     from capgen.inputs.folders import visible_files
 
-    if source.is_file():
+    if is_file(source):
         return f"it has the ending {source.suffix!r}, and none of a table" if source.suffix else "its name has no ending"
     names = [path.relative_to(source).as_posix() for path in islice(visible_files(source), SHOWN)]
     return f"there is {', '.join(names)} in it" if names else "it is empty"

@@ -10,6 +10,7 @@ from capgen.datasets.source_folders import image_folders, json_files, names_in, 
 from capgen.datasets.splits import split_in_folders, split_in_name, with_splits_of_names
 from capgen.datasets.text_files import has_keys, is_damaged_json, read_json, require_text
 from capgen.errors import DataError
+from capgen.storage.files import is_file, is_folder
 
 KEYS = ("images", "annotations")
 
@@ -68,7 +69,7 @@ def read(source: Path) -> LoadedDataset:
     examples, problems = _read_files(files)
     if len(files) == 1:
         examples = with_splits_of_names(examples, [split_in_folders(example.image) for example in examples])
-    roots = dict.fromkeys((*(file.path.parent for file in files), *([source] if source.is_dir() else [])))
+    roots = dict.fromkeys((*(file.path.parent for file in files), *([source] if is_folder(source) else [])))
     return LoadedDataset(examples, list(dict.fromkeys(folder for root in roots for folder in image_folders(root))), problems)
 
 
@@ -77,7 +78,7 @@ def _find(source: Path) -> list[_File]:
 
     Of the others, those are meant that have captions, and those that are damaged but named for a split.
     """
-    if source.is_file():
+    if is_file(source):
         return [_File(source)] if source.suffix == ".json" and has_keys(source, *KEYS) else []
     files = _json_files(source)
     named = [file for file in files if file.path.name.startswith("captions_")]

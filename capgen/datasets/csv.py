@@ -12,6 +12,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,9 @@ from capgen.images.formats import ends_like_image
 
 _NAMED_DELIMITER = re.compile(r'"?sep=([,;|\t])"?')
 """The line that Excel writes before a table for itself."""
+
+_HEADER_LINES = 100
+"""The most lines from the beginning among which those are that name the columns."""
 
 LEFT_OPEN = "a quotation mark is left open"
 
@@ -41,11 +45,7 @@ def rows(text: str, name: str) -> Iterator[Row | Problem]:
     """Yield the rows of a table whose first line names its columns, given the text and the name of its file."""
     is_whole = not has_broken_bytes(text)
     lines = io.StringIO(text).readlines()
-    first = next(filter(str.strip, lines), "")
-    named = _NAMED_DELIMITER.fullmatch(first.strip())
-    if named:  # it is no row, but counts where lines are numbered
-        lines[lines.index(first)] = "\n"
-    dialect = _Dialect(named[1], is_spaced=False) if named else _dialect(first)
+    dialect = _dialect_of(lines)
     names: list[str] = []
     for number, record in _records(lines, dialect):
         where = f"{name}:{number}"
@@ -64,6 +64,23 @@ def rows(text: str, name: str) -> Iterator[Row | Problem]:
         else:
             detail = f"it has more columns than names; quote a caption with {dialect.delimiter!r} in it"
             yield Problem(MALFORMED, where, detail)
+
+
+def column_names(text: str) -> list[str]:
+    """Return the names of a table's columns, those of its first line with any."""
+    lines = list(islice(io.StringIO(text), _HEADER_LINES))
+    records = (record for _, record in _records(lines, _dialect_of(lines)) if not isinstance(record, str))
+    return next((_unique(record) for record in records if any(map(str.strip, record))), [])
+
+
+def _dialect_of(lines: list[str]) -> "_Dialect":
+    """Tell the dialect of a table, and blank the line that names its delimiter: it is no row, but counts as a line."""
+    first = next(filter(str.strip, lines), "")
+    named = _NAMED_DELIMITER.fullmatch(first.strip(" \n"))
+    if named is None:
+        return _dialect(first)
+    lines[lines.index(first)] = "\n"
+    return _Dialect(named[1], is_spaced=False)
 
 
 @dataclass(frozen=True)

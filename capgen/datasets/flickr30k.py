@@ -7,6 +7,7 @@ from capgen.datasets.layout import MALFORMED, Example, Layout, LoadedDataset, Pr
 from capgen.datasets.source_folders import image_folders
 from capgen.datasets.text_files import lines
 from capgen.errors import DataError
+from capgen.storage.files import is_file
 
 RESULTS = "results.csv"
 HEADER = "image_name|"
@@ -53,10 +54,10 @@ def read(source: Path) -> LoadedDataset:
 
 
 def _find(source: Path) -> Path | None:
-    if source.is_file():
+    if is_file(source):
         return source if source.suffix == ".csv" else None
     folders = (source, source / "flickr30k_images")
-    return next((folder / RESULTS for folder in folders if (folder / RESULTS).is_file()), None)
+    return next((folder / RESULTS for folder in folders if is_file(folder / RESULTS)), None)
 
 
 def _is_header(line: str) -> bool:

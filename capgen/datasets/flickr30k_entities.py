@@ -12,6 +12,7 @@ from capgen.datasets.text_files import lines
 from capgen.errors import DataError
 from capgen.images.formats import ends_like_image
 from capgen.inputs.passed_over import is_hidden
+from capgen.storage.files import is_file
 
 SENTENCES = "Sentences"
 SPLIT_FILES = {"train": "train.txt", "dev": "val.txt", "test": "test.txt"}
@@ -68,7 +69,7 @@ def _find(source: Path) -> Path | None:
 
 def _files(folder: Path) -> Iterator[Path]:
     paths = (folder / name for name in names_in(folder) if name.endswith(".txt") and not is_hidden(name))
-    return (path for path in paths if path.is_file())
+    return (path for path in paths if is_file(path))
 
 
 def _is_marked(path: Path) -> bool:

@@ -7,6 +7,7 @@ from capgen.datasets.source_folders import image_folders
 from capgen.datasets.splits import read_split_lists
 from capgen.datasets.text_files import lines
 from capgen.errors import DataError
+from capgen.storage.files import is_file
 
 TOKENS = "Flickr8k.token.txt"
 TOKENS_OF_FLICKR30K = "results_20130124.token"
@@ -45,10 +46,10 @@ def read(source: Path) -> LoadedDataset:
 
 
 def _find(source: Path) -> Path | None:
-    if source.is_file():
+    if is_file(source):
         return source if source.name.endswith(("token.txt", ".token")) else None
     candidates = (source / TOKENS, source / "Flickr8k_text" / TOKENS, source / TOKENS_OF_FLICKR30K)
-    return next((path for path in candidates if path.is_file()), None)
+    return next((path for path in candidates if is_file(path)), None)
 
 
 LAYOUT = Layout("flickr8k", recognise, read)

@@ -17,6 +17,7 @@ from capgen.errors import DataError
 from capgen.images.formats import ends_like_image
 from capgen.inputs.folders import visible_files
 from capgen.inputs.names import composed
+from capgen.storage.files import is_file, is_folder
 
 CAPTION_SUFFIXES = (".txt", ".caption")
 """The endings of files of captions; of an image that has several the first is read."""
@@ -34,7 +35,7 @@ _Pair: TypeAlias = tuple[Path, list[Path]]
 
 def recognise(source: Path) -> str | None:
     """Say why ``source`` is in this layout, or return ``None``."""
-    first = next((path for path, found in _Contents.of(source).pairs() if found), None) if source.is_dir() else None
+    first = next((path for path, found in _Contents.of(source).pairs() if found), None) if is_folder(source) else None
     return f"{first.name} has a {_NAMES} file beside it" if first else None
 
 
@@ -44,7 +45,7 @@ def read(source: Path) -> LoadedDataset:
     Raises:
         DataError: The source is a file, or no image in it has a file of captions.
     """
-    if not source.is_dir():
+    if not is_folder(source):
         raise DataError(f"{source} is a file; the folder layout takes a folder of images with {_NAMES} files")
     contents = _Contents.of(source)
     pairs = list(contents.pairs())
@@ -79,7 +80,7 @@ def _unused(contents: "_Contents", pairs: list[_Pair]) -> list[Problem]:
 
 def seen(source: Path) -> list[str]:
     """Say how many images without captions there are."""
-    images = sum(1 for _ in _Contents.of(source).pairs()) if source.is_dir() else 0
+    images = sum(1 for _ in _Contents.of(source).pairs()) if is_folder(source) else 0
     return [f"no image of {images:,} has a {_NAMES} file beside it"] if images else []
 
 
@@ -106,7 +107,7 @@ class _Contents:
 
     def texts(self) -> list[Path]:
         """Return the files that may have the captions of images."""
-        return [path for path in self.files if path.suffix.lower() in CAPTION_SUFFIXES and path.is_file()]
+        return [path for path in self.files if path.suffix.lower() in CAPTION_SUFFIXES and is_file(path)]
 
     def pairs(self) -> Iterator[_Pair]:
         """Yield each image with its files of captions, the one first that is read."""

@@ -20,6 +20,7 @@ from capgen.inputs.archives import archive_stem, open_members
 from capgen.inputs.archives.members import is_hidden, read_image, read_whole
 from capgen.inputs.folders import visible_files
 from capgen.inputs.passed_over import is_hidden as is_hidden_name
+from capgen.storage.files import is_file, is_folder
 
 ENDINGS = (".zip", *TAR_ENDINGS)
 """How the names of these archives end."""
@@ -56,7 +57,7 @@ def split_archives(source: Path) -> dict[Path, str]:
 
 def is_image_archive(path: Path) -> bool:
     """Return whether a file is an archive that may have images, by its ending."""
-    return path.name.lower().endswith(ENDINGS) and path.is_file()
+    return path.name.lower().endswith(ENDINGS) and is_file(path)
 
 
 def with_unpacked_images(dataset: LoadedDataset) -> LoadedDataset:
@@ -203,8 +204,8 @@ def _added(writer: ImageWriter, archive: Path, name: str, path: str, data: bytes
 def _folders(folder: Path) -> Iterator[Path]:
     """Yield a folder, and the one in it if that is all, unless it is named for a split and so is looked into by that."""
     yield folder
-    names = list(folder.iterdir()) if folder.is_dir() else []
-    if len(names) == 1 and names[0].is_dir() and split_of_folder(names[0].name) is None:
+    names = list(folder.iterdir()) if is_folder(folder) else []
+    if len(names) == 1 and is_folder(names[0]) and split_of_folder(names[0].name) is None:
         yield from _folders(names[0])
 
 

@@ -19,6 +19,7 @@ from capgen.datasets.splits import split_in_folders, split_in_name
 from capgen.images.formats import ends_like_image
 from capgen.inputs.folders import visible_files
 from capgen.inputs.names import composed, folded
+from capgen.storage.files import is_file, is_folder
 
 MISSING = "missing image"
 """Problem kind: an image whose file was not found."""
@@ -160,7 +161,7 @@ class ImageLocator:
     def _has_folder_of(self, image: str, relative: str, folder: Path) -> bool:
         """Tell whether a folder has the folder that a name has before what is looked for: the file would be in that."""
         before = image.replace("\\", "/").removesuffix(relative).rstrip("/").rpartition("/")[2]
-        return before not in ("", ".", "..", image) and before in self._names(folder) and (folder / before).is_dir()
+        return before not in ("", ".", "..", image) and before in self._names(folder) and is_folder(folder / before)
 
     def _deeper(self, example: Example, folders: _SearchFolders) -> _Hit | None:
         """Return the files of an image's bare name in any folder below its own, but those of other splits and examples."""
@@ -180,7 +181,7 @@ class ImageLocator:
         """Return the images in a folder and in those in it, a few folders deep, by their bare names as they are compared."""
         if folder not in self._deep_listings:
             listing: dict[str, list[Path]] = {}
-            for path in visible_files(folder, depth=_DEEPEST) if folder.is_dir() else ():
+            for path in visible_files(folder, depth=_DEEPEST) if is_folder(folder) else ():
                 if ends_like_image(path.name):
                     listing.setdefault(comparable(path.name), []).append(path)
             self._deep_listings[folder] = listing
@@ -190,14 +191,14 @@ class ImageLocator:
         """Return the file of exactly this path, if there is one."""
         first = relative.partition("/")[0]
         may_be_there = first in ("", ".", "..") or first in self._names(folder)  # to ask for each file takes much longer
-        return [folder / relative] if may_be_there and _is_file(folder / relative) else []
+        return [folder / relative] if may_be_there and is_file(folder / relative) else []
 
     def _in_normal_form(self, folder: Path, relative: str) -> list[Path]:
         """Return the files whose path differs only in the normal form and in the case of its letters."""
         found = [folder]
         for part in relative.split("/"):
             found = [inner / name for inner in found for name in self._by_normal_form(inner).get(_normal_form(part), ())]
-        return [path for path in found if _is_file(path)]
+        return [path for path in found if is_file(path)]
 
     def _names(self, folder: Path) -> frozenset[str]:
         if folder not in self._listings:
@@ -251,14 +252,14 @@ class ImageLocator:
 
     def _is_of_other_examples(self, folder: Path, home: Path) -> bool:
         """Tell whether a folder lies in one whose file names the images of other examples, and so has those."""
-        return not home.is_relative_to(folder) and any(
-            folder.is_relative_to(other) for other in self._homes if not home.is_relative_to(other)
-        )
+        if home.is_relative_to(folder):
+            return False
+        return any(other in self._homes and not home.is_relative_to(other) for other in (folder, *folder.parents))
 
     @cached_property
-    def _homes(self) -> tuple[Path, ...]:
+    def _homes(self) -> frozenset[Path]:
         """The folders of the files that name images."""
-        return tuple(dict.fromkeys(example.folder for example in self._examples if example.folder))
+        return frozenset(example.folder for example in self._examples if example.folder)
 
     def _split_folders_of(self, split: str | None, year: str) -> list[Path]:
         """Return the folders of a split, those of the same year if there are any."""
@@ -319,13 +320,6 @@ def comparable(name: str) -> str:
 
 def _normal_form(text: str) -> str:
     return composed(folded(text))
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except (OSError, ValueError):  # a name that no file can have
-        return False
 
 
 def _of_different_content(files: Sequence[Path]) -> list[Path]:

@@ -7,6 +7,7 @@ costs itself: reading goes on where the next begins.
 import json
 import re
 from collections.abc import Iterable, Iterator
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from capgen.datasets.text_files import has_broken_bytes, read_rows_text
 from capgen.images.formats import ends_like_image
 
 _BETWEEN = re.compile(r"[\s,]*")
-_NEXT_OBJECT = re.compile(r"\}\s*,?\s*(?=\{)")
+_NEXT_OBJECT = re.compile(r"\}\s*(?:,\s*)?(?=\{)")
 """The end of an object after which another begins, as between the elements of an array."""
 
 _BEGIN = re.compile(r"\s*\[")
@@ -38,14 +39,15 @@ def read_rows(path: Path) -> Iterator[Row | Problem]:
     if begin := _BEGIN.match(text):
         yield from _rows(_values(text, path.name, begin.end(), _END_OF_ALL))
         return
-    values = list(_values(text, path.name))
+    values = _values(text, path.name)
+    first = list(islice(values, 2))
     inside = _BEGIN_INSIDE.match(text)
-    if len(values) == 1 and isinstance(values[0], tuple):
-        yield from _rows_of_object(text, path.name, values[0][1])
-    elif values and isinstance(values[0], Problem) and inside:
+    if len(first) == 1 and isinstance(first[0], tuple):
+        yield from _rows_of_object(text, path.name, first[0][1])
+    elif first and isinstance(first[0], Problem) and inside:
         yield from _rows(_values(text, path.name, inside.end()))  # what comes before the damage is not lost with it
     else:
-        yield from _rows(values)
+        yield from _rows(chain(first, values))
 
 
 def _rows(values: Iterable[tuple[str, Any] | Problem]) -> Iterator[Row | Problem]:

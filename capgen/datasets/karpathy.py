@@ -6,15 +6,16 @@ from typing import Any
 from capgen.datasets.layout import MALFORMED, UNUSED, Example, Layout, LoadedDataset, Problem
 from capgen.datasets.source_folders import image_folders, json_files
 from capgen.datasets.splits import SPLIT_NAMES
-from capgen.datasets.text_files import has_keys, is_json_object_with, read_json, require_text
+from capgen.datasets.text_files import has_keys, read_json, require_text
 from capgen.errors import DataError
+from capgen.storage.files import is_file
 
 KEYS = ("images", "dataset")
 
 
 def recognise(source: Path) -> str | None:
     """Say why ``source`` is in this layout, or return ``None``."""
-    path = _find(source)
+    path, _ = _find(source)
     return f"{path.name} has Karpathy's images and dataset" if path else None
 
 
@@ -24,10 +25,10 @@ def read(source: Path) -> LoadedDataset:
     Raises:
         DataError: There is no such file, or it has no image that can be read.
     """
-    path = _find(source)
+    path, value = _find(source)
     if path is None:
         raise DataError(f"there is no dataset_*.json of Karpathy's at {source}")
-    entries = read_json(path)["images"]
+    entries = value["images"]
     if not isinstance(entries, list):
         raise DataError(f"{path} is not in Karpathy's layout: its images are not a list")
     examples: list[Example] = []
@@ -43,12 +44,25 @@ def read(source: Path) -> LoadedDataset:
     return LoadedDataset(examples, image_folders(path.parent), problems)
 
 
-def _find(source: Path) -> Path | None:
-    """Return the file of a source, one of the customary name before any other."""
-    files = [source] if source.is_file() else json_files(source)
+def _find(source: Path) -> tuple[Path | None, dict[str, Any]]:
+    """Return the file of a source, one of the customary name before any other, and the object in it."""
+    files = [source] if is_file(source) else json_files(source)
     files.sort(key=lambda path: not path.name.startswith("dataset"))
     likely = (path for path in files if path.suffix == ".json" and has_keys(path, *KEYS))  # big files are not parsed for it
-    return next((path for path in likely if is_json_object_with(path, KEYS)), None)
+    for path in likely:
+        value = _object(path)
+        if all(key in value for key in KEYS):
+            return path, value
+    return None, {}
+
+
+def _object(path: Path) -> dict[str, Any]:
+    """Return the object that a JSON file is; an empty one if it is something else or cannot be read."""
+    try:
+        value = read_json(path)
+    except DataError:
+        return {}
+    return value if isinstance(value, dict) else {}
 
 
 def _example(entry: Any, where: str, problems: list[Problem]) -> Example:

@@ -20,6 +20,7 @@ from capgen.images.formats import ends_like_image, suffix_for
 from capgen.inputs.archives import parquet
 from capgen.inputs.archives.parquet import TableImage
 from capgen.inputs.folders import visible_files
+from capgen.storage.files import is_file
 
 SUFFIX = ".parquet"
 
@@ -95,7 +96,7 @@ def _with_images(source: Path, columns: Columns) -> list[Path]:
 
 
 def _tables(source: Path) -> list[Path]:
-    found = [source] if source.is_file() else visible_files(source)
+    found = [source] if is_file(source) else visible_files(source)
     return [path for path in found if path.suffix.lower() == SUFFIX]
 
 

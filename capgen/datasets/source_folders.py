@@ -5,6 +5,7 @@ from pathlib import Path
 
 from capgen.datasets.splits import split_of_folder
 from capgen.images.formats import ends_like_image
+from capgen.storage.files import is_file, is_folder
 
 IMAGE_FOLDERS = (
     "images", "image", "img", "imgs", "photos", "pictures", "jpegimages",
@@ -23,7 +24,7 @@ def names_in(folder: Path) -> list[str]:
 
 def split_folders(folder: Path) -> list[Path]:
     """Return the folders directly in a folder that are those of a split: ``train2017``, ``val``, ``test_images``."""
-    return [folder / name for name in names_in(folder) if split_of_folder(name) and (folder / name).is_dir()]
+    return [folder / name for name in names_in(folder) if split_of_folder(name) and is_folder(folder / name)]
 
 
 def image_folders(root: Path) -> list[Path]:
@@ -45,7 +46,7 @@ def _with_named_folders(root: Path) -> list[Path]:
 
 
 def _named_folders(folder: Path) -> list[Path]:
-    return [folder / name for name in names_in(folder) if name.lower() in IMAGE_FOLDERS and (folder / name).is_dir()]
+    return [folder / name for name in names_in(folder) if name.lower() in IMAGE_FOLDERS and is_folder(folder / name)]
 
 
 def _has_images(root: Path) -> bool:
@@ -59,4 +60,4 @@ def json_files(folder: Path) -> list[Path]:
     names = [Path(name) for name in names_in(folder) if name[0] != "."]
     images = {text for name in names if ends_like_image(name) for text in (name.name, name.stem)}
     paths = (folder / name for name in names if name.suffix == ".json" and name.stem not in images)
-    return [path for path in paths if path.is_file()]  # a pipe would be waited for
+    return [path for path in paths if is_file(path)]  # a pipe would be waited for

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from capgen.datasets.layout import Example, Problem
 from capgen.datasets.text_files import lines
+from capgen.storage.files import is_file
 
 SPLIT_NAMES = {
     "train": "train", "training": "train", "restval": "train",
@@ -75,7 +76,7 @@ def read_split_lists(folder: Path, names: Mapping[str, str], problems: list[Prob
     splits: dict[str, str] = {}
     for split, name in names.items():
         listing = folder / name
-        if not listing.is_file():
+        if not is_file(listing):
             continue
         for where, line in lines(listing):
             image = line.strip()

@@ -19,6 +19,7 @@ from capgen.errors import CapgenError, DataError
 from capgen.images.formats import ends_like_image
 from capgen.inputs.folders import visible_files
 from capgen.inputs.passed_over import is_hidden
+from capgen.storage.files import is_file, is_folder
 
 RowReader = Callable[[Path], Iterator[Row | Problem]]
 """Reads the rows of a file, and in the place of each that cannot be read the problem; raises ``DataError`` for the file."""
@@ -88,11 +89,13 @@ class _Selection:
         read: Those that are read.
         others: Those that could be read in their place.
         unfit: Those of which no row can be used, though their names say that they belong to the others.
+        choice: The columns of the first that is read.
     """
 
     read: list[_Table]
     others: list[_Table]
     unfit: list[_Table]
+    choice: Choice | None
 
 
 def table_layout(kind: TableFormat, columns: Columns | None = None) -> Layout:
@@ -112,11 +115,12 @@ class _Finder:
 
     def recognise(self, source: Path) -> str | None:
         """Say why ``source`` is in this layout, or return ``None``."""
-        tables = self._selected(source).read
+        selection = self._selected(source)
+        tables = selection.read
         if not tables or (not tables[0].is_metadata and self._has_other_metadata(source)):
             return None
         names = ", ".join(str(table.path) for table in tables)
-        return f"{names} {'has' if len(tables) == 1 else 'have'} the {self._kind.column}s {self._choice(tables[0].file)}"
+        return f"{names} {'has' if len(tables) == 1 else 'have'} the {self._kind.column}s {selection.choice}"
 
     def read(self, source: Path) -> LoadedDataset:
         """Read a table, or the tables of a folder.
@@ -165,11 +169,13 @@ class _Finder:
 
     def _selected(self, source: Path) -> _Selection:
         candidates = _candidates(source, self._kind.suffixes)
-        tables = [table for table in candidates if self._choice(table.file)]
+        choices = {table: self._choice(table.file) for table in candidates}
+        tables = [table for table in candidates if choices[table]]
         chosen = _preferred(tables)
         others = [table for table in tables if table not in chosen]
         useless = [table for table in candidates if table not in tables]
-        return _Selection(chosen, others, [table for table in useless if table.is_metadata or table.split])
+        unfit = [table for table in useless if table.is_metadata or table.split]
+        return _Selection(chosen, others, unfit, choices[chosen[0]] if chosen else None)
 
     def _choice(self, path: Path) -> Choice | None:
         """Return the columns of the first row that can be used; ``None`` if there is none among the first of the table."""
@@ -224,14 +230,14 @@ def _within(table: _Table, path: str) -> str:
 
 def _candidates(source: Path, suffixes: Sequence[str]) -> list[_Table]:
     """Return the files of a source with certain endings, those in the folder itself first, but no sidecars of images."""
-    if source.is_file():
+    if is_file(source):
         return [_Table(source.parent, PurePosixPath(source.name))] if source.suffix.lower() in suffixes else []
     paths = _without_sidecars(visible_files(source, depth=0), suffixes)
     for folder in _sub_folders(source):
         if split_of_folder(folder.name) or folder.name == ANNOTATIONS:
             paths += _without_sidecars(visible_files(folder, depth=0), suffixes)
         else:
-            paths += [path for suffix in suffixes if (path := folder / f"{METADATA}{suffix}").is_file()]
+            paths += [path for suffix in suffixes if is_file(path := folder / f"{METADATA}{suffix}")]
     return [_Table(source, PurePosixPath(path.relative_to(source).as_posix())) for path in paths]
 
 
@@ -240,7 +246,7 @@ def _without_sidecars(files: Iterable[Path], suffixes: Sequence[str]) -> list[Pa
     images = {path.stem for path in found if ends_like_image(path.name)}
     tables = (path for path in found if path.suffix.lower() in suffixes)
     own = (path for path in tables if path.suffix.lower() not in IMAGE_COMPANION_SUFFIXES or path.stem not in images)
-    return [path for path in own if path.is_file()]  # else a pipe, say
+    return [path for path in own if is_file(path)]  # else a pipe, say
 
 
 def _sub_folders(source: Path) -> list[Path]:
@@ -251,6 +257,6 @@ def _sub_folders(source: Path) -> list[Path]:
 
 def _folders(source: Path) -> list[Path]:
     try:
-        return sorted(path for path in source.iterdir() if path.is_dir() and not is_hidden(path.name))
+        return sorted(path for path in source.iterdir() if is_folder(path) and not is_hidden(path.name))
     except OSError:
         return []

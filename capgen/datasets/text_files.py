@@ -92,7 +92,7 @@ def numbered(content: str, name: str) -> Iterator[tuple[str, str]]:
     """Yield the lines of a text that are not blank, each after ``name:number``, which names it in messages."""
     for number, line in enumerate(content.split("\n"), 1):
         if line.strip():
-            yield f"{name}:{number}", line.rstrip("\r")
+            yield f"{name}:{number}", line
 
 
 def require_text(value: Any) -> str:
@@ -113,15 +113,6 @@ def has_keys(path: Path, *keys: str) -> bool:
     except (OSError, UnicodeDecodeError):
         return False
     return all(re.search(rf'"{key}"\s*:', content) for key in keys)
-
-
-def is_json_object_with(path: Path, keys: tuple[str, ...]) -> bool:
-    """Tell whether a file is a JSON object with these keys; one that cannot be read is not."""
-    try:
-        value = read_json(path)
-    except DataError:
-        return False
-    return isinstance(value, dict) and all(key in value for key in keys)
 
 
 def is_damaged_json(path: Path) -> bool:

@@ -26,6 +26,7 @@ from capgen.inputs.archive_endings import TAR_ENDINGS
 from capgen.inputs.archives import open_members
 from capgen.inputs.archives.members import DamagedMemberError, Member, is_hidden, read_image
 from capgen.inputs.folders import visible_files
+from capgen.storage.files import is_file
 
 TEXT_ENDINGS = (".txt", ".caption", ".cap")
 """The endings of members that hold captions, one a line. The first that an image has is read; without one, ``.json`` is."""
@@ -74,7 +75,7 @@ def _seen(source: Path) -> list[str]:
 
 
 def _find(source: Path) -> list[Path]:
-    found = [source] if source.is_file() else visible_files(source)
+    found = [source] if is_file(source) else visible_files(source)
     return [path for path in found if path.name.lower().endswith(TAR_ENDINGS)]
 
 

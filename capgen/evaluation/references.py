@@ -73,7 +73,7 @@ def from_dataset(name: str, split: str) -> Split:
         DataError: The split is empty.
     """
     dataset = prepared.load(name)
-    dataset.split(split)  # raises where there is none
+    scored = dataset.split(split)
     counts = Counter(Path(image.path).name for image in dataset.images)
 
     def reference(image: prepared.PreparedImage) -> Reference:
@@ -82,7 +82,7 @@ def from_dataset(name: str, split: str) -> Split:
 
     return Split(
         f"{name}-{split}",
-        [reference(image) for image in dataset.images if image.split == split],
+        [reference(image) for image in scored],
         [text for image in dataset.images if image.split == TRAIN != split for text in image.captions],
         others=[reference(image) for image in dataset.images if image.split != split],
         tokenizer=tokenizer(dataset.language),

@@ -9,6 +9,7 @@ from pathlib import Path
 from capgen.images.formats import ends_like_image, is_image_file
 from capgen.inputs.passed_over import PassedOver, is_hidden
 from capgen.inputs.patterns import NameRules, PathPattern
+from capgen.storage.files import is_folder
 from capgen.storage.locations import Location
 
 OnPassedOver = Callable[[Location, PassedOver], None]
@@ -126,13 +127,13 @@ class FolderWalk:
     def _pass_over(self, relative: str, kind: PassedOver) -> None:
         """Take down what is passed over, if it could be an image that is asked for, or hold some."""
         path = self._path(relative)
-        is_folder = kind not in _FILES and os.path.isdir(path)  # noqa: PTH112 - Path.is_dir raises
-        if not (self._accepts(relative) or (is_folder and self._may_accept_below(relative))):
+        may_hold = kind not in _FILES and is_folder(path)
+        if not (self._accepts(relative) or (may_hold and self._may_accept_below(relative))):
             return
         if kind is PassedOver.LINK:
-            counts = not (is_folder and self._is_inside(path))
+            counts = not (may_hold and self._is_inside(path))
         else:
-            counts = is_folder or kind in _FILES or ends_like_image(path)
+            counts = may_hold or kind in _FILES or ends_like_image(path)
         if counts:
             self._on_passed_over(Path(path), kind)
 

@@ -17,6 +17,7 @@ from capgen.inputs.names import on_disk
 from capgen.inputs.passed_over import PassedOver, PassedOverLog
 from capgen.inputs.patterns import NameRules, PathPattern, has_wildcard
 from capgen.storage import remote
+from capgen.storage.files import is_folder
 from capgen.storage.hashing import HashSet, hash64
 from capgen.storage.locations import Location, Url, is_url
 
@@ -137,7 +138,7 @@ class Selection:
             yield from self._at_url(Url(argument), on_passed_over)
             return
         path = on_disk(Path(argument))
-        if os.path.isdir(path):  # noqa: PTH112 - Path.is_dir raises where one may not look
+        if is_folder(path):
             pattern = None if self.recursive else PathPattern(("*",))
             yield from self._in_folder(path, on_passed_over, pattern)
         elif os.path.lexists(path) or not may_be_pattern or not has_wildcard(argument):
@@ -188,7 +189,7 @@ class Selection:
             log.add(location, kind)
             on_passed_over(location, kind)
 
-        if os.path.isdir(root):  # noqa: PTH112
+        if is_folder(root):
             for found in self._in_folder(root, note, PathPattern(parts[fixed:], self.recursive)):
                 yield found
         if found is None and not self.lenient:

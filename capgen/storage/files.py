@@ -37,6 +37,16 @@ _NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 _UNITS = ("B", "kB", "MB", "GB", "TB")
 
 
+def is_file(path: str | os.PathLike[str]) -> bool:
+    """Tell whether there is a file; ``Path.is_file`` raises where one may not look, or for a name that is too long."""
+    return os.path.isfile(path)  # noqa: PTH113
+
+
+def is_folder(path: str | os.PathLike[str]) -> bool:
+    """Tell whether there is a folder; ``Path.is_dir`` raises where one may not look, or for a name that is too long."""
+    return os.path.isdir(path)  # noqa: PTH112
+
+
 def storage_error(path: Path | str, error: OSError) -> StorageError:
     """Return the error for a file that the operating system could not write, with what to do about it."""
     reason = _REASONS.get(error.errno or 0, error.strerror or str(error))

@@ -115,12 +115,6 @@ def begin(data: str, given: Settings, out: Path | None, source: str | None = Non
     encoder, weights = dataset_encoder(dataset)
     graph = encoder_graph(encoder, weights)
     captioner = _captioner(source)
-    if captioner:  # it has an encoder of its own, whose features are extracted later
-        _check_language(captioner, dataset)
-    else:
-        check_features(dataset, FeatureStore(graph.store_folder))
-        with use_encoder(encoder, weights):  # an encoder that cannot be converted is an error before there is a folder
-            pass
     config = _config(given, dataset, captioner)
     config.check(encoder, train, warm_start=source is not None)
     if config.encoder_epochs and (source or MIDDLE not in encoder.outputs):
@@ -128,6 +122,12 @@ def begin(data: str, given: Settings, out: Path | None, source: str | None = Non
             f"the last blocks of {'the encoder of ' + source if source else encoder.name} cannot be fine-tuned; "
             "set encoder_epochs=0"
         )
+    if captioner:  # it has an encoder of its own, whose features are extracted later
+        _check_language(captioner, dataset)
+    else:
+        check_features(dataset, FeatureStore(graph.store_folder))
+        with use_encoder(encoder, weights):  # an encoder that cannot be converted is an error before there is a folder
+            pass
     folder = _make_folder(paths.runs_dir() / data)
     origin = captioner.path if captioner else None
     RunSettings(data, fingerprint(dataset, graph, captioner), origin, target, overwrite, config).write(folder)

@@ -148,10 +148,15 @@ def _flat(values: dict[str, Any]) -> dict[str, Any]:
     """Name the settings in tables: ``epochs`` of ``[scst]`` is ``scst_epochs``.
 
     An empty table stays, so that its name is refused as an unknown setting.
+
+    Raises:
+        ConfigError: A setting is there in both forms.
     """
     tables = {
         f"{table}_{key}": v for table, inside in values.items() if isinstance(inside, dict) for key, v in inside.items()
     }
+    for name in tables.keys() & values.keys():
+        raise ConfigError(f"{name} is set twice, by itself and in a table; leave one of them out")
     return {key: value for key, value in values.items() if not isinstance(value, dict) or not value} | tables
 
 

@@ -4,6 +4,7 @@ import unicodedata
 
 import pytest
 from support.layouts import write
+from support.tools import bound_by_modes
 
 from capgen import datasets
 
@@ -43,6 +44,26 @@ def test_what_systems_leave_behind_is_passed_over(tmp_path, name):
     dataset = read(tmp_path, {"1.jpg": None, "1.txt": "A dog.", name: b"\0\5\x16\7", f"{stem}.txt": "stale"})
     assert captions_of(dataset) == {"1.jpg": ("A dog.",)}
     assert {problem.where for problem in dataset.problems} <= {str(tmp_path / f"{stem}.txt")}
+
+
+def test_what_is_in_a_folder_that_may_not_be_entered_costs_nothing_else(tmp_path):
+    files = {"captions.csv": "image,caption\n1.jpg,A dog.\n", "1.jpg": None}
+    locked = (
+        "train/captions.csv",
+        "train/metadata.csv",
+        "annotations/captions_train.json",
+        "images/1.txt",
+        "flickr30k.txt/1",
+    )
+    write(tmp_path, files | dict.fromkeys(locked, "1.jpg,A cat.\n"))
+    folders = [path for path in tmp_path.iterdir() if path.is_dir()]
+    for folder in folders:
+        folder.chmod(0o444)
+    with bound_by_modes():
+        dataset = datasets.read(tmp_path)
+    for folder in folders:
+        folder.chmod(0o755)
+    assert captions_of(dataset) == {"1.jpg": ("A dog.",)}
 
 
 def test_a_file_of_captions_without_an_image_is_named(tmp_path):

@@ -397,7 +397,7 @@ def test_quotation_marks_with_backslashes_are_those_of_the_caption(tmp_path):
     assert captions_of(read(tmp_path, {"t.csv": text})) == {"1.jpg": ('A "big" dog, wet',), "2.jpg": ('A "small" cat',)}
 
 
-@pytest.mark.parametrize("delimiter", [";", ","])
+@pytest.mark.parametrize("delimiter", list(";,|\t"))
 def test_the_line_of_excel_that_names_the_delimiter_is_no_row(tmp_path, delimiter):
     text = f"sep={delimiter}\r\nimage{delimiter}caption\r\n1.jpg{delimiter}A dog.\r\n2.jpg\r\n"
     dataset = read(tmp_path, {"t.csv": text})

@@ -440,6 +440,24 @@ def test_of_several_captions_that_capgen_wrote_the_best_is_scored(fake, tmp_path
     assert read_back(tmp_path / f"said.{form}", truth).keys() == said.keys()
 
 
+def test_a_sidecar_is_found_whichever_way_the_accents_of_its_name_are_composed(tmp_path):
+    (tmp_path / "said").mkdir()
+    (tmp_path / "truth.json").write_text(json.dumps([{"image": "caf\u00e9.jpg", "caption": "a red circle"}]))
+    (tmp_path / "said" / unicodedata.normalize("NFD", "caf\u00e9.jpg")).touch()
+    (tmp_path / "said/caf\u00e9.txt").write_text("a red circle\n")
+    assert read_back(tmp_path / "said", tmp_path / "truth.json") == {"caf\u00e9.jpg": "a red circle"}
+
+
+@pytest.mark.parametrize("delimiter", list(";,|\t"))
+def test_a_table_whose_delimiter_excel_has_named_is_read(tmp_path, delimiter):
+    truth, said = coco(tmp_path), tmp_path / "said.csv"
+    rows = "".join(f"{delimiter.join(map(str, row))}\r\n" for row in [("image_id", "caption"), *pairs()])
+    said.write_text(f"sep={delimiter}\r\n{rows}", newline="")
+    done, scores = evaluated(said, truth)
+    assert done.returncode == 0, done.stderr
+    assert scores["BLEU-4"] == pytest.approx(1)
+
+
 @pytest.mark.parametrize("form", ["jsonl", "parquet", "tar"])
 def test_a_folder_of_shards_is_scored(fake, tmp_path, form):
     truth, said = drawn(tmp_path)
@@ -448,11 +466,12 @@ def test_a_folder_of_shards_is_scored(fake, tmp_path, form):
     assert read_back(tmp_path / "shards", truth) == said
 
 
-def test_sidecars_beside_images_and_in_a_folder_of_their_own_are_scored(fake, tmp_path):
+@pytest.mark.parametrize("name", ["stem", "full"])
+def test_sidecars_beside_images_and_in_a_folder_of_their_own_are_scored(fake, tmp_path, name):
     truth, said = drawn(tmp_path)
     images = truth.parent / "images"
     for options in (["--output-dir", tmp_path / "texts"], []):
-        done = here("caption", "-r", images, "--sidecar", ".txt", *options)
+        done = here("caption", "-r", images, "--sidecar", ".txt", "--sidecar-name", name, *options)
         assert done.returncode == 0, done.stderr
     (images / "README.txt").write_text("notes on these images\n")
     assert read_back(tmp_path / "texts", truth) == said

@@ -159,6 +159,13 @@ def test_a_setting_under_both_of_its_names_is_refused():
         config_from_mapping({"beam": 2, "num_beams": 3})
 
 
+def test_a_setting_by_itself_and_in_a_table_is_refused(tmp_path):
+    file = tmp_path / "run.toml"
+    file.write_text("scst_epochs = 3\n[scst]\nepochs = 5\n")
+    with pytest.raises(ConfigError, match="scst_epochs is set twice"):
+        load_settings(file)
+
+
 def test_only_the_names_of_today_are_written_and_described():
     assert not configs.to_mapping(TrainingConfig()).keys() & OLD_NAMES.keys()
     assert not configs.describe().keys() & OLD_NAMES.keys()

@@ -128,24 +128,27 @@ class ImageNames:
     def _by_path(self, name: str) -> Match | None:
         """Return the image whose path has most in common with a name, of those whose file is called like its last part."""
         for spelling in dict.fromkeys((name, unquote(name))):
-            parts = split_path(spelling)
-            last = parts[-1] if parts else ""
-            found = self._file_names.get(last) or self._stems.get(last) or self._in_any_case.get(last.casefold())
+            *folders, last = split_path(spelling) or ("",)
+            names = ((self._file_names, last), (self._stems, last), (self._in_any_case, last.casefold()))
+            found = next(filter(None, (_called(index, folders, one) for index, one in names)), ())
             if found:
-                return _only(found, [1 + max(common(parts[:-1], path[:-1]) for path in one.paths) for one in found])
+                return _only(found, [1 + max(common(folders, path[:-1]) for path in one.paths) for one in found])
         return None
 
     @cached_property
     def _file_names(self) -> _Index:
-        return _index((*self._scored, *self._others), lambda image: [image.name])
+        return _index((*self._scored, *self._others), lambda image: _with_folder(image, [image.name]))
 
     @cached_property
     def _stems(self) -> _Index:
-        return _index((*self._scored, *self._others), lambda image: [image.stem])
+        return _index((*self._scored, *self._others), lambda image: _with_folder(image, [image.stem]))
 
     @cached_property
     def _in_any_case(self) -> _Index:
-        return _index((*self._scored, *self._others), lambda image: {image.name.casefold(), image.stem.casefold()})
+        return _index(
+            (*self._scored, *self._others),
+            lambda image: _with_folder(image, {image.name.casefold(), image.stem.casefold()}),
+        )
 
     @cached_property
     def _file_numbers(self) -> _Index:
@@ -191,7 +194,7 @@ def split_path(name: str) -> Parts:
     return tuple(part for part in path.split("/") if part not in ("", "."))
 
 
-def common(first: Parts, second: Parts) -> int:
+def common(first: Sequence[str], second: Sequence[str]) -> int:
     """Return how many parts of two paths agree, from the end."""
     count = 0
     for one, other in zip(reversed(first), reversed(second), strict=False):
@@ -199,6 +202,17 @@ def common(first: Parts, second: Parts) -> int:
             break
         count += 1
     return count
+
+
+def _with_folder(image: _Image, names: Iterable[str]) -> set[str]:
+    """Return the names, and each of them after the folder of the image, as there may be thousands of one name."""
+    folders = {path[-2:-1] for path in image.paths}
+    return {"/".join((*folder, name)) for name in names for folder in ((), *folders)}
+
+
+def _called(index: _Index, folders: Sequence[str], name: str) -> Sequence[_Image]:
+    """Return the images of a name; those in a folder called like the last one if there are any, as they agree most."""
+    return index.get("/".join((*folders[-1:], name))) or index.get(name, ())
 
 
 def _index(images: Iterable[_Image], keys: Callable[[_Image], Iterable[str]]) -> _Index:

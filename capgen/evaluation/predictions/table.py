@@ -1,6 +1,5 @@
 """A table whose first line names its columns, as CSV or TSV: what ``capgen caption --output FILE.csv`` writes, too."""
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -19,7 +18,8 @@ class TableForm:
 
     def rows(self, source: Source) -> Iterator[Row] | None:
         """Return the rows; see ``Form``."""
-        columns = _columns(source.text)
+        names = csv.column_names(source.text)
+        columns = {name.lower(): name for name in names}
         if first_key(columns, NAME_KEYS) is None or first_key(columns, TEXT_KEYS) is None:
             return None
         found = csv.rows(source.text, source.path.name)
@@ -34,12 +34,6 @@ def _row(where: str, values: Mapping[str, Any]) -> Row:
         return replace(row, captions=tuple(text for cell in row.captions for text in cells.texts(cell) or ()))
     except ValueError:  # it begins like a list and is none
         return replace(row, captions=())
-
-
-def _columns(text: str) -> dict[str, str]:
-    """Return the names in the first line, whichever separator it has, by the same names in lower case."""
-    names = [name.strip().strip('"') for name in re.split(r"[,;\t|]", text.lstrip().partition("\n")[0])]
-    return {name.lower(): name for name in names}
 
 
 FORM = TableForm()
