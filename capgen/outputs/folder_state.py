@@ -109,7 +109,9 @@ class _FolderState:
 
     def of_content(self, content: str) -> Iterator[tuple[str, Record]]:
         for name in self._by_content.get(content, ()):
-            yield name, self._records[_key(name)]
+            record = self._records[_key(name)]
+            if record.version.content == content:  # else a later caption under the name is of another image
+                yield name, record
 
     def put(self, name: str, record: Record) -> None:
         self._keep(name, record)

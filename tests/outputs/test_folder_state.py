@@ -145,6 +145,19 @@ def edit_image(path):
     os.utime(path, ns=(0, 0))
 
 
+def test_a_caption_that_is_gone_is_not_that_of_the_image_it_was_made_of_before(photos, fake):
+    capgen(photos)
+    shutil.copy(photos / "a.png", fake / "first.png")
+    edit_image(photos / "a.png")
+    capgen(photos, "--existing", "outdated")
+    for name in ("a.png", "a.txt"):
+        (photos / name).unlink()
+    shutil.copy(fake / "first.png", photos / "d.png")
+    (photos / "d.txt").write_text("tags\n")
+    capgen(photos, "--existing", "append")
+    assert (photos / "d.txt").read_text().startswith("tags, ")
+
+
 def test_an_outdated_caption_is_that_of_another_image_and_is_written_anew(photos):
     capgen(photos)
     before = texts(photos)
