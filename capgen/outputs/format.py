@@ -85,6 +85,19 @@ class LineFormat:
         found.line_end = b"\r\n" if first_line.endswith(b"\r\n") else b"\n"
         return found
 
+    def as_in_file(self, path: Path) -> Self:
+        """Return the format as a file has it, by ``as_in``.
+
+        Raises:
+            DataError: The file is in UTF-16. The message needs the file before it.
+            OSError: It cannot be read.
+        """
+        with path.open("rb") as file:
+            line = file.readline()
+        if line.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            raise DataError("is in UTF-16; save it as UTF-8")
+        return self.as_in(line.removeprefix(codecs.BOM_UTF8))
+
     def lines(self, result: Result) -> list[str]:
         """Return the records of a result; none if the format has no room for its status."""
         raise NotImplementedError

@@ -21,9 +21,6 @@ from capgen.storage import files, platform
 from capgen.storage.hashing import caption_hash, hash64
 from capgen.storage.locations import located
 
-_LONGEST_HEADER = 1000
-"""The most bytes of a first line that are looked at."""
-
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Held:
@@ -60,15 +57,15 @@ class CaptionFileReader:
 
     def _open(self) -> None:
         if self._path.exists():
-            self._form = self._form.as_in(self._first_line())
+            self._form = self._form_there()
             self._read()
 
-    def _first_line(self) -> bytes:
-        with self._path.open("rb") as file:
-            line = file.readline(_LONGEST_HEADER)
-        if line.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-            raise StorageError(f"{self._path} is in UTF-16; save it as UTF-8, or choose another file")
-        return line.removeprefix(codecs.BOM_UTF8)
+    def _form_there(self) -> LineFormat:
+        """Return the format as the file has it."""
+        try:
+            return self._form.as_in_file(self._path)
+        except DataError as error:
+            raise StorageError(f"{self._path} {error}, or choose another file") from error
 
     def target(self, item: Found) -> Path:
         """Return the file."""
@@ -143,7 +140,7 @@ class CaptionFile(CaptionFileReader):
         self._path.parent.mkdir(parents=True, exist_ok=True)
         with ExitStack() as opened:
             self._file = opened.enter_context(locked(self._path))
-            self._form = self._form.as_in(self._first_line())
+            self._form = self._form_there()
             self._mend()
             self._read()
             if self._form.header and self._header and not os.fstat(self._file.fileno()).st_size:

@@ -422,6 +422,15 @@ def test_a_spreadsheets_file_is_read_and_added_to_with_its_own_delimiter(desk_of
     }  # fmt: skip
 
 
+@pytest.mark.parametrize("name", ["text", "jsonl"])
+def test_a_file_keeps_its_line_ends_however_long_its_first_line_is(desk_of, name):
+    desk = desk_of(name)
+    before = record_of(desk.form, captioned("a.jpg", "words " * 20_000)).replace(b"\n", b"\r\n")
+    desk.path.write_bytes(before)
+    desk.run(captioned("b.jpg", "a dog"))
+    assert desk.data == before + record_of(desk.form, captioned("b.jpg", "a dog")).replace(b"\n", b"\r\n")
+
+
 @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
 def test_a_file_in_utf_16_is_named_and_left(desk, encoding):
     data = f"\ufeff{desk.form.header}\n".encode(encoding)
