@@ -26,6 +26,7 @@ class CsvFormat(LineFormat):
         """Return the format with the delimiter, a comma if there is no header, and the line end of a file's first line."""
         found, header = super().as_in(first_line), os.fsdecode(first_line).strip()
         found.delimiter = next((one for one in _DELIMITERS if header == one.join(COLUMNS)), ",")
+        found.header = found.delimiter.join(COLUMNS)
         return found
 
     def lines(self, result: Result) -> list[str]:
@@ -48,7 +49,7 @@ class CsvFormat(LineFormat):
             rows = list(csv.reader(lines, delimiter=self.delimiter, strict=True))
         except csv.Error:
             return None
-        if len(rows) != 1 or len(rows[0]) != len(COLUMNS) or self.header.startswith(",".join(rows[0])):
+        if len(rows) != 1 or len(rows[0]) != len(COLUMNS) or self.header.startswith(self.delimiter.join(rows[0])):
             return None
         return rows[0][0], rows[0][1] or None
 

@@ -934,12 +934,38 @@ def test_a_target_that_cannot_be_written_is_named(shards):
         shards.merge()
 
 
-def test_a_csv_that_a_spreadsheet_has_saved_merges_like_another(tmp_path):
-    shards = Shards(tmp_path, "csv").add(A, header=True).add(B)
-    data = shards.sources[0].read_bytes()
-    shards.sources[0].write_bytes(b"\xef\xbb\xbf" + data.replace(b"\n", b"\r\n"))
-    shards.merge()
-    assert shards.count == 2
+def saved(path, delimiter=",", line_end=b"\n", mark=b""):
+    """Save a CSV of capgen's as a spreadsheet does."""
+    rows = path.read_bytes().replace(b",", delimiter.encode()).splitlines()
+    path.write_bytes(mark + b"".join(row + line_end for row in rows))
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+@pytest.mark.parametrize("mark", [b"", codecs.BOM_UTF8])
+def test_csvs_that_a_spreadsheet_has_saved_merge_with_their_own_delimiter_and_line_ends(tmp_path, delimiter, mark):
+    shards = Shards(tmp_path, "csv").add(A, header=True).add(B, header=True).add(header=True)
+    expected = shards.data(A, B).replace(b",", delimiter.encode()).replace(b"\n", b"\r\n")
+    saved(shards.sources[0], delimiter, b"\r\n", mark)
+    saved(shards.sources[1], delimiter)
+    assert shards.merge() == expected
+    shards.target = tmp_path / "again"
+    shards.sources.insert(0, shards.sources.pop())  # the one that holds no record does not count
+    assert shards.merge() == expected
+
+
+def test_a_csv_with_other_delimiters_than_the_first_is_named_and_nothing_is_written(tmp_path):
+    shards = Shards(tmp_path, "csv").add(A, header=True).add(B, header=True)
+    saved(shards.sources[1], ";")
+    with pytest.raises(DataError, match=r"shard-1 has other delimiters than \S*shard-0; save both with the same ones"):
+        shards.merge()
+    assert not shards.target.exists()
+
+
+def test_a_source_in_utf_16_is_named(shards):
+    shards.add(A, header=True)
+    shards.sources[0].write_bytes(codecs.BOM_UTF16_LE + shards.sources[0].read_bytes().decode().encode("utf-16-le"))
+    with pytest.raises(DataError, match=r"shard-0 is in UTF-16; save it as UTF-8$"):
+        shards.merge()
 
 
 @pytest.mark.parametrize("location", ["/dev/full", "/dev/zero", "pipe"])
