@@ -23,10 +23,11 @@ _JPEG_METADATA = {b"\xe1", b"\xed"}
 _PNG_TEXTS = {b"iTXt", b"tEXt", b"zTXt"}
 _PNG_XMP = b"XML:com.adobe.xmp"
 _CANON_EXIF = {b"CMT1", b"CMT2"}
-_BOXES = {b"uuid", b"Exif", b"xml ", b"brob", *_CANON_EXIF}
+_PACKED = {b"uuid", b"Exif", b"xml "}
 _UUID_XMP, _UUID_EXIF = bytes.fromhex("be7acfcb97a942e89c71999491e3afac"), b"JpgTiffExif->JP2"
 _UUID_CANON = bytes.fromhex("85c0b687820f11e08111f4ce462b6a48")
 _UUID_IPTC = bytes.fromhex("33c7a4d2b81d4723a0baf1a3e097ad38")
+_BOXES = {b"Exif", b"xml ", *_CANON_EXIF, _UUID_XMP, _UUID_EXIF, _UUID_IPTC}
 _GIF_XMP = b"XMP DataXMP"
 _FARTHEST = 1 << 40
 _IPTC_RESOURCE = 0x0404
@@ -170,49 +171,47 @@ def box_blocks(file: BinaryIO) -> Blocks:
     while ranges:
         offset, end = ranges.pop()
         for kind, start, size in _boxes(file, offset, end):
-            if kind == b"moov":
-                ranges.append((start, min(start + size, end)))
-            if kind not in _BOXES:
-                continue
             file.seek(start)
-            data = file.read(min(size, LARGEST))
-            if kind == b"brob" and data[:4] in _BOXES:
-                blocks.has_packed = True
-            if data.startswith(_UUID_CANON):
-                ranges.append((start + len(_UUID_CANON), min(start + size, end)))
-            _add_box(blocks, kind, data)
+            if kind in {b"moov", _UUID_CANON}:
+                ranges.append((start, start + size))
+            elif kind == b"brob":
+                blocks.has_packed = blocks.has_packed or file.read(4) in _PACKED
+            elif kind in _BOXES:
+                _add_box(blocks, kind, file.read(min(size, LARGEST)))
     return blocks
 
 
 def _add_box(blocks: Blocks, kind: bytes, data: bytes) -> None:
     if kind == b"Exif":  # after the offset of its beginning
         blocks.exif.append(BytesIO(data[4:].removeprefix(_EXIF)))
-    elif kind in _CANON_EXIF:
+    elif kind in _CANON_EXIF or kind == _UUID_EXIF:
         blocks.exif.append(BytesIO(data))
-    elif kind == b"xml " or data.startswith(_UUID_XMP):
-        blocks.xmp.append(data.removeprefix(_UUID_XMP))
-    elif data.startswith(_UUID_EXIF):
-        blocks.exif.append(BytesIO(data[len(_UUID_EXIF) :]))
-    elif data.startswith(_UUID_IPTC):
-        blocks.iptc.append(data[len(_UUID_IPTC) :])
+    elif kind == _UUID_IPTC:
+        blocks.iptc.append(data)
+    else:
+        blocks.xmp.append(data)
 
 
 def _boxes(file: BinaryIO, offset: int, end: int) -> Iterator[tuple[bytes, int, int]]:
-    """Yield kind, offset and size of the content of each box between two offsets."""
-    while offset < end:
+    """Yield kind, offset and size of the content of each box between two offsets; none goes beyond the second.
+
+    The kind of a box that has a UUID is the UUID.
+    """
+    while offset + 8 <= end:
         file.seek(offset)
         head = file.read(8)
         if not head[7:]:
             return
-        length, before = int.from_bytes(head[:4], "big"), len(head)
+        kind, length, start = head[4:], int.from_bytes(head[:4], "big"), offset + len(head)
         if length == 1:
-            length, before = int.from_bytes(file.read(8), "big"), 16
-        if 0 < length < before:
+            length, start = int.from_bytes(file.read(8), "big"), start + 8
+        after = min(offset + length, end) if length else end  # one without a length has all that is left
+        if after < start:
             return
-        yield head[4:], offset + before, length - before if length else LARGEST
-        if not length:  # all that is left
-            return
-        offset += length
+        if kind == b"uuid" and after - start >= len(_UUID_XMP):
+            kind, start = file.read(len(_UUID_XMP)), start + len(_UUID_XMP)
+        yield kind, start, after - start
+        offset = after
 
 
 def tiff_blocks(file: BinaryIO) -> Blocks:

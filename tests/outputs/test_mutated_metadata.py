@@ -184,3 +184,42 @@ def test_the_texts_of_two_blocks_of_exif_are_both_words_and_an_empty_one_hides_n
 def test_a_file_that_is_damaged_anywhere_is_read_without_a_fault(walk):
     for data in mutations(BLOCKS[walk]):
         assert isinstance(of_blocks(walk(io.BytesIO(data))).fields, Fields)
+
+
+class Counted(io.BytesIO):
+    """Data that counts the bytes that are read of it."""
+
+    count = 0
+
+    def read(self, size=-1):
+        data = super().read(size)
+        self.count += len(data)
+        return data
+
+
+def box(kind, *contents):
+    data = b"".join(contents)
+    return struct.pack(">I4s", 8 + len(data), kind) + data
+
+
+CANON = bytes.fromhex("85c0b687820f11e08111f4ce462b6a48")
+
+
+def test_boxes_that_hold_no_words_are_not_read():
+    nested = b""
+    for _ in range(200):
+        nested = box(b"uuid", CANON, nested, box(b"uuid", bytes(1000)))
+    for data in (nested, box(b"uuid", bytes(100_000)), box(b"brob", b"jbrd", bytes(100_000))):
+        file = Counted(data)
+        assert box_blocks(file) == Blocks()
+        assert file.count < len(data) / 2
+
+
+def test_a_box_does_not_reach_beyond_the_one_around_it():
+    xmp = packet(alt("dc:description", '<rdf:li xml:lang="de">words</rdf:li>'))
+    longer = struct.pack(">I4s", 1000, b"xml ") + xmp
+    behind = packet(alt("dc:description", '<rdf:li xml:lang="de">others</rdf:li>'))
+    without_size = struct.pack(">I4s", 0, b"xml ") + xmp
+    for inside in (longer, without_size):
+        data = box(b"moov", inside) + box(b"free", behind) + bytes(1000)
+        assert box_blocks(io.BytesIO(data)).xmp == [xmp]
