@@ -14,6 +14,7 @@ from capgen.captioner.results import ImageVersion, Result, SkipReason
 from capgen.errors import DataError, Status, StorageError
 from capgen.inputs.selection import Found
 from capgen.outputs import policy
+from capgen.outputs.choices import Existing
 from capgen.outputs.manifest import key
 from capgen.outputs.policy import OverwriteGuard
 from capgen.outputs.standard_output import print_at_once
@@ -171,7 +172,11 @@ class CocoFile:
 
     def _reason(self, rows: dict[ImageId, dict[str, Any]], path: Location, version: ImageVersion) -> SkipReason | None:
         held = rows.get(image_id(path))
-        current = caption_hash(held["caption"]) if held and held["caption"].strip() else None
+        if held is None or not held["caption"].strip():
+            return None
+        if self._guard.existing is Existing.SKIP:  # nothing about the image is asked then
+            return SkipReason.HAS_CAPTION
+        current = caption_hash(held["caption"])
         return self._guard.skip_reason(key(self._path, path), current, version)
 
     def _held(self) -> list[dict[str, Any]]:

@@ -273,9 +273,10 @@ def key(target: Location, image: Location | None = None) -> bytes:
         target: The file that holds the caption.
         image: The image, if the file holds captions of many.
     """
-    parts = [
-        os.fsencode(part.text if isinstance(part, Url) else os.path.realpath(part))
-        for part in (target, image)
-        if part is not None
-    ]
-    return b"\0".join(parts)
+    file = os.fsencode(target.text if isinstance(target, Url) else os.path.realpath(target))
+    return file if image is None else key_in_file(file, image)
+
+
+def key_in_file(file: bytes, image: Location) -> bytes:
+    """Return the key of the caption of an image, given that of the file that holds the captions of many."""
+    return file + b"\0" + key(image)

@@ -15,7 +15,7 @@ from capgen.inputs.selection import Found
 from capgen.outputs import policy
 from capgen.outputs.choices import Existing
 from capgen.outputs.format import LineFormat
-from capgen.outputs.manifest import Record, key
+from capgen.outputs.manifest import Record, key, key_in_file
 from capgen.outputs.policy import OverwriteGuard
 from capgen.storage import files, platform
 from capgen.storage.hashing import caption_hash, hash64
@@ -46,6 +46,7 @@ class CaptionFileReader:
 
     def __init__(self, path: Path, form: LineFormat, guard: OverwriteGuard, *, header: bool = True) -> None:
         self._path, self._form, self._guard, self._header = path, form, guard, header
+        self._key = key(path)
         self._held: dict[int, _Held] = {}  # by the hash of an image's path
         self._replaced: dict[int, int] = {}  # how many records of an image, the first in the file, have been replaced
         try:
@@ -82,10 +83,15 @@ class CaptionFileReader:
     def close(self) -> None:
         """Do nothing, since no file is open."""
 
-    def _reason(self, item: Found, version: ImageVersion) -> SkipReason | None:
+    def _reason(self, item: Found, version: ImageVersion | None = None) -> SkipReason | None:
+        """Tell why an image needs no record; its version is looked up if it is not given, and matters."""
         held = self._held.get(hash64(item.path))
-        current = held.caption_hash if held else None
-        return self._guard.skip_reason(key(self._path, item.path), current or None, version)
+        if held is None or not held.caption_hash:
+            return None
+        if self._guard.existing is Existing.SKIP:  # nothing about the image is asked then
+            return SkipReason.HAS_CAPTION
+        version = ImageVersion.of_file(item.path) if version is None else version
+        return self._guard.skip_reason(key_in_file(self._key, item.path), held.caption_hash, version)
 
     def _read(self) -> None:
         """Learn what is in the file.
@@ -103,8 +109,8 @@ class CaptionFileReader:
             if held is None:
                 self._held[hash64(path)] = _Held(current, self._kept(caption), 1)
                 continue
-            known = self._guard.manifest.get(key(self._path, path))
-            if current != held.caption_hash and known is not None and known.written == current:
+            known = self._guard.manifest.get(key_in_file(self._key, path)) if current != held.caption_hash else None
+            if known is not None and known.written == current:
                 self._replace(hash64(path), held)
                 self._held[hash64(path)] = _Held(current, self._kept(caption), 1)
             else:
@@ -168,7 +174,7 @@ class CaptionFile(CaptionFileReader):
         return None
 
     def _write_records(self, item: Found, result: Result, held: _Held | None) -> None:
-        image_key, text = key(self._path, item.path), result.caption
+        image_key, text = key_in_file(self._key, item.path), result.caption
         if text is not None:
             self._guard.before_writing(image_key, held.caption_hash if held else None, text, result.version)
         try:
@@ -194,7 +200,7 @@ class CaptionFile(CaptionFileReader):
                     self._file.close()
                 files.write_with(self._path.resolve(), self._copy)  # a link to the file stays one
             # The row without a line says that this run ended well: a last line without its end is a person's from now on.
-            self._guard.manifest.put(key(self._path), Record(""))
+            self._guard.manifest.put(self._key, Record(""))
 
     def _copy(self, file: BinaryIO) -> None:
         with self._path.open("rb") as before:
@@ -211,7 +217,7 @@ class CaptionFile(CaptionFileReader):
     def _mend(self) -> None:
         """Remove what a lost disk has left of the last lines written, and complete a last line of someone else."""
         header = self._form.header.encode() + b"\n"
-        known = self._guard.manifest.get(key(self._path))
+        known = self._guard.manifest.get(self._key)
         size = os.fstat(self._file.fileno()).st_size
         for written in (known.line if known else b"", header):
             self._file.seek(max(0, size - len(written) - 1))
@@ -229,7 +235,7 @@ class CaptionFile(CaptionFileReader):
 
         The manifest remembers them, so that a part of them that is left can be told from other lines.
         """
-        self._guard.manifest.put(key(self._path), Record("", line=data))
+        self._guard.manifest.put(self._key, Record("", line=data))
         end = os.fstat(self._file.fileno()).st_size
         try:
             written = os.write(self._file.fileno(), data)
