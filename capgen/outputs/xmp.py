@@ -58,14 +58,17 @@ class XmpSidecar:
         if metadata is not None:
             yield OtherFile(path, metadata.fields)
         own = self.target(path, root)
-        yield from (file for file in self.found(path, root) if file.path != own)
+        yield from self._files(target for target in self._names.found(path, root) if target != own)
 
     def found(self, path: Path, root: Path) -> Iterator[OtherFile]:
         """Yield the XMP files of an image that are there.
 
         Of one that is not sound XMP, and so is never written, the words that can be saved count.
         """
-        for target in self._names.found(path, root):
+        yield from self._files(self._names.found(path, root))
+
+    def _files(self, targets: Iterable[Path]) -> Iterator[OtherFile]:
+        for target in targets:
             try:
                 found = OtherFile(target, self.fields(target), self)
             except StorageError:
