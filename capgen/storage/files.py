@@ -130,9 +130,7 @@ def _sync(descriptor: int) -> None:
     except OSError as error:
         if error.errno not in write_into.NOT_KNOWN_THERE:
             raise
-        platform.note_lack(
-            "fsync", "the file system cannot say when data is on the disk; captions were written all the same"
-        )
+        platform.note_lack("fsync", "the file system cannot say when data is on the disk; it was written all the same")
 
 
 def _write_into(path: Path, source: Path) -> None:
@@ -277,7 +275,7 @@ def write_folder(path: Path, contents: dict[str, bytes]) -> None:
                 with (fresh / name).open("wb") as file:
                     file.write(data)
                     file.flush()
-                    os.fsync(file.fileno())
+                    _sync(file.fileno())
             try:
                 if os.path.lexists(path):
                     path.rename(old)

@@ -154,6 +154,13 @@ def test_a_folder_that_exists_is_replaced_whole(tmp_path):
     assert {path.name: path.read_bytes() for path in (tmp_path / "target").iterdir()} == {"b": b"3"}
 
 
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOTSUP])
+def test_a_folder_is_written_where_the_file_system_cannot_say_when_data_is_on_the_disk(tmp_path, monkeypatch, number):
+    monkeypatch.setattr(os, "fsync", failing(number))
+    files.write_folder(tmp_path / "target", {"a": b"1"})
+    assert (tmp_path / "target/a").read_bytes() == b"1"
+
+
 @pytest.mark.parametrize("name", ["x" * 255, "é" * 127])
 def test_a_folder_with_the_longest_name_can_be_written(tmp_path, name):
     files.write_folder(tmp_path / name, {"a": b"1"})
