@@ -17,7 +17,7 @@ from capgen.outputs.choices import Existing
 from capgen.outputs.format import LineFormat
 from capgen.outputs.manifest import Record, key, key_in_file
 from capgen.outputs.policy import OverwriteGuard
-from capgen.storage import files, platform
+from capgen.storage import files, locks, platform
 from capgen.storage.hashing import caption_hash, hash64
 from capgen.storage.locations import located
 
@@ -257,7 +257,7 @@ def _joined(result: Result, current: str, existing: Existing) -> Result:
 def locked(path: Path) -> BinaryIO:
     """Open a file for reading and appending, and lock it.
 
-    A run that has just ended may have put another file in its place, which is then opened instead.
+    Another file may have been put in its place in the meantime, which is then opened instead; one that is gone is made anew.
 
     Raises:
         StorageError: Another capgen is writing the file.
@@ -271,6 +271,6 @@ def locked(path: Path) -> BinaryIO:
             raise StorageError(f"{path} is being written by another capgen; wait for it to end, or stop it") from error
         except OSError:
             platform.note_lack("locks", f"the file system of {path} has no locks; let only one capgen write to it at a time")
-        if os.path.samestat(os.fstat(file.fileno()), path.stat()):
+        if locks.is_at(file, path):
             return file
         file.close()

@@ -34,10 +34,18 @@ def lock(path: Path, *, shared: bool = False, wait: bool = False) -> Iterator[No
             except OSError as error:
                 if not shared:
                     raise storage_error(path, error) from error
-            if _is_at(file, path):
+            if is_at(file, path):
                 yield
                 return
         # else the file was removed between opening and locking it, and another process may hold the lock of a new one
+
+
+def is_at(file: BinaryIO, path: Path) -> bool:
+    """Return whether a path still leads to an open file, which another process may have removed or replaced."""
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def _lock_file(path: Path, *, writable: bool) -> BinaryIO:
@@ -50,11 +58,3 @@ def _lock_file(path: Path, *, writable: bool) -> BinaryIO:
             if path.parent.exists():
                 raise storage_error(path, error) from error
         # else the folder was removed just after it was created, so it is created again
-
-
-def _is_at(file: BinaryIO, path: Path) -> bool:
-    """Return whether ``path`` still leads to the open ``file``."""
-    try:
-        return os.path.samestat(os.fstat(file.fileno()), path.stat())
-    except FileNotFoundError:
-        return False

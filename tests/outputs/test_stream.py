@@ -23,6 +23,7 @@ from capgen.outputs.merging import merge
 from capgen.outputs.policy import OverwriteGuard
 from capgen.outputs.standard_output import StandardOutput
 from capgen.outputs.stream import CaptionFile, CaptionFileReader
+from capgen.storage import platform
 
 HEADER = b"path,caption,confidence\n"
 FOREIGN = os.fsdecode(b"caf\xe9.jpg")
@@ -429,6 +430,20 @@ def test_a_file_keeps_its_line_ends_however_long_its_first_line_is(desk_of, name
     desk.path.write_bytes(before)
     desk.run(captioned("b.jpg", "a dog"))
     assert desk.data == before + record_of(desk.form, captioned("b.jpg", "a dog")).replace(b"\n", b"\r\n")
+
+
+def test_a_file_that_is_removed_while_it_is_opened_is_made_anew(desk, monkeypatch):
+    real, opened = platform.lock_file, []
+
+    def lock(descriptor, **options):
+        real(descriptor, **options)
+        if not opened and os.path.samestat(os.fstat(descriptor), desk.path.stat()):
+            opened.append(desk.path.unlink())
+
+    monkeypatch.setattr(platform, "lock_file", lock)
+    desk.run(captioned("a.jpg", "a dog"))
+    assert opened
+    assert desk.records() == [("a.jpg", "a dog")]
 
 
 @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
