@@ -12,6 +12,8 @@ CapgenError                  base of all; the command prints its message and exi
 └── EngineError              Ray cannot be reached, or cannot go on
 """
 
+import errno
+import re
 from collections.abc import Iterable
 from enum import StrEnum
 from typing import TypeVar
@@ -67,6 +69,63 @@ class Status(StrEnum):
 def one_line(error: BaseException) -> str:
     """Return the message of an error of another library as at most 200 characters in one line, or the name of its type."""
     return " ".join(str(error).split())[:200] or type(error).__name__
+
+
+_OS_REASONS = {
+    errno.ENOENT: "no such file",
+    errno.EACCES: "permission denied",
+    errno.EPERM: "permission denied",
+    errno.EISDIR: "it is a folder",
+    errno.ENOTDIR: "a part of its path is a file, not a folder",
+    errno.ENAMETOOLONG: "its name is too long",
+    errno.ELOOP: "its links lead in a circle",
+    errno.EIO: "the disk cannot read it",
+    errno.ESTALE: "the share on which it was has changed",
+    errno.ENOTCONN: "the drive or share on which it was is not connected",
+    errno.EMFILE: "too many files are open",
+    errno.ENFILE: "too many files are open",
+}
+
+
+def os_reason(error: OSError) -> str:
+    """Return in words, and without the path, why the operating system could not read something."""
+    reason = error.strerror or one_line(error)
+    return _OS_REASONS.get(error.errno or 0) or reason[:1].lower() + reason[1:]
+
+
+_ENDS_EARLY = re.compile(r"(?i)truncat|unexpected end|premature|not enough|too short|ends? of (?:file|data|stream)|EOF")
+"""How the messages of decoders say that a file has no end."""
+
+
+def damage(error: BaseException) -> str:
+    """Return in words what the decoder of another library found wrong: that data ends early, or is damaged."""
+    early = isinstance(error, EOFError) or _ENDS_EARLY.search(str(error))
+    return "it ends early" if early else "its data is damaged"
+
+
+_JSON_FAULTS = {
+    "Expecting value": "a value is missing",
+    "Expecting ',' delimiter": "a comma is missing",
+    "Expecting ':' delimiter": "a colon is missing",
+    "Expecting property name enclosed in double quotes": "a key in double quotes is missing",
+    "Unterminated string starting at": "a text has no end",
+    "Invalid control character at": "a line break or a control character is in a text",
+    "Invalid \\escape": "a backslash is before a wrong letter",
+    "Invalid \\uXXXX escape": "a backslash is before a wrong letter",
+    "Extra data": "something comes after its end",
+}
+
+
+def json_fault(error: BaseException) -> str:
+    """Return in words what is wrong with a text that ``json`` does not read, and where."""
+    from json import JSONDecodeError
+
+    if isinstance(error, JSONDecodeError):
+        what = _JSON_FAULTS.get(error.msg, "it is damaged")
+        return f"{what} in line {error.lineno}, column {error.colno}"
+    if isinstance(error, RecursionError):
+        return "its lists and objects lie too deep in each other"
+    return "it is not UTF-8 text" if isinstance(error, UnicodeError) else one_line(error)
 
 
 class CapgenError(Exception):

@@ -20,7 +20,7 @@ from capgen.captioner.constraints import ConstraintConfig
 from capgen.captioner.decoding import DecodingOptions
 from capgen.captioner.slots import VisualWords
 from capgen.captioner.vocabulary import Vocabulary
-from capgen.errors import BundleError, UsageError
+from capgen.errors import BundleError, UsageError, os_reason
 from capgen.images import Preprocessing
 from capgen.storage import files
 
@@ -149,7 +149,7 @@ class Bundle:
         try:
             self._check(name, files.sha256(path))
         except OSError as error:
-            raise BundleError(f"{self.path} is incomplete: {name} cannot be read ({error.strerror})") from error
+            raise BundleError(f"{self.path} is incomplete: {name} cannot be read ({os_reason(error)})") from error
         return path
 
     def verify(self) -> None:

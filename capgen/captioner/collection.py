@@ -13,7 +13,7 @@ from typing import Any
 
 from capgen.captioner import bundle, catalogue, container
 from capgen.captioner.bundle import Bundle, Description
-from capgen.errors import BundleError, StorageError, UnknownNameError, UsageError
+from capgen.errors import BundleError, StorageError, UnknownNameError, UsageError, os_reason
 from capgen.storage import files, paths
 
 
@@ -181,7 +181,7 @@ def remove(name: str) -> bool:
             return True
         folder.rmdir()
     except OSError as error:
-        raise StorageError(f"cannot remove {error.filename}: {error.strerror}; change its permissions") from error
+        raise StorageError(f"cannot remove {error.filename}: {os_reason(error)}; change its permissions") from error
     return False
 
 
@@ -240,7 +240,7 @@ def reset() -> None:
     except NotADirectoryError:
         pass
     except OSError as error:
-        raise StorageError(f"cannot remove {error.filename}: {error.strerror}; change its permissions") from error
+        raise StorageError(f"cannot remove {error.filename}: {os_reason(error)}; change its permissions") from error
 
 
 def _entry(folder: Path, *, ships: bool, hidden: bool, default: bool) -> Entry:

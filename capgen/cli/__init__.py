@@ -23,10 +23,10 @@ class _OneLineErrorGroup(TyperGroup):
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         if ctx.parent is None and self.get_command(ctx, args[0]) is None and _names_images(args[0]):
-            from capgen.cli.console import printable, say
+            from capgen.cli.console import complain, printable
 
             more = " ..." if len(args) > 1 else ""
-            say(printable(f"capgen: {args[0]} is not a command; type: capgen caption {shlex.quote(args[0])}{more}"))
+            complain(printable(f"{args[0]} is not a command; type: capgen caption {shlex.quote(args[0])}{more}"))
             raise typer.Exit(_WrongUsage.exit_code)
         return super().resolve_command(ctx, args)
 
@@ -49,11 +49,11 @@ def _report_usage(error: Any, ctx: Any) -> NoReturn:
     """Write an error of usage in one line, and exit with its code."""
     if type(error).show is not _WrongUsage.show:  # it shows the help of a group that was named without a subcommand
         raise error
-    from capgen.cli.console import printable, say
+    from capgen.cli.console import complain, printable
 
     message = printable(" ".join(error.format_message().replace("Value error, ", "").split())).rstrip(".")
     where = error.ctx.command_path if error.ctx else f"{ctx.command_path} {ctx.invoked_subcommand or ''}".rstrip()
-    say(f"capgen: {message[:1].lower()}{message[1:]}{'' if message.endswith('?') else ';'} {where} --help tells more")
+    complain(f"{message[:1].lower()}{message[1:]}{'' if message.endswith('?') else ';'} {where} --help tells more")
     raise typer.Exit(error.exit_code) from None
 
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from capgen.cli import app
-from capgen.cli.console import SOME_FAILED, Verbose, command, confirm, say
+from capgen.cli.console import SOME_FAILED, Verbose, command, complain, confirm
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -93,7 +93,7 @@ def _remove_each(found: "Iterator[Removal]", *, dry_run: bool) -> None:
     freed, any_in_use = 0, False
     for removal in found:
         if removal.in_use:
-            say(f"capgen: {removal.store.name} is left as it is: {removal.reason}")
+            complain(f"{removal.store.name} is left as it is: {removal.reason}")
             any_in_use = True
         if not removal.paths:
             continue

@@ -9,7 +9,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from capgen.cli import app
-from capgen.cli.console import FAILED, SOME_FAILED, Quiet, Verbose, choice, command, printable, progress, refuse_others, say
+from capgen.cli.console import (
+    FAILED,
+    SOME_FAILED,
+    Quiet,
+    Verbose,
+    choice,
+    command,
+    complain,
+    printable,
+    progress,
+    refuse_others,
+    say,
+)
 from capgen.cli.engine import LOCAL, Address, EngineName
 from capgen.cli.reporting import Reporter
 from capgen.errors import UsageError
@@ -241,7 +253,7 @@ def _caption(job: "CaptionJob", *, quiet: bool) -> None:
     if job.notice:
         reporter.info(job.notice)
     if job.found_nothing:
-        say(printable(f"capgen: no photographs found; passed over: {job.passed_over}"))
+        complain(printable(f"no photographs found; passed over: {job.passed_over}"))
         raise typer.Exit(FAILED)
     finished, total = job.finished_before
     if finished:

@@ -2,6 +2,7 @@
 
 import errno
 import functools
+import os
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
@@ -9,7 +10,7 @@ from typing import Annotated, Any, TextIO
 
 import typer
 
-from capgen.errors import CapgenError, UsageError
+from capgen.errors import CapgenError, UsageError, os_reason
 
 INTERRUPTED = 130
 FAILED = 1
@@ -47,13 +48,13 @@ def _reported(after_interrupt: str, function: Callable[..., None]) -> Callable[.
                 import traceback
 
                 traceback.print_exc()
-            say(f"capgen: {_line(error)}")
+            complain(_line(error))
             _flush_stdout()
             raise typer.Exit(getattr(error, "exit_code", FAILED)) from None
         except Exception as error:
             if kwargs.get("verbose"):
                 raise
-            say(f"capgen: this should not happen ({type(error).__name__}: {_line(error)}); --verbose shows where")
+            complain(f"this should not happen ({type(error).__name__}: {_line(error)}); --verbose shows where")
             raise typer.Exit(FAILED) from None
 
     return wrapped
@@ -91,6 +92,13 @@ def say(text: str) -> None:
         typer.echo(text, err=True)
     except OSError:
         _silence(sys.stderr)
+
+
+def complain(text: str) -> None:
+    """Write a line about what went wrong to stderr, after the command's name, and in red where that can be seen."""
+    line = f"capgen: {text}"
+    colours = is_terminal() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    say(typer.style(line, fg=typer.colors.RED) if colours else line)
 
 
 def is_terminal() -> bool:
@@ -171,7 +179,7 @@ def _line(error: BaseException) -> str:
     if isinstance(error, OSError) and error.errno == errno.ENOSPC and not error.filename:
         return "no space is left where this is written to; free some, then do it again"
     if isinstance(error, OSError) and error.filename:
-        return f"{error.filename}: {error.strerror}"
+        return f"{error.filename}: {os_reason(error)}"
     return printable(" ".join(str(error).split()))
 
 
@@ -186,6 +194,4 @@ def _flush_stdout() -> None:
 
 def _silence(stream: TextIO) -> None:
     """Lead a stream that cannot be written to nowhere, so that Python does not report that at exit."""
-    import os
-
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

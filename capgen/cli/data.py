@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from capgen.cli import app
-from capgen.cli.console import Quiet, Verbose, command, confirm, printable, say
+from capgen.cli.console import Quiet, Verbose, command, complain, confirm, printable, say
 from capgen.cli.tables import show_table
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def list_command(
         columns = ("name", "images", "train", "dev", "test", "captions", "encoder", "sources")
         show_table([columns, *(tuple(map(_cell, summary.values())) for summary in found)])
     for fault in faults:
-        say(f"capgen: {printable(fault)}")
+        complain(f"{printable(fault)}")
     if not found and not faults:
         say("nothing is prepared yet; begin with: capgen prepare FOLDER")
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import capgen
-from capgen.errors import BundleError, CapgenError
+from capgen.errors import BundleError, CapgenError, os_reason
 from capgen.storage import paths
 from capgen.storage.platform import processors
 
@@ -100,7 +100,7 @@ def _reason(error: Exception) -> str:
     if isinstance(error, CapgenError):
         return str(error)
     if isinstance(error, OSError) and error.filename:
-        return f"{error.filename}: {error.strerror}"
+        return f"{error.filename}: {os_reason(error)}"
     return f"this should not happen, please report it ({type(error).__name__}: {error})"
 
 

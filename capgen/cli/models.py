@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from capgen.cli import app
-from capgen.cli.console import Quiet, Verbose, command, confirm, printable, say
+from capgen.cli.console import Quiet, Verbose, command, complain, confirm, printable, say
 from capgen.cli.tables import show_table
 
 if TYPE_CHECKING:
@@ -59,11 +59,11 @@ def list_command(
     for entry in found:
         if entry.fault:
             remedy = "install capgen again" if entry.ships else f"or remove it: capgen models remove {entry.name}"
-            say(f"capgen: {printable(entry.fault)}; {remedy}")
+            complain(f"{printable(entry.fault)}; {remedy}")
     try:
         catalogue.find(None)
     except BundleError as error:
-        say(f"capgen: {error}")
+        complain(f"{error}")
 
 
 @models_app.command("show")

@@ -5,7 +5,7 @@ import time
 from collections import Counter
 
 from capgen.captioner.results import Result, SkipReason
-from capgen.cli.console import printable, say
+from capgen.cli.console import complain, printable, say
 from capgen.errors import Status
 from capgen.inputs.passed_over import PassedOverLog
 
@@ -50,8 +50,10 @@ class Reporter:
         """Count a result, and name the image if something is wrong with it."""
         self._counts[result.status] += 1
         self._changed_by_hand += result.skip_reason is SkipReason.CHANGED_BY_HAND
-        if result.failed or (result.reason and not self._several):
-            path = printable(os.fsencode(str(result.path)).decode("utf-8", "replace"))
+        path = printable(os.fsencode(str(result.path)).decode("utf-8", "replace"))
+        if result.failed:
+            complain(f"{path}: {printable(result.reason or result.status)}")
+        elif result.reason and not self._several:
             say(f"capgen: {path}: {result.status}: {printable(result.reason)}")
 
     def add_skipped(self, count: int) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from capgen.cli import app
-from capgen.cli.console import SOME_FAILED, Quiet, Verbose, command, progress, say
+from capgen.cli.console import SOME_FAILED, Quiet, Verbose, command, complain, progress
 
 if TYPE_CHECKING:
     from capgen.captioner.captioner import Captioner
@@ -79,7 +79,7 @@ def _score_all(
         except ImageError as error:
             lines, reason = [], f"{item.path}: {error}"
         if reason:
-            say(f"capgen: {reason}")
+            complain(f"{reason}")
             failed += 1
         for line in lines:
             typer.echo(line.encode("utf-8", "surrogateescape"))

@@ -13,7 +13,7 @@ from typing import TypeAlias, TypeVar
 from capgen.datasets.layout import MALFORMED, NOT_READ, Example, Layout, LoadedDataset, Problem
 from capgen.datasets.splits import split_in_folders, with_splits_of_names
 from capgen.datasets.text_files import lines
-from capgen.errors import DataError
+from capgen.errors import DataError, os_reason
 from capgen.images.formats import ends_like_image
 from capgen.inputs.folders import visible_files
 from capgen.inputs.names import composed
@@ -101,7 +101,7 @@ class _Contents:
         problems: list[Problem] = []
 
         def note(error: OSError) -> None:
-            problems.append(Problem("unreadable folder", str(error.filename), error.strerror or str(error)))
+            problems.append(Problem("unreadable folder", str(error.filename), os_reason(error)))
 
         return cls(list(visible_files(source, note)), problems)
 

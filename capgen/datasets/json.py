@@ -15,6 +15,7 @@ from capgen.datasets.layout import MALFORMED, Problem
 from capgen.datasets.table_layout import TableFormat, table_layout
 from capgen.datasets.tables import Row
 from capgen.datasets.text_files import has_broken_bytes, read_rows_text
+from capgen.errors import json_fault
 from capgen.images.formats import ends_like_image
 
 _BETWEEN = re.compile(r"[\s,]*")
@@ -84,7 +85,7 @@ def _values(
         try:
             value, end = decode(text, position)
         except (ValueError, RecursionError) as error:
-            yield Problem(MALFORMED, f"{name}:{line}", f"it is not JSON ({error})")
+            yield Problem(MALFORMED, f"{name}:{line}", f"it is not JSON: {json_fault(error)}")
             following = _NEXT_OBJECT.search(text, position)
             if following is None:
                 return

@@ -8,6 +8,7 @@ from capgen.datasets.layout import MALFORMED, Problem
 from capgen.datasets.table_layout import TableFormat, table_layout
 from capgen.datasets.tables import Row
 from capgen.datasets.text_files import has_broken_bytes, numbered, read_rows_text
+from capgen.errors import json_fault
 
 
 def read_rows(path: Path) -> Iterator[Row | Problem]:
@@ -23,7 +24,7 @@ def read_rows(path: Path) -> Iterator[Row | Problem]:
         try:
             value = json.loads(line)
         except (ValueError, RecursionError) as error:
-            yield Problem(MALFORMED, where, f"it is not JSON ({error})")
+            yield Problem(MALFORMED, where, f"it is not JSON: {json_fault(error)}")
             continue
         if isinstance(value, dict):
             yield where, value

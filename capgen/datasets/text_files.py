@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from capgen.errors import DataError
+from capgen.errors import DataError, json_fault, os_reason
 
 BROKEN_SHARE = 0.1
 """A text of which more of the lines than this are not UTF-8 is in another encoding."""
@@ -27,7 +27,7 @@ def read_text(path: Path) -> str:
     except UnicodeDecodeError as error:
         raise DataError(f"{path} is not UTF-8 text (byte {error.start}); convert it first") from error
     except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}") from error
+        raise DataError(f"{path} cannot be read: {os_reason(error)}") from error
 
 
 def decoded(data: bytes, errors: str = "strict") -> str:
@@ -80,7 +80,7 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(read_text(path))
     except (ValueError, RecursionError) as error:
-        raise DataError(f"{path} is not JSON: {error}") from error
+        raise DataError(f"{path} is not JSON: {json_fault(error)}") from error
 
 
 def lines(path: Path) -> Iterator[tuple[str, str]]:

@@ -23,7 +23,7 @@ from typing import Any, TypeAlias
 
 from capgen.datasets.layout import Example, LoadedDataset, Problem
 from capgen.datasets.splits import split_in_folders, split_in_name, with_splits_of_names
-from capgen.errors import DataError, ImageError, StorageError
+from capgen.errors import DataError, ImageError, StorageError, os_reason
 from capgen.inputs.archives import archive_stem
 from capgen.storage import files, hashing, locks, paths
 
@@ -156,7 +156,7 @@ def unpack(archive: Path, read: Read, *options: str | None) -> Unpacked:
     try:
         status = archive.stat()
     except OSError as error:
-        raise DataError(f"{archive} cannot be read: {error.strerror}") from error
+        raise DataError(f"{archive} cannot be read: {os_reason(error)}") from error
     # Links are not followed, as a hub's cache has names of its own for what they lead to.
     about = [_SCHEMA, os.path.abspath(archive), status.st_size, status.st_mtime_ns, *options]  # noqa: PTH100
     folder = paths.unpacked_dir() / hashing.fingerprint(json.dumps(about))

@@ -14,7 +14,7 @@ from capgen.datasets.exclusion import excluded_images, path_parts
 from capgen.datasets.image_locator import MISSING, ImageLocator
 from capgen.datasets.layout import UNUSED, Example, LoadedDataset, Problem, problem_of
 from capgen.datasets.prepared import SPLITS, PreparedImage
-from capgen.errors import ImageError, Status
+from capgen.errors import ImageError, Status, os_reason
 from capgen.storage.pipeline import map_ahead
 
 AS_ASKED = "left out as asked"
@@ -150,7 +150,7 @@ def _check(path: Path, is_known: Callable[[str], bool]) -> str | ImageError:
     except ImageError as error:
         return error
     except OSError as error:
-        return ImageError(Status.DENIED, error.strerror or str(error))
+        return ImageError(Status.DENIED, os_reason(error))
     return image_hash
 
 

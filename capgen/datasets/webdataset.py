@@ -21,7 +21,7 @@ from capgen.datasets.layout import MALFORMED, Columns, Example, Layout, LoadedDa
 from capgen.datasets.tables import examples_of
 from capgen.datasets.text_files import decoded
 from capgen.datasets.unpacking import UNREADABLE_MEMBER, ImageWriter, load_archives
-from capgen.errors import DataError, ImageError
+from capgen.errors import DataError, ImageError, json_fault
 from capgen.inputs.archive_endings import TAR_ENDINGS
 from capgen.inputs.archives import open_members
 from capgen.inputs.archives.members import DamagedMemberError, Member, is_hidden, read_image
@@ -225,7 +225,7 @@ class _Reader:
             if not isinstance(value, dict):
                 return texts(value) or ()
         except (ValueError, RecursionError) as error:
-            self._problems.append(Problem(MALFORMED, self._where(name), f"it is not JSON: {error}"))
+            self._problems.append(Problem(MALFORMED, self._where(name), f"it is not JSON: {json_fault(error)}"))
             return None
         self._objects.append((captions, value))
         return ()

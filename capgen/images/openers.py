@@ -4,7 +4,7 @@ import io
 import struct
 from typing import TYPE_CHECKING
 
-from capgen.errors import ImageError, Status, one_line
+from capgen.errors import ImageError, Status, damage
 from capgen.images.formats import FORMATS, OPENERS, recognise
 
 if TYPE_CHECKING:
@@ -171,7 +171,9 @@ def open_jpeg_xl(data: bytes, size: int) -> "Image":  # noqa: ARG001 - all opene
 
 def damaged(error: BaseException) -> ImageError:
     """Return the error for a file whose decoder raised ``error``."""
-    return ImageError(Status.UNREADABLE, f"its data is damaged ({one_line(error)})")
+    if isinstance(error, MemoryError):
+        return ImageError(Status.TOO_LARGE, "it does not fit into memory")
+    return ImageError(Status.UNREADABLE, damage(error))
 
 
 def _refusal(error: BaseException, *, recognised: bool) -> ImageError:
@@ -180,6 +182,6 @@ def _refusal(error: BaseException, *, recognised: bool) -> ImageError:
     if not isinstance(error, UnidentifiedImageError):
         return damaged(error)
     if recognised:
-        return ImageError(Status.UNREADABLE, "its data is damaged (it ends early or its header is broken)")
+        return ImageError(Status.UNREADABLE, "it ends early, or its header is damaged")
     names = [row.name for row in FORMATS]
     return ImageError(Status.UNSUPPORTED, f"it is not a {', '.join(names[:-1])} or {names[-1]} image")

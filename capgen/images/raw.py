@@ -7,8 +7,8 @@ find it too, but takes a process for each file.
 import io
 from typing import TYPE_CHECKING
 
-from capgen.errors import ImageError, Status, one_line
-from capgen.images.openers import open_with_pillow
+from capgen.errors import ImageError, Status
+from capgen.images.openers import damaged, open_with_pillow
 from capgen.images.pixels import ORIENTATION_TAG
 from capgen.storage.stderr import suppress_lines
 
@@ -48,7 +48,7 @@ def open_raw(data: bytes, size: int) -> "PillowImage":
     except rawpy.LibRawFileUnsupportedError as error:
         raise ImageError(Status.UNSUPPORTED, "it is a camera raw image that LibRaw does not know") from error
     except rawpy.LibRawError as error:
-        raise ImageError(Status.UNREADABLE, f"its data is damaged ({one_line(error)})") from error
+        raise damaged(error) from error
     image = (
         Image.fromarray(preview.data) if preview.format is rawpy.ThumbFormat.BITMAP else open_with_pillow(preview.data, size)
     )

@@ -3,13 +3,14 @@
 import errno
 import io
 import os
+import re
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol, TypeAlias
 
-from capgen.errors import ImageError, Status, one_line
+from capgen.errors import ImageError, Status, os_reason
 from capgen.storage import remote
 from capgen.storage.locations import Url, located
 
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
 
 MAX_BYTES = 1 << 30
 """The size in bytes of the largest file that is read."""
+
+
+_WEB_ADDRESS = re.compile(r"www\.|https?:/|[\w.-]+\.(?:com|org|net|edu|gov|io)/", re.IGNORECASE)
+"""How an address begins of which the scheme was left out, or mistyped."""
 
 
 class Readable(Protocol):
@@ -84,11 +89,11 @@ def open_file(path: Path) -> Iterator[BinaryIO]:
         raise ImageError(Status.DENIED, "permission denied") from error
     except OSError as error:
         if error.errno in {errno.EIO, errno.ESTALE}:
-            raise ImageError(Status.UNREADABLE, f"the disk cannot read it ({error.strerror})") from error
-        reason = "there is no such file" if error.errno == errno.ENOENT else str(error.strerror)
-        raise ImageError(Status.MISSING, reason) from error
+            raise ImageError(Status.UNREADABLE, os_reason(error)) from error
+        hint = "; a web address begins with https://" if _WEB_ADDRESS.match(os.fspath(path)) else ""
+        raise ImageError(Status.MISSING, os_reason(error) + hint) from error
     except ValueError as error:  # a name that no file can have, such as one with a zero byte
-        raise ImageError(Status.MISSING, f"there is no such file ({one_line(error)})") from error
+        raise ImageError(Status.MISSING, "no such file; no name has zero bytes in it") from error
     except MemoryError as error:
         raise ImageError(Status.TOO_LARGE, "it does not fit into memory") from error
 
@@ -107,7 +112,8 @@ def _read_stream(stream: Readable) -> bytes:
     try:
         data = None if isinstance(stream, io.TextIOBase) else stream.read()
     except (OSError, ValueError) as error:  # a ``ValueError`` if the file is closed
-        raise ImageError(Status.UNREADABLE, f"it cannot be read ({one_line(error)})") from error
+        reason = os_reason(error) if isinstance(error, OSError) else "it is closed"
+        raise ImageError(Status.UNREADABLE, f"it cannot be read: {reason}") from error
     if not isinstance(data, (bytes, bytearray, memoryview)):
         raise ImageError(Status.UNSUPPORTED, "it gives no bytes; open it in binary mode")
     return bytes(data)

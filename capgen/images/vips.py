@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from capgen.errors import ImageError, Status, one_line
-from capgen.images.openers import TOO_MANY_PIXELS
+from capgen.errors import ImageError, Status
+from capgen.images.openers import TOO_MANY_PIXELS, damaged
 from capgen.images.pixels import ORIENTATION_TAG
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def read_reduced(data: bytes, size: int, *, has_opacity: bool) -> "Image":
         factor = _factor(opened.width, opened.height, size)
         bands = opened.shrink(factor, factor).numpy()
     except pyvips.Error as error:
-        raise ImageError(Status.UNREADABLE, f"its data is damaged ({one_line(error)})") from error
+        raise damaged(error) from error
     mode = _MODES.get(opened.interpretation)
     if mode is None or bands.dtype not in (np.uint8, np.uint16):
         raise ImageError(Status.TOO_LARGE, TOO_MANY_PIXELS)

@@ -9,7 +9,7 @@ from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
 
-from capgen.errors import UsageError
+from capgen.errors import UsageError, os_reason
 from capgen.images import MAX_BYTES
 from capgen.images.formats import HEAD_BYTES, looks_like_image
 from capgen.inputs.names import on_disk
@@ -77,7 +77,7 @@ def read_list_file(path: Path, *, nul: bool) -> PathList:
     except UsageError as error:
         raise UsageError(f"{path}: {error}") from error
     except OSError as error:
-        raise UsageError(f"the list {path} cannot be read: {error.strerror}") from error
+        raise UsageError(f"the list {path} cannot be read: {os_reason(error)}") from error
 
 
 def _listed(file: BinaryIO, folder: Path, *, nul: bool) -> PathList:

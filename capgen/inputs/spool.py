@@ -4,7 +4,7 @@ import tempfile
 import threading
 import weakref
 
-from capgen.errors import StorageError
+from capgen.errors import StorageError, os_reason
 
 MEMORY = 1 << 28
 """Bytes of images kept in memory; what is beyond that waits in one unnamed file, which disappears with the process."""
@@ -37,7 +37,7 @@ class Spool:
             self._spill(data)
         except OSError as error:
             raise StorageError(
-                f"cannot write to {tempfile.gettempdir()}: {error.strerror}; set TMPDIR to a folder with more space"
+                f"cannot write to {tempfile.gettempdir()}: {os_reason(error)}; set TMPDIR to a folder with more space"
             ) from error
         spooled = SpooledBytes(self, len(data), offset=self._end)
         self._end += len(data)

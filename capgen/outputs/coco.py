@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from capgen.captioner.results import ImageVersion, Result, SkipReason
-from capgen.errors import DataError, Status, StorageError
+from capgen.errors import DataError, Status, StorageError, json_fault, os_reason
 from capgen.inputs.selection import Found
 from capgen.outputs import policy
 from capgen.outputs.choices import Existing
@@ -83,7 +83,7 @@ class CocoFormat:
             try:
                 rows = _read(source)
             except OSError as error:
-                raise DataError(f"{source} cannot be read: {error.strerror}") from error
+                raise DataError(f"{source} cannot be read: {os_reason(error)}") from error
             except ValueError as error:
                 raise DataError(f"{source} {error}; name its format with --format") from error
             for one in rows:
@@ -232,7 +232,7 @@ def _read(path: Path) -> list[dict[str, Any]]:
     try:
         rows = json.loads(data) if data.strip() else []
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"is not JSON ({error})") from error
+        raise ValueError(f"is not JSON: {json_fault(error)}") from error
     if not isinstance(rows, list) or not all(map(is_entry, rows)):
         raise ValueError('is not a list of {"image_id", "caption"}')
     return rows

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from capgen.errors import StorageError
+from capgen.errors import StorageError, os_reason
 from capgen.images.formats import HEAD_BYTES, ends_like_image, looks_like_image
 from capgen.inputs.selection import Found
 from capgen.outputs.fields import Fields
@@ -177,4 +177,4 @@ def contents(target: Path) -> bytes | None:
 
 def unreadable(target: Path, error: OSError) -> StorageError:
     """Turn an operating-system error in reading ``target`` into one that says what to do."""
-    return StorageError(f"cannot read {target}: {error.strerror or error}; change its permissions or move it away")
+    return StorageError(f"cannot read {target}: {os_reason(error)}; change its permissions or move it away")

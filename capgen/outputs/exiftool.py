@@ -10,7 +10,7 @@ from html import unescape
 from pathlib import Path
 from threading import Timer
 
-from capgen.errors import StorageError, UsageError
+from capgen.errors import StorageError, UsageError, os_reason
 from capgen.images.formats import HEAD_BYTES, SUFFIXES, recognise
 
 TIMEOUT = 60.0
@@ -122,7 +122,7 @@ class ExifTool:
                     stderr=subprocess.STDOUT,
                 )
             except OSError as error:
-                raise StorageError(f"cannot start {self._program}: {error.strerror}; install exiftool anew") from error
+                raise StorageError(f"cannot start {self._program}: {os_reason(error)}; install exiftool anew") from error
         return self._process
 
     def _abandon(self) -> None:

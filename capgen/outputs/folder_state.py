@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from capgen.captioner.results import ImageVersion
-from capgen.errors import StorageError
+from capgen.errors import StorageError, os_reason
 from capgen.inputs.names import composed
 from capgen.outputs.manifest import NO_FIELDS, Record, is_ours
 from capgen.storage import files, platform
@@ -58,7 +58,7 @@ class FolderStates:
         try:
             self._of(target).put(target.name, record)
         except (OSError, StorageError) as error:
-            reason = error.strerror if isinstance(error, OSError) else error
+            reason = os_reason(error) if isinstance(error, OSError) else error
             where = target.with_name(NAME)
             platform.note_lack("state", f"{where} cannot be written ({reason}): what capgen writes there is known here only")
 

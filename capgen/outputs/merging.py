@@ -5,7 +5,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import BinaryIO
 
-from capgen.errors import DataError, UsageError
+from capgen.errors import DataError, UsageError, os_reason
 from capgen.outputs.format import Format, LineFormat
 from capgen.outputs.stream import locked
 from capgen.storage import files, platform
@@ -112,4 +112,4 @@ def _records(source: Path, form: LineFormat) -> Iterator[bytes]:
 
 
 def _unread(source: Path, error: OSError) -> DataError:
-    return DataError(f"{source} cannot be read: {error.strerror}")
+    return DataError(f"{source} cannot be read: {os_reason(error)}")

@@ -4,7 +4,7 @@ import sys
 from typing import BinaryIO
 
 from capgen.captioner.results import Result, SkipReason
-from capgen.errors import StorageError
+from capgen.errors import StorageError, os_reason
 from capgen.inputs.selection import Found
 from capgen.outputs.format import LineFormat
 
@@ -22,7 +22,7 @@ def print_at_once(out: BinaryIO, data: bytes) -> None:
     except BrokenPipeError:
         raise
     except OSError as error:
-        reason = error.strerror or error
+        reason = os_reason(error)
         raise StorageError(f"cannot write the standard output: {reason}; name a file elsewhere with --output") from error
 
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from capgen.errors import StorageError
+from capgen.errors import StorageError, os_reason
 from capgen.storage import platform, write_into
 
 _REASONS = {
@@ -26,6 +26,7 @@ _REASONS = {
     errno.ENOTDIR: "a part of its path is a file, not a folder",
     errno.EEXIST: "a part of its path is a file, not a folder",
     errno.EISDIR: "it is a folder",
+    errno.EIO: "the disk cannot be written to; choose another one",
 }
 
 _TEMPORARY_NAME = 60
@@ -49,7 +50,7 @@ def is_folder(path: str | os.PathLike[str]) -> bool:
 
 def storage_error(path: Path | str, error: OSError) -> StorageError:
     """Return the error for a file that the operating system could not write, with what to do about it."""
-    reason = _REASONS.get(error.errno or 0, error.strerror or str(error))
+    reason = _REASONS.get(error.errno or 0) or os_reason(error)
     if error.errno in (errno.ENOENT, errno.EINVAL) and Path(path).parent.is_dir():
         reason = "the file system there cannot hold this name; choose another folder, or rename the image"
     return StorageError(f"cannot write {path}: {reason}")

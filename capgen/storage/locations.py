@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, TypeAlias
 
-from capgen.errors import ImageError, Status, StorageError
+from capgen.errors import ImageError, Status, StorageError, os_reason
 from capgen.storage import files, remote
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
@@ -118,7 +118,7 @@ def names(folder: str) -> set[str]:
             return set()
         raise StorageError(f"cannot list {folder}: {error}") from error
     except OSError as error:
-        raise StorageError(f"cannot list {folder}: {error.strerror}") from error
+        raise StorageError(f"cannot list {folder}: {os_reason(error)}") from error
 
 
 @contextmanager
@@ -132,7 +132,8 @@ def reading(location: str) -> Iterator[BinaryIO]:
         with remote.open_seekable(location) if is_url(location) else Path(location).open("rb") as file:
             yield file
     except (ImageError, OSError) as error:
-        raise StorageError(f"cannot read {location}: {error}") from error
+        reason = os_reason(error) if isinstance(error, OSError) else error
+        raise StorageError(f"cannot read {location}: {reason}") from error
 
 
 @contextmanager
@@ -177,7 +178,7 @@ def remove(location: str) -> None:
         else:
             Path(location).unlink(missing_ok=True)
     except OSError as error:
-        raise StorageError(f"cannot remove {location}: {error.strerror}") from error
+        raise StorageError(f"cannot remove {location}: {os_reason(error)}") from error
     except ImageError as error:
         if error.status != Status.MISSING:
             raise StorageError(f"cannot remove {location}: {error}") from error

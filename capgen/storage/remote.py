@@ -1,7 +1,4 @@
-"""Files at URLs, through fsspec, which is imported only when there are any.
-
-Errors of fsspec and of the packages below it become an ``ImageError`` with the status that an image at that URL gets.
-"""
+"""Files at URLs, through fsspec, which is imported only when there are any. What goes wrong is an ``ImageError``."""
 
 import logging
 import re
@@ -11,7 +8,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from capgen.errors import CapgenError, ImageError, Status, UsageError, one_line
+from capgen.errors import ImageError, Status, UsageError, one_line
+from capgen.storage.remote_errors import image_errors
 
 _BLOCK = 1 << 24
 """The most bytes that are read at once."""
@@ -26,14 +24,6 @@ _OF_MEMBERS = ("zip", "tar", "libarchive")
 
 _COLONS = "\x1f\x1f"
 """Stands for two colons in a name while fsspec, which takes these for the beginning of another address, reads a URL."""
-
-_PACKAGES = {
-    "fsspec", "s3fs", "botocore", "aiobotocore", "aiohttp", "gcsfs", "google", "requests", "urllib3", "zipfile", "zlib",
-}  # fmt: skip
-"""The packages whose errors say that something is wrong with a file, an archive or a server."""
-
-_MISSING, _REFUSED = (404, 410), (401, 403)
-"""Status codes of HTTP."""
 
 _WHOLE = "its server sends files as a whole, and of an archive or a table parts are read; download it first"
 """What is wrong where a web server cannot serve parts of a file."""
@@ -73,7 +63,7 @@ def open_stream(url: str) -> Iterator[BinaryIO]:
     Raises:
         ImageError: It cannot be opened, or be read later within the block.
     """
-    with _image_errors():
+    with image_errors():
         system, path = _file_system(url)
         with closing(_WebFile(system, path)) if is_web(url) else system.open(path, "rb", cache_type="readahead") as file:
             yield cast(BinaryIO, file)
@@ -149,7 +139,7 @@ def open_seekable(url: str) -> Iterator[BinaryIO]:
     Raises:
         ImageError: It cannot be opened, or be read later within the block.
     """
-    with _image_errors():
+    with image_errors():
         system, path = _file_system(url)
         if is_web(url):
             _check_parts(system, path)
@@ -178,7 +168,7 @@ def read_bytes(url: str, limit: int) -> bytes:
         ImageError: It cannot be fetched, or is larger than ``limit``.
     """
     if url.endswith("/"):
-        with _image_errors():
+        with image_errors():
             system, path = _file_system(url)
             system.ls(path)  # raises an error if there is no such folder
         raise ImageError(Status.UNSUPPORTED, "it is a folder; --recursive captions what is in it")
@@ -202,7 +192,7 @@ def list_files(folder: str, *, recursive: bool = True) -> list[str]:
     Raises:
         ImageError: The folder cannot be listed, or there is nothing in it.
     """
-    with _image_errors():
+    with image_errors():
         system, path = _file_system(folder)
         root = path.rstrip("/") + "/"
         if recursive:
@@ -222,7 +212,7 @@ def list_names(folder: str) -> set[str]:
     Raises:
         ImageError: It cannot be listed; its status is ``missing`` if there is no such folder.
     """
-    with _image_errors():
+    with image_errors():
         system, path = _file_system(folder)
         system.invalidate_cache(path)
         return {str(entry).rstrip("/").rpartition("/")[2] for entry in system.ls(path, detail=False)}
@@ -234,7 +224,7 @@ def upload(file: Path, url: str) -> None:
     Raises:
         ImageError: It cannot be copied.
     """
-    with _image_errors():
+    with image_errors():
         system, path = _file_system(url)
         system.put_file(str(file), path)
 
@@ -245,7 +235,7 @@ def remove(url: str) -> None:
     Raises:
         ImageError: It cannot be removed; its status is ``missing`` if there is no such file.
     """
-    with _image_errors():
+    with image_errors():
         system, path = _file_system(url)
         system.rm_file(path)
 
@@ -317,34 +307,3 @@ async def _ask_again(request: Any, handler: Any) -> Any:
         response.release()
         await asyncio.sleep(min(int(wanted), _SILENCE_SECONDS) if wanted.isdecimal() else seconds)
     return await handler(request)
-
-
-@contextmanager
-def _image_errors() -> Iterator[None]:
-    """Turn what fsspec and the packages below it raise into an ``ImageError``."""
-    try:
-        yield
-    except (CapgenError, GeneratorExit):
-        raise
-    except PermissionError as error:
-        raise ImageError(Status.DENIED, "permission denied") from error
-    except Exception as error:  # these packages have no base class in common
-        if not isinstance(error, (OSError, ValueError, EOFError)) and _package(error) not in _PACKAGES:
-            raise
-        raise _image_error(error) from error
-
-
-def _image_error(error: Exception) -> ImageError:
-    cause = error.__cause__  # fsspec raises FileNotFoundError for every error on the web, and the real one is its cause
-    if isinstance(error, FileNotFoundError) and isinstance(cause, Exception) and _package(cause) == "aiohttp":
-        error = cause
-    code = getattr(error, "status", 0)
-    if isinstance(error, FileNotFoundError) or code in _MISSING:
-        return ImageError(Status.MISSING, "there is no such file or bucket")
-    if "Credentials" in type(error).__name__ or code in _REFUSED:
-        return ImageError(Status.DENIED, f"access is denied ({one_line(error)})")
-    return ImageError(Status.UNREADABLE, f"it cannot be fetched ({one_line(error)})")
-
-
-def _package(error: Exception) -> str:
-    return type(error).__module__.partition(".")[0]

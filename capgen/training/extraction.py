@@ -10,7 +10,7 @@ import numpy as np
 
 from capgen import images
 from capgen.captioner.backends.litert import LiteRTSession
-from capgen.errors import ImageError, Status
+from capgen.errors import ImageError, Status, os_reason
 from capgen.storage.pipeline import map_ahead
 from capgen.storage.platform import processors
 from capgen.training.encoder_graph import EncoderGraph
@@ -186,7 +186,7 @@ def _decode(extraction: Extraction, preprocessing: images.Preprocessing) -> np.n
     except ImageError as error:
         return error
     except OSError as error:
-        return ImageError(Status.MISSING, error.strerror or str(error))
+        return ImageError(Status.MISSING, os_reason(error))
 
 
 def _encode(session: LiteRTSession, pixels: np.ndarray, augmentations: Sequence[str]) -> list[Outputs]:

@@ -474,7 +474,7 @@ def test_the_summary_says_how_many_files_came_to_what(shelf):
     (shelf.folder / "c.txt").write_text("by hand")
     done = shelf.run("--sidecar", ".txt")
     failed, summary = done.stderr.splitlines()
-    assert failed == f"capgen: {shelf.folder / 'e.png'}: unsupported: it is empty"
+    assert failed == f"capgen: {shelf.folder / 'e.png'}: it is empty"
     assert summary.startswith("3 captioned, 1 skipped, 1 unsupported in ")
     assert done.stdout == ""
     assert done.returncode == 3
@@ -484,7 +484,7 @@ def test_a_quiet_run_names_only_what_failed(shelf):
     shelf.fill(NAMES[:1])
     (shelf.folder / "e.png").write_bytes(b"")
     done = shelf.run("--sidecar", ".txt", "--quiet")
-    assert done.stderr == f"capgen: {shelf.folder / 'e.png'}: unsupported: it is empty\n"
+    assert done.stderr == f"capgen: {shelf.folder / 'e.png'}: it is empty\n"
 
 
 def test_an_empty_folder_is_no_failure(shelf):

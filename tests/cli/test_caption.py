@@ -87,8 +87,8 @@ def test_an_unreadable_file_is_named_and_the_others_are_captioned(captioner, tmp
     done = captioner.run("caption", "-m", "shapes", broken, tmp_path / "none.jpg", captioner.source / "images/000.png")
     assert done.returncode == 3
     assert len(done.stdout.splitlines()) == 1
-    assert f"{broken}: unsupported" in done.stderr
-    assert "none.jpg: missing: there is no such file" in done.stderr
+    assert f"{broken}: it is empty" in done.stderr
+    assert "none.jpg: no such file" in done.stderr
     assert "Traceback" not in done.stderr
 
 

@@ -117,7 +117,7 @@ def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch,
         (errno.EROFS, "read-only; choose another folder"),
         (errno.EACCES, "permission denied; choose another folder"),
         (errno.EPERM, "permission denied; choose another folder"),
-        (errno.EIO, os.strerror(errno.EIO)),
+        (errno.EIO, "the disk cannot be written to; choose another one"),
     ],
 )
 def test_a_storage_error_names_the_file_and_says_what_to_do(tmp_path, monkeypatch, number, what_to_do):

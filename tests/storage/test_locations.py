@@ -209,7 +209,9 @@ def test_errors_on_the_web_become_the_images_status(caption, web):
 def test_a_server_that_is_not_there_is_one_line(caption):
     done = caption("http://127.0.0.1:9/a.jpg")
     assert done.exit_code == 3
-    assert done.stderr.startswith("capgen: http://127.0.0.1:9/a.jpg: unreadable: it cannot be fetched")
+    assert done.stderr.startswith(
+        "capgen: http://127.0.0.1:9/a.jpg: it cannot be fetched: there is no connection to 127.0.0.1"
+    )
     assert len(done.stderr.splitlines()) == 1
 
 
@@ -327,7 +329,7 @@ def test_of_an_archive_on_a_server_that_sends_files_as_a_whole_it_is_said_to_be_
     zipped(photos / "x.zip", [("a.png", drawn(0))])
     done = caption("-r", url.format(web))
     assert done.exit_code == 3
-    assert f"{url.format(web)}: unreadable: its server sends files as a whole" in done.stderr
+    assert f"{url.format(web)}: its server sends files as a whole" in done.stderr
     assert "download it first" in done.stderr
 
 

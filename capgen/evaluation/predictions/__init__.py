@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from capgen.errors import DataError
+from capgen.errors import DataError, os_reason
 from capgen.evaluation.predictions.assignment import Assignment
 from capgen.registry import Registry
 
@@ -105,7 +105,7 @@ def recognise(path: Path) -> "tuple[Form, Iterable[Row]]":
     try:
         is_folder, is_other = path.is_dir(), path.exists() and not (path.is_file() or path.is_dir())
     except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}") from error
+        raise DataError(f"{path} cannot be read: {os_reason(error)}") from error
     if is_other:  # forms look at a file more than once, and a pipe may keep them waiting for ever
         raise DataError(f"{path} is not a regular file; write the captions to one first")
     forms = [form for name in FORMS if (form := FORMS[name]).takes_folders == is_folder]

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from capgen.datasets.columns import CAPTION_COLUMNS, IMAGE_COLUMNS
 from capgen.datasets.text_files import read_rows_text
-from capgen.errors import DataError
+from capgen.errors import DataError, json_fault, os_reason
 
 NAME_KEYS = ("image_id", *IMAGE_COLUMNS, "key", "__key__", "url", "id")
 """What the name of an image may be called, the most particular first: the ``id`` of an annotation of COCO is its own."""
@@ -60,7 +60,7 @@ class Source:
             with self.path.open("rb") as file:
                 return file.read(512)
         except OSError as error:
-            raise DataError(f"{self.path} cannot be read: {error.strerror}") from error
+            raise DataError(f"{self.path} cannot be read: {os_reason(error)}") from error
 
     @cached_property
     def text(self) -> str:
@@ -79,7 +79,7 @@ class Source:
         try:
             return json.loads(self.text)
         except (ValueError, RecursionError) as error:
-            self.json_fault = f"it is not JSON: {error}"
+            self.json_fault = f"it is not JSON: {json_fault(error)}"
             return None
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from capgen.errors import DataError, one_line
+from capgen.errors import DataError, damage
 from capgen.evaluation.predictions.form import NAME_KEYS, TEXT_KEYS, Row, Source, first_key, row_of
 from capgen.inputs.archives.parquet import load_pyarrow
 
@@ -45,7 +45,7 @@ def _rows(source: Source, arrow: Any, table: Any, columns: list[str | None]) -> 
 
 
 def _damaged(source: Source, error: Exception) -> DataError:
-    return DataError(f"{source.path} cannot be read as a Parquet table: {one_line(error)}")
+    return DataError(f"{source.path} cannot be read as a Parquet table: {damage(error)}")
 
 
 FORM = ParquetForm()

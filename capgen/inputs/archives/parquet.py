@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, BinaryIO
 
-from capgen.errors import ImageError, Status, UsageError, one_line
+from capgen.errors import ImageError, Status, UsageError
 from capgen.images.formats import HEAD_BYTES, looks_like_image
 from capgen.inputs.archives.members import Entry
 
@@ -153,9 +153,7 @@ def _opened(arrow: Any, file: BinaryIO) -> Any:
         table = arrow.parquet.ParquetFile(file, page_checksum_verification=True, pre_buffer=False, buffer_size=_BUFFER)
         table.schema_arrow  # noqa: B018 - it is computed when it is asked for
     except (arrow.ArrowException, OSError, ValueError) as error:
-        raise ImageError(
-            Status.UNREADABLE, f"it is not a Parquet table, or its end is missing ({one_line(error)})"
-        ) from error
+        raise ImageError(Status.UNREADABLE, "it is not a Parquet table, or its end is missing") from error
     return table
 
 
@@ -180,7 +178,7 @@ def _numbered(arrow: Any, table: Any, columns: list[str]) -> Iterator[tuple[int,
             raise ImageError(
                 Status.TOO_LARGE, f"from its row {number} on it does not fit into memory; {_SMALLER}"
             ) from cause
-        reason = f"the table is damaged from its row {number} on ({one_line(cause)}); what could be read was read"
+        reason = f"the table is damaged from its row {number} on; what could be read was read"
         raise ImageError(Status.UNREADABLE, reason) from cause
 
 

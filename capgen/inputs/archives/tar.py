@@ -135,7 +135,7 @@ class _Gunzip:
         except EOFError:
             return b""
         except (zlib.error, gzip.BadGzipFile) as error:
-            raise _damaged(str(error)) from error
+            raise _damaged("its compression") from error
         self._size += len(data)
         check_ratio(self._size, self._packed.position)
         return data
@@ -186,7 +186,7 @@ def _header(block: bytes, extended: dict[str, str], *, first: bool) -> tuple[tar
     except (tarfile.TarError, ValueError) as error:
         if first:
             raise ImageError(Status.UNREADABLE, "it is not a tar archive") from error
-        raise _damaged(str(error)) from error
+        raise _damaged("the header of a member") from error
     if not 0 <= size <= _LARGEST_MEMBER:
         raise _damaged(f"a member of {size:,} bytes")
     return header, size
