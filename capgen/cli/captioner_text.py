@@ -77,6 +77,7 @@ def everything(opened: "Bundle", sizes: Mapping[str, int]) -> Iterator[tuple[str
         sizes: The size of each of its files in bytes.
     """
     from capgen.captioner import bundle
+    from capgen.evaluation.metrics import every_metric, scale
     from capgen.storage import files
 
     description = opened.description
@@ -90,7 +91,7 @@ def everything(opened: "Bundle", sizes: Mapping[str, int]) -> Iterator[tuple[str
     yield "decoding", _values(description.decoding.plain())
     yield "trained on", _values(training, first="data", leave=("config",))
     yield "settings", _values(training.get("config", {}))
-    yield "scores", score_ranges()
+    yield "scores", scale([metric.name for metric in every_metric() if metric.is_quality])
     for split, values in description.scores.items():
         yield "", f"{split}: {_scores(values)}"
     yield "confidence", _values(description.calibration.reliability, leave=("bins",))
@@ -119,14 +120,6 @@ def training_text(training: Mapping[str, Any]) -> str:
     ]
     remark = ", ".join(filter(None, details))
     return " ".join(filter(None, [counts, origin, f"({remark})" if remark else ""]))
-
-
-def score_ranges() -> str:
-    """Return the scale of the scores in words."""
-    from capgen.evaluation.metrics import METRICS, PRIMARY
-
-    low, high = METRICS[PRIMARY].range
-    return f"from 0 to 1, {PRIMARY} from {low:g} to {high:g}; more is better"
 
 
 def number(value: Any) -> str:
@@ -158,13 +151,13 @@ def _search(description: "Description") -> str:
 
 def _score_table(scores: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield a table of the scores that are looked at first, with a row for each split."""
-    from capgen.evaluation.metrics import METRICS
+    from capgen.evaluation.metrics import METRICS, scale
 
     splits = {split: values for split, values in scores.items() if isinstance(values, dict)}
     shown = [name for name in SHOWN_METRICS if any(name in values for values in splits.values())]
     if not shown:
         return
-    yield "scores", score_ranges()
+    yield "scores", scale(shown)
     rows = [("split", "images", *shown)]
     for split, values in splits.items():
         cells = [METRICS[name].text(values[name]) if isinstance(values.get(name), float) else "" for name in shown]

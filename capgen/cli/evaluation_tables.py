@@ -1,6 +1,6 @@
 """The tables that ``capgen evaluate`` prints: the scores of each system, and the differences between systems."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import typer
@@ -20,13 +20,15 @@ WIDEST = 10_000
 
 def show(evaluations: "Sequence[Evaluation]", title: str) -> None:
     """Print the scores with their intervals, what is to be known of them, and the differences from the first."""
+    from capgen.evaluation.evaluate import names_by_text
+
     first, *others = evaluations
     typer.echo(printable(title))
     _print(_scores(evaluations))
     typer.echo(f"words are split by the {first.tokenizer.name} tokenizer")
-    for names, reason in _by_text(first.unavailable):
+    for names, reason in names_by_text(first.unavailable):
         typer.echo(f"{names}: not computed ({reason})")
-    for names, caveat in _by_text(first.caveats):
+    for names, caveat in names_by_text(first.caveats):
         typer.echo(f"{names}: {caveat}")
     if first.images == 1:
         typer.echo("one image has no intervals" + (", and its scores no differences to tell by" if others else ""))
@@ -34,12 +36,6 @@ def show(evaluations: "Sequence[Evaluation]", title: str) -> None:
     for other in others:
         typer.echo(printable(f"{other.name} against {first.name}, by a paired bootstrap over the images"))
         _print(_differences(other.differences(first)))
-
-
-def _by_text(texts: "Mapping[str, str]") -> "Iterator[tuple[str, str]]":
-    """Yield each different text after the names of the metrics that it is said of."""
-    for text in dict.fromkeys(texts.values()):
-        yield ", ".join(name for name, said in texts.items() if said == text), text
 
 
 def _scores(evaluations: "Sequence[Evaluation]") -> "Table":

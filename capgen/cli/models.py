@@ -53,8 +53,7 @@ def list_command(
     if as_json:
         typer.echo(files.json_text([entry.plain() for entry in found], indent=1).encode())
     else:
-        low, high = METRICS[PRIMARY].range
-        scored = f"{PRIMARY} ({low:g} to {high:g})"
+        scored = f"{PRIMARY} ({METRICS[PRIMARY].scale.removeprefix('from ')})"
         show_table([("name", "from", "size", "language", "trained on", scored), *map(_row, found)])
     for entry in found:
         if entry.fault:

@@ -1,7 +1,7 @@
 """Scoring: the predictions of one system, or of several over the same images, against human captions."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -187,3 +187,9 @@ def flat(evaluations: Sequence[Evaluation]) -> dict[str, Any]:
     for other in others:
         found[other.name] = {**other.flat(), **other.flat_differences(first)}
     return found
+
+
+def names_by_text(texts: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Yield each different text, such as a reason or a caveat, after the names of the metrics that it is said of."""
+    for text in dict.fromkeys(texts.values()):
+        yield ", ".join(name for name, said in texts.items() if said == text), text

@@ -1,12 +1,13 @@
 """The report of a training run: its curves, the captions of some dev images epoch by epoch, its settings and its data."""
 
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from capgen.evaluation import report
-from capgen.evaluation.metrics import PRIMARY
+from capgen.evaluation.metrics import METRICS, PRIMARY
 from capgen.evaluation.report import thumbnails
 from capgen.storage import files
 
@@ -34,29 +35,36 @@ class RunReport:
         self._thumbnails: dict[str, dict[str, Any]] = {}
         self._samples: dict[int, list[list[str]]] = _read_samples(folder / SAMPLES)
 
-    def write(self, epochs: "Sequence[Epoch]", best: "Epoch") -> None:
+    def write(self, epochs: "Sequence[Epoch]", best: "Epoch", *, ended: bool) -> None:
         """Write the page and the samples.
 
         Args:
             epochs: All epochs so far, at least one.
             best: The best of them.
+            ended: Whether no more epochs follow.
 
         Raises:
             StorageError: A file cannot be written.
         """
         self._samples.update({epoch.number: [list(pair) for pair in epoch.samples] for epoch in epochs if epoch.samples})
         files.write_json(self._folder / SAMPLES, self._samples)
-        report.write(self._folder / REPORT, self.describe(epochs, best))
+        report.write(self._folder / REPORT, self.describe(epochs, best, ended=ended))
 
-    def describe(self, epochs: "Sequence[Epoch]", best: "Epoch") -> dict[str, Any]:
+    def describe(self, epochs: "Sequence[Epoch]", best: "Epoch", *, ended: bool) -> dict[str, Any]:
         """Return what the page shows, in the form that ``capgen.evaluation.report.write`` takes."""
+        last = epochs[-1].number
+        until_now = "" if ended else " so far"
+        subtitle = (
+            f"In the run {self._folder.name}, the best epoch{until_now} is {best.number}, with {PRIMARY} "
+            f"{best.score_texts[PRIMARY]} on dev ({METRICS[PRIMARY].scale})."
+        )
         return {
-            "title": f"Training on {self._data.name}",
-            "subtitle": f"Run {self._folder.name}, epoch {epochs[-1].number}; the best epoch so far is "
-            f"{best.number}, with {PRIMARY} {best.score_texts[PRIMARY]} on dev",
+            "title": f"Training on {self._data.name} "
+            + (f"has ended after epoch {last}" if ended else "is not at its end yet"),
+            "subtitle": subtitle if ended else f"{subtitle} Epoch {last} is done; this page is written anew after each.",
             "curves": _curves(epochs, best),
             "samples": self._samples_by_image(),
-            "tables": [_epoch_table(epochs), self._data_table(), self._configuration_table()],
+            "tables": [_epoch_table(epochs, best), self._data_table(), self._configuration_table()],
         }
 
     def _samples_by_image(self) -> list[dict[str, Any]]:
@@ -123,7 +131,9 @@ def _curves(epochs: "Sequence[Epoch]", best: "Epoch") -> list[dict[str, Any]]:
     phase_marks = [(self_critical[0].number - 0.5, "self-critical")] if begins_later else []
     return [
         {
-            "title": "Loss",
+            "title": _loss_title(epochs),
+            "axis": "epoch",
+            "unit": "nats a word",
             "series": [
                 {"name": "training, smoothed", "points": [(epoch.number, epoch.loss) for epoch in cross_entropy]},
                 {"name": "dev", "points": [(epoch.number, epoch.dev_loss) for epoch in epochs]},
@@ -132,7 +142,9 @@ def _curves(epochs: "Sequence[Epoch]", best: "Epoch") -> list[dict[str, Any]]:
         },
         *(
             {
-                "title": f"{name} on dev",
+                "title": _score_title(name, epochs),
+                "axis": "epoch",
+                "unit": f"{name} on dev, {METRICS[name].scale}",
                 "series": [{"name": name, "points": [(epoch.number, epoch.scores.get(name)) for epoch in epochs]}],
                 "marks": [*phase_marks, (best.number, "best")] if name == PRIMARY else phase_marks,
             }
@@ -141,12 +153,30 @@ def _curves(epochs: "Sequence[Epoch]", best: "Epoch") -> list[dict[str, Any]]:
     ]
 
 
-def _epoch_table(epochs: "Sequence[Epoch]") -> dict[str, Any]:
+def _loss_title(epochs: "Sequence[Epoch]") -> str:
+    """Say in a sentence what the curves of the loss show."""
+    known = [epoch for epoch in epochs if math.isfinite(epoch.dev_loss)]
+    if not known:
+        return "The loss on dev is not known."
+    least = min(known, key=lambda epoch: epoch.dev_loss)
+    return f"The loss on dev is least after epoch {least.number}: {least.dev_loss:.2f}."
+
+
+def _score_title(name: str, epochs: "Sequence[Epoch]") -> str:
+    """Say in a sentence what the curve of a score shows."""
+    known = [epoch for epoch in epochs if name in epoch.scores]
+    if not known:
+        return f"{name} on dev is not defined."
+    greatest = max(known, key=lambda epoch: epoch.scores[name])
+    return f"{name} on dev is greatest after epoch {greatest.number}: {greatest.score_texts[name]}."
+
+
+def _epoch_table(epochs: "Sequence[Epoch]", best: "Epoch") -> dict[str, Any]:
     from capgen.training.history import SCORE_COLUMNS
 
     rows = [
         (
-            str(epoch.number),
+            f"{epoch.number}, the best" if epoch.number == best.number else str(epoch.number),
             epoch.phase,
             *(f"{value:.4f}" for value in (epoch.loss, epoch.dev_loss)),
             *epoch.score_texts.values(),

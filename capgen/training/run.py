@@ -204,11 +204,12 @@ def _record(loop: "TrainingLoop", folder: Path, reporter: TrainingReporter, grou
     recorded = False
     for _ in loop.run(reporter):
         history.write(loop.epochs)
-        report.write(loop.epochs, loop.choice.best)
+        report.write(loop.epochs, loop.choice.best, ended=False)
         recorded = True
     if loop.epochs and not recorded:  # a loop that was stopped right after its last checkpoint has no more epochs to train
         history.write(loop.epochs)
-        report.write(loop.epochs, loop.choice.best)
+    if loop.epochs:
+        report.write(loop.epochs, loop.choice.best, ended=True)
 
 
 def _extract_features(

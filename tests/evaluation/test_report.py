@@ -95,15 +95,37 @@ def test_cards_have_caption_references_and_their_own_cider_d():
     assert sum(of_scores["series"][0]["values"]) == 3
 
 
+def test_titles_are_sentences_axes_are_named_and_scores_have_their_scale():
+    values = made({"dog": "a dog on snow", "cat": "nothing of it", "bird": "a bird runs"})
+    assert values["title"] == "Captions of title, compared with people's"
+    lengths, of_scores = values["histograms"]
+    assert lengths["title"] == "These captions have 3.3 words on average, people's 3.0."
+    assert (lengths["axis"], lengths["unit"]) == ("words of a caption", "% of captions")
+    median = np.median([card["score"] for card in values["gallery"]["cards"]])
+    assert of_scores["title"] == f"Half of the images have a CIDEr-D above {median:.2f}."
+    assert (of_scores["axis"], of_scores["unit"]) == ("CIDEr-D of an image, from 0 to 10", "images")
+    assert values["scores"][0]["name"] == "CIDEr-D"
+    assert values["scale"].startswith(
+        "Scores are from 0 to 1, CIDEr-D and CIDEr from 0 to 10; more is better. Below each is"
+    )
+
+
+def test_what_is_said_of_several_scores_is_said_once():
+    facts = [name for name, _ in made({"dog": "a dog on snow", "cat": "nothing of it"})["facts"]]
+    assert "about CIDEr-D, CIDEr" in facts
+    assert "about CIDEr" not in facts
+
+
 def test_of_one_image_scores_that_are_not_defined_have_no_value_and_none_has_an_interval():
     values = made({"dog": "a dog on snow"})
     scores = {score["name"]: score for score in values["scores"]}
     assert scores["CIDEr-D"] == {"name": "CIDEr-D", "value": None, "low": None, "high": None}
     assert (scores["BLEU-1"]["value"], scores["BLEU-1"]["low"]) == (pytest.approx(1.0), None)
     assert [card["score"] for card in values["gallery"]["cards"]] == [None]
-    assert [histogram["title"] for histogram in values["histograms"]] == ["Words of a caption"]
+    assert [histogram["axis"] for histogram in values["histograms"]] == ["words of a caption"]
+    assert "interval" not in values["scale"]
     facts = dict(values["facts"])
-    assert "not defined for one image" in facts["CIDEr-D"]
+    assert "not defined for one image" in facts["CIDEr-D, CIDEr"]
     assert facts["tokenizer"] == "coco-caption"
 
 
@@ -135,7 +157,7 @@ def test_evaluate_writes_a_page_with_every_image_and_the_attention_of_each_word(
     assert done.returncode == 0, done.stderr
     assert done.stderr.splitlines()[-1] == f"report: {page}"
     values = data_of(page.read_text())
-    assert values["title"] == "shapes-beam5"
+    assert values["title"] == "Captions of shapes-beam5, compared with people's"
     assert all(f"{score['value']:.4f}" in done.stdout for score in values["scores"])
     cards = values["gallery"]["cards"]
     assert len(cards) == values["gallery"]["total"] == 12

@@ -1,6 +1,8 @@
 """Reports in a real browser, Chromium without a window: what a person sees, clicks and types."""
 
 import time
+from contextlib import contextmanager
+from importlib import resources
 
 import numpy as np
 import pytest
@@ -21,7 +23,50 @@ from capgen.evaluation.report import evaluation_page
 pytestmark = pytest.mark.browser
 
 HOSTILE = "<img src=x onerror=alert(1)>"
+PAGES = ("report.html", "absent.html", "run.html")
 COUNT = 64  # more than the page puts up at first
+
+RUN = {
+    "title": HOSTILE,
+    "subtitle": "run",
+    "curves": [
+        {
+            "title": "The loss falls.",
+            "axis": "epoch",
+            "unit": "nats a word",
+            "series": [{"name": "dev", "points": [[1, 3.0], [2, None], [3, 2.5]]}],
+            "marks": [[2.5, "self-critical"], [3, "best"]],
+        },
+        {
+            "title": "There is one epoch.",
+            "axis": "epoch",
+            "unit": "nats",
+            "series": [{"name": "dev", "points": [[1, 3.0]]}],
+            "marks": [],
+        },
+        {
+            "title": "Its labels are long.",
+            "axis": "epoch",
+            "unit": "images of the whole data set that are captioned as people do",
+            "series": [{"name": "dev", "points": [[100, 1_000_000], [1000, 1_000_007]]}],
+            "marks": [],
+        },
+        {"title": "Nothing", "axis": "epoch", "unit": "", "series": [{"name": "dev", "points": [[1, None]]}], "marks": []},
+    ],
+    "samples": [
+        {
+            "name": "dog.jpg",
+            "caption": "a dog",
+            "references": ["a brown dog"],
+            "captions": [[1, HOSTILE], [2, "a dog"], [3, "a dog"]],
+        }
+    ],
+    "tables": [
+        {"title": "Data", "head": ["a", "b"], "rows": [["x", HOSTILE]], "open": True},
+        {"title": "Settings", "head": [], "rows": [["seed", "word " * 60]], "open": False},
+    ],
+}
+"""The page of a run, with something of everything that it can have."""
 
 PATIENCE = 600
 """Seconds after which a test stops waiting for the page; far more than it takes on a busy machine."""
@@ -73,6 +118,7 @@ def folder(tmp_path_factory):
         patch.setenv("PATH", "")  # where METEOR's Java, which takes its time, is not found
         write(folder / "report.html", references, captions, attention)
         write(folder / "absent.html", absent, {name: captions[name] for name in list(captions)[:5]}, {})
+    report.write(folder / "run.html", RUN)
     return folder
 
 
@@ -147,7 +193,7 @@ class Page:
 
 
 def test_it_opens_with_scores_charts_and_the_worst_image_first(page):
-    assert page.one("h1").text == "drawn"
+    assert page.one("h1").text == "Captions of drawn, compared with people's"
     scores = " ".join(page.texts("#scores li"))
     assert all(name in scores for name in ("BLEU-1", "BLEU-4", "ROUGE-L", "CIDEr-D"))
     assert len(page.all("#histograms svg")) == 2
@@ -300,23 +346,82 @@ def test_cards_without_images_open_too_and_the_arrows_go_through_them(browser, f
 
 
 def test_the_page_of_a_run_shows_curves_samples_and_tables(browser, folder):
-    curve = {"title": "Loss", "series": [{"name": "dev", "points": [[1, 3.0], [2, None], [3, 2.5]]}], "marks": [[3, "best"]]}
-    lonely = {"title": "One epoch", "series": [{"name": "dev", "points": [[1, 3.0]]}], "marks": []}
-    nothing = {"title": "Nothing", "series": [{"name": "dev", "points": [[1, None]]}], "marks": []}
-    said = [[1, HOSTILE], [2, "a dog"], [3, "a dog"]]
-    values = {
-        "title": HOSTILE,
-        "subtitle": "run",
-        "curves": [curve, lonely, nothing],
-        "samples": [{"name": "dog.jpg", "caption": "a dog", "references": ["a brown dog"], "captions": said}],
-        "tables": [{"title": "Data", "head": ["a", "b"], "rows": [["x", HOSTILE]], "open": True}],
-    }
-    report.write(folder / "run.html", values)
     page = Page(browser, folder / "run.html")
     assert browser.title == page.one("h1").text == HOSTILE
-    assert len(page.all("#curves svg")) == 2
-    assert len(page.all("#curves circle")) == 3
-    assert page.texts(".sample ol li") == [f"epoch 1{HOSTILE}", "epoch 2a dog", "epoch 3a dog"]
-    assert page.texts("#tables td") == [HOSTILE]
+    assert len(page.all("#curves svg")) == 3
+    assert len(page.all("#curves circle")) == 5
+    assert page.texts(".sample ol li") == [f"epoch 1{HOSTILE}", "epochs 2 to 3a dog"]
+    assert page.texts("#tables td") == [HOSTILE, "word " * 60]
     assert not page.one("#gallery").is_displayed()
     assert errors(browser) == []
+
+
+@pytest.mark.parametrize("width", [1280, 800, 390])
+@pytest.mark.parametrize("name", PAGES)
+def test_the_labels_of_charts_lie_inside_their_cards_and_the_page_is_not_scrolled_sideways(browser, folder, name, width):
+    with viewport(browser, width, "light"):
+        page = Page(browser, folder / name)
+        outside = """
+            return [...document.querySelectorAll(".chart text")].filter((label) => {
+              const inner = label.getBoundingClientRect();
+              const outer = label.closest("svg").getBoundingClientRect();
+              const isWithin = inner.left >= outer.left - 1 && inner.right <= outer.right + 1;
+              return !isWithin || inner.top < outer.top || inner.bottom > outer.bottom + 1;
+            }).map((label) => label.textContent);
+        """
+        assert page.script(outside) == []
+        assert len(page.all(".chart text")) > 10
+        assert page.script("return document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_score_cards_fill_every_row(browser, folder, width):
+    with viewport(browser, width, "light"):
+        page = Page(browser, folder / "report.html")
+        rights = page.script("""
+            const rows = new Map();
+            for (const card of document.querySelectorAll("#scores li")) {
+              const { top, right } = card.getBoundingClientRect();
+              rows.set(top, Math.max(right, rows.get(top) || 0));
+            }
+            return [...rows.values()];
+        """)
+        assert len(page.all("#scores li")) == 7
+        assert len(rights) == {1280: 2, 390: 4}[width]
+        assert max(rights) - min(rights) < 1
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("name", PAGES)
+def test_axe_finds_nothing(browser, folder, name, scheme):
+    for width in (1280, 390):
+        with viewport(browser, width, scheme):
+            page = Page(browser, folder / name)
+            assert violations(page) == []
+            if page.one("#gallery").is_displayed():
+                page.all("#cards button")[0].click()
+                assert violations(page) == []
+            for closed in page.all("details:not([open])"):
+                closed.click()
+                assert violations(page) == []
+
+
+@contextmanager
+def viewport(browser, width, scheme):
+    """Give the browser a width in pixels, and a system that is light or dark."""
+    size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    media = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
+    yield
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+    browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def violations(page):
+    """Return the rules of axe-core that the page as it is now breaks, each with the first element."""
+    axe = (resources.files("axe_core_python") / "axe.min.js").read_text(encoding="utf-8")
+    page.browser.execute_cdp_cmd("Runtime.evaluate", {"expression": f"{axe}; 0"})  # which the page's policy does not stop
+    found = page.browser.execute_async_script("axe.run(document).then(arguments[0])")
+    assert found["passes"]
+    return [(rule["id"], rule["nodes"][0]["target"], rule["help"]) for rule in found["violations"]]

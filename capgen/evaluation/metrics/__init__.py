@@ -19,8 +19,8 @@ from capgen.registry import Registry
 
 __all__ = [
     "COCO_CAPTION", "METRICS", "PRIMARY", "Candidates", "Cider", "Metric", "Need", "PerImageMetric", "References", "Score",
-    "Tokenizer", "UnavailableError", "bleu", "cider", "cider_d", "compute", "every_metric", "rouge_l", "score", "scores",
-    "tokenize", "tokenizer", "validation_metrics",
+    "Tokenizer", "UnavailableError", "bleu", "cider", "cider_d", "compute", "every_metric", "rouge_l", "scale", "score",
+    "scores", "tokenize", "tokenizer", "validation_metrics",
 ]  # fmt: skip
 
 _HERE = __name__
@@ -60,6 +60,23 @@ def every_metric() -> list[Metric]:
 def validation_metrics() -> list[Metric]:
     """Return the metrics that are computed after each epoch of training, the primary one first."""
     return sorted((metric for metric in every_metric() if metric.in_validation), key=lambda metric: metric.name != PRIMARY)
+
+
+def scale(names: Sequence[str]) -> str:
+    """Return the range of several scores that say how good captions are: the commonest one, and who has another.
+
+    Args:
+        names: The names of their metrics, at least one.
+
+    Returns:
+        Such as ``from 0 to 1, CIDEr-D from 0 to 10; more is better``.
+    """
+    by_scale: dict[str, list[str]] = {}
+    for name in names:
+        by_scale.setdefault(METRICS[name].scale, []).append(name)
+    common = max(by_scale, key=lambda scale: len(by_scale[scale]))
+    others = [f"{' and '.join(named)} {scale}" for scale, named in by_scale.items() if scale != common]
+    return f"{', '.join((common, *others))}; more is better"
 
 
 def compute(

@@ -134,6 +134,12 @@ class Metric(ABC):
     format: ClassVar[str] = ".4f"
     """How a value is written, as Python's format specification."""
 
+    @property
+    def scale(self) -> str:
+        """The range of the score in words, such as ``from 0 to 1``."""
+        low, high = self.range
+        return f"from {low:g} to {high:g}"
+
     def text(self, value: float) -> str:
         """Return a value as tables show it."""
         return f"{value:{self.format}}"

@@ -5,11 +5,14 @@ is a single JSON object in the page. The script shows the parts that are there:
 
 - ``title``, ``subtitle``: texts;
 - ``scores``: ``name``, ``value`` and the 95 % interval ``low`` to ``high`` of each, null where they are not defined;
+- ``scale``: the range of the scores in words;
 - ``facts``: pairs of a name and a text;
-- ``histograms``: ``title``, ``labels`` of the bars, ``unit``, and ``series`` of ``name`` and ``values``, one a bar;
+- ``histograms``: ``title``, a sentence that says what is seen, ``labels`` of the bars, ``axis`` and ``unit``, the names of
+  the axes across and upwards, and ``series`` of ``name`` and ``values``, one a bar;
 - ``gallery``: ``total``, the number of images, and ``cards``, all of them or a selection: ``name``, ``caption``,
   ``references``, ``score``, and where they are known ``image``, ``size``, ``words`` and ``maps`` (see ``thumbnails``);
-- ``curves``: ``title``, ``series`` of ``name`` and ``points`` (epoch, value), and ``marks`` (epoch, text);
+- ``curves``: ``title``, ``axis`` and ``unit`` as histograms have them, ``series`` of ``name`` and ``points`` (epoch, value),
+  and ``marks`` (epoch, text);
 - ``samples``: dev images: ``name``, ``references``, ``captions`` (epoch, caption), and ``image`` and ``size``;
 - ``tables``: ``title``, ``head``, ``rows`` of texts, and ``open``, whether it is unfolded at first.
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from capgen.captioner.results import Attention
 from capgen.evaluation import metrics
-from capgen.evaluation.evaluate import Evaluation, common_references
+from capgen.evaluation.evaluate import Evaluation, common_references, names_by_text
 from capgen.evaluation.predictions import Predictions
 from capgen.evaluation.references import Reference
 from capgen.evaluation.report import thumbnails
@@ -65,9 +65,10 @@ def describe(
     chosen = spread(cards, MAX_CARDS)
     longest_side = thumbnails.LONGEST_SIDE if len(chosen) <= MAX_LARGE_CARDS else thumbnails.LONGEST_SIDE // 2
     return {
-        "title": evaluation.name,
+        "title": f"Captions of {evaluation.name}, compared with people's",
         "subtitle": subtitle,
         "scores": _tiles(evaluation),
+        "scale": _scale(evaluation),
         "facts": _facts(evaluation),
         "histograms": [_lengths(cards, evaluation.tokenizer), *_scores(cards)],
         "gallery": {"total": len(cards), "cards": list(_card_values(chosen, longest_side, on_progress))},
@@ -102,24 +103,37 @@ def spread(cards: Sequence[Card], count: int) -> Sequence[Card]:
 
 def _tiles(evaluation: Evaluation) -> list[dict[str, Any]]:
     """Return the scores that have an interval; one image has none, and a score that is not defined has no value."""
-    names = [metric.name for metric in metrics.every_metric() if metric.bootstrapped]
     return [
         {
             "name": name,
             "value": evaluation.scores[name].value if name in evaluation.scores else None,
             **dict(zip(("low", "high"), evaluation.intervals.get(name, (None, None)), strict=True)),
         }
-        for name in names
-        if name in evaluation.scores or name in evaluation.unavailable
+        for name in _tile_names(evaluation)
     ]
+
+
+def _tile_names(evaluation: Evaluation) -> list[str]:
+    """Return the names of the scores that have a card, the primary one first."""
+    known = {*evaluation.scores, *evaluation.unavailable}
+    names = [metric.name for metric in metrics.every_metric() if metric.bootstrapped and metric.name in known]
+    return sorted(names, key=lambda name: name != metrics.PRIMARY)
+
+
+def _scale(evaluation: Evaluation) -> str:
+    """Return the range of the scores in a sentence, and what stands below them."""
+    names = _tile_names(evaluation)
+    ranges = [f"Scores are {metrics.scale(names)}."] if names else []
+    intervals = ["Below each is its 95 % interval, by bootstrap over the images."] if evaluation.intervals else []
+    return " ".join(ranges + intervals)
 
 
 def _facts(evaluation: Evaluation) -> list[tuple[str, str]]:
     """Return the scores without an interval, why scores are missing, what is to be known of them, and the tokenizer."""
     shown = [metric for metric in metrics.every_metric() if metric.name in evaluation.scores and not metric.bootstrapped]
     facts = [(metric.label or metric.name, metric.text(evaluation.scores[metric.name].value)) for metric in shown]
-    facts += [(name, f"not computed ({reason})") for name, reason in evaluation.unavailable.items()]
-    facts += [(f"about {name}", caveat) for name, caveat in evaluation.caveats.items()]
+    facts += [(names, f"not computed ({reason})") for names, reason in names_by_text(evaluation.unavailable)]
+    facts += [(f"about {names}", caveat) for names, caveat in names_by_text(evaluation.caveats)]
     return [*facts, ("tokenizer", evaluation.tokenizer.name)]
 
 
@@ -144,10 +158,12 @@ def _lengths(cards: Sequence[Card], tokenizer: metrics.Tokenizer) -> dict[str, A
     """Return the histogram of the number of words of these captions and of the human captions."""
     ours = Counter(len(tokenizer.split(card.caption)) for card in cards)
     humans = Counter(len(tokenizer.split(text)) for card in cards for text in card.reference.captions)
+    our_mean, human_mean = (sum(length * count for length, count in c.items()) / c.total() for c in (ours, humans))
     lengths = range(min((*ours, *humans)), max((*ours, *humans)) + 1)
     return {
-        "title": "Words of a caption",
+        "title": f"These captions have {our_mean:.1f} words on average, people's {human_mean:.1f}.",
         "labels": [str(length) for length in lengths],
+        "axis": "words of a caption",
         "unit": "% of captions",
         "series": [
             {"name": name, "values": [round(100 * counts[length] / counts.total(), 1) for length in lengths]}
@@ -158,13 +174,15 @@ def _lengths(cards: Sequence[Card], tokenizer: metrics.Tokenizer) -> dict[str, A
 
 def _scores(cards: Sequence[Card]) -> list[dict[str, Any]]:
     """Return the histogram of the scores of the images, if these are defined."""
-    counts = Counter(math.floor(min(card.score, LAST_BIN) / BIN_WIDTH) for card in cards if card.score is not None)
-    if not counts:
+    scores = [card.score for card in cards if card.score is not None]
+    if not scores:
         return []
+    counts = Counter(math.floor(min(score, LAST_BIN) / BIN_WIDTH) for score in scores)
     bins = range(max(counts) + 1)
     histogram = {
-        "title": f"{metrics.PRIMARY} of an image",
+        "title": f"Half of the images have a {metrics.PRIMARY} above {np.median(scores):.2f}.",
         "labels": [f"{index * BIN_WIDTH:.2f}" + ("+" if index * BIN_WIDTH >= LAST_BIN else "") for index in bins],
+        "axis": f"{metrics.PRIMARY} of an image, {metrics.METRICS[metrics.PRIMARY].scale}",
         "unit": "images",
         "series": [{"name": "images", "values": [counts[index] for index in bins]}],
     }

@@ -74,17 +74,25 @@ function startTheme() {
 
 function showScores() {
   if (!show("scores", data.scores)) return;
-  at("scores").querySelector(".tiles").append(
-    ...data.scores.map((score) =>
-      make("li", {}, score.name, make("strong", {}, number(score.value, 4)), make("span", {}, score.low === null ? "" : `${number(score.low, 4)} to ${number(score.high, 4)}`)),
+  // Two columns, and every number that they are a part of, are filled to the last row: of an odd number of cards one is wide.
+  const units = data.scores.length + (data.scores.length % 2);
+  const tiles = at("scores").querySelector(".tiles");
+  tiles.style.setProperty("--columns", [4, 5, 3, 2].find((columns) => units % columns === 0));
+  tiles.append(
+    ...data.scores.map((score, index) =>
+      make("li", index === 0 && data.scores.length % 2 ? { class: "wide" } : {}, score.name, make("strong", {}, number(score.value, 4)), make("span", {}, score.low === null ? "" : `${number(score.low, 4)} to ${number(score.high, 4)}`)),
     ),
   );
+  at("scale").textContent = data.scale;
   at("scores").querySelector(".facts").append(...data.facts.map(([name, value]) => make("div", {}, make("dt", {}, name), make("dd", {}, value))));
 }
 
 // Charts
 
-const WIDTH = 480, HEIGHT = 240, LEFT = 48, RIGHT = 8, TOP = 12, BOTTOM = 26;
+const WIDTH = 480, HEIGHT = 240, RIGHT = 24, TOP = 12, BOTTOM = 28;
+
+/** The widest that a character of a label can be; on narrow screens labels are larger than on wide ones. */
+const CHARACTER = 10.5;
 
 /** Round numbers from below the least value to above the greatest. */
 function ticks(low, high, whole = false) {
@@ -96,69 +104,77 @@ function ticks(low, high, whole = false) {
   return found;
 }
 
-function chart(title, unit, series, summary, ...drawn) {
+function chart({ title, unit, axis }, series, summary, ...drawn) {
   const keys = series.length > 1 ? series.map((one, i) => make("span", { class: `key ${"ab"[i]}` }, one.name)) : [];
-  const caption = make("figcaption", {}, make("b", {}, title), ...keys, ...(unit ? [make("span", { class: "quiet" }, unit)] : []));
-  const label = `${title}: ${summary}`;
-  return make("figure", { class: "chart" }, caption, draw("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": label }, ...drawn));
+  const caption = make("figcaption", {}, make("b", {}, title), ...keys);
+  const label = `${title} ${summary}.`;
+  const drawing = draw("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": label }, ...drawn);
+  return make("figure", { class: "chart" }, caption, make("p", { class: "upwards" }, unit), drawing, make("p", { class: "across" }, axis));
 }
 
+/** The vertical axis for some values: the height of a value, the lines at its numbers, and where the drawing begins. */
 function heights(values) {
   const steps = ticks(Math.min(...values), Math.max(...values));
   const y = (value) => HEIGHT - BOTTOM - ((value - steps[0]) / (steps.at(-1) - steps[0])) * (HEIGHT - TOP - BOTTOM);
   const digits = Math.max(0, -Math.floor(Math.log10(steps[1] - steps[0]) + 1e-9));
+  const left = 12 + CHARACTER * Math.max(...steps.map((step) => step.toFixed(digits).length));
   const grid = steps.flatMap((step) => [
-    draw("line", { class: "axis", x1: LEFT, x2: WIDTH - RIGHT, y1: y(step), y2: y(step) }),
-    draw("text", { x: LEFT - 8, y: y(step) + 4, "text-anchor": "end" }, step.toFixed(digits)),
+    draw("line", { class: "axis", x1: left, x2: WIDTH - RIGHT, y1: y(step), y2: y(step) }),
+    draw("text", { x: left - 8, y: y(step) + 4, "text-anchor": "end" }, step.toFixed(digits)),
   ]);
-  return { y, grid };
+  return { y, left, grid };
 }
 
-function histogram({ title, unit, labels, series }) {
-  const { y, grid } = heights([0, ...series.flatMap((one) => one.values)]);
-  const room = (WIDTH - LEFT - RIGHT) / labels.length;
+function histogram(shown) {
+  const { unit, labels, series } = shown;
+  const { y, left, grid } = heights([0, ...series.flatMap((one) => one.values)]);
+  const room = (WIDTH - left - RIGHT) / labels.length;
   const thick = (room * 0.8) / series.length;
   const bars = series.flatMap((one, i) =>
     one.values.map((value, index) =>
       draw(
         "rect",
-        { class: `bar-of ${"ab"[i]}`, x: LEFT + index * room + room * 0.1 + i * thick, y: y(value), width: thick, height: y(0) - y(value) },
+        { class: `bar-of ${"ab"[i]}`, x: left + index * room + room * 0.1 + i * thick, y: y(value), width: thick, height: y(0) - y(value) },
         draw("title", {}, `${labels[index]}: ${value} ${unit}${series.length > 1 ? `, ${one.name}` : ""}`),
       ),
     ),
   );
-  const every = Math.ceil(labels.length / 11);
+  const every = Math.ceil(labels.length / 8);
   const below = labels.flatMap((label, index) =>
-    index % every ? [] : [draw("text", { x: LEFT + (index + 0.5) * room, y: HEIGHT - 8, "text-anchor": "middle" }, label)],
+    index % every ? [] : [draw("text", { x: left + (index + 0.5) * room, y: HEIGHT - BOTTOM + 21, "text-anchor": "middle" }, label)],
   );
   const most = series.map((one) => `${one.name} most often ${labels[one.values.indexOf(Math.max(...one.values))]}`);
-  return chart(title, unit, series, most.join(", "), ...grid, ...bars, ...below);
+  return chart(shown, series, most.join(", "), ...grid, ...bars, ...below);
 }
 
-function curve({ title, series, marks }) {
+function curve(shown) {
+  const { title, series, marks } = shown;
   const known = series.map((one) => ({ ...one, points: one.points.filter(([, value]) => value !== null) })).filter((one) => one.points.length);
   const points = known.flatMap((one) => one.points);
   if (!points.length) return make("figure", { class: "chart" }, make("figcaption", {}, make("b", {}, title)));
-  const { y, grid } = heights(points.map(([, value]) => value));
+  const { y, left, grid } = heights(points.map(([, value]) => value));
   const first = Math.min(...points.map(([epoch]) => epoch)), last = Math.max(...points.map(([epoch]) => epoch));
-  const x = (epoch) => LEFT + 10 + ((epoch - first) / Math.max(1, last - first)) * (WIDTH - LEFT - RIGHT - 20);
+  const x = (epoch) => left + 10 + ((epoch - first) / Math.max(1, last - first)) * (WIDTH - left - RIGHT - 20);
   const below = ticks(first, last, true)
     .filter((epoch) => epoch >= first && epoch <= last)
-    .map((epoch) => draw("text", { x: x(epoch), y: HEIGHT - 8, "text-anchor": "middle" }, String(epoch)));
+    .map((epoch) => draw("text", { x: x(epoch), y: HEIGHT - BOTTOM + 21, "text-anchor": "middle" }, String(epoch)));
   const drawn = known.flatMap((one, i) => [
     draw("polyline", { class: `line-of ${"ab"[i]}`, points: one.points.map(([epoch, value]) => `${x(epoch)},${y(value)}`).join(" ") }),
     ...one.points.map(([epoch, value]) =>
       draw("circle", { class: `dot-of ${"ab"[i]}`, cx: x(epoch), cy: y(value), r: 3.5 }, draw("title", {}, `epoch ${epoch}, ${one.name}: ${value.toFixed(4)}`)),
     ),
   ]);
+  // Names of marks stand where the curve does not end: below where it rises, above where it falls.
+  const endsHigh = y(known[0].points.at(-1)[1]) < HEIGHT / 2;
+  const named = (index) => (endsHigh ? HEIGHT - BOTTOM - 8 - 18 * index : TOP + 12 + 18 * index);
   const marked = marks
     .filter(([epoch]) => epoch >= first && epoch <= last)
-    .flatMap(([epoch, text]) => [
+    .flatMap(([epoch, text], index) => [
       draw("line", { class: "mark", x1: x(epoch), x2: x(epoch), y1: TOP, y2: HEIGHT - BOTTOM }),
-      draw("text", { x: x(epoch) + (x(epoch) > WIDTH / 2 ? -6 : 6), y: TOP + 8, "text-anchor": x(epoch) > WIDTH / 2 ? "end" : "start" }, text),
+      draw("text", { x: x(epoch) + (x(epoch) > WIDTH / 2 ? -6 : 6), y: named(index), "text-anchor": x(epoch) > WIDTH / 2 ? "end" : "start" }, text),
     ]);
   const ends = known.map((one) => `${one.name} ${one.points.at(-1)[1].toFixed(4)} after epoch ${one.points.at(-1)[0]}`);
-  return chart(title, "", known, ends.join(", "), ...grid, ...marked, ...drawn, ...below);
+  return chart(shown, known, ends.join(", "), ...grid, ...marked, ...drawn, ...below);
 }
 
 function showCharts() {
@@ -169,10 +185,14 @@ function showCharts() {
 // Samples and tables
 
 function sample(image) {
-  const captions = image.captions.map(([epoch, caption], index) => {
-    const same = index > 0 && image.captions[index - 1][1] === caption;
-    return make("li", same ? { class: "same" } : {}, make("span", {}, `epoch ${epoch}`), caption);
-  });
+  const runs = []; // epochs one after another that said the same
+  for (const [epoch, caption] of image.captions) {
+    if (runs.length && runs.at(-1).caption === caption) runs.at(-1).last = epoch;
+    else runs.push({ first: epoch, last: epoch, caption });
+  }
+  const captions = runs.map(({ first, last, caption }) =>
+    make("li", {}, make("span", {}, first === last ? `epoch ${first}` : `epochs ${first} to ${last}`), caption),
+  );
   const box = make("article", { class: "sample" });
   if (image.image) box.append(imageOf(image));
   box.append(make("p", { class: "quiet note" }, image.name));
@@ -189,6 +209,7 @@ function table({ title, head, rows, open }) {
 
 function showRun() {
   if (show("samples", data.samples)) at("samples").querySelector(".samples").append(...data.samples.map(sample));
+  for (const list of document.querySelectorAll(".sample ol")) list.scrollTop = list.scrollHeight; // the newest are the last
   if (show("tables", data.tables)) at("tables").append(...data.tables.map(table));
 }
 
