@@ -6,12 +6,11 @@ from pathlib import Path
 
 from capgen.batch.request import Inputs, OutputPolicy, Outputs
 from capgen.errors import UsageError
-from capgen.images.formats import ends_like_image
 from capgen.inputs.archives import is_archive
 from capgen.inputs.patterns import has_wildcard
 from capgen.outputs.choices import Existing
 from capgen.outputs.destination import Destination
-from capgen.storage.locations import Location, Url, is_url, names
+from capgen.storage.locations import Location, Url, is_url
 
 _ONLY_SHARDS = (
     "shards go into a folder of their own, so no --sidecar, --xmp, --embed, --output-dir, --watch or --force with them"
@@ -68,16 +67,6 @@ def check_shard_outputs(location: str, outputs: Outputs, policy: OutputPolicy) -
     report = outputs.report
     if report is not None and not is_url(location) and report.absolute().parent.resolve() == Path(location).resolve():
         raise UsageError(f"{report} is among the shards; name a file elsewhere for --report")
-
-
-def check_shard_folder(location: str) -> None:
-    """Make sure that there are no images in the folder or URL of the shards.
-
-    Raises:
-        UsageError: There are.
-    """
-    if any(map(ends_like_image, names(location))):
-        raise UsageError(f"there are photographs in {location}, among which captions would land; name another folder")
 
 
 def check_watched(inputs: Inputs, outputs: Outputs) -> None:

@@ -331,7 +331,6 @@ class CaptionJob:
         checks.check_shard_outputs(location, self._outputs, self._policy)
         if self._outputs.report is not None:
             check_targets(self._images, (), [self._outputs.report])
-        checks.check_shard_folder(location)
         _ = self.shards  # reads what is in the folder
 
     def _check_watch(self) -> None:

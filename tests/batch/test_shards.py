@@ -29,6 +29,7 @@ from capgen.errors import Status, UsageError
 from capgen.inputs.archives import LazyImage, images_in
 from capgen.inputs.selection import Found
 from capgen.inputs.spool import Spool
+from capgen.storage import locations
 
 pytestmark = pytest.mark.usefixtures("fake")
 
@@ -340,6 +341,23 @@ def test_a_file_that_is_no_shard_of_capgens_is_not_replaced(caption, photos, arc
     assert done.exit_code == 2
     assert "may be somebody's" in done.stderr
     assert [path.read_bytes() for path in (tmp_path / "out").iterdir()] == [b"precious"]
+
+
+@pytest.mark.parametrize("existing", ["skip", "overwrite"])
+def test_shards_do_not_land_among_photographs(caption, photos, archive, existing):
+    before = listing(photos)
+    done = caption(archive, "-o", photos, "--existing", existing)
+    assert done.exit_code == 2
+    assert "there are photographs in" in done.stderr
+    assert listing(photos) == before
+
+
+@pytest.mark.parametrize("existing", ["skip", "overwrite"])
+def test_the_folder_of_shards_is_listed_once_before_a_run(caption, photos, tmp_path, monkeypatch, existing):
+    real, listed = locations.names, []
+    monkeypatch.setattr(locations, "names", lambda folder: listed.append(folder) or real(folder))
+    assert caption(photos / "a.png", "-o", f"{tmp_path}/out/", "--existing", existing).exit_code == 0
+    assert listed == [f"{tmp_path}/out/"]
 
 
 @pytest.mark.parametrize("existing", ["skip", "overwrite"])

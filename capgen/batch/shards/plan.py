@@ -8,6 +8,7 @@ from itertools import count, islice
 from capgen.batch.shards.folder import MARK, STATISTICS, ShardFolder, absolute
 from capgen.batch.shards.task import Task
 from capgen.errors import UsageError
+from capgen.images.formats import ends_like_image
 from capgen.inputs.archives import archive_stem, is_archive
 from capgen.inputs.listing import Listing
 from capgen.inputs.selection import Found
@@ -52,7 +53,8 @@ class ShardPlan:
         skipped: The number of images that are in finished numbered shards.
 
     Raises:
-        UsageError: Two archives want the same shard, or what is there was made in another way or is not a shard of capgen's.
+        UsageError: Two archives want the same shard, or what is there was made in another way or is not a shard of capgen's,
+            or an image.
         StorageError: The folder cannot be read.
     """
 
@@ -63,8 +65,10 @@ class ShardPlan:
         self._archives = dict[str, Location]()
         self.finished: list[str] = []
         self.skipped = 0
+        there = locations.names(folder.location)
+        self._check_no_images(there)
         self._files = Listing(self._without_archives(found))
-        present = set() if overwrite else locations.names(folder.location)
+        present = set() if overwrite else there
         self._check_names(present)
         numbered = self._finished_numbers(present)
         self._taken = numbered | set(self._archives)
@@ -72,7 +76,7 @@ class ShardPlan:
         if numbered:
             self._leave_finished_images(numbered)
         if len(self._files):
-            self._check_left_over(locations.names(folder.location))
+            self._check_left_over(there)
 
     def __len__(self) -> int:
         """How many tasks there are."""
@@ -108,6 +112,13 @@ class ShardPlan:
             other = self._archives.setdefault(shard, one.path)
             if other != one.path:
                 raise UsageError(f"{other} and {one.path} would share the shard {shard}; caption them into two folders")
+
+    def _check_no_images(self, there: set[str]) -> None:
+        """Make sure that captions do not land among photographs."""
+        if any(map(ends_like_image, there)):
+            raise UsageError(
+                f"there are photographs in {self._folder.location}, among which captions would land; name another folder"
+            )
 
     def _check_names(self, present: set[str]) -> None:
         """Make sure that no archive and no file of somebody else would be replaced."""
