@@ -48,9 +48,12 @@ class SidecarNames:
         self._prefers_full: bool | None = None
 
     def survey(self, images: Iterable[Found]) -> None:
-        """Look at the folders of images, anew if that was done before. What the library uses is decided the first time."""
+        """Look at the folders of images, anew if that was done before. What the library uses is decided the first time.
+
+        A rule that does not ask what the library uses needs none of them.
+        """
         self._folders.clear()
-        if self._prefers_full is not None:
+        if self._prefers_full is not None or self._rule is not SidecarName.AUTO:
             return
         seen, full, stem = set[str](), 0, 0
         for found in images:
