@@ -46,12 +46,11 @@ def check_standard_input(inputs: Inputs, outputs: Outputs) -> None:
         raise UsageError(f"{option} is for images in files, and the one on stdin is in none; use --output, or name its file")
 
 
-def check_shard_outputs(location: str, outputs: Outputs, policy: OutputPolicy) -> None:
+def check_shard_outputs(outputs: Outputs, policy: OutputPolicy) -> None:
     """Make sure that captions which are written in shards are not written in another way besides.
 
     Args:
-        location: The folder or URL of the shards.
-        outputs: Where captions go.
+        outputs: Where captions go; its ``shards`` are the folder or URL of the shards.
         policy: What becomes of captions that exist.
 
     Raises:
@@ -64,8 +63,10 @@ def check_shard_outputs(location: str, outputs: Outputs, policy: OutputPolicy) -
         raise UsageError(_ONLY_SHARDS)
     if policy.existing not in (Existing.SKIP, Existing.OVERWRITE):
         raise UsageError(f"shards are written whole; --existing {policy.existing} is for other outputs")
-    report = outputs.report
-    if report is not None and not is_url(location) and report.absolute().parent.resolve() == Path(location).resolve():
+    location, report = outputs.shards, outputs.report
+    if location is None or is_url(location) or report is None:
+        return
+    if report.absolute().parent.resolve() == Path(location).resolve():
         raise UsageError(f"{report} is among the shards; name a file elsewhere for --report")
 
 

@@ -127,7 +127,7 @@ class CaptionJob:
             return
         self._captioner.captioner.check(self._request)
         if self._outputs.shards is not None:
-            self._check_shards(self._outputs.shards)
+            self._check_shards()
         else:
             self._check_images()
         self._is_checked = True
@@ -326,9 +326,9 @@ class CaptionJob:
         if form is not None and form.name_of is not None:
             check_names(self._all_images, self._outputs.file or Path("the output"), form.name_of)
 
-    def _check_shards(self, location: str) -> None:
+    def _check_shards(self) -> None:
         checks.check_standard_input(self._inputs, self._outputs)
-        checks.check_shard_outputs(location, self._outputs, self._policy)
+        checks.check_shard_outputs(self._outputs, self._policy)
         if self._outputs.report is not None:
             check_targets(self._images, (), [self._outputs.report])
         _ = self.shards  # reads what is in the folder

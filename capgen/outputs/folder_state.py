@@ -105,11 +105,11 @@ class _FolderState:
         self._end += len(whole) + (b"\n" in data)
 
     def get(self, name: str) -> Record | None:
-        return self._records.get(_key(name))
+        return self._records.get(composed(name))  # a Mac takes accents apart that others keep together
 
     def of_content(self, content: str) -> Iterator[tuple[str, Record]]:
         for name in self._by_content.get(content, ()):
-            record = self._records[_key(name)]
+            record = self._records[composed(name)]
             if record.version.content == content:  # else a later caption under the name is of another image
                 yield name, record
 
@@ -128,14 +128,9 @@ class _FolderState:
             file.write(start + _line(name, record))
 
     def _keep(self, name: str, record: Record) -> None:
-        self._records[_key(name)] = record
+        self._records[composed(name)] = record
         if record.version.content:
             self._by_content.setdefault(record.version.content, set()).add(name)
-
-
-def _key(name: str) -> str:
-    """Return a name as it is compared: a Mac takes accents apart that others keep together."""
-    return composed(name)
 
 
 def _header() -> bytes:

@@ -594,11 +594,11 @@ def test_a_task_can_be_sent_anywhere_and_done_twice(captioner, photos, archive, 
     tasks = pickle.loads(pickle.dumps(list(plan)))
     folder = pickle.loads(pickle.dumps(folder))
     assert tasks == [Task("data-000", archive=str(archive)), Task("00000", files=(str(photos / "a.png"),))]
-    assert not folder.is_finished("data-000")
+    assert not folder.is_finished("data-000", locations.names(folder.location))
     first = list(caption_shard(captioner, tasks[0], folder))
     assert [result.status for result in first] == [Status.CAPTIONED] * 6
     written = (tmp_path / "out/data-000.tar").read_bytes()
-    assert folder.is_finished("data-000")
+    assert folder.is_finished("data-000", locations.names(folder.location))
     assert list(caption_shard(captioner, tasks[0], folder)) == first
     assert (tmp_path / "out/data-000.tar").read_bytes() == written
 
@@ -626,7 +626,7 @@ def test_a_shard_of_another_captioner_is_not_taken_for_done(captioner, archive, 
     list(caption_shard(captioner, Task("x", archive=str(archive)), folder))
     other = dataclasses.replace(folder, captioner={"name": "other", "sha256": ""})
     with pytest.raises(UsageError, match="another captioner"):
-        other.is_finished("x")
+        other.is_finished("x", locations.names(other.location))
 
 
 def test_images_beyond_what_memory_may_hold_wait_in_a_file():

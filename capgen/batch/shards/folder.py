@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -120,19 +120,18 @@ class ShardFolder:
         """Return the path or URL of the mark that a shard is being written."""
         return locations.join(self.location, shard + MARK)
 
-    def is_finished(self, shard: str, present: Iterable[str] | None = None, source: str | None = None) -> bool:
+    def is_finished(self, shard: str, present: Collection[str], source: str | None = None) -> bool:
         """Tell whether a shard is there, is whole, and was made by this captioner with these options.
 
         Args:
             shard: The name of the shard.
-            present: Names of the files in the folder; they are looked up by default.
+            present: Names of the files in the folder.
             source: The archive that the shard must come from; any by default.
 
         Raises:
             StorageError: Its statistics cannot be read.
             UsageError: It was made by another captioner or in another way, or from something else.
         """
-        present = locations.names(self.location) if present is None else present
         if shard + STATISTICS not in present:
             return False
         stored = self.statistics(shard)
