@@ -76,14 +76,19 @@ class NameRules:
 
 
 def _matches_any(patterns: Iterable[str], path: str) -> bool:
-    return any(_matches_rule(pattern.replace(os.sep, "/"), path) for pattern in patterns)
-
-
-def _matches_rule(pattern: str, path: str) -> bool:
-    """Match one pattern of ``NameRules``; ``./`` or ``/`` before it and ``/`` after it make no difference."""
-    parts = tuple(part for part in pattern.split("/") if part not in {"", "."})
+    """Match the patterns of ``NameRules``."""
     names = path.split("/")
-    return _matches(parts, names if "/" in pattern.rstrip("/") else names[-1:])
+    return any(_matches(parts, names if whole else names[-1:]) for parts, whole in map(_rule, patterns))
+
+
+@lru_cache(1024)
+def _rule(pattern: str) -> tuple[tuple[str, ...], bool]:
+    """Return the parts of a pattern, and whether it is matched with the whole path.
+
+    ``./`` or ``/`` before it and ``/`` after it make no difference to the parts.
+    """
+    pattern = pattern.replace(os.sep, "/")
+    return tuple(part for part in pattern.split("/") if part not in {"", "."}), "/" in pattern.rstrip("/")
 
 
 def _matches(parts: tuple[str, ...], names: Sequence[str]) -> bool:
