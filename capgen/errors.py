@@ -3,7 +3,7 @@
 CapgenError                  base of all; the command prints its message and exits with its ``exit_code``
 ├── UsageError               the request itself cannot be met (exit code 2)
 │   ├── UnknownNameError     a name that is in no registry; offers the nearest ones
-│   └── ConfigError          a hyper-parameter that does not exist or does not fit
+│   └── ConfigError          a hyper-parameter or a setting that does not exist or does not fit
 ├── DataError                a data set that cannot be read, or holds nothing usable
 ├── ImageError               a file that cannot be captioned; carries a ``status``
 ├── BundleError              a captioner that is missing, incomplete, changed or of another version
@@ -187,7 +187,7 @@ def member(values: type[_Member], name: str, kind: str) -> _Member:
 
 
 class ConfigError(UsageError):
-    """A hyper-parameter that does not exist or whose value does not fit."""
+    """A hyper-parameter, or a default of one's own, that does not exist or whose value does not fit."""
 
 
 class DataError(CapgenError):

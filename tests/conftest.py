@@ -32,6 +32,10 @@ LONGEST = (
 waits for no captioner that the other worker trains."""
 
 
+# The settings of whoever runs the tests count in none of them.
+os.environ["CAPGEN_CONFIG_DIR"] = os.devnull
+
+
 def pytest_configure(config):
     """Give each worker a processor of its own, as programs take longer whose threads wait for each other on all of them."""
     worker = getattr(config, "workerinput", None)
@@ -61,9 +65,10 @@ def shared():
 
 @pytest.fixture
 def user_folders(tmp_path, monkeypatch):
-    """A cache and a data folder of the test's own."""
+    """Folders for the cache, for data and for settings that are the test's own."""
     monkeypatch.setenv("CAPGEN_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.setenv("CAPGEN_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("CAPGEN_CONFIG_DIR", str(tmp_path / "config"))
     return tmp_path
 
 

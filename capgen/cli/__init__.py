@@ -111,4 +111,4 @@ def main() -> None:
     app()
 
 
-from capgen.cli import cache, caption, data, doctor, evaluate, merge, models, prepare, score, train  # noqa: E402, F401 - each registers its subcommand
+from capgen.cli import cache, caption, config, data, doctor, evaluate, merge, models, prepare, score, train  # noqa: E402, F401 - each registers its subcommand

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from capgen.cli import app
+from capgen.cli.configurable import ConfigurableCommand
 from capgen.cli.console import (
     FAILED,
     SOME_FAILED,
@@ -42,7 +43,7 @@ _OF_ONE_PHOTOGRAPH = (
 """The parameters that go with ``--explain``."""
 
 
-@app.command("caption")
+@app.command("caption", cls=ConfigurableCommand)
 @command("run it again, it goes on")
 def caption_command(
     context: typer.Context,

@@ -48,7 +48,7 @@ def _reported(after_interrupt: str, function: Callable[..., None]) -> Callable[.
                 import traceback
 
                 traceback.print_exc()
-            complain(_line(error))
+            complain(_with_origins(_line(error), kwargs))
             _flush_stdout()
             raise typer.Exit(getattr(error, "exit_code", FAILED)) from None
         except Exception as error:
@@ -181,6 +181,15 @@ def _line(error: BaseException) -> str:
     if isinstance(error, OSError) and error.filename:
         return f"{error.filename}: {os_reason(error)}"
     return printable(" ".join(str(error).split()))
+
+
+def _with_origins(line: str, arguments: dict[str, Any]) -> str:
+    """Add to the message of an error which of the options that it names were not typed but configured, and where."""
+    if "context" not in arguments:
+        return line
+    from capgen.cli.configurable import origins
+
+    return "; ".join(filter(None, (line, printable(origins(arguments["context"], line)))))
 
 
 def _flush_stdout() -> None:

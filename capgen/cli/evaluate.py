@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from capgen.cli import app
+from capgen.cli.configurable import ConfigurableCommand
 from capgen.cli.console import Quiet, Verbose, command, progress, say
 
 if TYPE_CHECKING:
@@ -16,9 +17,10 @@ if TYPE_CHECKING:
     from capgen.evaluation.references import Split
 
 
-@app.command("evaluate")
+@app.command("evaluate", cls=ConfigurableCommand)
 @command("run it again")
 def evaluate_command(
+    context: typer.Context,
     models: Annotated[
         list[str] | None,
         typer.Argument(metavar="MODEL", help="Names or paths of captioners, or files or folders of captions."),

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from capgen.cli import app
+from capgen.cli.configurable import configured
 from capgen.cli.console import Quiet, Verbose, command, complain, confirm, printable, say
 from capgen.cli.tables import show_table
 
@@ -174,6 +175,7 @@ def remove_command(
 @models_app.command("default")
 @command("run it again")
 def default_command(
+    context: typer.Context,
     name: Annotated[
         str | None,
         typer.Argument(metavar="[NAME]", help="Name of the captioner to use from now on.", autocompletion=_known),
@@ -190,6 +192,9 @@ def default_command(
     if name is None and not reset:
         path = catalogue.find(None)
         typer.echo(path.name)
+        model = configured(context).holding.get("model")
+        if not quiet and model is not None:
+            say(printable(f"caption, score and evaluate use {model.value} here: model is set in {model.origin}"))
         if not quiet and path.parent == catalogue.SHIPPED and path.name in collection.yours():
             say(f"the captioner that ships, not yours of that name, which is used with: capgen models default {path.name}")
         return

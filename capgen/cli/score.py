@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from capgen.cli import app
+from capgen.cli.configurable import ConfigurableCommand
 from capgen.cli.console import SOME_FAILED, Quiet, Verbose, command, complain, progress
 
 if TYPE_CHECKING:
@@ -30,9 +31,10 @@ class _Item:
     fault: str = ""
 
 
-@app.command("score")
+@app.command("score", cls=ConfigurableCommand)
 @command("run it again")
 def score_command(
+    context: typer.Context,
     image: Annotated[Path | None, typer.Argument(metavar="IMAGE", help="A photograph.")] = None,
     captions: Annotated[list[str] | None, typer.Argument(metavar="CAPTION", help="What may be said of it.")] = None,
     from_file: Annotated[

@@ -1,6 +1,7 @@
 """The folders where capgen keeps what belongs to this user: features in the cache; data sets, runs and captioners as data.
 
-The environment variables ``CAPGEN_CACHE_DIR`` and ``CAPGEN_DATA_DIR`` name other folders for the two.
+The environment variables ``CAPGEN_CACHE_DIR`` and ``CAPGEN_DATA_DIR`` name other folders for the two, and
+``CAPGEN_CONFIG_DIR`` another one for the user's settings.
 """
 
 import os
@@ -27,6 +28,15 @@ def data_dir() -> Path:
     import platformdirs
 
     return Path(platformdirs.user_data_dir("capgen", appauthor=False))
+
+
+def config_dir() -> Path:
+    """Return the folder of the user's own settings."""
+    if folder := os.environ.get("CAPGEN_CONFIG_DIR"):
+        return Path(folder)
+    import platformdirs
+
+    return Path(platformdirs.user_config_dir("capgen", appauthor=False))
 
 
 def features_dir() -> Path:

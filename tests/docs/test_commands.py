@@ -98,7 +98,7 @@ def test_the_program_of_the_python_page_prints_captions(project):
 
 @pytest.mark.parametrize("page", PAGES)
 def test_every_option_that_a_page_names_exists(page):
-    for command, flag in set(re.findall(r"capgen ((?:models |cache |data )?[a-z]+)[^`\n]*?(--[a-z-]+)", text(page))):
+    for command, flag in set(re.findall(r"capgen ((?:models |cache |data |config )?[a-z]+)[^`\n]*?(--[a-z-]+)", text(page))):
         assert flag in here(*command.split(), "--help").stdout, (command, flag)
 
 
