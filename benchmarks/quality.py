@@ -29,7 +29,8 @@ def main(source: Path, model: str | None, split: str, settings: list[str]) -> No
     captioner = Captioner(captioner.bundle)
     print(f"{source.name} {split}, {len(truth.references)} images")
     for beams in (1, own.num_beams):
-        (found,) = evaluate([predict(captioner, truth.references, CaptionRequest(num_beams=beams))], truth)
+        system = predict(captioner, truth.references, CaptionRequest(num_beams=beams))
+        (found,) = evaluate([system], truth, every_metric())
         columns = []
         for metric in every_metric():
             if metric.name not in found.scores:

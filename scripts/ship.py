@@ -2,7 +2,7 @@
 
 A person runs this once a captioner, after having chosen it by its dev scores and looked at the test split once:
 
-    capgen evaluate PATH/OF/THE/BUNDLE --references ../shared/data/flickr8k --json test.json
+    capgen evaluate PATH/OF/THE/BUNDLE --references ../shared/data/flickr8k --metrics all --json test.json
     python scripts/ship.py PATH/OF/THE/BUNDLE "Flickr8k test=test.json" "Flickr8k dev=dev.json"
 """
 

@@ -74,7 +74,7 @@ def user_folders(tmp_path, monkeypatch):
 
 @pytest.fixture
 def without_java(monkeypatch):
-    """METEOR's Java would take most of the time; what it says is tested where it is computed."""
+    """There is no Java, whose programs would take most of the time; what METEOR says is tested where it is computed."""
     monkeypatch.setenv("PATH", str(Path(sys.executable).parent))
 
 

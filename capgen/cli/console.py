@@ -161,9 +161,11 @@ def progress(title: str, *, shown: bool) -> Iterator[Callable[..., None]]:
 
     def update(done: int, total: int, note: str = "") -> None:
         bar.start()
+        if not total:
+            bar.tasks[0].total = None  # to ``update``, None means the total that was known before
         speed = bar.tasks[0].speed
         bar.update(task, completed=done, total=total or None, rate=f"{speed:,.1f}/s" if speed else "", note=note)
-        if done == total:
+        if total and done == total:
             bar.stop()  # so that what is printed next is not written into the line of the bar
 
     try:

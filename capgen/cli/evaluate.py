@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from capgen.evaluation.evaluate import Evaluation
+    from capgen.evaluation.metrics import Metric
     from capgen.evaluation.predictions import Predictions
     from capgen.evaluation.references import Split
 
@@ -26,7 +27,15 @@ def evaluate_command(
         typer.Argument(metavar="MODEL", help="Names or paths of captioners, or files or folders of captions."),
     ] = None,
     data: Annotated[str | None, typer.Option(help="A prepared data set to caption and compare with.")] = None,
-    split: Annotated[str, typer.Option(help="train, dev or test.")] = "test",
+    split: Annotated[str, typer.Option(help="train, dev, test or all.")] = "test",
+    metrics: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME,...",
+            help="The scores that are computed, such as CIDEr-D,METEOR, or all. By default those that take no program in"
+            " Java, which would take minutes: all but METEOR and SPICE.",
+        ),
+    ] = None,
     beam: Annotated[int | None, typer.Option(min=1, max=50, help="Hypotheses kept; 1 is greedy.")] = None,
     predictions: Annotated[
         Path | None,
@@ -58,7 +67,7 @@ def evaluate_command(
     """
     from capgen.cli import evaluation_tables
     from capgen.evaluation import report
-    from capgen.evaluation.evaluate import evaluate, flat
+    from capgen.evaluation.evaluate import flat
     from capgen.evaluation.references import from_dataset, from_source
     from capgen.storage import files
 
@@ -72,13 +81,14 @@ def evaluate_command(
     if language and not references:
         raise typer.BadParameter("a prepared data set knows its own; leave it out", param_hint="--language")
     _check_options(systems, inputs, beam, json_file, report_file)
+    chosen = _chosen(metrics, report_file)
     if report_file is not None:
         report.check_target(report_file)
     truth = from_source(references, split, language or "") if references else from_dataset(str(data), split)
     _say_left_out(truth, references, data)
     read = {name: _read(Path(name), truth, allow_missing=allow_missing) for name in inputs}
     scored = _caption(systems, read, truth, beam, output_attention=report_file is not None, quiet=quiet)
-    evaluations = evaluate(scored, truth)
+    evaluations = _evaluate(scored, truth, chosen, quiet=quiet)
     title = f"{truth.name}, {_counted(evaluations[0])}"
     if json_file is not None:
         files.write_json(json_file, flat(evaluations))
@@ -92,6 +102,16 @@ def _systems(models: list[str] | None, predictions: Path | None) -> tuple[list[s
     systems: list[str | None] = [*(models or []), *([str(predictions)] if predictions else [])]
     inputs = [name for name in systems if name is not None and (name == str(predictions) or _holds_captions(name))]
     return systems or [None], inputs
+
+
+def _chosen(metrics: list[str] | None, report_file: Path | None) -> "list[Metric] | None":
+    """Return the metrics that are asked for, by default None; a report also has the primary one, which it is ordered by."""
+    from capgen.evaluation.metrics import PRIMARY, named
+
+    if not metrics:
+        return None
+    names = [name.strip() for text in metrics for name in text.split(",")]
+    return named(names if report_file is None else [*names, PRIMARY])
 
 
 def _holds_captions(name: str) -> bool:
@@ -191,6 +211,25 @@ def _caption(
             say(f"predictions: {saved}")
         found.append(made)
     return found
+
+
+def _evaluate(
+    systems: "Sequence[Predictions]", truth: "Split", chosen: "Sequence[Metric] | None", *, quiet: bool
+) -> "list[Evaluation]":
+    """Score systems; how far that is is shown, and of a program that may take minutes it is said that it has begun."""
+    from capgen.evaluation.evaluate import evaluate
+    from capgen.evaluation.metrics import METRICS, Need
+
+    with progress("Scoring", shown=not quiet) as update:
+
+        def on_progress(name: str, done: int, total: int) -> None:
+            if Need.JAVA not in METRICS[name].needs:  # which takes no time to speak of
+                return
+            if not total and not quiet:
+                say(f"{name} is computed by its authors' program in Java, which may take minutes")
+            update(done, total, name)
+
+        return evaluate(systems, truth, chosen, on_progress)
 
 
 def _write_report(

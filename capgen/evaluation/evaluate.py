@@ -130,8 +130,19 @@ def common_references(systems: Sequence[Predictions], references: Sequence[Refer
     return common
 
 
-def evaluate(systems: Sequence[Predictions], split: Split) -> list[Evaluation]:
+def evaluate(
+    systems: Sequence[Predictions],
+    split: Split,
+    chosen: Sequence[metrics.Metric] | None = None,
+    on_progress: metrics.OnProgress = metrics.unreported,
+) -> list[Evaluation]:
     """Score the predictions of systems over the images that all of them caption.
+
+    Args:
+        systems: The predictions of each system.
+        split: What they are compared with.
+        chosen: The metrics that are asked for. By default the usual ones, without those that need what is not known.
+        on_progress: Called when each metric begins, and while it goes on if it takes long.
 
     Raises:
         DataError: There is no such image.
@@ -141,7 +152,11 @@ def evaluate(systems: Sequence[Predictions], split: Split) -> list[Evaluation]:
     known = metrics.References([[tokenize(caption) for caption in reference.captions] for reference in common])
     training = frozenset(tuple(tokenize(caption)) for caption in split.training_captions)
     candidates = [_candidates(system, common, known, training, split.tokenizer) for system in systems]
-    all_scores, unavailable = metrics.compute(candidates)
+    all_scores, unavailable = metrics.compute(candidates, chosen, on_progress)
+    for metric in chosen or ():
+        if metric.name not in unavailable and not any(metric.name in scores for scores in all_scores):
+            lacking = [need for need in sorted(metric.needs) if not any(one.knows(need) for one in candidates)]
+            unavailable[metric.name] = f"it needs {' and '.join(lacking)}, which are not known"
     return [
         Evaluation(
             system.name,

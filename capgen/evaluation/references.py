@@ -17,6 +17,9 @@ from capgen.evaluation.metrics import COCO_CAPTION, Tokenizer, tokenizer
 
 TRAIN = "train"
 
+ALL = "all"
+"""Stands for all images of a data set, whatever their splits, where a split is named."""
+
 _Item = TypeVar("_Item")
 
 
@@ -68,12 +71,18 @@ class Split:
 def from_dataset(name: str, split: str) -> Split:
     """Return a split of a prepared data set.
 
+    Args:
+        name: The name of the data set.
+        split: The name of a split, or ``ALL``.
+
     Raises:
         UnknownNameError: There is no such data set or split.
         DataError: The split is empty.
     """
+    _check_split(split)
     dataset = prepared.load(name)
-    scored = dataset.split(split)
+    scored = dataset.images if split == ALL else dataset.split(split)
+    outside = [] if split == ALL else [image for image in dataset.images if image.split != split]
     counts = Counter(Path(image.path).name for image in dataset.images)
 
     def reference(image: prepared.PreparedImage) -> Reference:
@@ -83,8 +92,8 @@ def from_dataset(name: str, split: str) -> Split:
     return Split(
         f"{name}-{split}",
         [reference(image) for image in scored],
-        [text for image in dataset.images if image.split == TRAIN != split for text in image.captions],
-        others=[reference(image) for image in dataset.images if image.split != split],
+        [text for image in outside if image.split == TRAIN for text in image.captions],
+        others=[reference(image) for image in outside],
         tokenizer=tokenizer(dataset.language),
     )
 
@@ -94,7 +103,7 @@ def from_source(source: Path, split: str, language: str = "") -> Split:
 
     Args:
         source: A file or a folder.
-        split: The name of a split.
+        split: The name of a split, or ``ALL``.
         language: The tag of the language of the captions; by default it is recognised from all captions of the source.
 
     Raises:
@@ -102,26 +111,37 @@ def from_source(source: Path, split: str, language: str = "") -> Split:
         UnknownNameError: There is no such split.
         UsageError: The language is not the tag of one.
     """
-    if split not in prepared.SPLITS:
-        raise UnknownNameError("split", split, prepared.SPLITS)
+    _check_split(split)
     language = _checked_language(language)
     dataset = datasets.read(source)
-    wanted = split if any(example.split for example in dataset.examples) else None
-    inside, outside = _partitioned(dataset.examples, lambda example: example.split == wanted)
+    if not any(example.split for example in dataset.examples):
+        split = ALL
+    inside, outside = _partitioned(dataset.examples, lambda example: split in {example.split, ALL})
     problems = list(dataset.problems)
     locator = ImageLocator(dataset)
     references, without_captions = _partitioned(_references(inside, locator, problems), lambda image: bool(image.captions))
     if not references:
-        raise DataError(f"{source} has no captions in its {split} split; choose another with --split")
+        where = "" if split == ALL else f" in its {split} split; choose another with --split"
+        raise DataError(f"{source} has no captions{where}")
     return Split(
-        f"{source.resolve().name}-{wanted or 'all'}",
+        f"{source.resolve().name}-{split}",
         references,
-        _captions([example for example in dataset.examples if example.split == TRAIN != split]),
+        _captions(example for example in outside if example.split == TRAIN),
         others=[*_references(outside, locator, []), *without_captions],
         problems=problems,
         notes=dataset.notes,
         tokenizer=tokenizer(language or recognise(_captions(dataset.examples))),
     )
+
+
+def _check_split(split: str) -> None:
+    """Make sure that there may be a split of a name.
+
+    Raises:
+        UnknownNameError: There is none.
+    """
+    if split not in (*prepared.SPLITS, ALL):
+        raise UnknownNameError("split", split, (*prepared.SPLITS, ALL))
 
 
 def _checked_language(language: str) -> str:

@@ -47,7 +47,6 @@ def test_it_captions_a_real_photograph_offline(user_folders):
 
 @pytest.mark.slow
 @pytest.mark.shared
-@pytest.mark.usefixtures("without_java")
 def test_it_scores_on_dev_what_its_card_says(shared, shipped, user_folders, tmp_path):
     scores = tmp_path / "scores.json"
     done = capgen("evaluate", "--references", shared / "flickr8k", "--split", "dev", "--json", scores)

@@ -20,7 +20,7 @@ from capgen.evaluation import predictions, references
 from capgen.evaluation.predictions.naming import AmbiguousNameError, ImageNames
 from capgen.evaluation.references import Reference, Split
 
-pytestmark = pytest.mark.usefixtures("without_java", "user_folders")
+pytestmark = pytest.mark.usefixtures("user_folders")
 
 KEYS = [391895, 22, 480023, 7]
 SAID = ["a red circle on the grass", "a blue square on the sand", "one green star", "two stars on a road"]

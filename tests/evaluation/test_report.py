@@ -19,8 +19,6 @@ from capgen.evaluation.predictions import Predictions
 from capgen.evaluation.references import Reference, Split
 from capgen.evaluation.report import evaluation_page, thumbnails
 
-pytestmark = pytest.mark.usefixtures("without_java")
-
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(1)> {{data}} {{script}} <!-- & \u2028 'a\" 犬"
 
 

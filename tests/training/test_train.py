@@ -247,7 +247,6 @@ def test_training_goes_on_from_a_captioner_and_learns_new_words(captioner, tmp_p
     assert after.description.decoder["state"] == before.description.decoder["state"]
 
 
-@pytest.mark.usefixtures("without_java")
 def test_with_a_common_caption_penalty_what_is_said_of_many_training_images_is_counted_and_said_less(captioner, tmp_path):
     out, scores, source = tmp_path / "penalised", tmp_path / "scores.json", tmp_path / "uneven"
     rows = [json.loads(line) for line in (captioner.source / "captions.jsonl").read_text().splitlines()]

@@ -4,13 +4,23 @@
 file, the report page, the model card and the history of a training run take it from there.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import chain
 
 from capgen.captioner.language import ENGLISH
+from capgen.errors import UnknownNameError
 from capgen.evaluation.metrics.bleu import bleu
 from capgen.evaluation.metrics.cider import Cider, cider, cider_d
-from capgen.evaluation.metrics.metric import Candidates, Metric, Need, PerImageMetric, Score, UnavailableError
+from capgen.evaluation.metrics.metric import (
+    Candidates,
+    Metric,
+    Need,
+    OnProgress,
+    PerImageMetric,
+    Score,
+    UnavailableError,
+    unreported,
+)
 from capgen.evaluation.metrics.ngrams import References
 from capgen.evaluation.metrics.rouge import rouge_l
 from capgen.evaluation.metrics.tokenizer import COCO_CAPTION, Tokenizer, tokenize
@@ -18,9 +28,9 @@ from capgen.evaluation.metrics.tokens import tokenizer
 from capgen.registry import Registry
 
 __all__ = [
-    "COCO_CAPTION", "METRICS", "PRIMARY", "Candidates", "Cider", "Metric", "Need", "PerImageMetric", "References", "Score",
-    "Tokenizer", "UnavailableError", "bleu", "cider", "cider_d", "compute", "every_metric", "rouge_l", "scale", "score",
-    "scores", "tokenize", "tokenizer", "validation_metrics",
+    "ALL", "COCO_CAPTION", "METRICS", "PRIMARY", "Candidates", "Cider", "Metric", "Need", "OnProgress", "PerImageMetric",
+    "References", "Score", "Tokenizer", "UnavailableError", "bleu", "cider", "cider_d", "compute", "every_metric", "named",
+    "rouge_l", "scale", "score", "scores", "tokenize", "tokenizer", "unreported", "usual_metrics", "validation_metrics",
 ]  # fmt: skip
 
 _HERE = __name__
@@ -48,6 +58,9 @@ METRICS: Registry[Metric] = Registry(
 )
 """All metrics, in the order in which they are shown."""
 
+ALL = "all"
+"""Stands for every metric where metrics are named."""
+
 PRIMARY = "CIDEr-D"
 """The metric that ranks: the epochs of a training run, the captioners of a list, the images of a report."""
 
@@ -55,6 +68,29 @@ PRIMARY = "CIDEr-D"
 def every_metric() -> list[Metric]:
     """Return all metrics, in the order in which they are shown."""
     return [METRICS[name] for name in METRICS]
+
+
+def usual_metrics() -> list[Metric]:
+    """Return the metrics that are computed where none is asked for: all but the programs in Java, which take minutes."""
+    return [metric for metric in every_metric() if Need.JAVA not in metric.needs]
+
+
+def named(names: Iterable[str]) -> list[Metric]:
+    """Return the metrics of some names, in the order in which they are shown.
+
+    Args:
+        names: The names, in capital or small letters; ``ALL`` stands for every metric.
+
+    Raises:
+        UnknownNameError: There is no metric of a name; the message offers those that there are.
+    """
+    by_lower_case = {name.lower(): name for name in METRICS}
+    wanted = set()
+    for name in names:
+        if name.lower() != ALL and name.lower() not in by_lower_case:
+            raise UnknownNameError("metric", name, (*METRICS, ALL))
+        wanted |= {*METRICS} if name.lower() == ALL else {by_lower_case[name.lower()]}
+    return [METRICS[name] for name in METRICS if name in wanted]
 
 
 def validation_metrics() -> list[Metric]:
@@ -80,13 +116,14 @@ def scale(names: Sequence[str]) -> str:
 
 
 def compute(
-    systems: Sequence[Candidates], metrics: Sequence[Metric] | None = None
+    systems: Sequence[Candidates], metrics: Sequence[Metric] | None = None, on_progress: OnProgress = unreported
 ) -> tuple[list[dict[str, Score]], dict[str, str]]:
     """Score the captions of systems, each on its own.
 
     Args:
         systems: The captions of each system.
-        metrics: By default all of them.
+        metrics: By default the usual ones.
+        on_progress: Called when each metric begins, and while it goes on if it takes long.
 
     Returns:
         The scores of each system by the name of the metric, without those that need what is unknown of the system; and for
@@ -94,9 +131,10 @@ def compute(
     """
     scores: list[dict[str, Score]] = [{} for _ in systems]
     unavailable: dict[str, str] = {}
-    for metric in every_metric() if metrics is None else metrics:
+    for metric in usual_metrics() if metrics is None else metrics:
+        on_progress(metric.name, 0, 0)
         try:
-            found = _compute_known(metric, systems)
+            found = _compute_known(metric, systems, on_progress)
         except UnavailableError as error:
             unavailable[metric.name] = str(error)
             continue
@@ -105,7 +143,7 @@ def compute(
     return scores, unavailable
 
 
-def _compute_known(metric: Metric, systems: Sequence[Candidates]) -> dict[int, Score]:
+def _compute_known(metric: Metric, systems: Sequence[Candidates], on_progress: OnProgress) -> dict[int, Score]:
     """Score the systems of which is known what a metric needs; return the scores by the index of the system.
 
     Raises:
@@ -117,7 +155,7 @@ def _compute_known(metric: Metric, systems: Sequence[Candidates]) -> dict[int, S
     known = [index for index, system in enumerate(systems) if all(map(system.knows, metric.needs))]
     if undefined := next(filter(None, (metric.why_undefined(systems[index]) for index in known)), ""):
         raise UnavailableError(undefined)
-    found = metric.compute([systems[index] for index in known]) if known else []
+    found = metric.compute([systems[index] for index in known], on_progress) if known else []
     return dict(zip(known, found, strict=True))
 
 

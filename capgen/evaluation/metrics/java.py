@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from capgen.captioner.language import is_english
 from capgen.errors import one_line
-from capgen.evaluation.metrics.metric import Candidates, Metric, Need, Score, UnavailableError
+from capgen.evaluation.metrics.metric import Candidates, Metric, Need, OnProgress, Score, UnavailableError, unreported
 
 Captions = dict[int, list[str]]
 """The captions of each image by its number, their tokens joined by spaces; what pycocoevalcap takes."""
@@ -24,8 +24,12 @@ class JavaMetric(Metric):
     needs = frozenset({Need.REFERENCES, Need.JAVA})
 
     @abstractmethod
-    def run(self, systems: Sequence[tuple[Captions, Captions]]) -> list[Score]:
+    def run(self, systems: Sequence[tuple[Captions, Captions]], on_progress: OnProgress) -> list[Score]:
         """Run the program on the captions of systems, each with the human captions of its images.
+
+        Args:
+            systems: The captions of each system, and the human captions of the same images.
+            on_progress: Called for each caption, if the program takes them one by one.
 
         Raises:
             OSError: The program cannot run.
@@ -33,7 +37,7 @@ class JavaMetric(Metric):
             SubprocessError: It fails.
         """
 
-    def compute(self, systems: Sequence[Candidates]) -> list[Score]:
+    def compute(self, systems: Sequence[Candidates], on_progress: OnProgress = unreported) -> list[Score]:
         """Score the captions of each system.
 
         Raises:
@@ -46,7 +50,7 @@ class JavaMetric(Metric):
         if shutil.which("java") is None:
             raise UnavailableError("there is no java")
         try:
-            return self.run([(_captions(system), _references(system)) for system in systems])
+            return self.run([(_captions(system), _references(system)) for system in systems], on_progress)
         except (OSError, ValueError, subprocess.SubprocessError) as error:
             raise UnavailableError(one_line(error)) from error
 

@@ -3,12 +3,13 @@
 import contextlib
 import threading
 from collections.abc import Iterator, Sequence
+from itertools import count
 from typing import Any
 
 import numpy as np
 
 from capgen.evaluation.metrics.java import Captions, JavaMetric
-from capgen.evaluation.metrics.metric import Score
+from capgen.evaluation.metrics.metric import OnProgress, Score
 
 
 class Meteor(JavaMetric):
@@ -16,11 +17,20 @@ class Meteor(JavaMetric):
 
     name = "METEOR"
 
-    def run(self, systems: Sequence[tuple[Captions, Captions]]) -> list[Score]:
+    def run(self, systems: Sequence[tuple[Captions, Captions]], on_progress: OnProgress) -> list[Score]:
         """Run the program; see ``JavaMetric.run``."""
         from pycocoevalcap.meteor.meteor import Meteor as Program
 
-        with _closed(Program()) as program:
+        total, done = sum(len(captions) for captions, _ in systems), count(1)
+
+        class Reporting(Program):  # type: ignore[misc]
+            def _stat(self, *caption: Any) -> Any:
+                """Ask the program about one caption; nothing else of it takes long."""
+                answer = super()._stat(*caption)
+                on_progress(Meteor.name, next(done), total)
+                return answer
+
+        with _closed(Reporting()) as program:
             found = [program.compute_score(references, captions) for captions, references in systems]
         return [Score(float(value), np.array(per_image, np.float64)) for value, per_image in found]
 

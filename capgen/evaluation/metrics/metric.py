@@ -15,6 +15,13 @@ from capgen.evaluation.metrics.ngrams import Matches, References
 
 Shared = TypeVar("Shared")
 
+OnProgress = Callable[[str, int, int], None]
+"""Receives the name of a metric, how many captions it has scored, and how many it will; 0 and 0 where that is not known."""
+
+
+def unreported(name: str, done: int, total: int) -> None:
+    """Receive the progress of a metric, and do nothing."""
+
 
 class Need(StrEnum):
     """What a metric needs besides the captions that it scores."""
@@ -153,8 +160,12 @@ class Metric(ABC):
         return ""
 
     @abstractmethod
-    def compute(self, systems: Sequence[Candidates]) -> list[Score]:
+    def compute(self, systems: Sequence[Candidates], on_progress: OnProgress = unreported) -> list[Score]:
         """Score the captions of systems, each on its own; a program that takes time to start is started once for all.
+
+        Args:
+            systems: The captions of each system.
+            on_progress: Called while a computation goes on that takes long, if it is known how far it is.
 
         Raises:
             UnavailableError: The score cannot be computed here.
@@ -179,7 +190,7 @@ class PerImageMetric(Metric):
         """
         return weights @ per_image / weights.sum(axis=1)
 
-    def compute(self, systems: Sequence[Candidates]) -> list[Score]:
+    def compute(self, systems: Sequence[Candidates], on_progress: OnProgress = unreported) -> list[Score]:
         """Score the captions of each system."""
         found = []
         for candidates in systems:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from capgen.evaluation.metrics.java import Captions, JavaMetric
-from capgen.evaluation.metrics.metric import Score
+from capgen.evaluation.metrics.metric import OnProgress, Score
 
 MODELS = "lib/stanford-corenlp-3.6.0-models.jar"
 """The parser's models, below the program's folder. They are large and not part of the package that brings the program."""
@@ -17,8 +17,8 @@ class Spice(JavaMetric):
 
     name = "SPICE"
 
-    def run(self, systems: Sequence[tuple[Captions, Captions]]) -> list[Score]:
-        """Run the program; see ``JavaMetric.run``."""
+    def run(self, systems: Sequence[tuple[Captions, Captions]], on_progress: OnProgress) -> list[Score]:
+        """Run the program, which takes all captions at once; see ``JavaMetric.run``."""
         from pycocoevalcap.spice import spice
 
         if not (Path(spice.__file__).parent / MODELS).is_file():
