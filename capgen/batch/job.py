@@ -21,6 +21,7 @@ from capgen.captioner.results import Result
 from capgen.errors import Status, UsageError
 from capgen.inputs.listing import Listing
 from capgen.inputs.passed_over import PassedOverLog
+from capgen.inputs.selection import texts
 from capgen.inputs.watch import Arrivals
 from capgen.outputs.choices import Existing
 from capgen.outputs.destination import Destination
@@ -53,7 +54,7 @@ class CaptionJob:
     ``run`` may be called again: it goes on with what is there. A job may be made and checked, or planned, without being run.
 
     Args:
-        inputs: Which images are captioned; or their paths.
+        inputs: Which images are captioned; or their paths, or one path.
         captioner: The captioner; by default the one that ``capgen models default`` names.
         request: What captions are asked for; the captioner's own way by default.
         outputs: Where the captions go. By default nowhere: ``run`` yields them.
@@ -68,7 +69,7 @@ class CaptionJob:
 
     def __init__(
         self,
-        inputs: Inputs | Sequence[str | Path],
+        inputs: Inputs | Sequence[str | Path] | str | Path,
         captioner: Captioner | None = None,
         request: CaptionRequest | None = None,
         outputs: Outputs | None = None,
@@ -77,7 +78,7 @@ class CaptionJob:
         policy: OutputPolicy | None = None,
         fail_fast: bool = False,
     ) -> None:
-        self._inputs = inputs if isinstance(inputs, Inputs) else Inputs(paths=tuple(map(str, inputs)))
+        self._inputs = inputs if isinstance(inputs, Inputs) else Inputs(paths=texts(inputs))
         self._request = request or CaptionRequest()
         self._outputs = outputs or Outputs()
         self._engine: Engine = engine or LocalEngine()

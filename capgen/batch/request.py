@@ -11,7 +11,7 @@ from capgen.captioner.results import Caption, Result
 from capgen.errors import Status, UsageError, member
 from capgen.inputs.folders import OnPassedOver
 from capgen.inputs.lists import PathList, read_list_file, read_standard_input
-from capgen.inputs.selection import STDIN, Found, Selection, parse_shard
+from capgen.inputs.selection import STDIN, Found, Selection, parse_shard, texts
 from capgen.outputs import DESTINATIONS, FORMATS, SHARD_FORMATS, format_of
 from capgen.outputs.choices import Existing, SidecarName
 from capgen.outputs.destination import Destination
@@ -28,8 +28,8 @@ class Inputs:
     """Which images are captioned.
 
     Attributes:
-        paths: Files, folders, patterns and URLs.
-        listed: More files and folders, whose names are not patterns.
+        paths: Files, folders, patterns and URLs; or one of them.
+        listed: More files and folders, whose names are not patterns; or one of them.
         standard_input: An image that came on the standard input, as the bytes of its file.
         list_folder: The folder of the list in which some of ``listed`` were found, as they were not found from here.
         selection: Which files of folders and patterns are taken, and which part of all files.
@@ -40,6 +40,10 @@ class Inputs:
     standard_input: bytes | None = field(default=None, repr=False)
     list_folder: Path | None = None
     selection: Selection = field(default_factory=Selection)
+
+    def __post_init__(self) -> None:
+        for name in ("paths", "listed"):
+            object.__setattr__(self, name, texts(getattr(self, name)))
 
     @classmethod
     def of(
@@ -63,6 +67,7 @@ class Inputs:
         Raises:
             UsageError: There is nothing to look at, a list cannot be read, or there is no such part.
         """
+        paths = texts(paths)
         if not paths and from_file is None:
             raise UsageError("nothing to caption: name photographs or folders, or - for paths or a photograph on stdin")
         if nul and from_file is None and STDIN not in paths:

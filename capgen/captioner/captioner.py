@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
-from typing import TypeAlias
+from typing import TypeAlias, Unpack, cast
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from capgen.captioner import bundle, catalogue
 from capgen.captioner.backends import BACKENDS
 from capgen.captioner.backends.model import Capability, CaptionModel, needed
 from capgen.captioner.decoding import DecodingOptions
-from capgen.captioner.request import CaptionRequest
+from capgen.captioner.request import CaptionRequest, RequestFields
 from capgen.captioner.results import Caption, ImageVersion, Likelihood, Result
 from capgen.errors import ImageError, Status, UsageError
 from capgen.images import Source
@@ -62,49 +62,66 @@ class Captioner:
         """
         return cls(bundle.Bundle(catalogue.find(model)), threads)
 
-    def caption(self, source: Source, request: CaptionRequest | None = None, *, output_attention: bool = False) -> Caption:
+    def caption(
+        self,
+        source: Source,
+        request: CaptionRequest | None = None,
+        *,
+        output_attention: bool = False,
+        **options: Unpack[RequestFields],
+    ) -> Caption:
         """Caption one image with all processors.
 
         Args:
             source: A path, the bytes of a file, a binary file, a PIL image, or an array (H, W, 3) uint8.
             request: What captions are wanted; the captioner's own values by default.
             output_attention: Return attention weights, too, as ``Caption.attention``.
+            options: Fields of ``CaptionRequest``, such as ``num_beams=3``, in place of those of ``request``.
 
         Raises:
             ImageError: The image cannot be captioned; the status of the error says why.
+            UnknownNameError: There is no such option; the message offers the nearest.
             UsageError: The captioner cannot do what is wanted.
         """
-        generate = self._generation(request, output_attention=output_attention)
+        generate = self._generation(CaptionRequest.of(request, **options), output_attention=output_attention)
         pixels = images.read(source, self._shared.preprocessing)
         with self._shared_lock:
             (captions,) = generate(self._shared, [pixels])
         return captions[0]
 
     def caption_many(
-        self, sources: Iterable[Item], request: CaptionRequest | None = None, *, output_attention: bool = False
+        self,
+        sources: "Iterable[Item] | Item",
+        request: CaptionRequest | None = None,
+        *,
+        output_attention: bool = False,
+        **options: Unpack[RequestFields],
     ) -> Iterator[Result]:
         """Caption images; each worker takes a batch at a time and has a model of its own on one processor.
 
         Args:
             sources: As ``caption`` takes them. They are read only a little ahead, so that any number of them takes the same
-                memory. A ``Result`` among them is passed on in its turn.
+                memory. A ``Result`` among them is passed on in its turn. A single path or image is taken as the only one.
             request: What captions are wanted; the captioner's own values by default.
             output_attention: Return attention weights, too, as ``Caption.attention``.
+            options: Fields of ``CaptionRequest``, such as ``num_beams=3``, in place of those of ``request``.
 
         Returns:
             One result an image, in order; an image that cannot be captioned gives its status and reason.
 
         Raises:
+            UnknownNameError: There is no such option; the message offers the nearest.
             UsageError: The captioner cannot do what is wanted.
         """
-        return self._results(sources, self._generation(request, output_attention=output_attention))
+        generate = self._generation(CaptionRequest.of(request, **options), output_attention=output_attention)
+        return self._results(_several(sources), generate)
 
-    def score(self, source: Source, captions: Sequence[str]) -> list[Likelihood]:
+    def score(self, source: Source, captions: Sequence[str] | str) -> list[Likelihood]:
         """Return how likely the captioner finds captions of an image, without writing one.
 
         Args:
             source: As ``caption`` takes it.
-            captions: Any text; words that the captioner does not know count as its unknown word.
+            captions: Any texts, or one; words that the captioner does not know count as its unknown word.
 
         Raises:
             ImageError: The image cannot be read; the status of the error says why.
@@ -113,7 +130,7 @@ class Captioner:
         self._require(Capability.SCORING)
         pixels = images.read(source, self._shared.preprocessing)
         with self._shared_lock:
-            return self._shared.score(pixels, captions)
+            return self._shared.score(pixels, [captions] if isinstance(captions, str) else captions)
 
     @property
     def has_attention(self) -> bool:
@@ -193,6 +210,19 @@ class Captioner:
 
 _Generate: TypeAlias = "Callable[[CaptionModel, Sequence[np.ndarray]], list[list[Caption]]]"
 """Captions the images of a batch, (S, S, 3) uint8 each, with a model."""
+
+
+def _several(sources: "Iterable[Item] | Item") -> Iterable[Item]:
+    """Return what ``caption_many`` was given as several images: one image is the only one of them."""
+    if isinstance(sources, np.ndarray):
+        is_single = sources.ndim == 3  # noqa: PLR2004 - (H, W, 3), one image
+    else:
+        is_single = isinstance(sources, _SINGLE) or hasattr(sources, "read") or not isinstance(sources, Iterable)
+    return cast("Iterable[Item]", [sources] if is_single else sources)
+
+
+_SINGLE = (str, os.PathLike, Url, bytes, bytearray, memoryview, Result)
+"""Types of a single image; a Pillow image is known by not being iterable."""
 
 
 def _batches(sources: Iterable[Item]) -> Iterator[list[Item]]:

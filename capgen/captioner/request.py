@@ -1,9 +1,24 @@
 """``CaptionRequest``: what is wanted of a captioner, in words and numbers that every backend understands."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
+from typing import TypedDict, Unpack
 
-from capgen.errors import UsageError
+from capgen.errors import UnknownNameError, UsageError
+
+
+class RequestFields(TypedDict, total=False):
+    """The fields of ``CaptionRequest``, as the keywords of a function that takes them too."""
+
+    prompt: str
+    suppressed_words: tuple[str, ...]
+    min_words: int
+    max_words: int | None
+    num_captions: int
+    num_beams: int | None
+    temperature: float
+    top_p: float
+    seed: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +65,20 @@ class CaptionRequest:
             raise UsageError("top_p must be more than 0 and at most 1")
         if self.max_words is not None and self.max_words < self.min_words:
             raise UsageError(f"a caption of at most {self.max_words} words cannot have {self.min_words} or more words")
+
+    @classmethod
+    def of(cls, request: "CaptionRequest | None" = None, **changes: Unpack[RequestFields]) -> "CaptionRequest":
+        """Return a request, or one without arguments, with other values of some fields.
+
+        Raises:
+            UnknownNameError: There is no such field; the message offers the nearest.
+            UsageError: A number is out of range, or two do not fit together.
+        """
+        names = [field.name for field in fields(cls)]
+        for name in changes:
+            if name not in names:
+                raise UnknownNameError("option of a caption", name, names)
+        return replace(request or cls(), **changes)
 
     @property
     def sampling(self) -> bool:

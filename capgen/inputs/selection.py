@@ -71,8 +71,8 @@ class Selection:
 
     Attributes:
         recursive: Look for images at any depth below a folder, and not only in the folder itself.
-        include: Patterns of which a file must match one, if there are any; see ``NameRules``.
-        exclude: Patterns of which a file must match none; a folder that matches one is not entered.
+        include: Patterns of which a file must match one, if there are any, or one pattern; see ``NameRules``.
+        exclude: Patterns, or one, of which a file must match none; a folder that matches one is not entered.
         hidden: Take files and enter folders that are passed over else for their names; see ``kind_of_name``.
         follow_links: Follow links to folders, to files outside the folder, and to nothing; see ``FolderWalk``.
         part: (i, n) to take the i-th of n parts, 1 <= i <= n. The part that a file is in depends on its path from its root
@@ -87,6 +87,10 @@ class Selection:
     follow_links: bool = False
     part: tuple[int, int] | None = None
     lenient: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("include", "exclude"):
+            object.__setattr__(self, name, texts(getattr(self, name)))
 
     def find(
         self,
@@ -199,6 +203,11 @@ class Selection:
     def _in_folder(self, root: Path, on_passed_over: OnPassedOver, pattern: PathPattern | None) -> Iterator[Found]:
         walk = FolderWalk(root, self._rules, pattern, follow_links=self.follow_links, on_passed_over=on_passed_over)
         return (Found(path, root) for path in walk.images())
+
+
+def texts(given: Iterable[str | Path] | str | Path) -> tuple[str, ...]:
+    """Return several paths or patterns as texts; a single one, which is iterable too, is the only one of them."""
+    return (str(given),) if isinstance(given, (str, Path)) else tuple(map(str, given))
 
 
 def parse_shard(text: str) -> tuple[int, int]:

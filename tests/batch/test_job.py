@@ -95,6 +95,13 @@ def test_it_takes_paths_alone_and_the_request_of_a_captioner(captioner, library)
     assert result.caption.startswith("two dogs")
 
 
+@pytest.mark.parametrize("form", [str, Path])
+def test_a_single_path_is_taken_as_one(captioner, library, form):
+    image = library / "a.png"
+    for inputs in (form(image), Inputs(paths=form(image)), Inputs(listed=form(image)), Inputs.of(form(image))):
+        assert [result.path for result in CaptionJob(inputs, captioner, engine=Numbering()).run()] == [image]
+
+
 def test_it_writes_several_outputs_at_once_and_a_second_run_skips_them(job, library, user_folders):
     outputs = Outputs(file=user_folders / "o.json", sidecar="txt", xmp=True, report=user_folders / "report.jsonl")
     results = list(job(outputs=outputs).run())

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from support.paths import ROOT
 
 from capgen import Captioner, CaptionRequest
 from capgen.captioner.captioner import BATCH
+from capgen.captioner.request import RequestFields
 from capgen.captioner.results import Result
 from capgen.errors import BundleError, ImageError, UnknownNameError, UsageError
 from capgen.storage.pipeline import AHEAD
@@ -425,3 +427,44 @@ def test_sampling_many_captions_until_the_longest_length_says_nothing_else(capti
     [found] = captioner.caption_many([CAT], CaptionRequest(temperature=2.0, num_captions=30, max_words=8))
     assert len({one.text for one in found.captions}) == len(found.captions) > 10
     assert all(1 <= len(one.text.split()) <= 8 for one in found.captions)
+
+
+def test_options_are_given_as_keywords_alone_or_in_place_of_those_of_a_request(captioner):
+    request = CaptionRequest(prompt="a photo of", num_beams=3)
+    expected = captioner.caption(CAT, request)
+    assert captioner.caption(CAT, prompt="a photo of", num_beams=3) == expected
+    assert captioner.caption(CAT, CaptionRequest(prompt="there is", num_beams=3), prompt="a photo of") == expected
+    (result,) = captioner.caption_many([CAT], prompt="a photo of", num_beams=3)
+    assert result.captions == (expected,)
+
+
+@pytest.mark.parametrize("method", ["caption", "caption_many"])
+def test_an_option_that_does_not_exist_is_refused_with_the_nearest(captioner, method):
+    with pytest.raises(UnknownNameError, match="no option of a caption named 'num_beam'; did you mean num_beams"):
+        getattr(captioner, method)(CAT, num_beam=3)
+
+
+def test_the_keywords_of_options_are_the_fields_of_a_request():
+    assert RequestFields.__annotations__ == {field.name: field.type for field in fields(CaptionRequest)}
+
+
+@pytest.mark.parametrize("form", ["text", "path", "bytes", "file", "pillow", "array"])
+def test_many_of_a_single_image_is_that_image(captioner, caption, form):
+    forms = {
+        "text": lambda: str(CAT),
+        "path": lambda: CAT,
+        "bytes": CAT.read_bytes,
+        "file": lambda: io.BytesIO(CAT.read_bytes()),
+        "pillow": lambda: Image.open(CAT),
+        "array": lambda: np.asarray(Image.open(CAT).convert("RGB")),
+    }
+    (result,) = captioner.caption_many(forms[form]())
+    assert result.captions == (caption,)
+
+
+def test_many_of_an_array_of_images_is_each_of_them(captioner):
+    assert len(list(captioner.caption_many(np.zeros((3, 8, 8, 3), np.uint8)))) == 3
+
+
+def test_a_single_caption_is_scored_as_one(captioner):
+    assert captioner.score(CAT, "a cat on a sofa") == captioner.score(CAT, ["a cat on a sofa"])

@@ -620,3 +620,7 @@ def test_what_is_not_a_shard_is_reported_in_one_line(text):
 def test_a_shard_of_too_many_digits_is_refused():
     with pytest.raises(UsageError):
         parse_shard(f"1/{'9' * 5000}")
+
+
+def test_a_single_pattern_is_taken_as_one():
+    assert Selection(include="*.jpg", exclude="old*") == Selection(include=("*.jpg",), exclude=("old*",))
