@@ -289,11 +289,8 @@ class CaptionJob:
                 stack.callback(sink.close)
             form, stream = outputs.stream_format(several=several), None
             if form is not None:
-                header = self._inputs.is_first_part
                 stream = (
-                    form.standard_output(header=header)
-                    if outputs.file is None
-                    else form.open(outputs.file, guard, header=header, read_only=read_only)
+                    form.standard_output() if outputs.file is None else form.open(outputs.file, guard, read_only=read_only)
                 )
                 stack.callback(stream.close)
             work = CaptionWork(self._captioner, self._request)

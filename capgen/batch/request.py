@@ -102,11 +102,6 @@ class Inputs:
         return (replace(one, data=self.standard_input) if one.path == Path(STDIN) else one for one in found)
 
     @property
-    def is_first_part(self) -> bool:
-        """Whether these are all files or the first part of them, whose output begins with a header."""
-        return self.selection.part is None or self.selection.part[0] == 1
-
-    @property
     def may_be_several(self) -> bool:
         """Whether the arguments can stand for more than one image, whatever they stand for now."""
         if self.standard_input is not None:
@@ -272,5 +267,5 @@ class OutputPolicy:
         confidence = result.confidence
         if result.status is not Status.CAPTIONED or confidence is None or confidence >= self.min_confidence:
             return result
-        reason = f"the caption's confidence is {confidence:.2f}, less than {self.min_confidence:g}"
+        reason = f"the caption's confidence is {confidence:.3f}, less than {self.min_confidence:g}"
         return replace(result, status=Status.LOW_CONFIDENCE, reason=reason)

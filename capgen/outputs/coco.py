@@ -68,11 +68,11 @@ class CocoFormat:
 
     def __init__(self, *, several: bool) -> None: ...
 
-    def open(self, path: Path, guard: OverwriteGuard, *, header: bool = True, read_only: bool = False) -> "CocoFile":
-        """Return the sink that writes to a file; see ``Format``. A list has no header."""
+    def open(self, path: Path, guard: OverwriteGuard, *, read_only: bool = False) -> "CocoFile":
+        """Return the sink that writes to a file; see ``Format``."""
         return CocoFile(path, guard, read_only=read_only)
 
-    def standard_output(self, *, header: bool = True) -> "CocoStandardOutput":
+    def standard_output(self) -> "CocoStandardOutput":
         """Return the sink that prints one list."""
         return CocoStandardOutput()
 

@@ -1,4 +1,4 @@
-"""``csv``: ``path,caption,confidence``, a row for each caption, for spreadsheets and tables."""
+"""``csv``: ``path,caption,confidence,rank``, a row for each caption, for spreadsheets and tables."""
 
 import csv
 import io
@@ -10,7 +10,12 @@ from capgen.captioner.results import Result
 from capgen.errors import Status
 from capgen.outputs.format import LineFormat
 
-COLUMNS = ("path", "caption", "confidence")
+COLUMNS = ("path", "caption", "confidence", "rank")
+"""The columns of a new file. Of several captions of an image, the best has rank 1."""
+
+COLUMNS_BEFORE = COLUMNS[:3]
+"""The columns of files that were begun before there were ranks; they go on without."""
+
 _DELIMITERS = (",", ";", "\t")
 """What stands between columns; a spreadsheet takes the semicolon where numbers have a comma."""
 
@@ -20,23 +25,31 @@ class CsvFormat(LineFormat):
 
     header = ",".join(COLUMNS)
 
+    columns: tuple[str, ...] = COLUMNS
     delimiter = ","
 
     def as_in(self, first_line: bytes) -> Self:
-        """Return the format with the delimiter, a comma if there is no header, and the line end of a file's first line."""
+        """Return the format with the columns, the delimiter and the line end of a file's first line.
+
+        Where that is no header, as of an older file of a later part, its cells are counted, and commas are between them.
+        """
         found, header = super().as_in(first_line), os.fsdecode(first_line).strip()
-        found.delimiter = next((one for one in _DELIMITERS if header == one.join(COLUMNS)), ",")
-        found.header = found.delimiter.join(COLUMNS)
+        known = {one.join(columns): (columns, one) for columns in (COLUMNS, COLUMNS_BEFORE) for one in _DELIMITERS}
+        cells = next(csv.reader([header]), [])
+        without = COLUMNS_BEFORE if len(cells) == len(COLUMNS_BEFORE) and not self.header.startswith(header) else COLUMNS
+        found.columns, found.delimiter = known.get(header, (without, ","))
+        found.header = found.delimiter.join(found.columns)
         return found
 
     def lines(self, result: Result) -> list[str]:
         """Return a row for each caption; none for an image without a caption."""
         if result.status is not Status.CAPTIONED:
             return []
-        return [
-            _row((str(result.path), caption.text, f"{caption.confidence:.3f}"), self.delimiter)
-            for caption in result.captions
-        ]
+        rows = (
+            (str(result.path), caption.text, f"{caption.confidence:.3f}", str(rank))
+            for rank, caption in enumerate(result.captions, 1)
+        )
+        return [_row(row[: len(self.columns)], self.delimiter) for row in rows]
 
     def is_whole(self, record: bytes) -> bool:
         """Tell whether the lines read so far are a whole record; a line end inside quotes belongs to a field."""
@@ -49,7 +62,11 @@ class CsvFormat(LineFormat):
             rows = list(csv.reader(lines, delimiter=self.delimiter, strict=True))
         except csv.Error:
             return None
-        if len(rows) != 1 or len(rows[0]) != len(COLUMNS) or self.header.startswith(self.delimiter.join(rows[0])):
+        if (
+            len(rows) != 1
+            or len(rows[0]) not in (len(COLUMNS), len(COLUMNS_BEFORE))
+            or self.header.startswith(self.delimiter.join(rows[0]))
+        ):
             return None
         return rows[0][0], rows[0][1] or None
 

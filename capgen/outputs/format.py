@@ -32,13 +32,12 @@ class Format(Protocol):
     records_failures: bool
     """Whether a file has a record of an image that failed."""
 
-    def open(self, path: Path, guard: "OverwriteGuard", *, header: bool = True, read_only: bool = False) -> "Sink":
+    def open(self, path: Path, guard: "OverwriteGuard", *, read_only: bool = False) -> "Sink":
         """Return the sink that writes to a file and goes on with what the file holds.
 
         Args:
             path: The file; it is made if it is missing.
             guard: Knows which of its captions may be replaced.
-            header: Whether a new file begins with the format's header.
             read_only: Only read what the file holds, for a plan of what would be written.
 
         Raises:
@@ -46,7 +45,7 @@ class Format(Protocol):
         """
         ...
 
-    def standard_output(self, *, header: bool = True) -> "Sink":
+    def standard_output(self) -> "Sink":
         """Return the sink that writes to the standard output."""
         ...
 
@@ -133,17 +132,17 @@ class LineFormat:
         """Return the records of a result as they are written to a file."""
         return b"".join(line.encode("utf-8", "surrogateescape") + self.line_end for line in self.lines(result))
 
-    def open(self, path: Path, guard: "OverwriteGuard", *, header: bool = True, read_only: bool = False) -> "Sink":
+    def open(self, path: Path, guard: "OverwriteGuard", *, read_only: bool = False) -> "Sink":
         """Return the sink that writes to a file; see ``Format``."""
         from capgen.outputs.stream import CaptionFile, CaptionFileReader
 
-        return (CaptionFileReader if read_only else CaptionFile)(path, self, guard, header=header)
+        return (CaptionFileReader if read_only else CaptionFile)(path, self, guard)
 
-    def standard_output(self, *, header: bool = True) -> "Sink":
+    def standard_output(self) -> "Sink":
         """Return the sink that writes to the standard output."""
         from capgen.outputs.standard_output import StandardOutput
 
-        return StandardOutput(self, header=header)
+        return StandardOutput(self)
 
     def merge(self, sources: "Sequence[Path]", target: Path) -> int:
         """Write the records of several files to one; see ``Format``."""

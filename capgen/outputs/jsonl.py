@@ -9,6 +9,11 @@ from capgen.outputs.format import LineFormat
 from capgen.storage.files import json_text
 
 
+def shown(confidence: float) -> float:
+    """Return a confidence with three digits, as all formats have it: more of it would be noise."""
+    return round(confidence, 3)
+
+
 class JsonLinesFormat(LineFormat):
     """Lines for programs. Every line has every key, since readers infer columns from the first lines.
 
@@ -21,14 +26,14 @@ class JsonLinesFormat(LineFormat):
     def lines(self, result: Result) -> list[str]:
         """Return one line: ``path``, ``status``, the best caption, all ``captions``, ``written`` files, a ``reason``."""
         captions = [
-            {"caption": caption.text, "confidence": caption.confidence, "log_probability": caption.log_probability}
+            {"caption": caption.text, "confidence": shown(caption.confidence), "log_probability": caption.log_probability}
             for caption in result.captions
         ]
         values = {
             "path": str(result.path),
             "status": result.status,
             "caption": result.caption,
-            "confidence": result.confidence,
+            "confidence": captions[0]["confidence"] if captions else None,
             "captions": captions or None,
             "written": [str(path) for path in result.written] or None,
             "reason": result.reason,

@@ -84,7 +84,7 @@ def _numbered(sources: Sequence[tuple[Path, LineFormat]]) -> Iterator[tuple[int,
                 raise DataError(f"{source}: record {number} is not of this format; name it with --format")
             first, first_form = sources[0]
             if form.header != first_form.header:
-                raise DataError(f"{source} has other delimiters than {first}; save both with the same ones")
+                raise DataError(f"{source} has other columns or delimiters than {first}; save both with the same ones")
             path, caption = parsed
             group += path != last
             last = path

@@ -31,12 +31,11 @@ class StandardOutput:
 
     Args:
         form: The format of the lines.
-        header: Whether the format's header comes first.
     """
 
-    def __init__(self, form: LineFormat, *, header: bool = True) -> None:
+    def __init__(self, form: LineFormat) -> None:
         self._form, self._out = form, sys.stdout.buffer
-        if form.header and header:
+        if form.header:
             self._print(form.header.encode() + b"\n")
 
     def target(self, item: Found) -> None:

@@ -38,14 +38,13 @@ class CaptionFileReader:
         path: The file; it may be missing.
         form: The format of its lines.
         guard: Knows which of its captions may be replaced.
-        header: Whether a new file begins with the format's header.
 
     Raises:
         StorageError: It cannot be read, is not a regular file, or its last record has no end.
     """
 
-    def __init__(self, path: Path, form: LineFormat, guard: OverwriteGuard, *, header: bool = True) -> None:
-        self._path, self._form, self._guard, self._header = path, form, guard, header
+    def __init__(self, path: Path, form: LineFormat, guard: OverwriteGuard) -> None:
+        self._path, self._form, self._guard = path, form, guard
         self._key = key(path)
         self._held: dict[int, _Held] = {}  # by the hash of an image's path
         self._replaced: dict[int, int] = {}  # how many records of an image, the first in the file, have been replaced
@@ -149,7 +148,7 @@ class CaptionFile(CaptionFileReader):
             self._form = self._form_there()
             self._mend()
             self._read()
-            if self._form.header and self._header and not os.fstat(self._file.fileno()).st_size:
+            if self._form.header and not os.fstat(self._file.fileno()).st_size:
                 self._append(self._form.header.encode() + b"\n")
             opened.pop_all()  # the file stays open, since nothing went wrong
 

@@ -14,7 +14,7 @@ class TextFormat(LineFormat):
     """Lines for people and for ``cut``. Only ``several`` lines begin with their path."""
 
     def lines(self, result: Result) -> list[str]:
-        """Return a line for each caption, with its confidence before it if there is more than one caption.
+        """Return a line for each caption, with its rank and its confidence before it if there is more than one caption.
 
         There is no line for an image without a caption.
         """
@@ -23,8 +23,8 @@ class TextFormat(LineFormat):
         path = [str(result.path).translate(ESCAPES)] if self.several else []
         many = len(result.captions) > 1
         return [
-            "\t".join([*path, *([f"{caption.confidence:.3f}"] if many else []), caption.text.translate(ESCAPES)])
-            for caption in result.captions
+            "\t".join([*path, *((str(rank), f"{caption.confidence:.3f}") if many else ()), caption.text.translate(ESCAPES)])
+            for rank, caption in enumerate(result.captions, 1)
         ]
 
     def parse(self, record: bytes) -> tuple[str, str | None] | None:

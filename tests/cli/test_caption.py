@@ -54,11 +54,12 @@ def test_a_folder_without_recursive_is_captioned_without_the_folders_in_it(capti
     assert "1 folder (--recursive)" in done.stderr
 
 
-def test_alternatives_come_with_their_confidence_the_best_first(captioner):
+def test_alternatives_come_with_their_rank_and_their_confidence_the_best_first(captioner):
     done = captioner.run("caption", "-m", "shapes", "--num", "3", captioner.source / "images/000.png")
     rows = [line.split("\t") for line in done.stdout.splitlines()]
-    assert len(rows) == len({caption for _, caption in rows}) == 3
-    assert all(0 < float(confidence) <= 1 for confidence, _ in rows)
+    assert len(rows) == len({caption for _, _, caption in rows}) == 3
+    assert [rank for rank, _, _ in rows] == ["1", "2", "3"]
+    assert all(0 < float(confidence) <= 1 and len(confidence) == len("0.123") for _, confidence, _ in rows)
 
 
 def test_json_lines_carry_everything_a_program_needs(captioner, tmp_path):

@@ -33,12 +33,12 @@ def test_text_for_several_begins_with_the_path():
     assert lines("text", DOG) == ["photos/dog.jpg\ta dog runs"]
 
 
-def test_text_has_a_line_an_alternative_with_its_confidence():
-    assert lines("text", ALTERNATIVES, several=False) == ["0.250\ta dog runs", "0.012\ta dog"]
+def test_text_has_a_line_an_alternative_with_its_rank_and_confidence():
+    assert lines("text", ALTERNATIVES, several=False) == ["1\t0.250\ta dog runs", "2\t0.012\ta dog"]
 
 
-def test_text_for_several_has_path_confidence_and_caption():
-    assert lines("text", ALTERNATIVES) == ["dog.jpg\t0.250\ta dog runs", "dog.jpg\t0.012\ta dog"]
+def test_text_for_several_has_path_rank_confidence_and_caption():
+    assert lines("text", ALTERNATIVES) == ["dog.jpg\t1\t0.250\ta dog runs", "dog.jpg\t2\t0.012\ta dog"]
 
 
 @pytest.mark.parametrize("several", [False, True])
@@ -84,7 +84,7 @@ def test_json_lines_hold_all_alternatives_in_one_line():
     assert (values["caption"], values["confidence"]) == ("a dog runs", 0.25)
     assert values["captions"] == [
         {"caption": "a dog runs", "confidence": 0.25, "log_probability": -3.5},
-        {"caption": "a dog", "confidence": 0.0123456, "log_probability": -9.25},
+        {"caption": "a dog", "confidence": 0.012, "log_probability": -9.25},
     ]
 
 

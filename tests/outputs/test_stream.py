@@ -25,7 +25,7 @@ from capgen.outputs.standard_output import StandardOutput
 from capgen.outputs.stream import CaptionFile, CaptionFileReader
 from capgen.storage import platform
 
-HEADER = b"path,caption,confidence\n"
+HEADER = b"path,caption,confidence,rank\n"
 FOREIGN = os.fsdecode(b"caf\xe9.jpg")
 """A name in Latin-1, as old archives hold them: no UTF-8."""
 
@@ -64,13 +64,13 @@ class Desk:
         self.path.write_bytes(data)
         self.manifest.put(key(self.path), Record("", line=record_of(self.form, last)))
 
-    def open(self, existing="skip", *, force=False, header=True):
+    def open(self, existing="skip", *, force=False):
         guard = OverwriteGuard(self.manifest, Existing(existing), force=force)
-        return CaptionFile(self.path, self.form, guard, header=header)
+        return CaptionFile(self.path, self.form, guard)
 
-    def run(self, *results, existing="skip", force=False, header=True):
+    def run(self, *results, existing="skip", force=False):
         """Do what a run does with results; return those that were written."""
-        output = self.open(existing, force=force, header=header)
+        output = self.open(existing, force=force)
         written = put(output, results)
         output.close()
         return written
@@ -201,14 +201,14 @@ def test_only_json_lines_have_a_record_of_a_file_without_a_caption_and_it_has_no
     assert jsonl.parse(record_of(jsonl, result)) == ("a.jpg", None)
 
 
-def test_a_csv_row_is_path_caption_and_confidence():
+def test_a_csv_row_is_path_caption_confidence_and_rank():
     form = FORMATS["csv"](several=True)
-    assert form.lines(captioned("dog.jpg", "a dog", "dogs")) == ["dog.jpg,a dog,0.250", "dog.jpg,dogs,0.240"]
+    assert form.lines(captioned("dog.jpg", "a dog", "dogs")) == ["dog.jpg,a dog,0.250,1", "dog.jpg,dogs,0.240,2"]
 
 
 def test_a_csv_row_is_quoted_only_where_it_has_to_be():
     form = FORMATS["csv"](several=True)
-    assert form.lines(captioned('a "b".jpg', "red, blue")) == ['"a ""b"".jpg","red, blue",0.250']
+    assert form.lines(captioned('a "b".jpg', "red, blue")) == ['"a ""b"".jpg","red, blue",0.250,1']
 
 
 def test_a_csv_header_is_no_record():
@@ -402,18 +402,18 @@ def test_after_any_runs_every_path_has_one_record_with_the_caption_that_is_due(n
 @pytest.mark.parametrize("line_end", ["\r\n", "\n"])
 def test_a_spreadsheets_file_is_read_and_added_to_with_its_own_delimiter(desk_of, delimiter, line_end):
     desk, form = desk_of("csv"), FORMATS["csv"](several=True)
-    header = delimiter.join(("path", "caption", "confidence"))
+    header = delimiter.join(("path", "caption", "confidence", "rank"))
     rows = [
         header,
-        delimiter.join(("a.jpg", "a person's words, two", "1,000")),
-        f'b.jpg{delimiter}"x{delimiter}y\nz"{delimiter}1',
+        delimiter.join(("a.jpg", "a person's words, two", "1,000", "1")),
+        f'b.jpg{delimiter}"x{delimiter}y\nz"{delimiter}1{delimiter}1',
     ]
     desk.path.write_bytes(codecs.BOM_UTF8 + "".join(row + line_end for row in rows).encode())
     before = desk.data
     assert desk.run(captioned("a.jpg", "new"), captioned("b.jpg", "new")) == []
     assert desk.data == before
     assert len(desk.run(captioned("c.jpg", f"one{delimiter}two, three"))) == 1
-    assert desk.data == before + f'c.jpg{delimiter}"one{delimiter}two, three"{delimiter}0.250{line_end}'.encode()
+    assert desk.data == before + f'c.jpg{delimiter}"one{delimiter}two, three"{delimiter}0.250{delimiter}1{line_end}'.encode()
     desk.run(captioned("a.jpg", "new"), existing="append")
     assert desk.data.startswith(codecs.BOM_UTF8)
     desk.path.write_bytes(desk.data.removeprefix(codecs.BOM_UTF8))
@@ -496,21 +496,23 @@ def test_a_csv_has_its_header_once(desk_of):
     desk.run(captioned("a.jpg", "a dog"))
     desk.run(captioned("b.jpg", "a cat"))
     desk.run(captioned("a.jpg", "dogs"), existing="overwrite")
-    assert desk.data == HEADER + b"b.jpg,a cat,0.250\na.jpg,dogs,0.250\n"
+    assert desk.data == HEADER + b"b.jpg,a cat,0.250,1\na.jpg,dogs,0.250,1\n"
 
 
-def test_a_csv_of_a_later_shard_has_no_header(desk_of):
+def test_a_csv_from_before_there_were_ranks_goes_on_without_them(desk_of):
     desk = desk_of("csv")
-    desk.run(captioned("a.jpg", "a dog"), header=False)
-    assert desk.data == b"a.jpg,a dog,0.250\n"
+    for first in (b"path,caption,confidence\n", b"b.jpg,a cat,0.250\n"):
+        desk.path.write_bytes(first)
+        desk.run(captioned("a.jpg", "a dog", "dogs"))
+        assert desk.data == first + b"a.jpg,a dog,0.250\na.jpg,dogs,0.240\n"
 
 
-@pytest.mark.parametrize("cut", range(len(HEADER)))
+@pytest.mark.parametrize("cut", [cut for cut in range(len(HEADER)) if HEADER[:cut] != b"path,caption,confidence"])
 def test_a_header_that_was_cut_off_is_mended(desk_of, cut):
     desk = desk_of("csv")
     desk.path.write_bytes(HEADER[:cut])
     desk.run(captioned("a.jpg", "a dog"))
-    assert desk.data == HEADER + b"a.jpg,a dog,0.250\n"
+    assert desk.data == HEADER + b"a.jpg,a dog,0.250,1\n"
 
 
 # What was cut off
@@ -530,7 +532,7 @@ def after_cuts(desk, last, first_byte=0):
 @pytest.mark.parametrize("path", ["photos/dog.jpg", 'a, "b".jpg', "a\tb\nc.jpg", "北/é.jpg", FOREIGN])
 def test_a_last_line_that_was_cut_off_is_mended_and_its_image_captioned_again(desk, path):
     last = captioned(path, "a dog runs, and a café")
-    in_confidence = len("0.250\n") if desk.form.header else 0
+    in_confidence = len("0.250,1\n") if desk.form.header else 0
     results = list(after_cuts(desk, last))
     assert all(mended for _, mended in results[: len(results) - in_confidence])
 
@@ -643,11 +645,11 @@ def test_what_a_killed_run_has_replaced_is_taken_out_even_if_it_was_the_last(des
 @pytest.mark.parametrize("line_end", [b"\r\n", b"\n"])
 def test_after_a_kill_a_last_row_whose_end_an_editor_has_removed_is_whole(desk_of, line_end):
     desk = desk_of("csv")
-    desk.path.write_bytes(b"path,caption,confidence" + line_end + b"b.jpg,a dog,0.250" + line_end)
+    desk.path.write_bytes(b"path,caption,confidence,rank" + line_end + b"b.jpg,a dog,0.250,1" + line_end)
     desk.killed(captioned("c.jpg", "a cat"))
     desk.path.write_bytes(desk.data.rstrip(b"\r\n"))
     desk.run(captioned("e.jpg", "a cow"))
-    rows = (b"path,caption,confidence", b"b.jpg,a dog,0.250", b"c.jpg,a cat,0.250", b"e.jpg,a cow,0.250")
+    rows = (b"path,caption,confidence,rank", b"b.jpg,a dog,0.250,1", b"c.jpg,a cat,0.250,1", b"e.jpg,a cow,0.250,1")
     assert desk.data == b"".join(row + line_end for row in rows)
 
 
@@ -797,12 +799,10 @@ def test_stdout_gets_the_lines_at_once(capsysbinary):
     assert capsysbinary.readouterr().out == b"caf\xe9.jpg\t" + "a café\n".encode()
 
 
-@pytest.mark.parametrize(("header", "first"), [(True, HEADER), (False, b"")])
-def test_stdout_begins_with_the_header_unless_it_is_a_later_shard(capsysbinary, header, first):
-    output = StandardOutput(FORMATS["csv"](several=True), header=header)
-    output.write(item("a.jpg"), captioned("a.jpg", "a dog"))
-    output.write(item("b.jpg"), captioned("b.jpg", "a cat"))
-    assert capsysbinary.readouterr().out == first + b"a.jpg,a dog,0.250\nb.jpg,a cat,0.250\n"
+def test_stdout_begins_with_the_header(capsysbinary):
+    output = StandardOutput(FORMATS["csv"](several=True))
+    output.write(item("a.jpg"), captioned("a.jpg", "a dog", "dogs"))
+    assert capsysbinary.readouterr().out == HEADER + b"a.jpg,a dog,0.250,1\na.jpg,dogs,0.240,2\n"
 
 
 def test_stdout_has_no_empty_line_where_a_format_has_no_header(capsysbinary):
@@ -971,7 +971,9 @@ def test_csvs_that_a_spreadsheet_has_saved_merge_with_their_own_delimiter_and_li
 def test_a_csv_with_other_delimiters_than_the_first_is_named_and_nothing_is_written(tmp_path):
     shards = Shards(tmp_path, "csv").add(A, header=True).add(B, header=True)
     saved(shards.sources[1], ";")
-    with pytest.raises(DataError, match=r"shard-1 has other delimiters than \S*shard-0; save both with the same ones"):
+    with pytest.raises(
+        DataError, match=r"shard-1 has other columns or delimiters than \S*shard-0; save both with the same ones"
+    ):
         shards.merge()
     assert not shards.target.exists()
 

@@ -7,7 +7,7 @@ from typing import Any
 from capgen.datasets import cells, csv
 from capgen.datasets.layout import Problem
 from capgen.evaluation.predictions.form import NAME_KEYS, TEXT_KEYS, Row, Source, best_first, first_key, row_of
-from capgen.outputs.csv import COLUMNS
+from capgen.outputs.csv import COLUMNS, COLUMNS_BEFORE
 
 
 class TableForm:
@@ -23,8 +23,13 @@ class TableForm:
         if first_key(columns, NAME_KEYS) is None or first_key(columns, TEXT_KEYS) is None:
             return None
         found = csv.rows(source.text, source.path.name)
-        rows = (Row(one.where) if isinstance(one, Problem) else _row(*one) for one in found)
-        return best_first(rows) if tuple(columns) == COLUMNS else rows
+        rows = (Row(one.where) if isinstance(one, Problem) else _row(*one) for one in found if not _is_header(one))
+        return best_first(rows) if tuple(columns) in (COLUMNS, COLUMNS_BEFORE) else rows
+
+
+def _is_header(row: tuple[str, Mapping[str, Any]] | Problem) -> bool:
+    """Tell whether a row is a header again, as in several files that were put together."""
+    return not isinstance(row, Problem) and all(name == cell for name, cell in row[1].items())
 
 
 def _row(where: str, values: Mapping[str, Any]) -> Row:

@@ -7,6 +7,7 @@ from capgen.captioner.results import Result, SkipReason
 from capgen.inputs.archives import LazyImage
 from capgen.inputs.archives.parquet import load_pyarrow
 from capgen.inputs.selection import Found
+from capgen.outputs.jsonl import shown
 from capgen.outputs.shards import Shard
 
 _ROWS = 1000
@@ -36,12 +37,12 @@ class ParquetShard(Shard):
     def write(self, item: Found, result: Result, image: LazyImage | None = None) -> SkipReason | None:
         """Add the row of an image; see ``Shard``."""
         names = ("caption", "confidence", "log_probability")
-        captions = [(utf8(c.text), c.confidence, c.log_probability) for c in result.captions]
+        captions = [(utf8(c.text), shown(c.confidence), c.log_probability) for c in result.captions]
         self._rows.append(
             {
                 "path": utf8(str(result.path)),
                 "caption": captions[0][0] if captions else None,
-                "confidence": result.confidence,
+                "confidence": captions[0][1] if captions else None,
                 "status": result.status,
                 "reason": utf8(result.reason) or None,
                 "alternatives": [dict(zip(names, caption, strict=True)) for caption in captions],
