@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from capgen.cli import app
-from capgen.cli.configurable import caption_options, configured, converter
+from capgen.cli.configurable import caption_options, check_usable, configured, converter, shown
 from capgen.cli.configuration import KEYS, NAME, check_key, check_of_folder, folder_file, user_file
 from capgen.cli.console import FAILED, Quiet, Verbose, command, printable, say
-from capgen.errors import ConfigError, UnknownNameError, UsageError, os_reason
-from capgen.outputs import DESTINATIONS, FORMATS
+from capgen.errors import ConfigError, UsageError, os_reason
+from capgen.outputs import FORMATS
 from capgen.outputs.choices import Existing, SidecarName
 
 if TYPE_CHECKING:
@@ -59,8 +59,8 @@ def show_command(context: typer.Context) -> None:
     from capgen.cli.tables import show_table
 
     found = configured(context)
-    rows = [(setting.key, _shown(setting.value), setting.origin) for setting in found.holding.values()]
-    rows += [(setting.key, _shown(setting.value), f"{setting.origin}: {why}") for setting, why in found.overruled]
+    rows = [(setting.key, shown(setting.value), setting.origin) for setting in found.holding.values()]
+    rows += [(setting.key, shown(setting.value), f"{setting.origin}: {why}") for setting, why in found.overruled]
     if rows:
         show_table([("setting", "value", "from"), *rows])
     else:
@@ -77,7 +77,7 @@ def get_command(context: typer.Context, key: Key, verbose: Verbose = False) -> N
     setting = configured(context).holding.get(key)
     if setting is None:
         raise typer.Exit(FAILED)
-    typer.echo(_shown(setting.value, "\n").encode("utf-8", "surrogateescape"))
+    typer.echo(shown(setting.value, "\n").encode("utf-8", "surrogateescape"))
 
 
 @config_app.command("set")
@@ -102,7 +102,7 @@ def set_command(
     document[key] = value
     _write(file, document)
     if not quiet:
-        say(printable(f"{key} is {_shown(value)} in {file}"))
+        say(printable(f"{key} is {shown(value)} in {file}"))
 
 
 @config_app.command("unset")
@@ -132,13 +132,6 @@ def path_command(verbose: Verbose = False) -> None:
     typer.echo(os.fsencode(user_file().absolute()))
 
 
-def _shown(value: Any, between: str = " ") -> str:
-    """Return the value of a setting as one would type it."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    return between.join(value) if isinstance(value, (list, tuple)) else str(value)
-
-
 def _checked(context: typer.Context, key: str, values: list[str]) -> Any:
     """Return a value that was typed with the type that it has in a file.
 
@@ -153,25 +146,18 @@ def _checked(context: typer.Context, key: str, values: list[str]) -> Any:
         value = converter(context)(key, values[0])
     except ConfigError as error:
         raise ConfigError(f"{key} = {values[0]!r} does not fit: {error}") from error
+    check_usable(key, value)
     if key == "model":
-        return _captioner(value)
-    if key == "format" and value not in FORMATS:
-        raise UnknownNameError("format", value, FORMATS)
-    if key == "sidecar":
-        DESTINATIONS["sidecar"](value)
+        return _from_everywhere(value)
     return value if isinstance(value, (bool, int, float)) else str(value)
 
 
-def _captioner(name: str) -> str:
-    """Return the name of a captioner, or its path from everywhere.
-
-    Raises:
-        CapgenError: There is none.
-    """
+def _from_everywhere(captioner: str) -> str:
+    """Return the name of a captioner, or its path from everywhere."""
     from capgen.captioner import catalogue
 
-    found = catalogue.find(name)
-    return name if name in catalogue.names() or name in catalogue.ALIASES else str(found.absolute())
+    known = captioner in catalogue.names() or captioner in catalogue.ALIASES
+    return captioner if known else str(catalogue.find(captioner).absolute())
 
 
 def _opened(folder: Path | None) -> "tuple[Path, tomlkit.TOMLDocument]":

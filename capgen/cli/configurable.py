@@ -9,8 +9,9 @@ from typer.core import TyperCommand
 from capgen.cli import configuration
 from capgen.cli.configuration import KEYS, Configuration
 from capgen.cli.console import complain, printable, say
-from capgen.errors import CapgenError, ConfigError
+from capgen.errors import CapgenError, ConfigError, UnknownNameError
 from capgen.inputs.archive_endings import ARCHIVE_ENDINGS
+from capgen.outputs import DESTINATIONS, FORMATS
 from capgen.storage.locations import is_url
 
 _PARAMETERS = {"evaluate": {"model": "models"}, "score": {"model": "model"}}
@@ -94,6 +95,29 @@ def origins(ctx: Any, message: str) -> str:
     """Say which of the options that the message of an error names were configured, and where; empty if all were typed."""
     found = ctx.meta.get(_CONFIGURATION) if ctx is not None else None
     return found.origins(message) if found else ""
+
+
+def check_usable(key: str, value: Any) -> None:
+    """Make sure that a value can be used, as far as that is known before there are photographs.
+
+    Raises:
+        CapgenError: It is the name of something that does not exist, or an ending that sidecars cannot have.
+    """
+    if key == "model":
+        from capgen.captioner import catalogue
+
+        catalogue.find(value)
+    if key == "format" and value not in FORMATS:
+        raise UnknownNameError("format", value, FORMATS)
+    if key == "sidecar":
+        DESTINATIONS["sidecar"](value)
+
+
+def shown(value: Any, between: str = " ") -> str:
+    """Return the value of a setting as one would type it; ``between`` stands between the texts of a list."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return between.join(value) if isinstance(value, (list, tuple)) else str(value)
 
 
 def _options(parameters: Collection[Any]) -> dict[str, Any]:

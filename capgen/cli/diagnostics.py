@@ -20,11 +20,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import capgen
+from capgen.cli import optional_parts
 from capgen.errors import BundleError, CapgenError, os_reason
 from capgen.storage import paths
 from capgen.storage.platform import processors
 
 if TYPE_CHECKING:
+    from capgen.cli.configuration import Setting
     from capgen.training.encoders.encoder import EncoderSpec
 
 PACKAGES = (
@@ -38,17 +40,11 @@ PACKAGES = (
     "rich",
     "platformdirs",
     "regex",
+    "lxml",
+    "matplotlib",
+    "tomlkit",
 )
 """The packages whose versions decide what capgen does."""
-
-FORMAT_PACKAGES = {
-    "rawpy": "camera raw",
-    "pylibjxl": "JPEG XL",
-    "tifffile": "TIFF with samples of more than 8 bits in planes, floating-point colours and the like",
-    "imagecodecs": "the same",
-    "pyvips": "PNG and TIFF of more than 178,956,970 pixels",
-}
-"""The optional packages that read images, and which images."""
 
 CHECK_IMAGE = Path(__file__).parents[1] / "models" / "self_check.jpg"
 """The image that the self-check captions."""
@@ -146,6 +142,7 @@ def _required() -> set[str]:
 
 def _machine() -> Iterator[Check]:
     yield "platform", platform.platform
+    yield "support", optional_parts.support
     yield "processors", lambda: str(processors())
     yield "memory", _memory
 
@@ -181,6 +178,37 @@ def _manifest() -> str:
     path = paths.data_dir() / manifest.NAME
     there = "" if path.exists() else ", not there yet"
     return f"{path}{there}; and {folder_state.NAME} in each folder of captions: what capgen has written, as hashes"
+
+
+def _configuration() -> Iterator[Check]:
+    """Say what is configured, and why: what holds in the working folder, and what does not."""
+    from typer.main import get_command
+
+    from capgen.cli import app, configuration
+    from capgen.cli.configurable import configured, shown
+
+    yield "your file", lambda: _settings_file(configuration.user_file())
+    folder, _ = configuration.folder_file()
+    yield configuration.NAME, lambda: str(folder or "none in this folder or above it")
+    found = configured(get_command(app).make_context("capgen", [], resilient_parsing=True))
+    for setting in found.holding.values():
+        yield setting.key, partial(_setting, setting)
+    for setting, reason in found.overruled:
+        yield setting.key, partial("{}, from {}, does not hold: {}".format, shown(setting.value), setting.origin, reason)
+
+
+def _setting(setting: "Setting") -> str:
+    from capgen.cli.configurable import check_usable, shown
+
+    try:
+        check_usable(setting.key, setting.value)
+    except CapgenError as error:
+        raise _CheckFailedError(f"{error}; it is set in {setting.origin}") from error
+    return f"{shown(setting.value)}, from {setting.origin}"
+
+
+def _settings_file(file: Path) -> str:
+    return str(file) if file.exists() else f"{file}, not there yet"
 
 
 def _encoders() -> Iterator[Check]:
@@ -227,21 +255,12 @@ def _captioner(folder: Path, *, shipped: bool) -> str:
 
 
 def _optional() -> Iterator[Check]:
-    yield "exiftool", _exiftool
-    for package, images in FORMAT_PACKAGES.items():
-        yield package, partial(_format_package, package, images)
-
-
-def _format_package(package: str, images: str) -> str:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return f"not installed; it reads {images}: pip install 'capgen[formats]'"
-
-
-def _exiftool() -> str:
-    missing = "not installed; --embed needs it: apt install libimage-exiftool-perl, or brew install exiftool"
-    return shutil.which("exiftool") or missing
+    for package in optional_parts.PACKAGES:
+        yield package.name, partial(optional_parts.describe_package, package)
+    for program in optional_parts.PROGRAMS:
+        yield program.names[0], partial(optional_parts.describe_program, program)
+    for extra in optional_parts.DEVELOPMENT:
+        yield f"extra {extra!r}", partial(optional_parts.describe_development, extra)
 
 
 def _self_check() -> Iterator[Check]:
@@ -287,6 +306,7 @@ SECTIONS: dict[str, Callable[[], Iterator[Check]]] = {
     "versions": _versions,
     "machine": _machine,
     "folders": _folders,
+    "configuration": _configuration,
     "encoders": _encoders,
     "captioners": _captioners,
     "optional": _optional,

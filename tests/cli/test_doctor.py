@@ -190,6 +190,99 @@ def test_an_encoder_from_elsewhere_is_listed_with_its_origin(monkeypatch, only):
     assert not line.failed
 
 
+def test_every_package_of_an_extra_is_shown(only):
+    import tomllib
+
+    from support.paths import ROOT
+
+    from capgen.cli import optional_parts
+
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    named = {extra: {re.split(r"[^\w.-]", entry)[0] for entry in entries} for extra, entries in extras.items()}
+    used = {(package.extra, package.name) for package in optional_parts.PACKAGES}
+    assert {(extra, name) for extra in set(named) - set(optional_parts.DEVELOPMENT) for name in named[extra]} == used
+    for extra, packages in optional_parts.DEVELOPMENT.items():
+        assert set(packages) == named[extra] - {"capgen"} - {name for _, name in used}, extra
+    only("optional")
+    lines = lines_of("optional")
+    assert {name for _, name in used} | {"exiftool", "java", "chromium"} < set(lines)
+    assert not any(line.failed for line in lines.values())
+
+
+def test_a_package_or_program_that_is_missing_says_how_to_get_it(monkeypatch, only):
+    from capgen.cli import optional_parts
+
+    def missing(name):
+        raise optional_parts.importlib.metadata.PackageNotFoundError(name)
+
+    only("optional")
+    monkeypatch.setattr(optional_parts.importlib.metadata, "version", missing)
+    monkeypatch.setenv("PATH", "")
+    lines = {name: line.text for name, line in lines_of("optional").items()}
+    assert lines["gcsfs"] == "not installed; gs:// needs it: pip install 'capgen[remote]'"
+    assert "pip install 'capgen[ray]'" in lines["ray"]
+    assert "apt install default-jre-headless" in lines["java"]
+    assert "pip install 'capgen[docs]'" in lines["extra 'docs'"]
+
+
+def test_a_program_that_is_there_has_its_version(tmp_path, monkeypatch, only):
+    only("optional")
+    program = tmp_path / "java"
+    program.write_text("#!/bin/sh\necho 'openjdk version \"21.0.4\" 2024-07-16' >&2\n")
+    program.chmod(0o755)
+    (tmp_path / "chromium").write_text("#!/bin/sh\nexit 3\n")
+    (tmp_path / "chromium").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    lines = lines_of("optional")
+    assert lines["java"].text == f"21.0.4, for METEOR or SPICE, {program}"
+    assert "does not say its version" in lines["chromium"].text
+
+
+@pytest.mark.parametrize(("system", "processor", "libc", "words"), [
+    ("linux", "x86_64", "glibc", "supported"),
+    ("darwin", "arm64", "", "supported"),
+    ("linux", "aarch64", "", "not supported: LiteRT and TensorFlow are made for Linux with glibc"),
+    ("darwin", "x86_64", "", "not supported: LiteRT and TensorFlow are not made for Intel Macs"),
+    ("linux", "riscv64", "glibc", "not for riscv64"),
+    ("win32", "AMD64", "", "WSL"),
+])  # fmt: skip
+def test_whether_the_platform_is_supported_is_said(system, processor, libc, words, monkeypatch, only):
+    from capgen.cli import optional_parts
+
+    only("machine")
+    monkeypatch.setattr(optional_parts.sys, "platform", system)
+    monkeypatch.setattr(optional_parts.platform, "machine", lambda: processor)
+    monkeypatch.setattr(optional_parts.platform, "libc_ver", lambda: (libc, ""))
+    found = optional_parts.support()
+    assert words in found
+    assert (found == "supported") == (words == "supported")
+
+
+def test_what_is_configured_is_shown_with_its_origin(user_folders, monkeypatch, only):
+    only("configuration")
+    monkeypatch.chdir(user_folders)
+    monkeypatch.setenv("CAPGEN_XMP", "1")
+    (user_folders / "capgen.toml").write_text('existing = "fill"\nsidecar = ".txt"\n')
+    lines = lines_of("configuration")
+    assert lines["your file"].text.endswith("config.toml, not there yet")
+    assert lines["capgen.toml"].text == str(user_folders / "capgen.toml")
+    assert lines["xmp"].text == "true, from CAPGEN_XMP"
+    assert lines["existing"].text == f"fill, from {user_folders / 'capgen.toml'}"
+    assert lines["sidecar"].text.endswith("does not hold: --xmp goes before it")
+    monkeypatch.delenv("CAPGEN_XMP")
+    monkeypatch.setenv("CAPGEN_MODEL", "nosuch")
+    assert lines_of("configuration")["model"].failed
+
+
+def test_a_configuration_that_cannot_be_read_is_broken(user_folders, monkeypatch, only):
+    only("configuration")
+    monkeypatch.chdir(user_folders)
+    (user_folders / "capgen.toml").write_text("force = true\n")
+    line = lines_of("configuration")["configuration"]
+    assert line.failed
+    assert "force is not a setting" in line.text
+
+
 def test_a_missing_exiftool_is_no_fault_and_says_how_to_get_it(monkeypatch, only):
     only("optional")
     monkeypatch.setenv("PATH", "")
