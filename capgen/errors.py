@@ -2,7 +2,7 @@
 
 CapgenError                  base of all; the command prints its message and exits with its ``exit_code``
 ├── UsageError               the request itself cannot be met (exit code 2)
-│   ├── UnknownNameError     a name that is in no registry; offers the nearest ones
+│   ├── UnknownNameError     a name that is in no registry; lists those that are
 │   └── ConfigError          a hyper-parameter or a setting that does not exist or does not fit
 ├── DataError                a data set that cannot be read, or holds nothing usable
 ├── ImageError               a file that cannot be captioned; carries a ``status``
@@ -14,7 +14,7 @@ CapgenError                  base of all; the command prints its message and exi
 
 import errno
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from enum import StrEnum
 from typing import TypeVar
 
@@ -148,23 +148,74 @@ class UnknownNameError(UsageError):
         name: The name that was given.
         known: The names that exist.
         remedy: What else can be done, such as making one.
+        suggest: Whether the nearest of the known names are offered; not where the name is that of something to be removed.
     """
 
-    def __init__(self, kind: str, name: str, known: Iterable[str], remedy: str = "") -> None:
-        """Write the message, with the nearest of the known names."""
-        import difflib
-
+    def __init__(self, kind: str, name: str, known: Iterable[str], remedy: str = "", *, suggest: bool = True) -> None:
+        """Write the message, with the nearest of the known names, and all of them if they are few."""
         names = sorted(known)
-        near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
-        offer = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(names) or 'none yet'}"
-        more = f"{' or' if near else ';'} {remedy}" if remedy else ""
-        super().__init__(f"there is no {kind} named {name!r}; {offer}{more}")
-        self.nearest = near
-        self._arguments = kind, name, tuple(names), remedy
+        self.nearest = near_names(name, names) if suggest else []
+        offers = [f"did you mean {' or '.join(self.nearest)}?"] if self.nearest else []
+        if len(names) <= _FEW or not self.nearest:
+            offers.append(f"known: {', '.join(names) or 'none yet'}")
+        super().__init__(f"there is no {kind} named {name!r}; {' '.join(offers)}{f'; {remedy}' if remedy else ''}")
+        self._arguments = kind, name, tuple(names), remedy, suggest
 
-    def __reduce__(self) -> tuple[type["UnknownNameError"], tuple[str, str, tuple[str, ...], str]]:
+    def __reduce__(self) -> "tuple[Callable[..., UnknownNameError], tuple[str, str, tuple[str, ...], str, bool]]":
         """Pickle all arguments; by default only the message would be sent to another process."""
-        return UnknownNameError, self._arguments
+        return _unknown_name, self._arguments
+
+
+_FEW = 12
+"""Up to so many names are listed in a message."""
+
+
+def _unknown_name(kind: str, name: str, known: Iterable[str], remedy: str, suggest: bool) -> UnknownNameError:
+    return UnknownNameError(kind, name, known, remedy, suggest=suggest)
+
+
+def near_names(name: str, known: Iterable[str]) -> list[str]:
+    """Return the known names that a name may have been meant to be: it is the beginning of them, or a slip of the keys.
+
+    Words that are merely alike are left out, since they may mean the opposite: ``replace`` and ``prepend``, ``--force`` and
+    ``--no-force``.
+
+    Args:
+        name: The name that was given.
+        known: The names that exist.
+
+    Returns:
+        At most three, all equally near.
+    """
+    plain = _plain(name)
+    distances = {other: 0 if _begins(other, plain) else _slips(plain, _plain(other)) for other in known}
+    least = min(distances.values(), default=0)
+    if least > max(1, len(plain.strip("-")) // 5):
+        return []
+    return [other for other, distance in distances.items() if distance == least][:3]
+
+
+def _plain(name: str) -> str:
+    return name.casefold().translate(str.maketrans("_. ", "---"))
+
+
+def _begins(name: str, beginning: str) -> bool:
+    return len(beginning.strip("-")) >= 3 and _plain(name).startswith(beginning)  # noqa: PLR2004
+
+
+def _slips(one: str, other: str) -> int:
+    """Return how many characters are missing, too many, wrong, or swapped with the next one (optimal string alignment)."""
+    before: list[int] = []
+    last = list(range(len(other) + 1))
+    for row, character in enumerate(one, 1):
+        current = [row]
+        for column, wanted in enumerate(other, 1):
+            best = min(last[column] + 1, current[-1] + 1, last[column - 1] + (character != wanted))
+            if row > 1 and column > 1 and (character, one[row - 2]) == (other[column - 2], wanted):
+                best = min(best, before[column - 2] + 1)
+            current.append(best)
+        before, last = last, current
+    return last[-1]
 
 
 _Member = TypeVar("_Member", bound=StrEnum)

@@ -153,7 +153,7 @@ def own(name: str) -> Path:
         return folders[name]
     if catalogue.shipped(name):
         raise UsageError(f"{name!r} ships with capgen and stays; only captioners in {paths.models_dir()} are removed")
-    raise UnknownNameError("captioner of yours", name, folders)
+    raise UnknownNameError("captioner of yours", name, folders, suggest=False)
 
 
 def remove(name: str) -> bool:

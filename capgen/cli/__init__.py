@@ -5,26 +5,33 @@ import shlex
 from typing import Annotated, Any, NoReturn
 
 import typer
-from typer.core import TyperGroup
 
 import capgen
+from capgen.cli.console import choice, complain, printable
+from capgen.cli.help_text import Commands, PlainGroup
+from capgen.errors import near_names
 
 _WrongUsage: Any = typer.BadParameter.__base__  # Click's UsageError; Typer may bring a Click of its own
 
 
-class _OneLineErrorGroup(TyperGroup):
+_ORDER = ("caption", "prepare", "train", "evaluate", "score", "merge", "models", "data", "cache", "config", "doctor")
+"""The subcommands in the order of the help."""
+
+
+class _OneLineErrorGroup(PlainGroup):
     """A group of commands that reports wrong usage in one line, like any other error; Click would write four."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return sorted(super().list_commands(ctx), key=_ORDER.index)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         try:
-            return super().parse_args(ctx, args)
+            return super().parse_args(ctx, ["--version"] if args == ["version"] else args)
         except _WrongUsage as error:
             _report_usage(error, ctx)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        if ctx.parent is None and self.get_command(ctx, args[0]) is None and _names_images(args[0]):
-            from capgen.cli.console import complain, printable
-
+        if self.get_command(ctx, args[0]) is None and _names_images(args[0]):
             more = " ..." if len(args) > 1 else ""
             complain(printable(f"{args[0]} is not a command; type: capgen caption {shlex.quote(args[0])}{more}"))
             raise typer.Exit(_WrongUsage.exit_code)
@@ -45,26 +52,31 @@ def _names_images(argument: str) -> bool:
     return os.path.lexists(argument) or ends_like_image(argument) or is_url(argument)
 
 
+def _message(error: Any) -> str:
+    """Return the message of an error of usage, in which an option is offered only for a slip of the keys."""
+    if getattr(error, "possibilities", None) is None:
+        return str(error.format_message())
+    known = [option for parameter in error.ctx.command.params for option in parameter.opts]
+    near = near_names(error.option_name, known)
+    return f"{error.message}{f'; did you mean {choice(near)}?' if near else ''}"
+
+
 def _report_usage(error: Any, ctx: Any) -> NoReturn:
     """Write an error of usage in one line, and exit with its code."""
     if type(error).show is not _WrongUsage.show:  # it shows the help of a group that was named without a subcommand
         raise error
-    from capgen.cli.console import complain, printable
-
-    message = printable(" ".join(error.format_message().replace("Value error, ", "").split())).rstrip(".")
+    message = printable(" ".join(_message(error).replace("Value error, ", "").split())).rstrip(".")
     where = error.ctx.command_path if error.ctx else f"{ctx.command_path} {ctx.invoked_subcommand or ''}".rstrip()
     complain(f"{message[:1].lower()}{message[1:]}{'' if message.endswith('?') else ';'} {where} --help tells more")
     raise typer.Exit(error.exit_code) from None
 
 
-app = typer.Typer(
+app = Commands(
     name="capgen",
     cls=_OneLineErrorGroup,
     help="Prepare a captioned image data set, train an LSTM captioner on it, evaluate it, and caption photographs.",
     invoke_without_command=True,
     pretty_exceptions_enable=False,
-    rich_markup_mode=None,  # Rich would double the time of --help
-    context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 FIRST_STEPS = """\

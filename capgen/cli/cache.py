@@ -6,16 +6,16 @@ import typer
 
 from capgen.cli import app
 from capgen.cli.console import SOME_FAILED, Verbose, command, complain, confirm
+from capgen.cli.help_text import Commands
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from capgen.training.cache import Removal
 
-cache_app = typer.Typer(
+cache_app = Commands(
     help="Show and empty the cache: features, encoders, unpacked archives.\n\nAll of it is made again when it is needed.",
     no_args_is_help=True,
-    rich_markup_mode=None,
 )
 app.add_typer(cache_app, name="cache")
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from capgen.cli import app
+from capgen.cli.caption_options import EXAMPLES, GROUPS, refuse_needless
 from capgen.cli.configurable import ConfigurableCommand
 from capgen.cli.console import (
     FAILED,
@@ -20,10 +21,10 @@ from capgen.cli.console import (
     complain,
     printable,
     progress,
-    refuse_others,
     say,
 )
 from capgen.cli.engine import LOCAL, Address, EngineName
+from capgen.cli.help_text import one_of
 from capgen.cli.reporting import Reporter
 from capgen.errors import UsageError
 from capgen.outputs import ENDINGS, FORMATS, SHARD_FORMATS
@@ -36,14 +37,7 @@ if TYPE_CHECKING:
     from capgen.captioner.request import CaptionRequest
 
 
-_OF_ONE_PHOTOGRAPH = (
-    "paths", "explain", "model", "prompt", "min_words", "max_words", "suppress", "beam", "temperature", "top_p", "seed",
-    "quiet", "verbose",
-)  # fmt: skip
-"""The parameters that go with ``--explain``."""
-
-
-@app.command("caption", cls=ConfigurableCommand)
+@app.command("caption", cls=ConfigurableCommand, groups=GROUPS, examples=EXAMPLES)
 @command("run it again, it goes on")
 def caption_command(
     context: typer.Context,
@@ -79,8 +73,8 @@ def caption_command(
         typer.Option(
             "--format",
             "-f",
-            help=f"The format on stdout or in FILE: {choice(FORMATS)}; in shards: {choice(SHARD_FORMATS)}.",
-            autocompletion=lambda: list(dict.fromkeys((*FORMATS, *SHARD_FORMATS))),
+            help=f"{choice(FORMATS)} on stdout or in FILE, by default what FILE ends in; in shards {choice(SHARD_FORMATS)}.",
+            **one_of(FORMATS, SHARD_FORMATS),
         ),
     ] = None,
     output: Annotated[
@@ -142,7 +136,10 @@ def caption_command(
         float, typer.Option(min=0.01, max=1, help="Sample from the likeliest words of this total probability.")
     ] = 1.0,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the sampling; the same seed samples the same words.")] = 0,
-    model: Annotated[str | None, typer.Option("--model", "-m", help="Name or path of a captioner.")] = None,
+    model: Annotated[
+        str | None,
+        typer.Option("--model", "-m", metavar="MODEL", help="Name or path of a captioner; by default the one that ships."),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say for each file what would be done, and do nothing.")
     ] = False,
@@ -166,6 +163,9 @@ def caption_command(
     """Caption photographs.
 
     One photograph prints its caption; several print path, tab, caption. What cannot be captioned is named on stderr.
+
+    The captioner that ships writes English. For another language, train one on captions in it, with capgen prepare and
+    capgen train, and name it with --model; docs/how-to/own-captioner.md has the steps.
     """
     from capgen.batch.engines import ENGINES
     from capgen.batch.job import CaptionJob
@@ -178,11 +178,10 @@ def caption_command(
         prompt=prompt, suppressed_words=tuple(suppress or ()), min_words=min_words, max_words=max_words, num_captions=num,
         num_beams=beam, temperature=temperature, top_p=top_p, seed=seed,
     )  # fmt: skip
+    refuse_needless(context, request)
     if explain is not None:
-        refuse_others(context, "--explain", "draws one photograph", _OF_ONE_PHOTOGRAPH)
         _explain(explain, paths or [], model, request)
         return
-    _check_options(request, paths or [], watch=watch, dry_run=dry_run, report=report)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends like Ctrl-C, so that what was begun is finished
     inputs = Inputs.of(
         paths or [], from_file, nul=nul, part=shard,
@@ -222,18 +221,6 @@ def _print_plan(job: "CaptionJob", *, quiet: bool) -> None:
         typer.echo(str(planned).encode("utf-8", "surrogateescape"))
     if job.passed_over and not quiet:
         say(printable(f"passed over: {job.passed_over}"))
-
-
-def _check_options(request: "CaptionRequest", paths: list[str], *, watch: bool, dry_run: bool, report: Path | None) -> None:
-    """Check the combinations of options that a ``CaptionJob`` does not see."""
-    if watch and "-" in paths:
-        raise UsageError("--watch looks again and again, and stdin can be read only once; name folders or --from-file LIST")
-    if request.seed and not request.sampling:
-        raise UsageError("--seed is for sampled words; add --temperature 1 or --top-p 0.9")
-    if watch and dry_run:
-        raise UsageError("--watch goes on for ever and --dry-run does nothing; choose one")
-    if dry_run and report is not None:
-        raise UsageError("--dry-run writes nothing, and so no --report; choose one")
 
 
 def _caption(job: "CaptionJob", *, quiet: bool) -> None:

@@ -9,6 +9,7 @@ from capgen.cli import app
 from capgen.cli.configurable import caption_options, check_usable, configured, converter, shown
 from capgen.cli.configuration import KEYS, NAME, check_key, check_of_folder, folder_file, user_file
 from capgen.cli.console import FAILED, Quiet, Verbose, command, printable, say
+from capgen.cli.help_text import Commands
 from capgen.errors import ConfigError, UsageError, os_reason
 from capgen.outputs import FORMATS
 from capgen.outputs.choices import Existing, SidecarName
@@ -18,12 +19,11 @@ if TYPE_CHECKING:
 
     import tomlkit
 
-config_app = typer.Typer(
+config_app = Commands(
     help="Show and change your own defaults of the options of caption.\n\n"
     "What is typed goes before CAPGEN_SIDECAR and the like, these before capgen.toml in the folder of the photographs, the"
     " working folder or one above, and that before your own file.",
     invoke_without_command=True,
-    rich_markup_mode=None,
 )
 app.add_typer(config_app, name="config")
 

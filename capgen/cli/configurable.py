@@ -4,11 +4,11 @@ from collections.abc import Collection
 from typing import Any
 
 import typer
-from typer.core import TyperCommand
 
 from capgen.cli import configuration
 from capgen.cli.configuration import KEYS, Configuration
 from capgen.cli.console import complain, printable, say
+from capgen.cli.help_text import PlainCommand
 from capgen.errors import CapgenError, ConfigError, UnknownNameError
 from capgen.inputs.archive_endings import ARCHIVE_ENDINGS
 from capgen.outputs import DESTINATIONS, FORMATS
@@ -20,7 +20,7 @@ _PARAMETERS = {"evaluate": {"model": "models"}, "score": {"model": "model"}}
 _CONFIGURATION = "capgen.configuration"
 
 
-class ConfigurableCommand(TyperCommand):
+class ConfigurableCommand(PlainCommand):
     """A subcommand with ``--model`` or its like, and perhaps the other options of ``capgen caption``."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:

@@ -66,6 +66,12 @@ def choice(names: Iterable[str], conjunction: str = "or") -> str:
     return f"{', '.join(first)} {conjunction} {last}" if first else last
 
 
+def typed_options(context: typer.Context) -> dict[str, str]:
+    """Return the names of the options that were typed, by the names of their parameters; others have defaults."""
+    typed = {name for name in context.params if str(context.get_parameter_source(name)).endswith("COMMANDLINE")}
+    return {str(each.name): max(each.opts, key=len) for each in context.command.params if each.name in typed}
+
+
 def refuse_others(context: typer.Context, option: str, why: str, fitting: Collection[str]) -> None:
     """Make sure that beside an option only those are given that have a meaning there.
 
@@ -78,10 +84,7 @@ def refuse_others(context: typer.Context, option: str, why: str, fitting: Collec
     Raises:
         UsageError: Others are given; the message names them.
     """
-    given = {name for name in context.params if str(context.get_parameter_source(name)).endswith("COMMANDLINE")}
-    others = [
-        max(parameter.opts, key=len) for parameter in context.command.params if parameter.name in given.difference(fitting)
-    ]
+    others = [written for name, written in typed_options(context).items() if name not in fitting]
     if others:
         raise UsageError(f"{option} {why}; leave out {choice(others, 'and')}")
 

@@ -6,15 +6,15 @@ import typer
 
 from capgen.cli import app
 from capgen.cli.console import Quiet, Verbose, command, complain, confirm, printable, say
+from capgen.cli.help_text import Commands
 from capgen.cli.tables import show_table
 
 if TYPE_CHECKING:
     from capgen.datasets.prepared import PreparedDataset
 
-data_app = typer.Typer(
+data_app = Commands(
     help="Show and remove the data sets that were prepared.\n\nTheir images are never changed.",
     no_args_is_help=True,
-    rich_markup_mode=None,
 )
 app.add_typer(data_app, name="data")
 
@@ -102,7 +102,7 @@ def remove_command(
     from capgen.datasets import prepared
     from capgen.errors import DataError
 
-    if not yes:
+    if not yes and name in prepared.names():
         try:
             what = _counted(len(prepared.load(name).images), "image")
         except DataError:

@@ -8,6 +8,7 @@ import typer
 from capgen.cli import app
 from capgen.cli.configurable import ConfigurableCommand
 from capgen.cli.console import Quiet, Verbose, command, progress, say
+from capgen.cli.help_text import one_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +28,7 @@ def evaluate_command(
         typer.Argument(metavar="MODEL", help="Names or paths of captioners, or files or folders of captions."),
     ] = None,
     data: Annotated[str | None, typer.Option(help="A prepared data set to caption and compare with.")] = None,
-    split: Annotated[str, typer.Option(help="train, dev, test or all.")] = "test",
+    split: Annotated[str, typer.Option(help="Which images are scored.", **one_of(("train", "dev", "test", "all")))] = "test",
     metrics: Annotated[
         list[str] | None,
         typer.Option(
@@ -80,6 +81,8 @@ def evaluate_command(
         raise typer.BadParameter("the same is given twice; leave one out", param_hint="MODEL")
     if language and not references:
         raise typer.BadParameter("a prepared data set knows its own; leave it out", param_hint="--language")
+    if allow_missing and not inputs:
+        raise typer.BadParameter("a captioner captions all images; leave it out", param_hint="--allow-missing")
     _check_options(systems, inputs, beam, json_file, report_file)
     chosen = _chosen(metrics, report_file)
     if report_file is not None:

@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 from capgen.cli import app
-from capgen.cli.console import Quiet, Verbose, choice, command, say
+from capgen.cli.console import Quiet, Verbose, command, say
+from capgen.cli.help_text import one_of
 from capgen.outputs import FORMATS
 
 
@@ -20,8 +21,8 @@ def merge_command(
         typer.Option(
             "--format",
             "-f",
-            help=f"{choice(FORMATS)}; by default what FILE ends in.",
-            autocompletion=lambda: list(FORMATS),
+            help="The format of all files; by default what FILE ends in.",
+            **one_of(FORMATS),
         ),
     ] = None,
     quiet: Quiet = False,

@@ -8,16 +8,16 @@ import typer
 from capgen.cli import app
 from capgen.cli.configurable import configured
 from capgen.cli.console import Quiet, Verbose, command, complain, confirm, printable, say
+from capgen.cli.help_text import Commands
 from capgen.cli.tables import show_table
 
 if TYPE_CHECKING:
     from capgen.captioner.collection import Entry
 
-models_app = typer.Typer(
+models_app = Commands(
     help="Show, pack, unpack, remove and choose captioners.\n\n"
     "A captioner can be handed on as one file, which is checked byte by byte before it is imported.",
     no_args_is_help=True,
-    rich_markup_mode=None,
 )
 app.add_typer(models_app, name="models")
 

@@ -8,6 +8,7 @@ import typer
 from capgen.cli import app
 from capgen.cli.console import Quiet, Verbose, choice, command, printable, progress, say
 from capgen.cli.engine import LOCAL, Address, EngineName
+from capgen.cli.help_text import one_of
 from capgen.datasets import AUTO, LAYOUTS
 from capgen.training.encoders import ENCODERS
 
@@ -33,7 +34,11 @@ def prepare_command(
     ] = None,
     layout: Annotated[
         list[str] | None,
-        typer.Option("--format", help=f"{choice((AUTO, *LAYOUTS))}; once, or once a source."),
+        typer.Option(
+            "--format",
+            help=f"{choice((AUTO, *LAYOUTS))} (recognised); once, or once a source.",
+            **one_of((AUTO, *LAYOUTS), metavar="LAYOUT"),
+        ),
     ] = None,
     weight: Annotated[
         list[float] | None, typer.Option(help="How often a source's images are seen in an epoch; once a source.")
@@ -41,8 +46,9 @@ def prepare_command(
     use: Annotated[
         list[str] | None,
         typer.Option(
-            help="all, or train: use the source for training only (its train split, or all of it without splits);"
-            " once, or once a source."
+            help="Use the source for training only (train): its train split, or all of it without splits;"
+            " once, or once a source.",
+            **one_of(("all", "train")),
         ),
     ] = None,
     domain: Annotated[
@@ -76,12 +82,12 @@ def prepare_command(
     ] = False,
     encoder: Annotated[
         str,
-        typer.Option(help=f"Pretrained CNN: {choice(ENCODERS)}."),
+        typer.Option(help=f"Pretrained CNN: {choice(ENCODERS)}.", **one_of(ENCODERS, metavar="NAME")),
     ] = "efficientnet-lite2",
     encoder_weights: Annotated[Path | None, typer.Option(help="File of weights for it, used offline.")] = None,
     augment: Annotated[
         list[str] | None,
-        typer.Option("--augment", "--views", help="Cache features of augmented images, too: flip (horizontal)."),
+        typer.Option("--augment", "--views", help="Cache features of augmented images, too.", **one_of(("flip",))),
     ] = None,
     workers: Annotated[
         int | None, typer.Option(min=1, help="Threads that decode images, 2 by default; with ray, most workers.")

@@ -10,6 +10,7 @@ import typer
 from capgen.cli import app
 from capgen.cli.configurable import ConfigurableCommand
 from capgen.cli.console import SOME_FAILED, Quiet, Verbose, command, complain, progress
+from capgen.cli.help_text import one_of
 
 if TYPE_CHECKING:
     from capgen.captioner.captioner import Captioner
@@ -44,8 +45,10 @@ def score_command(
             help='JSON lines with "image" and "caption" instead, or what caption wrote; - reads them from stdin.',
         ),
     ] = None,
-    output_format: Annotated[str, typer.Option("--format", "-f", help="text or jsonl.")] = "text",
-    model: Annotated[str | None, typer.Option("--model", "-m", help="Name or path of a captioner.")] = None,
+    output_format: Annotated[
+        str, typer.Option("--format", "-f", help="How scores are printed.", **one_of(("text", "jsonl")))
+    ] = "text",
+    model: Annotated[str | None, typer.Option("--model", "-m", metavar="MODEL", help="Name or path of a captioner.")] = None,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
@@ -57,8 +60,6 @@ def score_command(
 
     if (from_file is None) == (image is None) or (image is not None and not captions):
         raise typer.BadParameter("give a photograph and captions, or --from-file", param_hint="IMAGE CAPTION")
-    if output_format not in ("text", "jsonl"):
-        raise typer.BadParameter("text or jsonl", param_hint="--format")
     captioner = Captioner.load(model)
     items = [_Item(image, list(captions or ()))] if from_file is None else _read_items(from_file)
     with progress("Scoring", shown=not quiet and from_file is not None) as update:

@@ -8,10 +8,12 @@ import typer
 
 from capgen.cli import app
 from capgen.cli.console import Quiet, Verbose, choice, command, is_terminal, refuse_others, say
+from capgen.cli.help_text import one_of
+from capgen.errors import UsageError
 from capgen.training.decoders import DECODERS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from contextlib import AbstractContextManager
 
     from capgen.training.history import TrainingReporter
@@ -23,17 +25,20 @@ if TYPE_CHECKING:
 _OF_ANY_RUN = ("data", "resume", "devices", "coordinator", "processes", "process_id", "quiet", "verbose")
 """The parameters that go with ``--resume``."""
 
+_OF_SETTINGS = (
+    "data", "decoder", "config", "settings", "source", "epochs", "batch_size", "seed", "show_settings", "quiet", "verbose",
+)  # fmt: skip
+"""The parameters that go with ``--show-settings``."""
+
 
 @app.command("train")
 @command("go on with: capgen train {data} --resume")
 def train_command(
     context: typer.Context,
     data: Annotated[str, typer.Argument(metavar="NAME", help="A data set that capgen prepare made.")],
-    decoder: Annotated[str | None, typer.Option(help=f"{choice(DECODERS)}.")] = None,
+    decoder: Annotated[str | None, typer.Option(help="How words follow from image and words.", **one_of(DECODERS))] = None,
     config: Annotated[Path | None, typer.Option(help="TOML file of settings, or the name of a recipe that ships.")] = None,
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="One setting; repeatable.")
-    ] = None,
+    settings: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="One setting.")] = None,
     source: Annotated[
         str | None,
         typer.Option(
@@ -68,7 +73,10 @@ def train_command(
     options = {"decoder": decoder, "epochs": epochs, "batch_size": batch_size, "seed": seed}
     recipe = config or (Path(WARM_START_RECIPE) if source else None)
     chosen = load_settings(recipe, settings or (), **options)
+    if source is not None:
+        _refuse_of_decoder(decoder, settings or ())
     if show_settings:
+        refuse_others(context, "--show-settings", "prints settings and trains nothing", _OF_SETTINGS)
         _print_settings(data, chosen, source)
         return
     if resume:
@@ -81,6 +89,22 @@ def train_command(
         _train_together(started.folder, group, quiet=quiet)
     else:
         _train(started.folder(), quiet=quiet)
+
+
+def _refuse_of_decoder(decoder: str | None, settings: "Sequence[str]") -> None:
+    """Refuse settings of the decoder beside a captioner to continue, whose decoder is kept.
+
+    Raises:
+        UsageError: There are some; the message names them.
+    """
+    from capgen.training.run_folder import DECODER_SETTINGS
+    from capgen.training.settings import OLD_NAMES
+
+    keys = [setting.partition("=")[0].strip() for setting in settings]
+    needless = ["--decoder"] if decoder else []
+    needless += [f"--set {key}" for key in keys if OLD_NAMES.get(key, key) in DECODER_SETTINGS]
+    if needless:
+        raise UsageError(f"--from keeps the decoder of the captioner; leave out {choice(needless, 'and')}")
 
 
 def _print_settings(data: str, chosen: "Settings", source: str | None) -> None:

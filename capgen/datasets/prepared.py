@@ -166,7 +166,8 @@ def remove(name: str) -> None:
         UnknownNameError: There is no data set of that name.
         StorageError: It cannot be removed.
     """
-    _existing_file(name)
+    if not _is_prepared(name):
+        raise UnknownNameError("prepared data set", name, names(), suggest=False)
     for path in (dataset_file(name), problems_file(name)):
         try:
             path.unlink(missing_ok=True)
@@ -184,18 +185,21 @@ def dataset_file(name: str) -> Path:
     return paths.datasets_dir() / f"{name}.json"
 
 
+def _is_prepared(name: str) -> bool:
+    return bool(paths.NAME.fullmatch(name)) and dataset_file(name).is_file()
+
+
 def _existing_file(name: str) -> Path:
     """Return the path of the file of a data set.
 
     Raises:
         UnknownNameError: There is no data set of that name.
     """
-    path = dataset_file(name)
-    if paths.NAME.fullmatch(name) and path.is_file():
-        return path
+    if _is_prepared(name):
+        return dataset_file(name)
     # A source may have been given in place of the name that it is prepared under.
     source = name if Path(name).exists() else f"FOLDER --name {name}"
-    raise UnknownNameError("prepared data set", name, names(), f"prepare it first, with: capgen prepare {source}")
+    raise UnknownNameError("prepared data set", name, names(), f"or prepare it first, with: capgen prepare {source}")
 
 
 def _renamed(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,14 +1,13 @@
 """``TrainingConfig``: every hyper-parameter of a training run, with its meaning and what it takes."""
 
 import dataclasses
-import difflib
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 from capgen.datasets.prepared import in_target_domain
-from capgen.errors import ConfigError, TrainingError
+from capgen.errors import ConfigError, TrainingError, near_names
 from capgen.training.decoders import DECODERS
 from capgen.training.encoders.encoder import PROBABILITIES, EncoderSpec
 
@@ -219,7 +218,7 @@ def _check(item: dataclasses.Field[Any], value: Any) -> None:
         raise ConfigError(f"{item.name} = {value}: it takes a finite number")
     limits = item.metadata
     if limits["choices"] and value not in limits["choices"]:
-        near = difflib.get_close_matches(value, limits["choices"], n=1, cutoff=0.4)
+        near = near_names(value, limits["choices"])
         hint = f"; did you mean {near[0]}?" if near else ""
         raise ConfigError(f"{item.name} = {value!r}: it takes one of {', '.join(limits['choices'])}{hint}")
     if limits["at_least"] is not None and not value >= limits["at_least"]:

@@ -30,9 +30,9 @@ def model_card(description: Description, about: str = "", examples: str = "") ->
     bins = "\n".join(f"| {b['images']} | {b['confidence']:.2f} | {b['close']:.2f} |" for b in reliability["bins"])
     settings = "\n".join(f"| `{name}` | {value} |" for name, value in training["config"].items())
     language = training.get("language", ENGLISH)
-    epochs, defined = f"{training['epochs']} epochs", "as the coco-caption tools define them"
+    written, defined = "English", "as the coco-caption tools define them"
     if not is_english(language):
-        epochs += f"; their language: `{language}`"
+        written = f"the language `{language}`"
         defined += f", but of tokens by the rule {tokenizer(language).name}"
     names = _NAMES.format(description.constraints.min_class_probability) if description.decoder.get("names") else ""
     return f"""# {description.name}
@@ -41,10 +41,13 @@ An image captioner made with capgen {training["capgen"]}: encoder `{description.
 `{decoder["family"]}` with {decoder["vocabulary"]} vocabulary entries, its weights as {decoder["weights"]} in the graph that
 captions (float16 in `weights.npz`).
 
+Its captions are in {written}, as those that it learnt from. For another language, train a captioner on captions in it: see
+"Another language" in `docs/how-to/own-captioner.md`.
+
 ## Training data
 
 Data set `{training["data"]}` (fingerprint `{training["fingerprint"]}`): {training["images"]} images with
-{training["captions"]} captions, {epochs}. The encoder's weights: {description.encoder["origin"]}.
+{training["captions"]} captions, {training["epochs"]} epochs. The encoder's weights: {description.encoder["origin"]}.
 {names}{chr(10) + about if about else ""}
 ## Scores
 

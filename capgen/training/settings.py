@@ -4,14 +4,13 @@ A recipe is a TOML file of settings. Those in ``recipes/`` ship with capgen and 
 defaults, some of which follow from the data, settings are a ``TrainingConfig``.
 """
 
-import difflib
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from capgen.errors import ConfigError
+from capgen.errors import ConfigError, near_names
 from capgen.training.config import TrainingConfig, kind_in_words
 from capgen.training.data_defaults import defaults_for
 from capgen.training.data_statistics import DataStatistics
@@ -173,5 +172,5 @@ def _parsed(key: str, text: str) -> Any:
 
 def _unknown(key: str) -> str:
     names = [item.name for item in fields(TrainingConfig)]
-    near = difflib.get_close_matches(key, names, n=1, cutoff=0.4)
+    near = near_names(key, names)
     return f"there is no setting named {key!r}; " + (f"did you mean {near[0]}?" if near else f"known: {', '.join(names)}")

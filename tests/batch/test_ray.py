@@ -314,10 +314,10 @@ def test_prepare_extracts_the_features_that_a_local_run_does(cluster, studio, tm
 @pytest.mark.parametrize(
     ("options", "code", "said"),
     [
-        (["--address", "auto"], 2, "--address and --workers are about --engine ray; add it"),
-        (["--workers", "2"], 2, "--address and --workers are about --engine ray; add it"),
+        (["--address", "auto"], 2, "--address is about --engine ray; add it"),
+        (["--workers", "2"], 2, "--workers is about --engine ray; add it"),
         (["--engine", "ray", "x.tar"], 2, "with --engine ray archives are captioned into shards: give --output a folder"),
-        (["--engine", "rya"], 2, "there is no engine named 'rya'; did you mean ray?"),
+        (["--engine", "rya"], 2, "'rya' is not one of 'local', 'ray'"),
         (["--engine", "ray", "--address", "127.0.0.1:9"], 1, "nothing answers at 127.0.0.1:9"),
     ],
 )

@@ -1,6 +1,7 @@
 """The captioner inside the package: whole, small enough, described, and as good as its card says."""
 
 import json
+import re
 
 import pytest
 from support.commands import capgen
@@ -36,6 +37,13 @@ def test_its_card_shows_the_scores_that_it_carries(shipped):
         assert f"{shipped.description.scores[split]['CIDEr-D']:.4f}" in card
     assert "Flickr8k" in card
     assert "MS-COCO" in card
+
+
+def test_its_card_says_its_language_and_where_to_read_about_others(shipped):
+    card = shipped.read(bundle.MODEL_CARD).decode()
+    assert "Its captions are in English" in card
+    [page, title] = re.search(r'"([^"]+)" in `([^`]+)`', card).groups()[::-1]
+    assert f"## {title}\n" in (ROOT / page).read_text()
 
 
 def test_it_captions_a_real_photograph_offline(user_folders):

@@ -1,12 +1,14 @@
 """``capgen caption``, as a command."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import typer
 from support.commands import capgen, here, refused
 from support.paths import ROOT
 from support.tools import bound_by_modes, require_tool
@@ -299,6 +301,11 @@ def test_no_arguments_is_a_usage_error():
         (["a\nb\x1b[31m"], "no such command", "capgen --help"),
         (["models", "cat.jpg"], "'cat.jpg'", "models --help"),
         (["caption", "--existing", "keep"], "'keep' is not one of 'skip', 'fill', ", "caption --help"),
+        (["caption", "--format", "parqet"], "'text', 'jsonl', 'csv', 'coco', 'parquet', 'tar'", "caption --help"),
+        (["caption", "--engine", "rya"], "'rya' is not one of 'local', 'ray'", "caption --help"),
+        (["captoin", "cat.jpg"], "there are caption, prepare, train, ", "capgen --help"),
+        (["cache", "clean"], "'clean'; there are dir, size, prune and clear", "cache --help"),
+        (["help", "captoin"], "'captoin'", "capgen --help"),
     ],
 )
 def test_wrong_usage_is_reported_in_one_line(arguments, named, offered):
@@ -326,6 +333,35 @@ def test_options_that_would_have_no_effect_are_named(user_folders, arguments, na
 
 
 @pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (
+            ["--num", "3", "--sidecar", ".txt", "--xmp"],
+            "with --sidecar and --xmp there is room for one caption",
+        ),
+        (["--temperature", "0.7", "--beam", "3"], "and not for words sampled with --temperature; leave one out"),
+        (["--temperature", "1", "--top-p", "0.5", "--beam", "1"], "sampled with --temperature and --top-p; leave one out"),
+        (["--explain", "a.png", "--top-p", "0.5", "--beam", "1"], "sampled with --top-p; leave one out"),
+        (["--existing", "overwrite", "--force"], "nothing to do for --existing and --force; leave it out"),
+        (["--sidecar", ".txt", "--force"], "--existing skip replaces nothing, also with --force"),
+        (["--workers", "2"], "--workers is about --engine ray"),
+    ],
+)
+def test_an_option_that_would_be_ignored_beside_others_is_refused_by_name(user_folders, options, said):
+    refused(here("caption", "cat.jpg", *options), said, code=2)
+
+
+def test_options_that_others_give_room_are_not_refused(captioner, tmp_path):
+    photo = tmp_path / "a.png"
+    photo.write_bytes((captioner.source / "images/000.png").read_bytes())
+    file, more = tmp_path / "all.csv", ("--temperature", "0", "--beam", "3")
+    done = captioner.run("caption", photo, "-m", "shapes", "--num", "2", "--sidecar", ".txt", "--output", file, *more)
+    assert done.returncode == 0, done.stderr
+    assert len(file.read_text().splitlines()) == 3
+    assert len((tmp_path / "a.txt").read_text().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
     ("arguments", "command"),
     [
         (["photo.jpg"], "capgen caption photo.jpg"),
@@ -342,3 +378,81 @@ def test_the_name_of_a_group_alone_shows_its_help():
     done = CliRunner().invoke(app, ["models"])
     assert done.exit_code == 2
     assert "export" in done.output
+
+
+@pytest.mark.parametrize(
+    ("command", "typed", "offered"),
+    [
+        ("caption", "--temprature", "--temperature"),
+        ("caption", "--min_words", "--min-words"),
+        ("caption", "--temp", "--temperature"),
+        ("train", "--resum", "--resume"),
+    ],
+)
+def test_an_option_is_offered_for_a_slip_of_the_keys(command, typed, offered):
+    done = CliRunner().invoke(app, [command, typed], prog_name="capgen")
+    assert f"no such option: {typed}; did you mean {offered}? capgen" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "typed"),
+    [
+        ("caption", "--device"), ("caption", "--lang"), ("caption", "--no-force"), ("caption", "--no-recursive"),
+        ("train", "--override"), ("train", "--no-overwrite"), ("caption", "--existing=replace"),
+    ],
+)  # fmt: skip
+def test_an_option_that_is_merely_alike_is_not_offered(command, typed):
+    done = CliRunner().invoke(app, [command, typed, "cat.jpg"], prog_name="capgen")
+    assert done.exit_code == 2
+    assert "did you mean" not in done.stderr
+
+
+def plain(*arguments):
+    done = here(*arguments)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize(
+    ("typed", "means"),
+    [
+        (["help"], ["--help"]), (["help", "caption"], ["caption", "--help"]), (["version"], ["--version"]),
+        (["models", "help"], ["models", "--help"]), (["help", "models", "show"], ["models", "show", "--help"]),
+    ],
+)  # fmt: skip
+def test_help_and_version_may_be_asked_for_like_commands(typed, means):
+    assert plain(*typed) == plain(*means)
+
+
+def test_the_help_of_caption_has_all_options_in_groups_and_ends_with_examples():
+    from capgen.cli.caption_options import EXAMPLES, GROUPS
+
+    command = typer.main.get_command(app).commands["caption"]
+    grouped = [name for names in GROUPS.values() for name in names]
+    assert sorted(grouped) == sorted([*(parameter.name for parameter in command.params), "help"])
+    text = plain("caption", "--help")
+    starts = [text.index(f"\n{title}:\n") for title in (*GROUPS, "Examples")]
+    assert starts == sorted(starts)
+    assert text.splitlines()[-2:] == [f"  {example}" for example in EXAMPLES]
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+def test_help_is_as_wide_as_the_terminal(columns):
+    done = capgen("caption", "--help", env={"COLUMNS": str(columns)})
+    assert columns - 10 < max(map(len, done.stdout.splitlines())) <= columns
+
+
+def test_help_says_kinds_choices_defaults_and_ranges_in_plain_words():
+    text = " ".join(plain("caption", "--help").split())
+    for words in (
+        "--existing skip|fill|outdated|overwrite|append|prepend Keep",
+        "--format text|jsonl|csv|coco|parquet|tar text, jsonl",
+        "--engine local|ray Where",
+        "--temperature NUMBER Sample",
+        "[default: 0; 0 to 10]",
+        "--suppress, --avoid WORD Captions do not contain WORD. [repeatable]",
+        "The captioner that ships writes English.",
+    ):
+        assert words in text
+    for command in ("caption", "prepare", "train", "evaluate", "score", "merge"):
+        assert not re.search(r"<|>=|<=|list\[", plain(command, "--help"))

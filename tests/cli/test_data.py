@@ -96,13 +96,20 @@ def test_it_removes_nothing_unasked(mine):
     assert prepared.names() == ["mine"]
 
 
-@pytest.mark.parametrize("arguments", [("data", "show"), ("data", "remove", "--yes"), ("train",)])
+@pytest.mark.parametrize("arguments", [("data", "show"), ("train",)])
 def test_a_name_that_was_never_prepared_is_answered_with_what_to_type(user_folders, arguments):
     done = invoked(*arguments, "photos")
     assert done.exit_code == 2
     assert "no prepared data set named 'photos'" in done.stderr
     assert "capgen prepare FOLDER --name photos" in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("options", [(), ("--yes",)])
+def test_nothing_else_is_offered_to_be_removed(mine, options):
+    done = invoked("data", "remove", *options, "mime")
+    assert done.exit_code == 2
+    assert done.stderr == "capgen: there is no prepared data set named 'mime'; known: mine\n"
 
 
 def test_a_folder_in_place_of_a_name_is_answered_with_how_to_prepare_it(user_folders, monkeypatch):

@@ -207,9 +207,13 @@ def test_path_is_the_folder_alone(mine):
     assert (done.stdout, done.stderr) == (f"{mine}\n", "")
 
 
-@pytest.mark.parametrize("arguments", [("show",), ("path",), ("export", "file.capgen"), ("remove", "--yes"), ("default",)])
+@pytest.mark.parametrize("arguments", [("show",), ("path",), ("export", "file.capgen"), ("default",)])
 def test_an_unknown_name_offers_the_nearest(mine, arguments):
     refused(models(arguments[0], "mime", *arguments[1:], cwd=mine), "no captioner", "did you mean mine", code=2)
+
+
+def test_no_other_is_offered_to_be_removed(mine):
+    refused(models("remove", "--yes", "mime", cwd=mine), "named 'mime'; known: mine\n", code=2)
 
 
 def test_what_is_exported_and_imported_elsewhere_is_the_same(mine, tmp_path):

@@ -248,7 +248,8 @@ def test_bad_requests_are_one_line_each_and_say_what_to_do(captioner, tmp_path):
     (tmp_path / "twice.json").write_text('[{"image_id": 1, "caption": "a"}, {"image_id": 1, "caption": "b"}]')
     for arguments, words in (
         (["shapes", "--data", "shape"], "did you mean shapes"),
-        (["shapes", "--data", "shapes", "--split", "tset"], "did you mean test"),
+        (["shapes", "--data", "shapes", "--split", "tset"], "'tset' is not one of 'train', 'dev', 'test'"),
+        (["shapes", "--data", "shapes", "--allow-missing"], "a captioner captions all images; leave it out"),
         (["--predictions", tmp_path / "list.json", "--references", other], "COCO's result format"),
         (["--predictions", tmp_path / "foreign.json", "--references", other], "without references"),
         (["--predictions", tmp_path / "twice.json", "--references", other], "twice"),

@@ -23,8 +23,9 @@ class LocalEngine:
     notice = ""
 
     def __init__(self, address: str | None = None, workers: int | None = None) -> None:
-        if address is not None or workers is not None:
-            raise UsageError("--address and --workers are about --engine ray; add it")
+        given = [option for option, value in (("--address", address), ("--workers", workers)) if value is not None]
+        if given:
+            raise UsageError(f"{' and '.join(given)} {'are' if given[1:] else 'is'} about --engine ray; add it")
 
     def __enter__(self) -> Self:
         return self
