@@ -25,7 +25,6 @@ from capgen.cli.console import (
 )
 from capgen.cli.engine import LOCAL, Address, EngineName
 from capgen.cli.help_text import one_of
-from capgen.cli.reporting import Reporter
 from capgen.errors import UsageError
 from capgen.outputs import ENDINGS, FORMATS, SHARD_FORMATS
 from capgen.outputs.choices import Existing, SidecarName
@@ -35,6 +34,7 @@ from capgen.storage.platform import noted_lacks
 if TYPE_CHECKING:
     from capgen.batch.job import CaptionJob
     from capgen.captioner.request import CaptionRequest
+    from capgen.cli.reporting import Reporter
 
 
 @app.command("caption", cls=ConfigurableCommand, groups=GROUPS, examples=EXAMPLES)
@@ -117,7 +117,9 @@ def caption_command(
         str, typer.Option("--prompt", "--start", metavar="TEXT", help="Captions begin with TEXT and go on from it.")
     ] = "",
     min_words: Annotated[int, typer.Option(min=1, max=100, help="The fewest words of a caption.")] = 1,
-    max_words: Annotated[int | None, typer.Option(min=1, max=100, help="The most words of a caption.")] = None,
+    max_words: Annotated[
+        int | None, typer.Option(min=1, max=100, help="The most words of a caption; the captioner has its own.")
+    ] = None,
     suppress: Annotated[
         list[str] | None, typer.Option("--suppress", "--avoid", metavar="WORD", help="Captions do not contain WORD.")
     ] = None,
@@ -125,7 +127,10 @@ def caption_command(
         float, typer.Option(min=0, max=1, help="Write no caption whose confidence is below this.")
     ] = 0.0,
     num: Annotated[int, typer.Option(min=1, max=50, help="Captions for each photograph, with their confidence.")] = 1,
-    beam: Annotated[int | None, typer.Option(min=1, max=50, help="Hypotheses that the search keeps; 1 is fastest.")] = None,
+    beam: Annotated[
+        int | None,
+        typer.Option(min=1, max=50, help="Hypotheses that the search keeps, 1 is fastest; the captioner has its own."),
+    ] = None,
     temperature: Annotated[
         float,
         typer.Option(
@@ -172,6 +177,7 @@ def caption_command(
     from capgen.batch.request import Inputs, OutputPolicy, Outputs
     from capgen.captioner.captioner import Captioner
     from capgen.captioner.request import CaptionRequest
+    from capgen.cli.reporting import Reporter
     from capgen.inputs.selection import Selection
 
     request = CaptionRequest(
@@ -229,6 +235,8 @@ def _caption(job: "CaptionJob", *, quiet: bool) -> None:
     Raises:
         Exit: With code 3, if some images failed, and with code 1, if there are files but no images.
     """
+    from capgen.cli.reporting import Reporter
+
     with closing(job.run()) as results:
         reporter = Reporter(several=job.several, quiet=quiet)
         reporter.add_skipped(job.skipped_before)
@@ -251,7 +259,7 @@ def _caption(job: "CaptionJob", *, quiet: bool) -> None:
     _exit(reporter)
 
 
-def _watch(job: "CaptionJob", reporter: Reporter) -> None:
+def _watch(job: "CaptionJob", reporter: "Reporter") -> None:
     """Report what arrives until Ctrl-C, which is how a watch ends well.
 
     Raises:
@@ -268,7 +276,7 @@ def _watch(job: "CaptionJob", reporter: Reporter) -> None:
     _exit(reporter)
 
 
-def _exit(reporter: Reporter) -> None:
+def _exit(reporter: "Reporter") -> None:
     for lack in noted_lacks():
         reporter.info(lack)
     if reporter.failed:

@@ -64,7 +64,7 @@ def _refuse_of_search(typed: Mapping[str, str], request: "CaptionRequest") -> No
     if "seed" in typed and not request.sampling:
         raise UsageError("--seed is for sampled words; add --temperature 1 or --top-p 0.9")
     if "beam" in typed and request.sampling:
-        sampling = [typed[name] for name in ("temperature", "top_p") if name in typed]
+        sampling = [*["--temperature"] * (request.temperature > 0), *["--top-p"] * (request.top_p < 1)]
         raise UsageError(f"--beam is for a search, and not for words sampled with {choice(sampling, 'and')}; leave one out")
 
 

@@ -77,6 +77,10 @@ class PlainGroup(_PlainUsage, TyperGroup):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Take ``help COMMAND`` for ``COMMAND --help``."""
+        for parameter in self.get_params(ctx):
+            if parameter.default is None and getattr(parameter, "is_flag", False):
+                # Those of Typer, which would load Pydantic to find out that None is no Boolean.
+                parameter.default = False
         return super().parse_args(ctx, [*args[1:], "--help"] if args[:1] == ["help"] else args)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:

@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from capgen.errors import UsageError
-from capgen.outputs.format import Format
 from capgen.registry import Registry
 
 if TYPE_CHECKING:
     from capgen.outputs.destination import Destination
+    from capgen.outputs.format import Format
 
 FORMATS: "Registry[Callable[..., Format]]" = Registry(
     "format",
@@ -49,7 +49,7 @@ _ANY_FORMAT = ("", ".txt")
 """Endings of files in which a format that is named may be written, whichever it is."""
 
 
-def format_of(path: Path, name: str | None) -> Format:
+def format_of(path: Path, name: str | None) -> "Format":
     """Return the format of a file: the one that is named, or else the one that the ending of its name stands for.
 
     Raises:
