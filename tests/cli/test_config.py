@@ -208,7 +208,8 @@ def test_a_file_with_a_byte_order_mark_is_read(library):
 
 @pytest.mark.parametrize(("arguments", "words"), [
     (("sidecar", "jpg"), "ending of images"),
-    (("format", "xlsx"), "no format named 'xlsx'"),
+    (("format", "xlsx"), "'xlsx' is not one of 'text', "),
+        (("format", "tar"), "no format named 'tar'"),
     (("model", "nosuch"), "no captioner named 'nosuch'"),
     (("beam", "0"), "beam = '0' does not fit"),
     (("xmp", "maybe"), "xmp = 'maybe' does not fit"),
