@@ -93,8 +93,7 @@ class CaptionJob:
     @property
     def several(self) -> bool:
         """Whether the job is over more than one image, or could be."""
-        several = self._outputs.shards is not None or self._inputs.may_be_several
-        return several or self._images.archives or len(self._images) != 1
+        return self.may_be_several or self._images.archives or len(self._images) != 1
 
     @property
     def found_nothing(self) -> bool:
@@ -107,9 +106,14 @@ class CaptionJob:
         return self._engine.notice
 
     @property
-    def prints(self) -> bool:
-        """Whether captions are printed."""
-        return self._outputs.standard_output
+    def may_be_several(self) -> bool:
+        """Whether the job can be over more than one image, as far as is known before images are looked for."""
+        return self._outputs.shards is not None or self._inputs.may_be_several
+
+    @property
+    def outputs(self) -> Outputs:
+        """Where the captions go."""
+        return self._outputs
 
     @property
     def writes_shards(self) -> bool:
@@ -161,7 +165,11 @@ class CaptionJob:
             EngineError: The engine cannot be reached, or cannot go on.
         """
         self.check()
-        return self._run_images() if self.shards is None else self._run_shards(self.shards)
+        if self.shards is not None:
+            self.progress = Progress(total=len(self.shards))
+            return self._run_shards(self.shards)
+        self.progress = Progress(total=0 if self._images.archives else len(self._images))
+        return self._run_images()
 
     def watch(self) -> Generator[Result, None, None]:
         """Caption images as they arrive, for ever.
@@ -176,7 +184,6 @@ class CaptionJob:
         return self._watch()
 
     def _run_images(self) -> Generator[Result, None, None]:
-        self.progress = Progress(total=0 if self._images.archives else len(self._images))
         with self._captioning(self._outputs, several=self.several) as captioning, self._engine, self._reporting() as report:
             for result in captioning.run(self._inputs.with_data(self._images)):
                 self.progress.done += 1
@@ -186,7 +193,6 @@ class CaptionJob:
                     return
 
     def _run_shards(self, plan: ShardPlan) -> Generator[Result, None, None]:
-        self.progress = Progress(total=len(plan))
         with self._engine if len(plan) else LocalEngine() as engine, self._reporting() as report:
             for results in engine.map(ShardWork(self._captioner, self._shard_folder), plan, block=1):
                 failed = False

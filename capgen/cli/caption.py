@@ -32,8 +32,11 @@ from capgen.storage.locations import is_url
 from capgen.storage.platform import noted_lacks
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from capgen.batch.job import CaptionJob
     from capgen.captioner.request import CaptionRequest
+    from capgen.captioner.results import Result
     from capgen.cli.reporting import Reporter
 
 
@@ -216,7 +219,7 @@ def caption_command(
     if dry_run:
         _print_plan(job, quiet=quiet)
     elif watch:
-        _watch(job, Reporter(several=True, quiet=quiet))
+        _watch(job, Reporter(job.outputs, several=True, quiet=quiet, arriving=True))
     else:
         _caption(job, quiet=quiet)
 
@@ -237,15 +240,18 @@ def _caption(job: "CaptionJob", *, quiet: bool) -> None:
     """
     from capgen.cli.reporting import Reporter
 
-    with closing(job.run()) as results:
-        reporter = Reporter(several=job.several, quiet=quiet)
-        reporter.add_skipped(job.skipped_before)
-        bar = job.several and not quiet and not (job.prints and sys.stdout.isatty())
-        with progress("Shards" if job.writes_shards else "Captioning", shown=bar) as show:
-            for result in results:
-                reporter.add(result)
-                images = (f"{reporter.done:,} images",) if job.writes_shards else ()
-                show(job.progress.done, job.progress.total, ", ".join(filter(None, (*images, reporter.note))))
+    shown = not quiet and not (job.outputs.standard_output and sys.stdout.isatty())
+    with progress("Shards" if job.writes_shards else "Captioning", shown=shown) as show:
+        if job.may_be_several:
+            show(0, 0, "looking for photographs")
+        with closing(job.run()) as results:
+            reporter = Reporter(job.outputs, several=job.several, quiet=quiet)
+            reporter.add_skipped(job.skipped_before)
+            if job.several:
+                _run(job, results, reporter, show)
+            else:
+                for result in results:
+                    reporter.add(result)
     if job.notice:
         reporter.info(job.notice)
     if job.found_nothing:
@@ -257,6 +263,18 @@ def _caption(job: "CaptionJob", *, quiet: bool) -> None:
     if reporter.done or not finished:
         reporter.summarise(job.passed_over)
     _exit(reporter)
+
+
+def _run(job: "CaptionJob", results: "Iterable[Result]", reporter: "Reporter", show: "Callable[..., None]") -> None:
+    """Report the results of a job over several images as they come, and show how far it is."""
+    show(0, job.progress.total)
+    for result in results:
+        reporter.add(result)
+        if job.writes_shards:
+            images = f"{reporter.done:,} images"
+            show(job.progress.done, job.progress.total, ", ".join(filter(None, (images, reporter.note))))
+        else:
+            show(job.progress.done, job.progress.total, reporter.note, worked_on=reporter.worked_on)
 
 
 def _watch(job: "CaptionJob", reporter: "Reporter") -> None:

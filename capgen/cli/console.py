@@ -4,6 +4,8 @@ import errno
 import functools
 import os
 import sys
+import time
+from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any, TextIO
@@ -92,7 +94,7 @@ def refuse_others(context: typer.Context, option: str, why: str, fitting: Collec
 def say(text: str) -> None:
     """Write a line to stderr. If stderr cannot be written to, the line is dropped and the work goes on."""
     try:
-        typer.echo(text, err=True)
+        typer.echo(text, file=sys.stderr)  # by which it lands above a bar; ``err=True`` would write into its line
     except OSError:
         _silence(sys.stderr)
 
@@ -143,31 +145,27 @@ def progress(title: str, *, shown: bool) -> Iterator[Callable[..., None]]:
 
     Yields:
         A function that takes the number of items that are done, the number of all items (0 if it is unknown) and
-        optionally a note, which is shown behind the numbers.
+        optionally a note, which is shown behind the numbers, and as ``worked_on`` how many of the items took the time
+        that an item takes, where others are done at once: rate and time left are reckoned by these.
     """
     if not shown or not is_terminal():
-        yield lambda done, total, note="": None
+        yield lambda done, total, note="", worked_on=None: None
         return
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[note]}"),
-        TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(),
-    )
+    fields = (TextColumn(f"{{task.fields[{name}]}}") for name in ("note", "rate", "left"))
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), *fields)
     bar = Progress(*columns, console=Console(stderr=True), transient=True)
-    task = bar.add_task(title, total=None, rate="", note="")
+    task, pace = bar.add_task(title, total=None, rate="", note="", left=""), _Pace()
 
-    def update(done: int, total: int, note: str = "") -> None:
+    def update(done: int, total: int, note: str = "", worked_on: int | None = None) -> None:
         bar.start()
         if not total:
             bar.tasks[0].total = None  # to ``update``, None means the total that was known before
-        speed = bar.tasks[0].speed
-        bar.update(task, completed=done, total=total or None, rate=f"{speed:,.1f}/s" if speed else "", note=note)
+        speed = pace.at(done if worked_on is None else worked_on)
+        left = _duration((total - done) / speed) + " left" if speed and total else ""
+        bar.update(task, completed=done, total=total or None, rate=_rate(speed), left=left, note=note)
         if total and done == total:
             bar.stop()  # so that what is printed next is not written into the line of the bar
 
@@ -175,6 +173,41 @@ def progress(title: str, *, shown: bool) -> Iterator[Callable[..., None]]:
         yield update
     finally:
         bar.stop()
+
+
+class _Pace:
+    """How many items a second have been done lately, in whole batches, after which they are reported."""
+
+    def __init__(self) -> None:
+        self._marks: deque[tuple[float, int]] = deque([(time.monotonic(), 0)])
+
+    def at(self, done: int) -> float:
+        """Return the items a second, given how many are done now; 0 as long as too little is known."""
+        now = time.monotonic()
+        if done != self._marks[-1][1]:
+            self._marks.append((now, done))
+        while len(self._marks) > _LEAST_MARKS and now - self._marks[1][0] > _PACE_SECONDS:
+            self._marks.popleft()
+        (first, before), (last, after) = self._marks[0], self._marks[-1]
+        return (after - before) / (last - first) if last - first > _LEAST_SECONDS else 0.0
+
+
+_LEAST_MARKS, _LEAST_SECONDS, _PACE_SECONDS = 3, 1.0, 30.0
+"""The pace is that of the last half minute, but of several batches, and of more than a second."""
+
+
+def _rate(speed: float) -> str:
+    """Return a number of items a second as people read it; of slow ones a number a minute."""
+    if not speed:
+        return ""
+    return f"{speed:,.1f}/s" if speed >= 1 else f"{speed * 60:,.1f}/min"
+
+
+def _duration(seconds: float) -> str:
+    """Return seconds as ``1:02:03``, or ``2:03`` below an hour."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def _line(error: BaseException) -> str:

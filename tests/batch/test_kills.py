@@ -329,7 +329,7 @@ def finish(workshop, images, env, target):
     assert workshop.run("-r", images, *target.flags, env=env) == 0, workshop.said()
     assert target.done() == IMAGES
     assert workshop.run("-r", images, *target.flags, env=env) == 0, workshop.said()
-    assert f"{IMAGES} skipped in" in workshop.said()
+    assert f"; {IMAGES} skipped: " in workshop.said()
     assert target.done() == IMAGES
     assert all(path.name.startswith(".") and path.name.endswith(".part") for path in target.left_over())
 

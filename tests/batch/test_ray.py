@@ -183,12 +183,14 @@ def test_sidecars_that_are_there_stay_and_a_second_run_does_nothing(run, photogr
     (folder / "001 é.txt").write_text("by a person\n")
     first = run("caption", "-r", folder, "--sidecar", "txt")
     assert first.returncode == 3
-    assert f"{IMAGES // 2 - 1} captioned, 1 skipped, 1 unreadable, 1 unsupported" in first.stderr
+    assert f"{IMAGES // 2 - 1} captioned, 1 unreadable, 1 unsupported in " in first.stderr
+    assert "; 1 skipped: it has a .txt" in first.stderr
     assert (folder / "001 é.txt").read_text() == "by a person\n"
     written = {path: path.stat().st_mtime_ns for path in folder.glob("*.txt")}
     assert len(written) == IMAGES // 2
     second = run("caption", "-r", folder, "--sidecar", "txt")
-    assert f"{IMAGES // 2} skipped, 1 unreadable, 1 unsupported" in second.stderr
+    assert "1 unreadable, 1 unsupported in " in second.stderr
+    assert f"; {IMAGES // 2} skipped: they have a .txt" in second.stderr
     assert {path: path.stat().st_mtime_ns for path in folder.glob("*.txt")} == written
 
 

@@ -58,7 +58,8 @@ def test_a_file_of_lines_goes_on_with_urls(caption, store, tmp_path):
     lines = tmp_path / "lines.jsonl"
     assert caption(f"{store.url}/in/a.png", "-o", lines).exit_code == 0
     done = caption("-r", f"{store.url}/in", "-o", lines)
-    assert "3 captioned, 1 skipped" in done.stderr
+    assert "3 captioned in" in done.stderr
+    assert "; 1 skipped: " in done.stderr
     assert json.loads(lines.read_text().splitlines()[0])["path"] == f"{store.url}/in/a.png"
     assert "4 skipped" in caption("-r", f"{store.url}/in/", "-o", lines).stderr
 
