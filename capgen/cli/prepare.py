@@ -259,7 +259,7 @@ def _reporter(
                 say(printable(f"{source.path}: {note}"))
 
         def on_convert(self, encoder: "EncoderSpec") -> None:
-            say(f"making {encoder.name} ready for this machine, once ({encoder.origin})")
+            say(f"making {encoder.name} ready for this machine, once, which takes a minute ({encoder.origin})")
 
         def on_validated(self, report: "ValidationReport") -> None:
             _show(report, seed)

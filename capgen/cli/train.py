@@ -144,9 +144,9 @@ class _Start:
 
 def _train(folder: Path, *, quiet: bool) -> None:
     """Train a run in this process, and report where the captioner is."""
-    from capgen.training import run
-
     with _reporter(quiet=quiet) as reporter:
+        from capgen.training import run  # which takes long enough to be waited for in front of something
+
         target = run.train(folder, reporter)
     _report(folder, target, quiet=quiet)
 
@@ -162,6 +162,8 @@ def _train_together(find_folder: "Callable[[], Path]", group: "JaxProcessGroup",
         folder = Path(group.broadcast(lambda: str(find_folder())))
         run.train_in_group(folder, reporter, group)
     if group.is_first:
+        if not quiet:
+            say("exporting the captioner in a process of its own")
         _report(folder, run.finish(folder), quiet=quiet)
 
 

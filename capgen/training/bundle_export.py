@@ -103,14 +103,16 @@ def export_captioner(
     description = _describe(captioner, encoder, run)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
+        reporter.on_export("converting the decoder")
         float16 = _convert(folder / "float16", description, contents, captioner, "float16")
-        _check_parity(captioner, float16)
+        _check_parity(captioner, float16, reporter)
+        reporter.on_export("converting the decoder to int8")
         int8 = _convert(folder / "int8", description, contents, captioner, "int8")
-        chosen = _better(_DevResult.of(captioner, float16), _DevResult.of(captioner, int8))
+        chosen = _better(_DevResult.of(captioner, float16, reporter), _DevResult.of(captioner, int8, reporter))
         if captioner.data.config.common_caption_penalty:
             contents[bundle.COMMON] = _common_captions(captioner, chosen.model, reporter)
             penalised = _with_penalty(folder / "penalised", captioner, chosen.model.bundle, contents)
-            chosen = _DevResult.of(captioner, penalised)
+            chosen = _DevResult.of(captioner, penalised, reporter)
         contents[bundle.DECODER] = chosen.model.bundle.read(bundle.DECODER)
     description = dataclasses.replace(
         chosen.model.bundle.description, calibration=chosen.calibration(), scores={"dev": chosen.scores}
@@ -214,11 +216,13 @@ class _DevResult:
     scores: dict[str, float]
 
     @classmethod
-    def of(cls, captioner: TrainedCaptioner, model: LiteRTCaptionModel) -> "_DevResult":
+    def of(cls, captioner: TrainedCaptioner, model: LiteRTCaptionModel, reporter: TrainingReporter) -> "_DevResult":
         """Caption the dev split."""
         dev = captioner.data.dev_images
-        captions, likelihoods = [], []
+        captions: list[str] = []
+        likelihoods: list[float] = []
         for batch in _encoded_batches(captioner, dev):
+            reporter.on_export("captioning the dev images", len(captions), len(dev))
             for image, hypotheses in zip(batch, model.search(batch), strict=True):
                 # there is no hypothesis where a number is not finite
                 best = hypotheses[0] if hypotheses else decoding.Hypothesis((), -math.inf)
@@ -269,14 +273,15 @@ def _npy(array: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
-def _check_parity(captioner: TrainedCaptioner, model: LiteRTCaptionModel) -> None:
+def _check_parity(captioner: TrainedCaptioner, model: LiteRTCaptionModel, reporter: TrainingReporter) -> None:
     """Caption dev images from their files with LiteRT, and from their cached features with Keras.
 
     Raises:
         TrainingError: The captions differ, or a number is not finite.
     """
-    generator = captioner.generator
-    for image in captioner.data.dev_images[:PARITY_IMAGES]:
+    generator, compared = captioner.generator, captioner.data.dev_images[:PARITY_IMAGES]
+    for done, image in enumerate(compared):
+        reporter.on_export("checking its captions", done, len(compared))
         cached = _encoded(captioner, image)
         encoded = model.encode(_read(image, model.preprocessing))
         if not np.isfinite(encoded.features).all():

@@ -105,11 +105,11 @@ class EpochChoice:
         begins_trained = first.phase == Phase.WARM_START
         if begins_trained and best.number == first.number:
             start = f"the captioner that training began with ({_numbers(best)})"
-            return f"no epoch is clearly better than {start}; it stays as it was"
+            return f"no epoch is clearly better than {start}; nothing was gained, and it stays as it was"
         text = f"epoch {best.number} is taken by {self._measures()}: {_numbers(best)}"
         if self.criterion == Criterion.CAPTIONS_AND_LOSS and best.phase != Phase.SELF_CRITICAL:
             text += self._rivals()
-        return text + (f"; before training {_numbers(first)}" if begins_trained else "")
+        return text + (f"; before training {_numbers(first)}{_gain(first, best)}" if begins_trained else "")
 
     def _measures(self) -> str:
         if self.criterion == Criterion.DEV_LOSS:
@@ -165,6 +165,14 @@ def _score(epoch: Epoch) -> float:
 
 def _loss(epoch: Epoch) -> float:
     return math.inf if math.isnan(epoch.dev_loss) else epoch.dev_loss
+
+
+def _gain(first: Epoch, best: Epoch) -> str:
+    """Say how much the score is higher than at the beginning, where it is defined."""
+    if PRIMARY not in first.scores or PRIMARY not in best.scores:
+        return ""
+    gain = round(best.scores[PRIMARY], 4) - round(first.scores[PRIMARY], 4)
+    return f"; gained {gain:.4f} in {PRIMARY}" if gain > 0 else f"; nothing was gained in {PRIMARY}"
 
 
 def _numbers(epoch: Epoch) -> str:

@@ -97,6 +97,21 @@ class Epoch:
         )
 
 
+@dataclass(frozen=True)
+class EpochStart:
+    """Where in a run an epoch begins.
+
+    Attributes:
+        number: The number of the epoch; 0 is the validation of the captioner that a run starts from.
+        last: The number of the last epoch of its kind, unless training stops before it; 0 for that validation.
+        following: What is trained after the epochs of its kind; empty for nothing.
+    """
+
+    number: int
+    last: int
+    following: str = ""
+
+
 def column(metric: str) -> str:
     """Return what ``history.csv`` and TensorBoard call the score of a metric on dev, such as ``"cider_d"``."""
     return metric.lower().replace("-", "_").replace(" ", "_")
@@ -121,6 +136,12 @@ class TrainingReporter:
     def on_notice(self, text: str) -> None:
         """Called before the first step with each sentence of ``notices``."""
 
+    def on_resume(self, epochs: Sequence[Epoch], best: Epoch) -> None:
+        """Called before the first epoch of a loop that goes on, with the epochs before it and the best of them."""
+
+    def on_epoch_start(self, start: EpochStart) -> None:
+        """Called before the first step of each epoch."""
+
     def on_step(self, epoch: int, step: int, steps: int, loss: float) -> None:
         """Called after each training step, counted from 1; ``loss`` is the mean of the epoch so far."""
 
@@ -130,8 +151,14 @@ class TrainingReporter:
     def on_caption(self, done: int, total: int) -> None:
         """Called while the training images are captioned at the end, to count which captions are common."""
 
-    def on_export(self) -> None:
-        """Called once when training has ended and the captioner is exported."""
+    def on_export(self, activity: str, done: int = 0, total: int = 0) -> None:
+        """Called while the captioner is exported after the last epoch, when each part of that begins and while it goes on.
+
+        Args:
+            activity: What is done, such as ``"converting the decoder"``.
+            done: How many images are done.
+            total: How many there are; 0 if they are not counted.
+        """
 
     def on_epoch(self, epoch: Epoch, *, best: bool) -> None:
         """Called after each epoch; ``best`` says that it is better than all before."""

@@ -78,8 +78,10 @@ class TrainingLoop:
         checkpoint, best_file = self._folder / CHECKPOINT, self._folder / BEST
         if checkpoint.exists():
             self.epochs = _epochs_of(checkpoints.progress(checkpoint), len(self.data.dev_images))
+            reporter.on_resume(tuple(self.epochs), self.choice.best)
         phase: Phase | None = None
         while following := self._plan.next_phase(self.epochs):
+            reporter.on_epoch_start(self._plan.start(self.epochs, following))
             if following != phase:
                 phase = following
                 self._enter(phase)

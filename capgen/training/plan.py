@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from capgen.evaluation.metrics import PRIMARY
 from capgen.training.choice import Criterion, EpochChoice
 from capgen.training.config import TrainingConfig
-from capgen.training.history import Epoch, Phase
+from capgen.training.history import Epoch, EpochStart, Phase
 
 ENCODER_WARMUP_FRACTION = 5
 """The learning rate of an encoder warms up over one over this of all steps."""
@@ -50,6 +50,18 @@ class LoopPlan:
     def next_number(self, epochs: Sequence[Epoch]) -> int:
         """Return the number of the epoch after some epochs; the validation of a warm start has the number 0."""
         return len(epochs) if self.warm_start else len(epochs) + 1
+
+    def start(self, epochs: Sequence[Epoch], phase: Phase) -> EpochStart:
+        """Return where in the run the epoch begins that follows some epochs in a phase."""
+        number = self.next_number(epochs)
+        if phase == Phase.WARM_START:
+            return EpochStart(number, number)
+        if phase == Phase.SELF_CRITICAL:
+            before = sum(epoch.phase == Phase.CROSS_ENTROPY for epoch in epochs)
+            return EpochStart(number, before + self.self_critical_epochs)
+        if self.criterion == Criterion.DEV_LOSS:
+            return EpochStart(number, self.cross_entropy_epochs, "the decoder")
+        return EpochStart(number, self.cross_entropy_epochs, "self-critical epochs" if self.self_critical_epochs else "")
 
     def choice(self, epochs: Sequence[Epoch]) -> EpochChoice:
         """Return the choice of the best of some epochs, at least one."""

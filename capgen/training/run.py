@@ -56,7 +56,6 @@ def train(folder: Path, reporter: TrainingReporter) -> Path:
         from capgen.training.loop import BEST, CHECKPOINT
 
         captioner, graph = _train_captioner(folder, reporter, stack, ProcessGroup.single())
-        reporter.on_export()
         exported = export_captioner(captioner, graph, folder.name, reporter)
         with locks.lock(paths.runs_dir() / ".export.lock", wait=True):  # two runs may end with the same target
             target = run_folder.free_target(folder)

@@ -167,7 +167,7 @@ def test_one_line_says_which_epoch_is_taken_by_what_and_how_it_compares_with_the
     before = epoch(0, 3.0, LOW, Phase.WARM_START)
     assert described(before, epoch(1, 2.0, HIGH)) == (
         "epoch 1 is taken by dev CIDEr-D and dev loss: dev CIDEr-D 0.5000, dev loss 2.0000; "
-        "before training dev CIDEr-D 0.2500, dev loss 3.0000"
+        "before training dev CIDEr-D 0.2500, dev loss 3.0000; gained 0.2500 in CIDEr-D"
     )
     assert described(epoch(1, 1.0, MIXED), epoch(2, 1.1, LOW)) == (
         "epoch 2 is taken by dev CIDEr-D and dev loss: dev CIDEr-D 0.2500, dev loss 1.1000, "
@@ -182,5 +182,12 @@ def test_one_line_says_which_epoch_is_taken_by_what_and_how_it_compares_with_the
 def test_it_is_said_that_nothing_is_better_than_the_captioner_that_training_began_with():
     assert described(epoch(0, 1.0, HIGH, Phase.WARM_START), epoch(1, 1.5, LOW)) == (
         "no epoch is clearly better than the captioner that training began with (dev CIDEr-D 0.5000, dev loss 1.0000); "
-        "it stays as it was"
+        "nothing was gained, and it stays as it was"
     )
+
+
+def test_an_epoch_that_is_taken_for_its_loss_alone_has_gained_nothing_in_the_score():
+    start = epoch(0, 3.0, LOW, Phase.WARM_START)
+    assert described(start, epoch(1, 1.0, LOW)).endswith("dev loss 3.0000; nothing was gained in CIDEr-D")
+    undefined = described(epoch(0, 3.0, phase=Phase.WARM_START), epoch(1, 1.0))
+    assert "gained" not in undefined

@@ -31,15 +31,14 @@ DRIVER = """
 import json, os, sys
 from pathlib import Path
 from capgen.training import jax_process_group, run
+from capgen.training.history import TrainingReporter
 from capgen.training.jax_process_group import JaxProcessGroup, joined
 
 jax_process_group.HEARTBEAT_TIMEOUT = 2
 
-class Recorder:
+class Recorder(TrainingReporter):
     def __init__(self, last): self.last, self.means = last, []
     def on_step(self, epoch, step, steps, loss): self.means.append(loss)
-    def on_notice(self, notice): pass
-    def on_choice(self, choice): pass
     def on_epoch(self, epoch, *, best):
         if epoch.number == self.last:
             print(json.dumps({"means": self.means, "losses": losses, "dev": epoch.dev_loss}), flush=True)
@@ -156,7 +155,7 @@ def test_a_killed_process_ends_the_run_with_a_line_and_one_process_goes_on(toget
         for index in range(2)
     )
     for line in first.stderr:
-        if line.startswith("epoch 1:"):
+        if line.startswith("epoch 1 of "):
             break
     second.kill()
     _, said = first.communicate(timeout=600)
@@ -166,8 +165,9 @@ def test_a_killed_process_ends_the_run_with_a_line_and_one_process_goes_on(toget
     assert not second.communicate()[1].count("Traceback")
     done = together.process("train", "together", "--resume", "--devices", "1", **QUICK)
     assert done.returncode == 0, done.stderr
-    assert "epoch 1:" not in done.stderr
-    assert "epoch 3:" in done.stderr
+    assert "\nepoch 1 of " not in done.stderr
+    assert "going on after epoch 1;" in done.stderr
+    assert "\nepoch 3 of " in done.stderr
     assert Bundle(out).description.training["epochs"] == 3
     caption = together.run("caption", "--model", out, together.source / "images/000.png")
     assert caption.returncode == 0

@@ -83,9 +83,8 @@ def test_curves_are_drawn_of_any_epochs(epochs):
 def test_what_a_loop_did_not_record_before_it_was_stopped_is_recorded_when_it_goes_on(monkeypatch, tmp_path):
     written = []
     monkeypatch.setattr(run, "History", lambda *_: SimpleNamespace(write=lambda epochs: written.append(("history", epochs))))
-    monkeypatch.setattr(
-        run, "RunReport", lambda *_: SimpleNamespace(write=lambda epochs, best: written.append(("report", epochs)))
-    )
+    report = SimpleNamespace(write=lambda epochs, best, *, ended: written.append(("report", epochs)))
+    monkeypatch.setattr(run, "RunReport", lambda *_: report)
     data = SimpleNamespace(dataset=None, config=None)
     loop = SimpleNamespace(run=lambda reporter: iter(()), epochs=EPOCHS, choice=SimpleNamespace(best=EPOCHS[-1]), data=data)
     run._record(loop, tmp_path, TrainingReporter(), ProcessGroup.single())

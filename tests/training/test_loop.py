@@ -13,6 +13,7 @@ from capgen.errors import TrainingError
 from capgen.evaluation import metrics
 from capgen.training.encoders import ENCODERS
 from capgen.training.features import FeatureStore, feature_key
+from capgen.training.history import TrainingReporter
 from capgen.training.loop import BEST, CHECKPOINT, decoder_loop
 from capgen.training.settings import load_settings
 from capgen.training.validation import Validation
@@ -28,15 +29,8 @@ SETTINGS = (
 ELEPHANT = 386
 
 
-class Silence:
-    def on_step(self, epoch, step, steps, loss):
-        pass
-
-    def on_epoch(self, epoch, *, best):
-        pass
-
-    def on_choice(self, choice):
-        pass
+class Silence(TrainingReporter):
+    """Shows nothing."""
 
 
 @pytest.fixture(scope="module")

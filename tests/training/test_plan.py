@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from capgen.training.choice import Criterion
 from capgen.training.config import TrainingConfig
-from capgen.training.history import Epoch, Phase
+from capgen.training.history import Epoch, EpochStart, Phase
 from capgen.training.plan import LearningRatePlan, LoopPlan, RunPlan
 
 
@@ -22,6 +22,26 @@ def test_self_critical_epochs_follow_those_of_cross_entropy():
     plan = RunPlan.from_config(TrainingConfig(epochs=2, scst_epochs=1), steps_per_epoch=1).decoder
     found = [(epoch.number, epoch.phase) for epoch in epochs_of(plan, [3.0, 2.0, 1.0])]
     assert found == [(1, Phase.CROSS_ENTROPY), (2, Phase.CROSS_ENTROPY), (3, Phase.SELF_CRITICAL)]
+
+
+def test_an_epoch_knows_how_many_of_its_kind_there_are_and_what_follows_them():
+    plan = RunPlan.from_config(
+        TrainingConfig(epochs=5, scst_epochs=2, patience=1, schedule="constant"), steps_per_epoch=1, continues_captioner=True
+    ).decoder
+    starts, epochs = [], []
+    for loss in (4.0, 3.0, 3.5, 3.5, 3.5):  # patience ends cross-entropy training after two of five epochs
+        phase = plan.next_phase(epochs)
+        starts.append(plan.start(epochs, phase))
+        epochs.append(Epoch(plan.next_number(epochs), 1.0, loss, {}, 1.0, phase))
+    assert starts == [
+        EpochStart(0, 0),
+        EpochStart(1, 5, "self-critical epochs"),
+        EpochStart(2, 5, "self-critical epochs"),
+        EpochStart(3, 4),
+        EpochStart(4, 4),
+    ]
+    encoder = RunPlan.from_config(TrainingConfig(epochs=1, encoder_epochs=3), steps_per_epoch=1).encoder
+    assert encoder.start([], Phase.CROSS_ENTROPY) == EpochStart(1, 3, "the decoder")
 
 
 def test_a_captioner_that_is_continued_is_validated_first_as_epoch_0():

@@ -48,7 +48,7 @@ def test_it_learns_and_writes_its_history(captioner):
 
 def test_it_shows_plain_lines_with_sample_captions_when_stderr_is_no_terminal(captioner):
     lines = captioner.trained.stderr.splitlines()
-    assert any(line.startswith("epoch 20: loss") and "dev CIDEr-D" in line for line in lines)
+    assert any(line.startswith("epoch 20 of 20: loss") and "dev CIDEr-D" in line for line in lines)
     assert any(line.startswith("  0") and ".png: " in line for line in lines)
     assert captioner.trained.stdout == ""
 
@@ -78,7 +78,7 @@ def killed_after_first_epoch(studio, *arguments, how):
     command = [Path(sys.executable).with_name("capgen"), "train", *map(str, arguments)]
     with subprocess.Popen(command, env={**os.environ, **studio.env}, stderr=subprocess.PIPE, text=True) as process:
         for line in process.stderr:
-            if line.startswith("epoch 1:"):
+            if line.startswith("epoch 1 of "):
                 break
         time.sleep(0.2)
         process.send_signal(how)
@@ -105,7 +105,8 @@ def test_a_stopped_run_goes_on_to_the_same_weights_bit_for_bit(studio, whole, tm
     assert not stopped.exists()
     done = studio.process("train", "shapes", "--resume", PYTHONHASHSEED="77")
     assert done.returncode == 0, done.stderr
-    assert "epoch 1:" not in done.stderr
+    assert "\nepoch 1 of " not in done.stderr
+    assert "going on after epoch 1;" in done.stderr
     expected, found = weights(whole), weights(stopped)
     assert expected.keys() == found.keys()
     for name, array in expected.items():
