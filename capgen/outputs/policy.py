@@ -1,6 +1,7 @@
 """Which of two captions stays where there is one already: the one that exists, the new one, or both joined."""
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -63,10 +64,20 @@ def combined(current: str | None, caption: str, existing: Existing) -> str:
     """Return the text to write, given the caption that is there and the new one; what has the new one in it stays."""
     if current is None or not existing.adds:
         return caption
-    if f"{JOINT}{caption.strip()}{JOINT}" in f"{JOINT}{current.strip()}{JOINT}":  # in a copy that was changed, say
+    if _is_in(caption, current):  # in a copy that was changed, say, or since a person has changed the rest
         return current.strip()
     parts = (current.strip(), caption) if existing is Existing.APPEND else (caption, current.strip())
     return JOINT.join(parts)
+
+
+_BREAK = r"[^\w\s'’-]|\s*\n"
+"""What ends a caption in a text: punctuation, but no apostrophe or hyphen, or the end of a line."""
+
+
+def _is_in(caption: str, current: str) -> bool:
+    """Tell whether a caption is in a text, whole between its ends, its line ends and punctuation, in letters of any case."""
+    words = re.escape(caption.strip().strip(",.;:!? "))
+    return bool(words and re.search(rf"(?:^|{_BREAK}) *{words} *(?:$|{_BREAK})", current, re.IGNORECASE))
 
 
 class OverwriteGuard:

@@ -111,6 +111,28 @@ def test_a_caption_is_combined_with_the_one_that_is_there(existing, text):
     assert combined(None, "a dog", existing) == "a dog"
 
 
+@pytest.mark.parametrize("existing", [Existing.APPEND, Existing.PREPEND])
+@pytest.mark.parametrize(
+    "current",
+    [
+        "a dog",
+        "A dog, my pet",
+        "My pet. A dog.",
+        "my pet, a dog; 2019",
+        "my pet\na dog\n2019",
+        "a dog.\r\nmine",
+        "(a dog) mine",
+    ],
+)
+def test_a_caption_that_is_there_already_is_not_added_again_however_a_person_has_punctuated_it(current, existing):
+    assert combined(current, "a dog", existing) == current
+
+
+@pytest.mark.parametrize("current", ["a dog runs", "not a dog", "a dog-house", "a dog's tail", "a doggy, mine"])
+def test_a_caption_that_is_a_part_of_a_sentence_is_added(current):
+    assert combined(current, "a dog", Existing.APPEND) == f"{current}, a dog"
+
+
 def test_a_policy_that_does_not_exist_offers_the_nearest():
     assert [member(Existing, existing.value, "policy for existing captions") for existing in Existing] == list(Existing)
     with pytest.raises(UnknownNameError, match="did you mean append"):
