@@ -25,7 +25,7 @@ from capgen.images import Preprocessing
 from capgen.storage import files
 
 SCHEMA = 2
-DESCRIPTION = "bundle.json"
+DESCRIPTION = container.DESCRIPTION
 VOCABULARY = "vocabulary.json"
 ENCODER = "encoder.tflite"
 DECODER = "decoder.tflite"
@@ -35,7 +35,7 @@ AVERAGE = "average.npy"
 COMMON = "common.json"
 MODEL_CARD = "MODEL_CARD.md"
 FILES = (DESCRIPTION, VOCABULARY, ENCODER, DECODER, WEIGHTS, NAMES, AVERAGE, COMMON, MODEL_CARD)
-SUFFIX = ".capgen"
+SUFFIX = container.SUFFIX
 
 
 @dataclass(frozen=True)

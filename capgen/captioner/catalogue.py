@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from capgen.captioner.bundle import DESCRIPTION, SUFFIX
+from capgen.captioner.container import DESCRIPTION, SUFFIX
 from capgen.errors import BundleError, UnknownNameError
 from capgen.storage import paths
 

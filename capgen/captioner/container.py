@@ -19,6 +19,12 @@ from typing import BinaryIO, TypeAlias
 from capgen.errors import BundleError
 from capgen.storage import paths
 
+DESCRIPTION = "bundle.json"
+"""The file of a captioner that describes it and lists all others."""
+
+SUFFIX = ".capgen"
+"""The ending of captioners that are one file."""
+
 MAX_BYTES = 1 << 30
 """The most that all files of a captioner may have together, unpacked."""
 

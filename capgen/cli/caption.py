@@ -10,6 +10,7 @@ import typer
 
 from capgen.cli import app
 from capgen.cli.caption_options import EXAMPLES, GROUPS, refuse_needless
+from capgen.cli.completion import captioners
 from capgen.cli.configurable import ConfigurableCommand
 from capgen.cli.console import (
     FAILED,
@@ -146,7 +147,13 @@ def caption_command(
     seed: Annotated[int, typer.Option(min=0, help="Seed of the sampling; the same seed samples the same words.")] = 0,
     model: Annotated[
         str | None,
-        typer.Option("--model", "-m", metavar="MODEL", help="Name or path of a captioner; by default the one that ships."),
+        typer.Option(
+            "--model",
+            "-m",
+            metavar="MODEL",
+            help="Name or path of a captioner; by default the one that ships.",
+            autocompletion=captioners,
+        ),
     ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say for each file what would be done, and do nothing.")

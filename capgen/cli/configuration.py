@@ -296,9 +296,9 @@ def check_of_folder(key: str, value: Any) -> None:
 
 def _is_installed(name: str) -> bool:
     """Tell whether a captioner is meant that is installed or ships, and not a file or folder that lies here."""
-    from capgen.captioner import bundle, catalogue
+    from capgen.captioner import catalogue, container
 
-    return (name in catalogue.names() or name in catalogue.ALIASES) and not Path(name, bundle.DESCRIPTION).exists()
+    return (name in catalogue.names() or name in catalogue.ALIASES) and not Path(name, container.DESCRIPTION).exists()
 
 
 def _check_type(key: str, value: Any) -> None:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from capgen.cli import app
+from capgen.cli.completion import data_sets
 from capgen.cli.console import Quiet, Verbose, command, complain, confirm, printable, say
 from capgen.cli.help_text import Commands
 from capgen.cli.tables import show_table
@@ -19,13 +20,7 @@ data_app = Commands(
 app.add_typer(data_app, name="data")
 
 
-def _names() -> list[str]:
-    from capgen.datasets import prepared
-
-    return prepared.names()
-
-
-Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of a prepared data set.", autocompletion=_names)]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of a prepared data set.", autocompletion=data_sets)]
 
 
 @data_app.command("list")

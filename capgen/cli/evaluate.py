@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from capgen.cli import app
+from capgen.cli.completion import captioners, data_sets
 from capgen.cli.configurable import ConfigurableCommand
 from capgen.cli.console import Quiet, Verbose, command, progress, say
 from capgen.cli.help_text import one_of
@@ -25,9 +26,13 @@ def evaluate_command(
     context: typer.Context,
     models: Annotated[
         list[str] | None,
-        typer.Argument(metavar="MODEL", help="Names or paths of captioners, or files or folders of captions."),
+        typer.Argument(
+            metavar="MODEL", help="Names or paths of captioners, or files or folders of captions.", autocompletion=captioners
+        ),
     ] = None,
-    data: Annotated[str | None, typer.Option(help="A prepared data set to caption and compare with.")] = None,
+    data: Annotated[
+        str | None, typer.Option(help="A prepared data set to caption and compare with.", autocompletion=data_sets)
+    ] = None,
     split: Annotated[str, typer.Option(help="Which images are scored.", **one_of(("train", "dev", "test", "all")))] = "test",
     metrics: Annotated[
         list[str] | None,

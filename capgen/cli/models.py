@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from capgen.cli import app
+from capgen.cli.completion import captioners, own_captioners
 from capgen.cli.configurable import configured
 from capgen.cli.console import Quiet, Verbose, command, complain, confirm, printable, say
 from capgen.cli.help_text import Commands
@@ -22,19 +23,7 @@ models_app = Commands(
 app.add_typer(models_app, name="models")
 
 
-def _known() -> list[str]:
-    from capgen.captioner import catalogue
-
-    return catalogue.names()
-
-
-def _own() -> list[str]:
-    from capgen.captioner import collection
-
-    return list(collection.yours())
-
-
-Model = Annotated[str, typer.Argument(metavar="NAME", help="Name or path of a captioner.", autocompletion=_known)]
+Model = Annotated[str, typer.Argument(metavar="NAME", help="Name or path of a captioner.", autocompletion=captioners)]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there already.")]
 
 
@@ -149,7 +138,9 @@ def import_command(
 @models_app.command("remove")
 @command("run it again and it goes on")
 def remove_command(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of a captioner of yours.", autocompletion=_own)],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="Name of a captioner of yours.", autocompletion=own_captioners)
+    ],
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -178,7 +169,7 @@ def default_command(
     context: typer.Context,
     name: Annotated[
         str | None,
-        typer.Argument(metavar="[NAME]", help="Name of the captioner to use from now on.", autocompletion=_known),
+        typer.Argument(metavar="[NAME]", help="Name of the captioner to use from now on.", autocompletion=captioners),
     ] = None,
     reset: Annotated[bool, typer.Option("--reset", help="Use the captioner that ships again.")] = False,
     quiet: Quiet = False,

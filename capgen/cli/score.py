@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from capgen.cli import app
+from capgen.cli.completion import captioners
 from capgen.cli.configurable import ConfigurableCommand
 from capgen.cli.console import SOME_FAILED, Quiet, Verbose, command, complain, progress
 from capgen.cli.help_text import one_of
@@ -48,7 +49,10 @@ def score_command(
     output_format: Annotated[
         str, typer.Option("--format", "-f", help="How scores are printed.", **one_of(("text", "jsonl")))
     ] = "text",
-    model: Annotated[str | None, typer.Option("--model", "-m", metavar="MODEL", help="Name or path of a captioner.")] = None,
+    model: Annotated[
+        str | None,
+        typer.Option("--model", "-m", metavar="MODEL", help="Name or path of a captioner.", autocompletion=captioners),
+    ] = None,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:

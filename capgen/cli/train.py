@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from capgen.cli import app
+from capgen.cli.completion import captioners, data_sets, recipes
 from capgen.cli.console import Quiet, Verbose, choice, command, is_terminal, refuse_others, say
 from capgen.cli.help_text import one_of
 from capgen.errors import UsageError
@@ -35,14 +36,21 @@ _OF_SETTINGS = (
 @command("go on with: capgen train {data} --resume")
 def train_command(
     context: typer.Context,
-    data: Annotated[str, typer.Argument(metavar="NAME", help="A data set that capgen prepare made.")],
+    data: Annotated[
+        str, typer.Argument(metavar="NAME", help="A data set that capgen prepare made.", autocompletion=data_sets)
+    ],
     decoder: Annotated[str | None, typer.Option(help="How words follow from image and words.", **one_of(DECODERS))] = None,
-    config: Annotated[Path | None, typer.Option(help="TOML file of settings, or the name of a recipe that ships.")] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="TOML file of settings, or the name of a recipe that ships.", autocompletion=recipes)
+    ] = None,
     settings: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="One setting.")] = None,
     source: Annotated[
         str | None,
         typer.Option(
-            "--from", metavar="MODEL", help="Continue a captioner, given by name or path, on this data (warm start)."
+            "--from",
+            metavar="MODEL",
+            help="Continue a captioner, given by name or path, on this data (warm start).",
+            autocompletion=captioners,
         ),
     ] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the training images.")] = None,

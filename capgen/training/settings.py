@@ -14,12 +14,10 @@ from capgen.errors import ConfigError, near_names
 from capgen.training.config import TrainingConfig, kind_in_words
 from capgen.training.data_defaults import defaults_for
 from capgen.training.data_statistics import DataStatistics
+from capgen.training.recipe_files import RECIPES, recipe_names
 
 if TYPE_CHECKING:
     from capgen.captioner.decoding import DecodingOptions
-
-RECIPES = Path(__file__).parent / "recipes"
-"""The folder of the recipes that ship, one TOML file each."""
 
 RECIPE_ALIASES = {"everyday": "photo-en-v1"}
 """Names under which recipes shipped before, each with the name of today."""
@@ -137,8 +135,9 @@ def _read(file: Path) -> dict[str, Any]:
     try:
         return _flat(tomllib.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError as error:
-        recipes = ", ".join(sorted(p.stem for p in RECIPES.glob("*.toml")))
-        raise ConfigError(f"there is no config file {file}; the recipes that ship are {recipes}") from error
+        raise ConfigError(
+            f"there is no config file {file}; the recipes that ship are {', '.join(recipe_names())}"
+        ) from error
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"{file} cannot be read as TOML: {error}") from error
 

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from capgen.errors import ConfigError
 from capgen.training import config as configs
 from capgen.training.config import TrainingConfig
-from capgen.training.settings import OLD_NAMES, RECIPE_ALIASES, RECIPES, config_from_mapping, load_settings
+from capgen.training.recipe_files import recipe_names
+from capgen.training.settings import OLD_NAMES, RECIPE_ALIASES, config_from_mapping, load_settings
 
 
 def test_later_sources_go_before_earlier_ones(tmp_path):
@@ -24,7 +25,7 @@ def test_every_field_has_a_meaning():
     assert all(configs.describe().values())
 
 
-@pytest.mark.parametrize("recipe", sorted(path.stem for path in RECIPES.glob("*.toml")))
+@pytest.mark.parametrize("recipe", recipe_names())
 def test_a_recipe_that_ships_is_valid_by_its_name(recipe, tmp_path, monkeypatch):
     from pathlib import Path
 

@@ -12,7 +12,8 @@ from capgen.datasets.prepared import PreparedImage
 from capgen.training.config import TrainingConfig
 from capgen.training.data_defaults import MAX_EPOCHS, MIN_EPOCHS, defaults_for
 from capgen.training.data_statistics import DataStatistics
-from capgen.training.settings import RECIPES, config_from_mapping, load_settings
+from capgen.training.recipe_files import recipe_names
+from capgen.training.settings import config_from_mapping, load_settings
 
 FLICKR8K = DataStatistics(6000, Counter({"common": 320_000, "rare": 8_600}), Counter({12: 29_000, 20: 600, 30: 400}))
 """As many images and captions, a like share of rare words, and as many long captions as there are in Flickr8k."""
@@ -94,7 +95,7 @@ def test_what_is_given_is_kept_whatever_the_data():
     assert config_of(of(1), *settings) == config_of(FLICKR8K, *settings)
 
 
-@pytest.mark.parametrize("recipe", sorted({path.stem for path in RECIPES.glob("*.toml")} - {"continue"}))
+@pytest.mark.parametrize("recipe", sorted(set(recipe_names()) - {"continue"}))
 def test_the_recipes_of_figures_leave_nothing_to_the_data(recipe, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     chosen = load_settings(Path(recipe))
