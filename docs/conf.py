@@ -1,8 +1,9 @@
 """Sphinx's configuration. The pages of commands and settings are made from the code before each build."""
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-from typer.cli import get_docs_for_click
 from typer.main import get_command
 
 import capgen
@@ -27,9 +28,16 @@ exclude_patterns = ["_build"]
 
 def write_commands(path: Path) -> None:
     """Write the options of all commands, as ``capgen COMMAND --help`` prints them."""
-    group = get_command(app)  # not "typer capgen.cli utils docs": it loads the module anew, without its subcommands
-    page = get_docs_for_click(obj=group, ctx=group.make_context("capgen", [], resilient_parsing=True), name="capgen")
-    path.write_text(page.replace("# `capgen`", "# Commands", 1))
+    root = get_command(app).make_context("capgen", [], resilient_parsing=True, terminal_width=100)
+    sections = [f"## {context.command_path}\n\n```text\n{context.get_help()}\n```\n" for context in contexts(root)]
+    path.write_text("\n".join(["# Commands\n", *sections]))
+
+
+def contexts(context: Any) -> Iterator[Any]:
+    """Yield the context of a command, and those of all subcommands below it."""
+    yield context
+    for name in context.command.list_commands(context) if hasattr(context.command, "commands") else ():
+        yield from contexts(type(context)(context.command.commands[name], info_name=name, parent=context))
 
 
 def write_settings(path: Path) -> None:
