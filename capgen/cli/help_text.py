@@ -145,7 +145,7 @@ def _row(command: Any, ctx: Any, parameter: Any) -> tuple[str, str]:
         name = ", ".join(sorted(both, key=lambda option: option.startswith("--")))
         if not parameter.is_flag:
             name += f" {parameter.metavar or _value(command, parameter)}"
-    more = filter(None, (_default(ctx, parameter), _range(parameter), "repeatable" * _is_repeatable(parameter)))
+    more = filter(None, (_default(ctx, parameter), _range(command, parameter), "repeatable" * _is_repeatable(parameter)))
     remark = "; ".join([*more, *(["required"] if parameter.required and parameter.param_type_name == "option" else [])])
     return name, f"{parameter.help or ''}{f'  [{remark}]' if remark else ''}".strip()
 
@@ -154,12 +154,18 @@ def _is_repeatable(parameter: Any) -> bool:
     return bool(parameter.param_type_name == "option" and parameter.multiple)
 
 
-def _value(command: Any, parameter: Any) -> str:
-    """Return the word that stands for the value of an option: its choices, or what kind of value it is."""
+def _declared(command: Any, parameter: Any) -> tuple[Any, Any]:
+    """Return the type and the ``typer.Option`` of a parameter as it is declared; ``None`` twice for one of Typer's own."""
     import inspect
 
-    kind = inspect.signature(command.callback).parameters[parameter.name].annotation
-    while get_origin(kind) is not None:  # Annotated, list and unions begin with the kind of the value
+    declared = inspect.signature(command.callback).parameters.get(parameter.name) if command.callback else None
+    return get_args(declared.annotation)[:2] if declared else (None, None)
+
+
+def _value(command: Any, parameter: Any) -> str:
+    """Return the word that stands for the value of an option: its choices, or what kind of value it is."""
+    kind, _ = _declared(command, parameter)
+    while get_origin(kind) is not None:  # lists and unions begin with the kind of the value
         kind = get_args(kind)[0]
     if issubclass(kind, Enum):
         return "|".join(str(member.value) for member in kind)
@@ -174,8 +180,9 @@ def _default(ctx: Any, parameter: Any) -> str:
     return f"default: {f'{plain:g}' if isinstance(plain, float) else plain}"
 
 
-def _range(parameter: Any) -> str:
-    least, most = parameter.min, parameter.max
+def _range(command: Any, parameter: Any) -> str:
+    _, declared = _declared(command, parameter)
+    least, most = getattr(declared, "min", None), getattr(declared, "max", None)
     if most is not None:
         return f"{least} to {most}"
     return f"{least} or more" if least is not None else ""
