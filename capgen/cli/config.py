@@ -10,7 +10,7 @@ from capgen.cli.configurable import caption_options, check_usable, configured, c
 from capgen.cli.configuration import KEYS, NAME, check_key, check_of_folder, folder_file, user_file
 from capgen.cli.console import FAILED, Quiet, Verbose, command, printable, say
 from capgen.cli.help_text import Commands
-from capgen.errors import ConfigError, UsageError, os_reason
+from capgen.errors import ConfigError, UsageError, os_reason, toml_fault
 from capgen.outputs import FORMATS
 from capgen.outputs.choices import Existing, SidecarName
 
@@ -180,7 +180,7 @@ def _opened(folder: Path | None) -> "tuple[Path, tomlkit.TOMLDocument]":
     except OSError as error:
         raise ConfigError(f"{file} cannot be read: {os_reason(error)}; mend or remove it") from error
     except (TOMLKitError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{file} is not TOML ({error}); mend or remove it") from error
+        raise ConfigError(f"{file} is not TOML ({toml_fault(error)}); mend or remove it") from error
 
 
 def _write(file: Path, document: "tomlkit.TOMLDocument") -> None:

@@ -16,7 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from capgen.errors import CapgenError, ConfigError, UnknownNameError, os_reason
+from capgen.errors import CapgenError, ConfigError, UnknownNameError, os_reason, toml_fault
 from capgen.outputs.choices import Existing
 from capgen.storage import paths
 from capgen.storage.locations import is_url
@@ -243,7 +243,7 @@ def read(file: Path, convert: Convert, options: Collection[str], *, of_folder: b
     except OSError as error:
         raise ConfigError(f"{file} cannot be read: {os_reason(error)}; mend or remove it") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f'{file} is not TOML ({error}); lines in it are such as sidecar = ".txt"') from error
+        raise ConfigError(f'{file} is not TOML ({toml_fault(error)}); lines in it are such as sidecar = ".txt"') from error
     for key, value in found.items():
         try:
             check_key(key, options)

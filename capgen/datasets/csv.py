@@ -152,7 +152,7 @@ def _line_alone(line: str, dialect: _Dialect) -> list[str] | str:
             return next(dialect.read_escaped(line), [])
         cells: list[str] = next(dialect.read([line], strict=False), [])
     except csv.Error as error:
-        return f"it is not CSV ({error})"
+        return "a cell in it is too long" if "limit" in str(error) else "its quotation marks are not those of a CSV"
     return LEFT_OPEN if cells and cells[-1].endswith("\n") else cells
 
 

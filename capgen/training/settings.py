@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from capgen.errors import ConfigError, near_names
+from capgen.errors import ConfigError, near_names, os_reason, toml_fault
 from capgen.training.config import TrainingConfig, kind_in_words
 from capgen.training.data_defaults import defaults_for
 from capgen.training.data_statistics import DataStatistics
@@ -139,7 +139,8 @@ def _read(file: Path) -> dict[str, Any]:
             f"there is no config file {file}; the recipes that ship are {', '.join(recipe_names())}"
         ) from error
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(f"{file} cannot be read as TOML: {error}") from error
+        reason = os_reason(error) if isinstance(error, OSError) else toml_fault(error)
+        raise ConfigError(f"{file} cannot be read as TOML: {reason}") from error
 
 
 def _flat(values: dict[str, Any]) -> dict[str, Any]:

@@ -417,7 +417,7 @@ def test_braces_name_many_archives(caption, photos, tmp_path):
 def test_an_archive_that_is_not_there_gives_no_shard(caption, tmp_path):
     done = caption(tmp_path / "none.tar", "-o", f"{tmp_path}/out/")
     assert done.exit_code == 3
-    assert "none.tar: missing" in done.stderr
+    assert "none.tar: no such file" in done.stderr
     assert not (tmp_path / "out").exists()
 
 

@@ -12,7 +12,7 @@ from PIL import Image
 from support.commands import here
 from support.paths import ROOT
 
-from capgen.errors import damage, json_fault, os_reason
+from capgen.errors import damage, json_fault, os_reason, toml_fault
 
 PHOTOGRAPH = ROOT / "examples/cat.jpg"
 
@@ -89,6 +89,18 @@ def test_what_is_wrong_with_json_is_said_with_its_line_and_column():
     assert fault("[1, ") == "a value is missing in line 1, column 5"
     assert fault("{a: 1}") == "a key in double quotes is missing in line 1, column 2"
     assert fault("[] []") == "something comes after its end in line 1, column 4"
+
+
+def test_what_is_wrong_with_toml_is_said_with_its_place():
+    import tomllib
+
+    for text, words in (
+        ("a = 1\nb = x", "something is wrong in line 2, column 5"),
+        ("a = ", "something is wrong in line 1"),
+    ):
+        with pytest.raises(tomllib.TOMLDecodeError) as caught:
+            tomllib.loads(text)
+        assert toml_fault(caught.value).startswith(words) or toml_fault(caught.value) == "its end is missing"
 
 
 def test_the_words_of_the_operating_system_are_capgens():

@@ -110,7 +110,7 @@ def test_a_folder_of_a_store_gives_the_images_in_it_and_says_that_there_are_fold
 def test_what_is_not_in_a_store_is_missing(caption, store, url):
     done = caption("-r", url.format(store.url))
     assert done.exit_code == 3
-    assert f"{url.format(store.url)}: missing" in done.stderr
+    assert f"{url.format(store.url)}: there is no" in done.stderr
 
 
 def test_a_bucket_that_is_not_there_cannot_be_written_to(caption, store, photos):

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from capgen.errors import DataError, ImageError
+from capgen.errors import DataError, ImageError, damage
 from capgen.evaluation.predictions.form import Row, Source, row_of
 from capgen.outputs.shards.tar import TarShard
 
@@ -24,7 +24,8 @@ def _rows(source: Source) -> Iterator[Row]:
             for number, record in enumerate(TarShard.records(file), 1):
                 yield row_of(f"record {number}", record)
     except (OSError, ValueError, ImageError) as error:
-        raise DataError(f"{source.path} cannot be read as a tar archive: {error}") from error
+        reason = error if isinstance(error, ImageError) else damage(error)
+        raise DataError(f"{source.path} cannot be read as a tar archive: {reason}") from error
 
 
 FORM = TarForm()
