@@ -151,7 +151,7 @@ def caption_command(
             "--model",
             "-m",
             metavar="MODEL",
-            help="Name or path of a captioner; by default the one that ships.",
+            help="Name or path of a captioner; by default that of capgen models default.",
             autocompletion=captioners,
         ),
     ] = None,

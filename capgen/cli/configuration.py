@@ -144,14 +144,23 @@ def folder_file(arguments: Iterable[str] = ()) -> tuple[Path | None, str]:
     return (Path(here) if here else None), "" if here in others else note
 
 
+def _nearest(path: str) -> str | None:
+    """Return the ``capgen.toml`` in a folder or the nearest above it, or above a file."""
+    return _in_folder(path) or _above(os.path.dirname(path))  # noqa: PTH120 - Path would take a while for many photographs
+
+
 @cache
-def _nearest(folder: str) -> str | None:
-    """Return the ``capgen.toml`` in a folder or the nearest above it."""
-    file = os.path.join(folder, NAME)  # noqa: PTH118 - Path would take a while for many photographs
-    if os.path.isfile(file):  # noqa: PTH113 - and raises where a folder may not be looked into
-        return file
-    above = os.path.dirname(folder)  # noqa: PTH120
-    return _nearest(above) if above != folder else None
+def _above(folder: str) -> str | None:
+    """Return the ``capgen.toml`` in a folder or the nearest above it; photographs of one folder look for it once."""
+    while not (found := _in_folder(folder)):
+        if folder == (folder := os.path.dirname(folder)):  # noqa: PTH120
+            return None
+    return found
+
+
+def _in_folder(folder: str) -> str | None:
+    file = os.path.join(folder, NAME)  # noqa: PTH118
+    return file if os.path.isfile(file) else None  # noqa: PTH113 - Path raises where a folder may not be looked into
 
 
 def load(
@@ -168,7 +177,7 @@ def load(
     Raises:
         ConfigError: A file cannot be read, or something in it does not fit; the message names it.
     """
-    _nearest.cache_clear()
+    _above.cache_clear()
     file, note = folder_file(arguments)
     layers = [list(environment(convert))]
     if file is not None:

@@ -6,6 +6,8 @@ import pytest
 from support.commands import capgen, here, refused
 from support.paths import ROOT
 
+from capgen.cli import configuration
+
 CAT = ROOT / "examples/cat.jpg"
 
 
@@ -60,6 +62,13 @@ def test_the_file_of_the_photographs_goes_before_that_of_the_working_folder(libr
     config("set", "--folder", library, "prefix", "there")
     assert caption(library / "cat.jpg").stdout.startswith("there ")
     assert caption(library / "*.jpg").stdout.splitlines()[0].split("\t")[-1].startswith("there ")
+
+
+def test_the_file_is_found_far_above(library):
+    config("set", "--folder", library, "prefix", "there")
+    deep = library.joinpath(*["a"] * 1200)
+    found, _ = configuration.folder_file([str(deep / "cat.jpg")])
+    assert found == library / "capgen.toml"
 
 
 def test_photographs_of_two_libraries_follow_neither(library):
