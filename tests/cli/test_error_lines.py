@@ -96,11 +96,11 @@ def test_what_is_wrong_with_toml_is_said_with_its_place():
 
     for text, words in (
         ("a = 1\nb = x", "something is wrong in line 2, column 5"),
-        ("a = ", "something is wrong in line 1"),
+        ("a = ", "its end is missing"),
     ):
         with pytest.raises(tomllib.TOMLDecodeError) as caught:
             tomllib.loads(text)
-        assert toml_fault(caught.value).startswith(words) or toml_fault(caught.value) == "its end is missing"
+        assert toml_fault(caught.value) == words
 
 
 def test_the_words_of_the_operating_system_are_capgens():

@@ -236,7 +236,7 @@ def test_what_capgen_writes_as_json_lines_is_read_but_for_captions_that_it_did_n
 
 
 def test_what_capgen_writes_as_csv_is_read(tmp_path):
-    dataset = read(tmp_path, {"said.csv": "path,caption,confidence\n1.jpg,a dog,0.900\n1.jpg,a pet,0.050\n"})
+    dataset = read(tmp_path, {"said.csv": "path,caption,confidence,rank\n1.jpg,a dog,0.900,1\n1.jpg,a pet,0.050,2\n"})
     assert captions_of(dataset) == {"1.jpg": ("a dog", "a pet")}
 
 
