@@ -1,7 +1,9 @@
 """A sheet of attention maps: the image once for each word of its caption, bright where that word's weights are greatest."""
 
+import importlib.util
 import io
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,7 +29,13 @@ LONGEST_SIDE = 360
 """Pixels of the image's longer side on the sheet, at most."""
 
 
-def explain(captioner: Captioner, path: Path, sheet: Path, request: CaptionRequest | None = None) -> Caption:
+def explain(
+    captioner: Captioner,
+    path: Path,
+    sheet: Path,
+    request: CaptionRequest | None = None,
+    on_font_search: Callable[[], None] = lambda: None,
+) -> Caption:
     """Caption an image, and draw the attention of each word.
 
     Args:
@@ -35,10 +43,11 @@ def explain(captioner: Captioner, path: Path, sheet: Path, request: CaptionReque
         path: The file of the image.
         sheet: The PNG file that is written; one that exists is replaced.
         request: What caption is wanted.
+        on_font_search: Called before Matplotlib searches this machine for fonts, which takes it some seconds, once.
 
     Raises:
-        UsageError: The sheet is not a PNG file or is the image itself, the captioner has no attention, or the caption has
-            no words.
+        UsageError: The sheet is not a PNG file or is the image itself, Matplotlib is not installed, the captioner has no
+            attention, or the caption has no words.
         ImageError: The image cannot be read.
         StorageError: The sheet cannot be written.
     """
@@ -46,14 +55,25 @@ def explain(captioner: Captioner, path: Path, sheet: Path, request: CaptionReque
         raise UsageError(f"{sheet}: the sheet is a PNG file; let its name end in .png")
     if sheet.exists() and path.exists() and sheet.samefile(path):
         raise UsageError(f"{sheet} is the photograph itself; name another file to draw into")
+    if importlib.util.find_spec("matplotlib") is None:
+        raise UsageError("attention is drawn with Matplotlib, which is not installed here: pip install matplotlib")
     try:
         caption = captioner.caption(path, request, output_attention=True)
     except ImageError as error:
         raise ImageError(error.status, f"{path}: {error}") from error
     if caption.attention is None or not caption.attention.words:
         raise UsageError(f"{path}: its caption has no words to explain")
+    if not _knows_fonts():
+        on_font_search()
     files.write_bytes(sheet, draw_attention(images.read_scaled(path, LONGEST_SIDE), caption.attention))
     return caption
+
+
+def _knows_fonts() -> bool:
+    """Tell whether Matplotlib has searched for fonts before: it keeps what it found in its cache."""
+    import matplotlib
+
+    return any(Path(matplotlib.get_cachedir()).glob("fontlist-*.json"))
 
 
 def draw_attention(image: np.ndarray, attention: Attention) -> bytes:

@@ -196,7 +196,7 @@ def caption_command(
     )  # fmt: skip
     refuse_needless(context, request)
     if explain is not None:
-        _explain(explain, paths or [], model, request)
+        _explain(explain, paths or [], model, request, quiet=quiet)
         return
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends like Ctrl-C, so that what was begun is finished
     inputs = Inputs.of(
@@ -308,7 +308,7 @@ def _exit(reporter: "Reporter") -> None:
         raise typer.Exit(SOME_FAILED)
 
 
-def _explain(sheet: Path, paths: list[str], model: str | None, request: "CaptionRequest") -> None:
+def _explain(sheet: Path, paths: list[str], model: str | None, request: "CaptionRequest", *, quiet: bool) -> None:
     """Print the caption of one photograph, and draw the attention of each word."""
     from capgen.captioner.captioner import Captioner
     from capgen.captioner.explain import explain
@@ -320,5 +320,10 @@ def _explain(sheet: Path, paths: list[str], model: str | None, request: "Caption
         raise UsageError("--explain draws a photograph in a folder here; name its file instead of -")
     if is_url(paths[0]) or is_archive(Path(paths[0])):
         raise UsageError(f"--explain draws a photograph in a folder here, and {paths[0]} is not one; fetch it first")
-    caption = explain(Captioner.load(model), Path(paths[0]), sheet, request)
+
+    def say_font_search() -> None:
+        if not quiet:
+            say("Matplotlib searches this machine for fonts; it does so once, and it may take a while")
+
+    caption = explain(Captioner.load(model), Path(paths[0]), sheet, request, say_font_search)
     typer.echo(caption.text.encode("utf-8", "surrogateescape"))

@@ -1,7 +1,9 @@
 """Importing TensorFlow without what it prints on the way."""
 
+import importlib.util
 import os
 
+from capgen.errors import TrainingError
 from capgen.storage.stderr import suppress_lines
 
 
@@ -10,7 +12,12 @@ def load_tensorflow(*, gpus: bool = True) -> None:
 
     Args:
         gpus: Whether TensorFlow may use GPUs.
+
+    Raises:
+        TrainingError: It is not installed.
     """
+    if importlib.util.find_spec("tensorflow") is None:
+        raise TrainingError("preparing and training take TensorFlow, which is not installed here: pip install tensorflow")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with suppress_lines((b"",)):
         import tensorflow as tf

@@ -1,10 +1,13 @@
 """``capgen caption --explain``: a sheet of the attention of each word."""
 
 import io
+import sys
 
 import numpy as np
 import pytest
 from PIL import Image
+from support.commands import here, refused
+from support.paths import ROOT
 
 from capgen.captioner.explain import draw_attention
 from capgen.captioner.results import Attention
@@ -70,3 +73,21 @@ def test_what_cannot_be_drawn_is_one_line(captioner, tmp_path):
         assert len(done.stderr.strip().splitlines()) == 1
         assert done.stdout == ""
     assert not list(tmp_path.iterdir())
+
+
+def test_the_first_search_for_fonts_has_a_line(user_folders, monkeypatch):
+    fonts, sheet = user_folders / "matplotlib", user_folders / "sheet.png"
+    fonts.mkdir()
+    monkeypatch.setattr("matplotlib.get_cachedir", lambda: str(fonts))
+    monkeypatch.setattr("capgen.captioner.explain.draw_attention", lambda *_: b"")
+    command = ("caption", ROOT / "examples/cat.jpg", "--beam", "1", "--explain", sheet)
+    assert "fonts" in here(*command).stderr
+    assert here(*command, "--quiet").stderr == ""
+    (fonts / "fontlist-v390.json").touch()
+    assert here(*command).stderr == ""
+
+
+def test_without_matplotlib_one_line_says_what_to_install(user_folders, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    done = here("caption", ROOT / "examples/cat.jpg", "--explain", user_folders / "sheet.png")
+    refused(done, "pip install matplotlib", code=2)

@@ -17,7 +17,7 @@ from support.paths import ROOT
 NOT_RUN = {
     "CONTRIBUTING.md": ["it is the set-up of a checkout"],
     "README.md": [".ci/run installs the package", "it is the test"],
-    "docs/how-to/library.md": ["it goes on until Ctrl-C"],
+    "docs/how-to/library.md": ["it goes on until Ctrl-C", "needs Docker"],
     "docs/how-to/many-machines.md": ["needs a store"],
     "docs/how-to/own-captioner.md": ["downloads 528 MB", "needs several devices"],
 }
