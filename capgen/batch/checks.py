@@ -13,7 +13,7 @@ from capgen.outputs.destination import Destination
 from capgen.storage.locations import Location, Url, is_url
 
 _ONLY_SHARDS = (
-    "shards go into a folder of their own, so no --sidecar, --xmp, --embed, --output-dir, --watch or --force with them"
+    "shards go into a folder of their own, so no `sidecar`, `xmp`, `embed`, `output_dir`, `watch` or `force` with them"
 )
 
 
@@ -27,7 +27,7 @@ def check_locations(locations: Iterable[Location], destinations: Sequence[Destin
         return
     for location in locations:
         if isinstance(location, Url) or is_archive(location):
-            raise UsageError(f"captions cannot be put beside or into the images of {location}; use --output")
+            raise UsageError(f"captions cannot be put beside or into the images of {location}; use `output`")
 
 
 def check_standard_input(inputs: Inputs, outputs: Outputs) -> None:
@@ -39,11 +39,13 @@ def check_standard_input(inputs: Inputs, outputs: Outputs) -> None:
     if inputs.standard_input is None:
         return
     if outputs.shards is not None:
-        raise UsageError("an image on stdin is not captioned into shards; name a file with --output, or none")
-    asked = {"--sidecar": outputs.sidecar is not None, "--xmp": outputs.xmp, "--embed": outputs.embed}
-    option = next((option for option, is_asked in asked.items() if is_asked), None)
-    if option is not None:
-        raise UsageError(f"{option} is for images in files, and the one on stdin is in none; use --output, or name its file")
+        raise UsageError("an image on stdin is not captioned into shards; name a file with `output`, or none")
+    asked = {"sidecar": outputs.sidecar is not None, "xmp": outputs.xmp, "embed": outputs.embed}
+    output = next((output for output, is_asked in asked.items() if is_asked), None)
+    if output is not None:
+        raise UsageError(
+            f"`{output}` is for images in files, and the one on stdin is in none; use `output`, or name its file"
+        )
 
 
 def check_shard_outputs(outputs: Outputs, policy: OutputPolicy) -> None:
@@ -62,12 +64,12 @@ def check_shard_outputs(outputs: Outputs, policy: OutputPolicy) -> None:
     if outputs.is_per_image or outputs.output_dir is not None or policy.force:
         raise UsageError(_ONLY_SHARDS)
     if policy.existing not in (Existing.SKIP, Existing.OVERWRITE):
-        raise UsageError(f"shards are written whole; --existing {policy.existing} is for other outputs")
+        raise UsageError(f"shards are written whole; `existing='{policy.existing}'` is for other outputs")
     location, report = outputs.shards, outputs.report
     if location is None or is_url(location) or report is None:
         return
     if report.absolute().parent.resolve() == Path(location).resolve():
-        raise UsageError(f"{report} is among the shards; name a file elsewhere for --report")
+        raise UsageError(f"{report} is among the shards; name a file elsewhere for `report`")
 
 
 def check_watched(inputs: Inputs, outputs: Outputs) -> None:
@@ -80,7 +82,7 @@ def check_watched(inputs: Inputs, outputs: Outputs) -> None:
         raise UsageError(_ONLY_SHARDS)
     for path in (*inputs.paths, *inputs.listed):
         if is_url(path):
-            raise UsageError(f"--watch looks into folders here, and {path} is elsewhere; caption it without")
+            raise UsageError(f"`watch` looks into folders here, and {path} is elsewhere; caption it without")
     missing = [path for path in inputs.paths if not (os.path.lexists(path) or has_wildcard(path))]
     if missing:
         raise UsageError(f"there is no {missing[0]} to watch; make it first")

@@ -323,7 +323,7 @@ class CaptionJob:
         if self._all_images.elsewhere is not None:
             checks.check_locations([self._all_images.elsewhere], self._destinations)
         if self._all_images.archives and not self._engine.in_this_process:
-            raise UsageError("with --engine ray archives are captioned into shards: give --output a folder, ending in /")
+            raise UsageError("with the engine ray archives are captioned into shards: give `output` a folder, ending in /")
         for destination in self._destinations:
             destination.survey(self._all_images.one_of_each_folder())
         self._shared = check_targets(self._all_images, self._destinations, self._files)

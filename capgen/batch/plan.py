@@ -82,8 +82,8 @@ def check_targets(listing: Listing, destinations: Sequence[Destination], files: 
     if collisions:
         more = f"; and {len(collisions) - _NAMED} more" if len(collisions) > _NAMED else ""
         raise UsageError(
-            f"nothing was written: {'; '.join(collisions[:_NAMED])}{more}; rename some, leave some out with --exclude, "
-            "or use --output with jsonl"
+            f"nothing was written: {'; '.join(collisions[:_NAMED])}{more}; rename some, leave some out with `exclude`, "
+            "or use `output` with jsonl"
         )
     return frozenset(shared)
 
@@ -133,7 +133,7 @@ def _check_files(files: Sequence[Path]) -> "array[int]":
             raise UsageError(f"{path} is an image, which would be lost; name another file to write to")
     hashes = array("Q", map(target_hash, files))
     if len(set(hashes)) < len(files):
-        raise UsageError(f"--output and --report name the same file, {files[0]}; choose two")
+        raise UsageError(f"`output` and `report` name the same file, {files[0]}; choose two")
     return hashes
 
 

@@ -71,7 +71,7 @@ class Inputs:
         if not paths and from_file is None:
             raise UsageError("nothing to caption: name photographs or folders, or - for paths or a photograph on stdin")
         if nul and from_file is None and STDIN not in paths:
-            raise UsageError("-0 is about paths from --from-file or stdin; add - or --from-file LIST")
+            raise UsageError("`nul=True` is about paths from `from_file` or stdin; add - or `from_file=LIST`")
         piped = read_standard_input(sys.stdin.buffer, nul=nul) if STDIN in paths else PathList(())
         from_list = read_list_file(from_file, nul=nul) if from_file is not None else PathList(())
         selection = selection or Selection()
@@ -167,7 +167,7 @@ class Outputs:
         made = cls(file=Path(output) if output is not None else None, **more)
         prints = output is None and (made.format is not None or not made.is_per_image)
         if prints and sys.stdout is None:
-            raise UsageError("the standard output is closed, so captions cannot be printed; name a file with --output")
+            raise UsageError("the standard output is closed, so captions cannot be printed; name a file with `output`")
         return replace(made, standard_output=prints)
 
     @property
@@ -182,9 +182,9 @@ class Outputs:
             UsageError: The outputs do not fit together, or exiftool is missing.
         """
         if self.output_dir is not None and self.sidecar is None and not self.xmp:
-            raise UsageError("--output-dir says where sidecars go; add --sidecar .txt or --xmp")
+            raise UsageError("`output_dir` says where sidecars go; add `sidecar='.txt'` or `xmp=True`")
         if self.sidecar_name != SidecarName.AUTO and self.sidecar is None and not self.xmp:
-            raise UsageError("--sidecar-name says what sidecars are called; add --sidecar .txt or --xmp")
+            raise UsageError("`sidecar_name` says what sidecars are called; add `sidecar='.txt'` or `xmp=True`")
         found: list[Destination] = []
         if self.sidecar is not None:
             found.append(DESTINATIONS["sidecar"](self.sidecar, self.output_dir, self.sidecar_name))
@@ -221,9 +221,9 @@ def _check_no_shards(fields: Mapping[str, Any]) -> None:
         UsageError: One is.
     """
     if fields.get("format") in set(SHARD_FORMATS) - set(FORMATS):
-        raise UsageError(f"{fields['format']} is written in shards: give --output a folder, ending in /")
+        raise UsageError(f"{fields['format']} is written in shards: give `output` a folder, ending in /")
     if fields.get("shard_size") is not None:
-        raise UsageError("--shard-size is about shards: give --output a folder, ending in /")
+        raise UsageError("`shard_size` is about shards: give `output` a folder, ending in /")
 
 
 @dataclass(frozen=True, kw_only=True)

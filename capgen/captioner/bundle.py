@@ -264,7 +264,7 @@ def check_target(path: Path) -> None:
     else:
         free = not path.exists() or (path.is_dir() and ((path / DESCRIPTION).exists() or not any(path.iterdir())))
     if not free:
-        raise BundleError(f"{path} exists and is not a captioner; it would be lost: choose another place with --out")
+        raise BundleError(f"{path} exists and is not a captioner; it would be lost: choose another place with `out`")
 
 
 def _check_files(description: Description, hashes: dict[str, str]) -> None:

@@ -100,7 +100,7 @@ def export(model: str | Path, file: Path, *, overwrite: bool = False) -> Path:
         raise UsageError(f"{file} does not end in {bundle.SUFFIX}, by which a packed captioner is known; add it")
     path = catalogue.find(model)
     if os.path.lexists(file) and not overwrite:
-        raise UsageError(f"{file} exists; choose another name, or replace it with --overwrite")
+        raise UsageError(f"{file} exists; choose another name, or replace it with `overwrite=True`")
     contents = Bundle(path).contents()
     files.write_with(file, lambda out: container.pack(out, contents))
     return path
@@ -127,17 +127,17 @@ def install(source: Path, name: str | None = None, *, overwrite: bool = False) -
     opened = Bundle(source)
     called = opened.description.name if name is None else name
     if not paths.NAME.fullmatch(called):
-        raise UsageError(f"{called[:60]!r} cannot be a name; give one with --name, of letters, digits, '.', '_' and '-'")
+        raise UsageError(f"{called[:60]!r} cannot be a name; give one with `name`, of letters, digits, '.', '_' and '-'")
     folder = paths.models_dir() / called
     if _occupied(folder):
-        raise BundleError(f"{folder} exists and is not a captioner; it would be lost: choose another name with --name")
+        raise BundleError(f"{folder} exists and is not a captioner; it would be lost: choose another name with `name`")
     if not overwrite:
         if os.path.lexists(folder):
             raise UsageError(
-                f"there is a captioner {called!r} already; choose another --name, or replace it with --overwrite"
+                f"there is a captioner {called!r} already; choose another `name`, or replace it with `overwrite=True`"
             )
         if catalogue.shipped(called):
-            raise UsageError(f"{called!r} ships with capgen; choose another --name, or hide that one with --overwrite")
+            raise UsageError(f"{called!r} ships with capgen; choose another `name`, or hide that one with `overwrite=True`")
     files.write_folder(folder, opened.contents())
     return folder
 

@@ -31,7 +31,7 @@ class SkipReason(StrEnum):
 
 _SENTENCES = {
     SkipReason.HAS_CAPTION: "it has a caption",
-    SkipReason.CHANGED_BY_HAND: "its caption was changed by hand since capgen wrote it (--force replaces it)",
+    SkipReason.CHANGED_BY_HAND: "its caption was changed by hand since capgen wrote it (`force=True` replaces it)",
     SkipReason.OURS_ALREADY: "it has capgen's caption already",
     SkipReason.SHARED: "it has the same file for its caption as another image, whose caption is in it",
 }

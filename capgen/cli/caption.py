@@ -26,6 +26,7 @@ from capgen.cli.console import (
 )
 from capgen.cli.engine import LOCAL, Address, EngineName
 from capgen.cli.help_text import one_of
+from capgen.cli.option_names import as_typed
 from capgen.errors import UsageError
 from capgen.outputs import ENDINGS, FORMATS, SHARD_FORMATS
 from capgen.outputs.choices import Existing, SidecarName
@@ -234,7 +235,7 @@ def caption_command(
 def _print_plan(job: "CaptionJob", *, quiet: bool) -> None:
     """Print what a job would do with each file."""
     for planned in job.plan():
-        typer.echo(str(planned).encode("utf-8", "surrogateescape"))
+        typer.echo(as_typed(str(planned)).encode("utf-8", "surrogateescape"))
     if job.passed_over and not quiet:
         say(printable(f"passed over: {job.passed_over}"))
 

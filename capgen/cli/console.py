@@ -12,6 +12,7 @@ from typing import Annotated, Any, TextIO
 
 import typer
 
+from capgen.cli.option_names import as_typed
 from capgen.errors import CapgenError, UsageError, os_reason
 
 INTERRUPTED = 130
@@ -50,7 +51,7 @@ def _reported(after_interrupt: str, function: Callable[..., None]) -> Callable[.
                 import traceback
 
                 traceback.print_exc()
-            complain(_with_origins(_line(error), kwargs))
+            complain(_with_origins(as_typed(_line(error)), kwargs))
             _flush_stdout()
             raise typer.Exit(getattr(error, "exit_code", FAILED)) from None
         except Exception as error:
@@ -92,9 +93,12 @@ def refuse_others(context: typer.Context, option: str, why: str, fitting: Collec
 
 
 def say(text: str) -> None:
-    """Write a line to stderr. If stderr cannot be written to, the line is dropped and the work goes on."""
+    """Write a line to stderr, with options in place of the arguments of the library.
+
+    If stderr cannot be written to, the line is dropped and the work goes on.
+    """
     try:
-        typer.echo(text, file=sys.stderr)  # by which it lands above a bar; ``err=True`` would write into its line
+        typer.echo(as_typed(text), file=sys.stderr)  # by which it lands above a bar; ``err=True`` would write into its line
     except OSError:
         _silence(sys.stderr)
 

@@ -65,7 +65,7 @@ def recognise(source: Path, layout: str = AUTO, columns: "Columns | None" = None
     if layout != AUTO:
         named = _named(layout, columns)
         _must_exist(source)
-        return named, "named with --format"
+        return named, "named with `format`"
     _must_exist(source)
     candidates = [_named(name, columns) for name in LAYOUTS if columns is None or LAYOUTS[name].with_columns]
     for candidate in candidates:
@@ -116,7 +116,7 @@ def _must_have_images(images: Path) -> None:
 
     if not is_folder(images) and not is_image_archive(images):
         reason = "is a file, not a folder" if images.exists() else "does not exist"
-        raise DataError(f"the image folder {images} {reason}; give the folder with --images")
+        raise DataError(f"the image folder {images} {reason}; give the folder with `images`")
 
 
 def _must_have_examples(source: Path, dataset: "LoadedDataset") -> None:
@@ -138,7 +138,7 @@ def _other_tables(source: Path, layout: str, columns: "Columns | None") -> list[
         if (LAYOUTS[name].with_columns and name != WEBDATASET) or (name == FOLDER and columns is None)
     ]
     reasons = {name: _named(name, columns).recognise(source) for name in later}
-    return [f"{reason}, too, and is not read; --format {name} reads it" for name, reason in reasons.items() if reason]
+    return [f"{reason}, too, and is not read; `format={name}` reads it" for name, reason in reasons.items() if reason]
 
 
 def _looked_for_elsewhere(example: "Example") -> "Example":
@@ -199,7 +199,7 @@ def _named(name: str, columns: "Columns | None") -> "Layout":
     if columns is None:
         return layout
     if layout.with_columns is None:
-        raise UsageError(f"the {name} layout has no columns; leave --image-column and --caption-column out")
+        raise UsageError(f"the {name} layout has no columns; leave `image_column` and `caption_column` out")
     return layout.with_columns(columns)
 
 
@@ -213,8 +213,8 @@ def _seen(source: Path, layouts: "Sequence[Layout]", columns: "Columns | None") 
         image, caption = columns.image or "a column of a known name", columns.caption or "a column of a known name"
         return f"{what}; none of its first rows has the name of an image in {image} and a text, or texts, in {caption}"
     return (
-        f"{what}; it needs a table with {NEEDED} (--image-column and --caption-column name others), or a .txt file of "
-        "captions beside each image; or name a layout with --format"
+        f"{what}; it needs a table with {NEEDED} (`image_column` and `caption_column` name others), or a .txt file of "
+        "captions beside each image; or name a layout with `format`"
     )
 
 

@@ -139,7 +139,7 @@ def _notes(source: Path, pairs: list[_Pair]) -> list[str]:
     numbered = next(filter(_REPEATS.match, folders), None)
     if numbered is None:
         return []
-    return [f"the number of repeats in {numbered!r} is ignored; give each such folder as a source, with its --weight"]
+    return [f"the number of repeats in {numbered!r} is ignored; give each such folder as a source, with its `weight`"]
 
 
 LAYOUT = Layout("folder", recognise, read, seen)

@@ -114,7 +114,7 @@ class Layout:
     """One way in which data sets are distributed.
 
     Attributes:
-        name: What ``--format`` calls it.
+        name: What it is called where a layout is named.
         recognise: Takes a source, a file or a folder, and returns the reason why it is in this layout, or ``None``.
             It never raises: a file that cannot be read is not in this layout.
         read: Takes a source and returns its examples; raises ``DataError`` where what it looks for is not there.

@@ -68,7 +68,7 @@ def _image_files(references: Sequence[Reference]) -> list[Path]:
         reason = f" ({missing[0].missing})" if missing[0].missing else ""
         raise DataError(
             f"{len(missing)} of {len(references)} images were not found, the first {missing[0].id!r}{reason};"
-            " put them there, or give captions with --predictions"
+            " put them there, or give captions with `predictions`"
         )
     return [reference.path for reference in references if reference.path is not None]
 

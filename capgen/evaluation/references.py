@@ -121,7 +121,7 @@ def from_source(source: Path, split: str, language: str = "") -> Split:
     locator = ImageLocator(dataset)
     references, without_captions = _partitioned(_references(inside, locator, problems), lambda image: bool(image.captions))
     if not references:
-        where = "" if split == ALL else f" in its {split} split; choose another with --split"
+        where = "" if split == ALL else f" in its {split} split; choose another with `split`"
         raise DataError(f"{source} has no captions{where}")
     return Split(
         f"{source.resolve().name}-{split}",

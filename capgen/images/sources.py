@@ -103,7 +103,7 @@ def _check_regular(path: Path) -> None:
     if stat.S_ISDIR(mode):
         if not os.access(path, os.R_OK | os.X_OK):
             raise ImageError(Status.DENIED, "permission denied")
-        raise ImageError(Status.UNSUPPORTED, "it is a folder; --recursive captions what is in it")
+        raise ImageError(Status.UNSUPPORTED, "it is a folder; `recursive=True` captions what is in it")
     if not stat.S_ISREG(mode):
         raise ImageError(Status.UNSUPPORTED, "it is not a regular file")
 

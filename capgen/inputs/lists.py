@@ -83,7 +83,7 @@ def read_list_file(path: Path, *, nul: bool) -> PathList:
 def _listed(file: BinaryIO, folder: Path, *, nul: bool) -> PathList:
     head = file.read(HEAD_BYTES)
     if _is_image(head, nul=nul):
-        raise UsageError("it is an image and not a list of paths; leave out --from-file")
+        raise UsageError("it is an image and not a list of paths; leave out `from_file`")
     return _path_list(read_list(file, nul=nul, head=head), folder, nul=nul)
 
 
@@ -99,7 +99,7 @@ def _path_list(entries: Iterable[str], folder: Path | None, *, nul: bool) -> Pat
     paths, relative = [], False
     for line in entries:
         if "\0" in line:
-            raise UsageError("there are zero bytes in the list; add -0 if its paths end in them")
+            raise UsageError("there are zero bytes in the list; add `nul=True` if its paths end in them")
         path, from_list = _path_of(line, folder)
         relative = relative or from_list
         if path is not None:

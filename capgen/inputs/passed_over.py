@@ -58,7 +58,7 @@ class PassedOver(StrEnum):
     """A camera has written it beside a video."""
 
     EXCLUDED = "excluded name"
-    """``--include`` or ``--exclude`` leaves it out."""
+    """``Selection.include`` or ``Selection.exclude`` leaves it out."""
 
     LINK = "link"
     """It leads out of the folder, or to nothing."""
@@ -74,11 +74,11 @@ _KINDS = 10
 """The number of kinds that are named in a line: files that are numbered by their endings may have thousands."""
 
 _REMEDIES: dict[str, str] = {
-    PassedOver.HIDDEN: "--hidden",
-    PassedOver.LINK: "--follow-links",
-    PassedOver.FOLDER: "--recursive",
+    PassedOver.HIDDEN: "`hidden=True`",
+    PassedOver.LINK: "`follow_links=True`",
+    PassedOver.FOLDER: "`recursive=True`",
 }
-"""Options for what people most often miss."""
+"""The fields of ``Selection`` that take what people most often miss."""
 
 
 def kind_of_name(name: str) -> PassedOver | None:
@@ -124,7 +124,7 @@ class PassedOverLog:
         return ((located(path), PassedOver(kind)) for path, kind in self._pairs)
 
     def __str__(self) -> str:
-        """Say how much there was of each kind, such as ``3 links (--follow-links), 1 backup, 1 .mov file``."""
+        """Say how much there was of each kind, such as ``3 hidden files, 1 backup, 1 .mov file``."""
         counts = self._counts.most_common()
         named = [_counted(kind, count) for kind, count in counts[:_KINDS]]
         others = sum(count for _, count in counts[_KINDS:])

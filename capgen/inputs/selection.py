@@ -62,7 +62,7 @@ class Found:
         """
         if isinstance(self.path, Path) and isinstance(self.root, Path):
             return self.path, self.root
-        raise UsageError(f"{self.path} is not a file of this machine; write its caption with --output")
+        raise UsageError(f"{self.path} is not a file of this machine; write its caption with `output`")
 
 
 @dataclass(frozen=True)

@@ -58,12 +58,12 @@ def format_of(path: Path, name: str | None) -> "Format":
     """
     ending = path.suffix.lower()
     if ending.removeprefix(".") in set(SHARD_FORMATS) - set(FORMATS):
-        raise UsageError(f"{path}: {ending} files are written as shards: give --output a folder, ending in /")
+        raise UsageError(f"{path}: {ending} files are written as shards: give `output` a folder, ending in /")
     usual = ENDINGS.get(ending)
     chosen = FORMATS[name or usual or "text"]
     if name is None and usual is None:
         known = ", ".join(filter(None, ENDINGS))
-        raise UsageError(f"{path}: no format is known by the ending {ending}; known are {known}; or name one with --format")
+        raise UsageError(f"{path}: no format is known by the ending {ending}; known are {known}; or name one with `format`")
     if name and usual and name != usual and ending not in _ANY_FORMAT:
-        raise UsageError(f"{path} ends as {usual} does, and --format says {name}; change one of the two")
+        raise UsageError(f"{path} ends as {usual} does, and `format` says {name}; change one of the two")
     return chosen(several=True)

@@ -85,7 +85,7 @@ class CocoFormat:
             except OSError as error:
                 raise DataError(f"{source} cannot be read: {os_reason(error)}") from error
             except ValueError as error:
-                raise DataError(f"{source} {error}; name its format with --format") from error
+                raise DataError(f"{source} {error}; name its format with `format`") from error
             for one in rows:
                 merged.pop(one["image_id"], None)
                 merged[one["image_id"]] = one
@@ -182,7 +182,7 @@ class CocoFile:
     def _held(self) -> list[dict[str, Any]]:
         try:
             if self._path.exists() and not self._path.is_file():  # a device may have no end
-                raise StorageError(f"{self._path} is not a file; leave --output out to print captions")
+                raise StorageError(f"{self._path} is not a file; leave `output` out to print captions")
             return _read(self._path) if self._path.exists() else []
         except OSError as error:
             raise files.storage_error(self._path, error) from error

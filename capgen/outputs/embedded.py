@@ -113,7 +113,7 @@ class Embedded:
             warning = _WARNING.search(answer)
             form = f"the form that it has ({warning[1]})" if warning else "the form that it has"
             raise StorageError(
-                f"cannot write {target}: exiftool does not change XMP of {form}; --xmp writes beside the image"
+                f"cannot write {target}: exiftool does not change XMP of {form}; `xmp=True` writes beside the image"
             )
         return data
 

@@ -34,7 +34,7 @@ class ExifTool:
         program = shutil.which("exiftool")
         if program is None:
             raise UsageError(
-                "--embed needs exiftool, which is not installed; get it with 'apt install libimage-exiftool-perl' or "
+                "`embed=True` needs exiftool, which is not installed; get it with 'apt install libimage-exiftool-perl' or "
                 "'brew install exiftool', or from https://exiftool.org"
             )
         self._program = program
@@ -140,7 +140,7 @@ def reason(answer: str) -> str:
     if _MINOR.match(plain):
         return f"{_MINOR.sub('', plain)}; exiftool calls this minor, and to go on it can write the metadata anew: {_REPAIR}"
     if plain.endswith(" is not yet supported"):
-        return f"{plain}; a newer exiftool may, and --xmp writes beside the image"
+        return f"{plain}; a newer exiftool may, and `xmp=True` writes beside the image"
     return plain or "it gave no reason"
 
 

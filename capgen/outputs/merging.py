@@ -81,7 +81,7 @@ def _numbered(sources: Sequence[tuple[Path, LineFormat]]) -> Iterator[tuple[int,
                 continue
             parsed = form.parse(record)
             if parsed is None:
-                raise DataError(f"{source}: record {number} is not of this format; name it with --format")
+                raise DataError(f"{source}: record {number} is not of this format; name it with `format`")
             first, first_form = sources[0]
             if form.header != first_form.header:
                 raise DataError(f"{source} has other columns or delimiters than {first}; save both with the same ones")

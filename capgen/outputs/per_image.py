@@ -198,7 +198,7 @@ def _check_certain(known: Fields, written: Fields, item: Found) -> None:
         if text in (written.description or ""):
             raise StorageError(
                 f"cannot add to {tag} of {item.path}: it is not in UTF-8 and does not say in which encoding it is; "
-                "convert it, or replace it with --existing overwrite"
+                "convert it, or replace it with `existing='overwrite'`"
             )
 
 

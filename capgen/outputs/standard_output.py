@@ -23,7 +23,7 @@ def print_at_once(out: BinaryIO, data: bytes) -> None:
         raise
     except OSError as error:
         reason = os_reason(error)
-        raise StorageError(f"cannot write the standard output: {reason}; name a file elsewhere with --output") from error
+        raise StorageError(f"cannot write the standard output: {reason}; name a file elsewhere with `output`") from error
 
 
 class StandardOutput:

@@ -50,7 +50,7 @@ class CaptionFileReader:
         self._replaced: dict[int, int] = {}  # how many records of an image, the first in the file, have been replaced
         try:
             if path.exists() and not (path.is_file() or path.is_dir()):  # a device may have no end
-                raise StorageError(f"{path} is not a file that lines can be added to; leave --output out to print captions")
+                raise StorageError(f"{path} is not a file that lines can be added to; leave `output` out to print captions")
             self._open()
         except OSError as error:
             raise files.storage_error(path, error) from error

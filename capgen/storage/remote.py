@@ -171,7 +171,7 @@ def read_bytes(url: str, limit: int) -> bytes:
         with image_errors():
             system, path = _file_system(url)
             system.ls(path)  # raises an error if there is no such folder
-        raise ImageError(Status.UNSUPPORTED, "it is a folder; --recursive captions what is in it")
+        raise ImageError(Status.UNSUPPORTED, "it is a folder; `recursive=True` captions what is in it")
     with open_stream(url) as file:
         parts, left = [], limit + 1
         while left > 0 and (part := file.read(min(left, _BLOCK))):  # a stream may return less than it is asked for

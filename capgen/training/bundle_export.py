@@ -315,4 +315,4 @@ def _read(image: PreparedImage, preprocessing: images.Preprocessing) -> np.ndarr
     try:
         return images.read(Path(image.path), preprocessing)
     except ImageError as error:
-        raise TrainingError(f"{image.path}: {error}; put it back, then go on with --resume") from error
+        raise TrainingError(f"{image.path}: {error}; put it back, then go on with `resume=True`") from error

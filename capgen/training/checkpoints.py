@@ -70,7 +70,7 @@ def _opened(path: Path) -> Iterator[Any]:
         with np.load(path, allow_pickle=False) as arrays:
             yield arrays
     except (OSError, KeyError, ValueError, TypeError, zipfile.BadZipFile) as error:
-        raise TrainingError(f"{path} does not fit this run; start anew without --resume ({error})") from error
+        raise TrainingError(f"{path} does not fit this run; start anew without `resume` ({error})") from error
 
 
 def _variables(model: keras.Model) -> list[keras.Variable]:

@@ -185,7 +185,7 @@ class TrainingConfig:
         """
         if not warm_start and not self.epochs + self.encoder_epochs:
             raise ConfigError(
-                "with epochs = 0 there is no trained decoder to sample captions with; continue a captioner with --from"
+                "with epochs = 0 there is no trained decoder to sample captions with; continue a captioner with `captioner`"
             )
         if not warm_start and self.slots_below and PROBABILITIES not in encoder.outputs:
             raise TrainingError(f"{encoder.name} does not know ImageNet's classes, so there are no slots; set slots_below=0")

@@ -53,7 +53,7 @@ def encoder_graph(encoder: EncoderSpec, weights: Path | None = None) -> EncoderG
     """
     source = weights or (encoder.weights_file if encoder.shipped else None)
     if source is not None and not source.is_file():
-        raise DataError(f"there are no encoder weights at {source}; name a file with --encoder-weights")
+        raise DataError(f"there are no encoder weights at {source}; name a file with `encoder_weights`")
     return _cached_graph(encoder, _fingerprint(encoder, source))
 
 

@@ -40,7 +40,7 @@ HEARTBEAT_TIMEOUT = 10
 INITIALISATION_TIMEOUT = 300
 """Seconds within which all processes must have started."""
 
-LOST = "another process of the run has ended; go on with any number of processes, all of them with --resume"
+LOST = "another process of the run has ended; resume it with any number of processes"
 
 _BROKEN = b"JAX distributed service detected fatal errors"
 """What JAX writes before it aborts a process whose group is broken."""
@@ -79,7 +79,7 @@ class JaxProcessGroup(ProcessGroup):
         if config.batch_size % count:
             raise ConfigError(f"batch_size = {config.batch_size} cannot be divided among {count} devices; set a multiple")
         if config.encoder_epochs:
-            raise ConfigError("an encoder is fine-tuned on one device only; set encoder_epochs=0, or leave --devices out")
+            raise ConfigError("an encoder is fine-tuned on one device only; set encoder_epochs=0, or leave `devices` out")
 
     def broadcast(self, make: Callable[[], T]) -> T:
         """Let process 0 make a value and return it in every process; all of them must call this."""
@@ -186,7 +186,7 @@ def joined(group: JaxProcessGroup) -> Iterator[JaxProcessGroup]:
         own = [jax.local_devices(process)[: group.devices] for process in range(group.processes)]
         devices = [device for each in own for device in each]
         if len(devices) < group.devices * group.processes:
-            raise UsageError(f"there are {len(devices)} devices in all, not {group.devices} for each process; set --devices")
+            raise UsageError(f"there are {len(devices)} devices in all, not {group.devices} for each process; set `devices`")
         names = [f"{device.platform}:{device.id}" for device in devices]
         keras.distribution.set_distribution(keras.distribution.DataParallel(devices=names, auto_shard_dataset=False))
         yield group

@@ -151,7 +151,7 @@ class PreparationRequest:
             UsageError: A value does not fit, or the name is that of a data set made of other sources.
         """
         if not paths.NAME.fullmatch(self.name):
-            raise UsageError(f"{self.name!r} cannot be a name; give one with --name, of letters, digits, '.', '_' and '-'")
+            raise UsageError(f"{self.name!r} cannot be a name; give one with `name`, of letters, digits, '.', '_' and '-'")
         if self.language:
             try:
                 languages.checked_tag(self.language)
@@ -160,7 +160,7 @@ class PreparationRequest:
         for source in self.sources:
             source.check()
             if self.report is not None and self.report.resolve().is_relative_to(source.path.resolve()):
-                raise UsageError(f"{self.report} is in the source {source.path}; name a file elsewhere for --report")
+                raise UsageError(f"{self.report} is in the source {source.path}; name a file elsewhere for `report`")
         for augmentation in self.augmentations:
             if augmentation not in AUGMENTATIONS:
                 raise UnknownNameError("augmentation", augmentation, AUGMENTATIONS)
@@ -175,7 +175,7 @@ class PreparationRequest:
         if {Path(source).resolve() for source in existing.sources} != {source.path.resolve() for source in self.sources}:
             raise UsageError(
                 f"there is already a data set {self.name!r}, of {len(existing.images):,} images from "
-                f"{', '.join(existing.sources)}; give this one another --name, or replace that one with --overwrite"
+                f"{', '.join(existing.sources)}; give this one another `name`, or replace that one with `overwrite=True`"
             )
 
 
@@ -237,11 +237,11 @@ def _validate(
     faults = [problem for problem in report.problems if problem.kind != AS_ASKED]
     if report.images and not (request.strict and faults):
         return report
-    listed = f"all are listed in {request.report}" if request.report else "--report FILE.jsonl lists all"
+    listed = f"all are listed in {request.report}" if request.report else "`report=FILE.jsonl` lists all"
     if not report.images:
         raise DataError(f"nothing in {request.sources[0].path} can be used; {_commonest(report.problems)}; {listed}")
     count = "1 problem" if len(faults) == 1 else f"{len(faults):,} problems"
-    raise DataError(f"{count}, and --strict; {_commonest(faults)}; {listed}")
+    raise DataError(f"{count}, and `strict=True`; {_commonest(faults)}; {listed}")
 
 
 def _dataset(request: PreparationRequest, report: ValidationReport, reporter: PreparationReporter) -> PreparedDataset:

@@ -100,7 +100,7 @@ def finish(folder: Path) -> Path:
     if done.returncode:
         raise TrainingError(done.stderr.strip().removeprefix("capgen: "))
     if not (folder / run_folder.FINISHED).exists():  # --resume goes on with the latest
-        raise TrainingError(f"a newer run has begun meanwhile; move it away, then finish {folder.name} with --resume")
+        raise TrainingError(f"a newer run has begun meanwhile; move it away, then finish {folder.name} with `resume=True`")
     return run_folder.finished_target(folder)
 
 
@@ -154,7 +154,7 @@ def _dataset_graph(settings: RunSettings, data: PreparedDataset, source: Bundle 
     if run_folder.fingerprint(data, graph, source) != settings.fingerprint:
         raise UsageError(
             f"data set {data.name!r}{f' or the captioner {source.path}' if source else ''} is not what it was when this"
-            " run began; leave --resume out to begin anew"
+            " run began; leave `resume` out to begin anew"
         )
     if not source:
         run_folder.check_features(data, FeatureStore(graph.store_folder))
@@ -233,4 +233,4 @@ def _extract_features(
     if failed:
         image_hash, error = next(iter(failed.items()))
         path = next(image.path for image in data.images if image.image_hash == image_hash)
-        raise TrainingError(f"{path}: {error}; put it back, then go on with --resume")
+        raise TrainingError(f"{path}: {error}; put it back, then go on with `resume=True`")

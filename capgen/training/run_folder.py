@@ -186,7 +186,7 @@ def _checked_target(out: Path, *, overwrite: bool) -> Path:
     bundle.check_target(target)
     if is_taken(target) and not overwrite:
         raise UsageError(
-            f"there is a captioner at {target} already; replace it with --overwrite, or name another with --out"
+            f"there is a captioner at {target} already; replace it with `overwrite=True`, or name another with `out`"
         )
     return target
 
@@ -201,7 +201,7 @@ def unfinished(data: str) -> Path:
     if not folders or (folders[-1] / FINISHED).exists():
         what = "the latest run has finished" if folders else "there is no run"
         raise TrainingError(
-            f"there is no unfinished run on {data!r} to go on with ({what}); leave --resume out to begin one"
+            f"there is no unfinished run on {data!r} to go on with ({what}); leave `resume` out to begin one"
         )
     return folders[-1]
 
@@ -300,7 +300,7 @@ def _check_language(captioner: Bundle, dataset: PreparedDataset) -> None:
     if not can_continue(ours, theirs):
         raise ConfigError(
             f"{captioner.description.name} writes in another language ({ours}) than the captions of {dataset.name!r} "
-            f"({theirs}); train without --from, or prepare them with --language {ours} if that is what they are"
+            f"({theirs}); train without `captioner`, or prepare them with `language={ours}` if that is what they are"
         )
 
 

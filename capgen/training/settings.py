@@ -92,7 +92,7 @@ def load_settings(file: Path | None = None, settings: Iterable[str] = (), **opti
     for setting in settings:
         key, equals, text = setting.partition("=")
         if not equals:
-            raise ConfigError(f"--set {setting}: write it as key=value")
+            raise ConfigError(f"{setting}: write a setting as key=value")
         name = key.strip().replace(".", "_")  # scst.epochs names the key of a TOML table
         name = OLD_NAMES.get(name, name)
         values[name] = _parsed(name, text.strip())

@@ -225,7 +225,7 @@ def test_of_an_archive_that_an_engine_gives_up_there_is_no_shard(fake, library):
 def test_shards_and_another_output_for_all_images_are_refused(job, user_folders, more):
     with pytest.raises(UsageError, match="written either into shards or to"):
         job(outputs=Outputs(shards=str(user_folders / "out"), **more)).check()
-    with pytest.raises(UsageError, match="--output-dir"):
+    with pytest.raises(UsageError, match=r"^`output_dir` says where sidecars go; add `sidecar='.txt'` or `xmp=True`$"):
         job(outputs=Outputs(shards=str(user_folders / "out"), output_dir=user_folders / "beside")).check()
 
 

@@ -248,7 +248,7 @@ def test_a_beam_wider_than_the_captions_there_are_gives_those(beam):
 
 
 def test_more_captions_than_beams_is_refused_and_says_what_to_do():
-    with pytest.raises(UsageError, match="--beam 6"):
+    with pytest.raises(UsageError, match="`num_beams=6`"):
         DecodingOptions(num_beams=5, num_captions=6)
 
 

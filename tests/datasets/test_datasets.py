@@ -120,7 +120,7 @@ def test_a_layout_is_recognised_and_the_reason_given(tmp_path, files, layout, wh
 
 def test_a_named_layout_is_taken_at_its_word(tmp_path):
     dataset = datasets.read(write(tmp_path, {**TABLE, **JSON_LINES}), "jsonl")
-    assert (dataset.layout, dataset.recognised_by) == ("jsonl", "named with --format")
+    assert (dataset.layout, dataset.recognised_by) == ("jsonl", "named with `format`")
 
 
 def test_flickr8k_has_its_captions_and_its_official_splits(tmp_path):
@@ -378,7 +378,7 @@ def test_a_missing_source_is_an_error_that_names_it(tmp_path):
 )
 def test_what_is_in_no_layout_is_an_error_that_says_what_was_seen_and_what_is_needed(tmp_path, files, seen):
     with pytest.raises(
-        DataError, match=r"not in a known layout.*karpathy, coco, flickr8k.*--caption-column.*--format"
+        DataError, match=r"not in a known layout.*karpathy, coco, flickr8k.*`caption_column`.*`format`"
     ) as caught:
         datasets.read(write(tmp_path, files))
     assert seen in str(caught.value)

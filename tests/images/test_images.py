@@ -697,7 +697,7 @@ def test_a_format_that_is_not_listed_is_unsupported():
 
 
 def test_a_folder_is_unsupported_and_recursive_is_offered(tmp_path):
-    with pytest.raises(ImageError, match="--recursive") as caught:
+    with pytest.raises(ImageError, match="`recursive=True`") as caught:
         read(tmp_path)
     assert caught.value.status == "unsupported"
 

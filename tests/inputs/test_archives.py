@@ -259,7 +259,7 @@ def test_a_row_may_have_several_images_or_none(tmp_path):
 def test_where_only_a_path_is_in_the_table_it_is_named(tmp_path):
     [result] = images_in(table(tmp_path / "t.parquet", image=structures([("photos/a.png", None)])))
     assert result.reason.startswith("its bytes are not in the table, only the path photos/a.png; ")
-    assert "--from-file" in result.reason
+    assert "`from_file=LIST`" in result.reason
 
 
 def test_a_table_of_paths_alone_says_what_would_help(tmp_path):

@@ -152,7 +152,7 @@ def test_the_ending_json_stands_for_it(name):
 @pytest.mark.parametrize("name", ["out.parquet", "out.tar"])
 @pytest.mark.parametrize("form", [None, "jsonl", "coco"])
 def test_an_ending_of_shards_says_to_name_a_folder(name, form):
-    with pytest.raises(UsageError, match="give --output a folder, ending in /"):
+    with pytest.raises(UsageError, match="give `output` a folder, ending in /"):
         format_of(Path(name), form)
 
 

@@ -922,7 +922,7 @@ def test_empty_lines_are_left_out(shards):
 @pytest.mark.parametrize(("written", "named"), [(a, b) for a in LINES for b in LINES if a != b])
 def test_a_file_of_another_format_is_named_with_the_record_and_nothing_is_written(tmp_path, written, named):
     sources = Shards(tmp_path, written).add(A).sources
-    with pytest.raises(DataError, match=r"shard-0: record 1 is not of this format; name it with --format"):
+    with pytest.raises(DataError, match=r"shard-0: record 1 is not of this format; name it with `format`"):
         merge(sources, tmp_path / "merged", FORMATS[named](several=True))
     assert not (tmp_path / "merged").exists()
 
@@ -993,5 +993,5 @@ def test_what_is_no_file_is_refused_without_reading_it(tmp_path, location):
 
 
 def test_a_format_that_is_not_that_of_the_ending_is_refused():
-    with pytest.raises(UsageError, match="ends as csv does, and --format says jsonl"):
+    with pytest.raises(UsageError, match="ends as csv does, and `format` says jsonl"):
         format_of(Path("a.csv"), "jsonl")

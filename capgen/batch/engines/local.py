@@ -23,9 +23,9 @@ class LocalEngine:
     notice = ""
 
     def __init__(self, address: str | None = None, workers: int | None = None) -> None:
-        given = [option for option, value in (("--address", address), ("--workers", workers)) if value is not None]
+        given = [name for name, value in (("`address`", address), ("`workers`", workers)) if value is not None]
         if given:
-            raise UsageError(f"{' and '.join(given)} {'are' if given[1:] else 'is'} about --engine ray; add it")
+            raise UsageError(f"{' and '.join(given)} {'are' if given[1:] else 'is'} about `engine=ray`; add it")
 
     def __enter__(self) -> Self:
         return self

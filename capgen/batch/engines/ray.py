@@ -60,7 +60,7 @@ class RayEngine:
 
     def __init__(self, address: str | None = None, workers: int | None = None) -> None:
         if importlib.util.find_spec("ray") is None:
-            raise UsageError("--engine ray needs Ray: pip install 'capgen[ray]'")
+            raise UsageError("the engine ray needs Ray: pip install 'capgen[ray]'")
         self._address, self._workers = address, workers
         self._stack = ExitStack()
         self.notice = ""
@@ -306,7 +306,7 @@ def _check_address(address: str | None) -> None:
 
 
 def _unreachable(what: str) -> str:
-    remedy = "start Ray with ray start --head, or leave --address out to start it on this machine"
+    remedy = "start Ray with ray start --head, or leave `address` out to start it on this machine"
     return f"{what}; {remedy}; a cluster that asks for a token needs it in RAY_AUTH_TOKEN"
 
 

@@ -138,7 +138,7 @@ class ShardFolder:
         if (stored.get("captioner"), _options(stored)) != (self.captioner, self.options):
             raise UsageError(
                 f"{self.statistics_path(shard)}: this shard was made by another captioner or with other options;"
-                " choose another folder, or do all again with --existing overwrite"
+                " choose another folder, or do all again with `existing='overwrite'`"
             )
         if source is not None and stored.get("source", "") != source:
             raise UsageError(

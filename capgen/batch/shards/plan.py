@@ -131,7 +131,7 @@ class ShardPlan:
             if is_wanted and not present & {shard + STATISTICS, shard + MARK}:
                 raise UsageError(
                     f"{self._folder.path(shard)} is there without {shard}{STATISTICS}, so it may be somebody's; choose"
-                    " another folder, or replace it with --existing overwrite"
+                    " another folder, or replace it with `existing='overwrite'`"
                 )
 
     def _finished_numbers(self, present: set[str]) -> set[str]:

@@ -88,7 +88,7 @@ class DecodingOptions:
         if self.num_captions > self.num_beams and not self.sampling:
             raise UsageError(
                 f"{self.num_captions} captions cannot come from a beam of {self.num_beams};"
-                f" use --beam {self.num_captions} or more"
+                f" use `num_beams={self.num_captions}` or more"
             )
 
     @property

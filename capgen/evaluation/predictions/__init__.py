@@ -86,10 +86,10 @@ def read(path: Path, split: "Split", *, allow_missing: bool = False) -> Predicti
         reasons = "; ".join([*faults, *surplus])
         raise DataError(
             f"{path}, which was read as {form.example}, has no caption of an image of this split: {reasons}; is it another"
-            " --split?"
+            " `split`?"
         )
     if faults and not allow_missing:
-        raise DataError(f"{path}: {'; '.join(faults)}; mend it, or score the rest alone with --allow-missing")
+        raise DataError(f"{path}: {'; '.join(faults)}; mend it, or score the rest alone with `allow_missing=True`")
     return Predictions(path.name or str(path), assignment.captions, [*faults, *surplus], assignment.notes())
 
 

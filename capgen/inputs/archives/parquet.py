@@ -20,7 +20,7 @@ _IMAGE_COLUMNS = ("image", "images", "img", "image_bytes", "jpg", "jpeg", "png",
 _NAME_COLUMNS = ("path", "key", "__key__", "url", "file_name", "filename")
 """Names of the column with the images' names in lower case; the first that is there is taken."""
 
-_PATHS = "where a table has paths, caption the files: name their folder, or --from-file LIST with a path a line"
+_PATHS = "where a table has paths, caption the files: name their folder, or `from_file=LIST` with a path a line"
 """What helps where a table has the paths of images instead of the images."""
 
 _SMALLER = "write it anew with row_group_size=100, as pandas and pyarrow call it"

@@ -68,5 +68,5 @@ _APPLICATIONS: dict[str, tuple[Callable[..., keras.Model], Callable[[keras.Keras
 def _reason(encoder: EncoderSpec, weights: Path | str | None, error: Exception) -> str:
     cause = one_line(error)
     if weights is None:
-        return f"the weights of {encoder.name} could not be downloaded ({cause}); name a file with --encoder-weights"
+        return f"the weights of {encoder.name} could not be downloaded ({cause}); name a file with `encoder_weights`"
     return f"{weights} does not hold the weights of {encoder.name} ({cause})"
