@@ -95,6 +95,11 @@ def test_it_takes_paths_alone_and_the_request_of_a_captioner(captioner, library)
     assert result.caption.startswith("two dogs")
 
 
+def test_what_does_not_fit_together_is_said_in_the_words_of_a_program(job, user_folders):
+    with pytest.raises(UsageError, match=r"^`output_dir` says where sidecars go; add `sidecar='\.txt'` or `xmp=True`$"):
+        job(outputs=Outputs(output_dir=user_folders / "beside")).check()
+
+
 @pytest.mark.parametrize("form", [str, Path])
 def test_a_single_path_is_taken_as_one(captioner, library, form):
     image = library / "a.png"
@@ -225,7 +230,7 @@ def test_of_an_archive_that_an_engine_gives_up_there_is_no_shard(fake, library):
 def test_shards_and_another_output_for_all_images_are_refused(job, user_folders, more):
     with pytest.raises(UsageError, match="written either into shards or to"):
         job(outputs=Outputs(shards=str(user_folders / "out"), **more)).check()
-    with pytest.raises(UsageError, match=r"^`output_dir` says where sidecars go; add `sidecar='.txt'` or `xmp=True`$"):
+    with pytest.raises(UsageError, match="no `sidecar`, `xmp`, `embed`, `output_dir`"):
         job(outputs=Outputs(shards=str(user_folders / "out"), output_dir=user_folders / "beside")).check()
 
 

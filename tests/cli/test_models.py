@@ -313,10 +313,10 @@ def test_a_link_is_replaced_and_not_what_it_leads_to(tiny, mine, tmp_path):
 @pytest.mark.parametrize("name", ["", ".", "..", "../evil", "/evil", "a/b", ".hidden", "-rf", "a b", "a\\b", "a\n", "é"])
 def test_a_name_that_is_no_plain_name_is_refused(tiny, user_folders, name):
     before = everything(user_folders)
-    with pytest.raises(UsageError, match="give one with --name"):
+    with pytest.raises(UsageError, match="give one with `name`"):
         collection.install(tiny, name, overwrite=True)
     (user_folders / "odd.capgen").write_bytes(sealed(name=name))
-    with pytest.raises(UsageError, match="give one with --name"):
+    with pytest.raises(UsageError, match="give one with `name`"):
         collection.install(user_folders / "odd.capgen")
     (user_folders / "odd.capgen").unlink()
     assert everything(user_folders) == before

@@ -188,7 +188,7 @@ def test_what_is_passed_over_is_counted_by_kind_and_other_files_by_their_ending(
     tree("in/x.mov", "in/y.MOV", "in/z.mov", "in/README", content=b"none")
     log = PassedOverLog()
     list(Selection().find(["in", "in", "in/*.jpg"], on_passed_over=log.add))
-    assert str(log) == "3 .mov files, 2 backups, 1 hidden name (--hidden), 1 other file"
+    assert str(log) == "3 .mov files, 2 backups, 1 hidden name (`hidden=True`), 1 other file"
     assert len(log) == 7
 
 
