@@ -372,7 +372,7 @@ def test_the_numbered_parts_of_a_table_are_read_together(tmp_path, name):
 def test_a_table_hides_no_files_of_captions_without_a_word(tmp_path):
     dataset = read(tmp_path, {"t.csv": "image,caption\n1.jpg,A dog.\n", "1.jpg": None, "1.txt": "A dog of mine."})
     [note] = dataset.notes
-    assert "1.jpg has a .txt or .caption file beside it, too, and is not read; --format folder reads it" in note
+    assert "1.jpg has a .txt or .caption file beside it, too, and is not read; `format=folder` reads it" in note
 
 
 @pytest.mark.parametrize("column", ["Set", "subset", "partition"])
@@ -444,7 +444,7 @@ def test_tables_of_another_kind_that_are_not_read_are_named(tmp_path):
     files = {"said.csv": "path,caption\n1.jpg,machine\n", "captions.jsonl": metadata("jsonl", "1.jpg")}
     dataset = read(tmp_path, files)
     assert dataset.layout == "csv"
-    assert dataset.notes == ["captions.jsonl has the keys file_name and text, too, and is not read; --format jsonl reads it"]
+    assert dataset.notes == ["captions.jsonl has the keys file_name and text, too, and is not read; `format=jsonl` reads it"]
     assert datasets.read(tmp_path, "jsonl").notes in ((), [])
 
 
