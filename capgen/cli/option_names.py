@@ -7,8 +7,8 @@ says of them is what a person types: ``--sidecar .txt``.
 import re
 
 _SAME = (
-    "address", "allow_missing", "caption_column", "devices", "embed", "encoder_weights", "engine", "exclude",
-    "existing", "follow_links", "force", "format", "from_file", "hidden", "image_column", "images", "language", "name", "out", "output",
+    "address", "allow_missing", "caption_column", "devices", "embed", "encoder_weights", "engine", "exclude", "existing",
+    "follow_links", "force", "format", "from_file", "hidden", "image_column", "images", "language", "name", "out", "output",
     "output_dir", "overwrite", "predictions", "recursive", "report", "resume", "shard_size", "sidecar", "sidecar_name",
     "split", "strict", "watch", "weight", "workers", "xmp",
 )  # fmt: skip
