@@ -12,7 +12,7 @@ from capgen.cli.console import Quiet, Verbose, command, progress, say
 from capgen.cli.help_text import one_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from capgen.evaluation.evaluate import Evaluation
     from capgen.evaluation.metrics import Metric
@@ -225,16 +225,25 @@ def _evaluate(
     systems: "Sequence[Predictions]", truth: "Split", chosen: "Sequence[Metric] | None", *, quiet: bool
 ) -> "list[Evaluation]":
     """Score systems; how far that is is shown, and of a program that may take minutes it is said that it has begun."""
+    from contextlib import ExitStack
+
     from capgen.evaluation.evaluate import evaluate
     from capgen.evaluation.metrics import METRICS, Need
 
-    with progress("Scoring", shown=not quiet) as update:
+    with ExitStack() as bar:
+        update: Callable[..., None] | None = None
 
         def on_progress(name: str, done: int, total: int) -> None:
+            nonlocal update
             if Need.JAVA not in METRICS[name].needs:  # which takes no time to speak of
                 return
-            if not total and not quiet:
-                say(f"{name} is computed by its authors' program in Java, which may take minutes")
+            if (
+                update is None or done <= 1
+            ):  # the program starts, or has started and counts: the time of the start is none of its pace
+                bar.close()
+                if not total and not quiet:
+                    say(f"{name} is computed by its authors' program in Java, which may take minutes")
+                update = bar.enter_context(progress("Scoring", shown=not quiet))
             update(done, total, name)
 
         return evaluate(systems, truth, chosen, on_progress)

@@ -103,8 +103,6 @@ def test_a_metric_that_there_is_not_is_refused_before_any_work_with_those_that_t
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1
     assert "'METEO'" in done.stderr
-    assert "METEOR" in done.stderr.replace("'METEO'", "")
-    done, _ = evaluated(files, "--metrics", "xyzzy")
     assert all(name in done.stderr for name in (*metrics.METRICS, metrics.ALL))
 
 
@@ -124,7 +122,7 @@ def test_all_splits_together_are_scored_and_the_title_says_so(files):
     assert done.stdout.startswith("human.jsonl-test, 2 images")
     assert found.keys() >= {"seen in training"}
     done, _ = evaluated(files, "--split", "al")
-    assert "all" in done.stderr.split("; ")[1]
+    assert "'all'" in done.stderr
 
 
 def test_all_of_a_prepared_data_set_are_its_images_of_every_split(user_folders):

@@ -82,13 +82,13 @@ def named(names: Iterable[str]) -> list[Metric]:
         names: The names, in capital or small letters; ``ALL`` stands for every metric.
 
     Raises:
-        UnknownNameError: There is no metric of a name; the message offers those that there are.
+        UnknownNameError: There is no metric of a name; the message lists those that there are.
     """
     by_lower_case = {name.lower(): name for name in METRICS}
     wanted = set()
     for name in names:
         if name.lower() != ALL and name.lower() not in by_lower_case:
-            raise UnknownNameError("metric", name, (*METRICS, ALL))
+            raise UnknownNameError("metric", name, (*METRICS, ALL), suggest=False)  # which lists all of them
         wanted |= {*METRICS} if name.lower() == ALL else {by_lower_case[name.lower()]}
     return [METRICS[name] for name in METRICS if name in wanted]
 
