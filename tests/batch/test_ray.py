@@ -318,7 +318,7 @@ def test_prepare_extracts_the_features_that_a_local_run_does(cluster, studio, tm
     [
         (["--address", "auto"], 2, "--address is about --engine ray; add it"),
         (["--workers", "2"], 2, "--workers is about --engine ray; add it"),
-        (["--engine", "ray", "x.tar"], 2, "with --engine ray archives are captioned into shards: give --output a folder"),
+        (["--engine", "ray", "x.tar"], 2, "with the engine ray archives are captioned into shards: give --output a folder"),
         (["--engine", "rya"], 2, "'rya' is not one of 'local', 'ray'"),
         (["--engine", "ray", "--address", "127.0.0.1:9"], 1, "nothing answers at 127.0.0.1:9"),
     ],
@@ -367,4 +367,4 @@ def test_an_image_that_is_lost_during_extraction_is_reported_as_in_a_local_run(p
 def test_without_ray_it_says_how_to_get_it(photographs, user_folders, monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     done = here("caption", photographs / "a/000 é.png", "--engine", "ray")
-    assert (done.returncode, done.stderr) == (2, "capgen: --engine ray needs Ray: pip install 'capgen[ray]'\n")
+    assert (done.returncode, done.stderr) == (2, "capgen: the engine ray needs Ray: pip install 'capgen[ray]'\n")

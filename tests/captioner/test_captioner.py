@@ -326,7 +326,7 @@ def test_a_request_for_nothing_is_the_captioners_own_way(captioner, caption):
 @pytest.mark.parametrize(
     ("request_", "message"),
     [
-        ({"num_beams": 2, "num_captions": 3}, "--beam 3"),
+        ({"num_beams": 2, "num_captions": 3}, "num_beams=3"),
         ({"num_captions": 0}, "at least 1"),
         ({"min_words": 0}, "at least 1"),
         ({"max_words": 3, "min_words": 5}, "cannot have 5 or more words"),

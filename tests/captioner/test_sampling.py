@@ -391,7 +391,7 @@ def test_no_images_give_no_captions(way):
         ({"max_words": 0}, "at most 0 words cannot have 1 or more"),
         ({"max_words": 3, "min_words": 4}, "at most 3 words cannot have 4 or more"),
         ({"max_words": 2, "prompt_ids": (4, 5, 6)}, "begin with a prompt of 3 words"),
-        ({"num_beams": 2, "num_captions": 3}, "use --beam 3 or more"),
+        ({"num_beams": 2, "num_captions": 3}, "use `num_beams=3` or more"),
     ],
 )
 def test_options_that_make_no_sense_are_refused_with_what_is_wrong(options, message):

@@ -175,7 +175,7 @@ def test_a_full_device_is_named_where_captions_are_printed_and_costs_only_messag
         done = subprocess.run(
             ["bash", "-c", f"{command} --format {form} >/dev/full"], capture_output=True, text=True, check=False
         )
-        refused(done, "cannot write the standard output", "No space left", "--output")
+        refused(done, "cannot write the standard output", "no space left", "--output")
     done = subprocess.run(["bash", "-c", f"{command} --sidecar txt 2>/dev/full"], check=False)
     assert done.returncode == 0
     assert all(Path(image).with_suffix(".txt").exists() for image in images)

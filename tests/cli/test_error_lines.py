@@ -112,7 +112,7 @@ def test_the_words_of_the_operating_system_are_capgens():
 
 def test_a_line_about_an_image_does_not_stand_in_the_line_of_the_bar(fake):
     said = on_terminal("caption", PHOTOGRAPH, fake / "none.jpg", PHOTOGRAPH, "-o", fake / "c.csv")
-    assert "0/2" in said  # the bar, which is there before the first image
+    assert "Captioning" in said  # the bar, which is there before the first image
     before = said[: said.index("capgen: ")].removesuffix("\x1b[31m")
     assert before.endswith(("\n", "\x1b[2K"))
     assert "1 captioned, 1 missing in" in said

@@ -345,7 +345,7 @@ def test_each_file_that_failed_is_named_on_stderr_in_one_line(tortured):
     *lines, _ = tortured.stderr.splitlines()  # the last is the summary
     assert len(lines) == len(failed)
     for line, name in zip(lines, failed, strict=True):
-        assert line.startswith(f"capgen: {tortured.folder / name}: {tortured.rows[name]['status']}: ")
+        assert line.startswith(f"capgen: {tortured.folder / name}: {tortured.rows[name]['reason']}")
 
 
 def test_the_summary_counts_every_status(tortured):

@@ -95,7 +95,7 @@ def test_a_field_that_capgen_has_filled_and_a_person_has_changed_stays(photos, e
     write(file, *turn((MINE, None), turned))
     capgen(photos, option, "--existing", "fill")
     write(file, *turn((None, "changed"), turned))
-    assert "1 changed by hand" in capgen(photos, option, "--existing", existing)
+    assert "changed by hand (--force" in capgen(photos, option, "--existing", existing)
     assert turn(fields(file), turned) == (MINE, "changed")
 
 
@@ -318,7 +318,7 @@ def test_a_copy_that_a_person_has_changed_is_not_replaced(photos, exiftool, opti
         write(album / f"a{ending}", "changed", "changed")
     before = (album / f"a{ending}").read_bytes()
     for _ in range(2):
-        assert "1 changed by hand" in capgen(photos, *options, "--existing", "overwrite")
+        assert "changed by hand (--force" in capgen(photos, *options, "--existing", "overwrite")
         assert (album / f"a{ending}").read_bytes() == before
     capgen(photos, *options, "--existing", "overwrite", "--force")
     assert (album / f"a{ending}").read_bytes() != before
@@ -340,7 +340,7 @@ def test_a_copy_of_an_output_file_is_known(photos, fake):
     shutil.copyfile(first, second)
     assert "2 skipped" in capgen(photos, "--output", second, "--existing", "append", "--prefix", "new ")
     second.write_text(second.read_text().replace(said(photos / "a.jpg"), "mine"))
-    assert "1 changed by hand" in capgen(photos, "--output", second, "--existing", "overwrite", "--prefix", "new ")
+    assert "changed by hand (--force" in capgen(photos, "--output", second, "--existing", "overwrite", "--prefix", "new ")
     assert "mine" in second.read_text()
 
 

@@ -773,7 +773,7 @@ def test_a_format_that_exiftool_does_not_write_is_reported(tmp_path, embedding):
         embedding.write(location, "a dog")
     assert (
         str(error.value) == f"cannot write {location}: Writing of BMP files is not yet supported; a newer exiftool may, "
-        "and --xmp writes beside the image"
+        "and `xmp=True` writes beside the image"
     )
     assert location.read_bytes() == before
 

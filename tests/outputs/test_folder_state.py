@@ -78,7 +78,7 @@ def test_a_caption_that_a_person_has_changed_stays_wherever_it_has_gone(photos, 
     photos = way(photos, monkeypatch, fake)
     done = capgen(photos, "--existing", "overwrite")
     assert "my words\n" in texts(photos).values()
-    assert "1 changed by hand" in done.stderr
+    assert "changed by hand (--force" in done.stderr
     assert capgen(photos, "--existing", "overwrite", "--force").exit_code == 0
     assert "my words\n" not in texts(photos).values()
 
@@ -107,7 +107,7 @@ def test_what_is_written_elsewhere_or_in_xmp_files_is_known_after_a_move(photos,
     path.write_text(path.read_text().replace(" ", "  ").replace("</rdf:li>", " mine</rdf:li>") + "\n")
     on_another_machine(monkeypatch, fake)
     photos = photos.rename(fake / "moved photos")
-    assert "1 changed by hand" in run("--existing", "overwrite").stderr
+    assert "changed by hand (--force" in run("--existing", "overwrite").stderr
 
 
 def test_words_that_a_person_wrote_into_an_image_stay_when_the_image_is_moved_alone(photos):
@@ -117,7 +117,10 @@ def test_words_that_a_person_wrote_into_an_image_stay_when_the_image_is_moved_al
     subprocess.run(["exiftool", "-q", "-overwrite_original", *words, photos / "a.png"], check=True)
     (photos / "2023").mkdir()
     (photos / "a.png").rename(photos / "2023/a.png")
-    assert "1 changed by hand" in invoked("caption", "-r", photos, "--embed", "--existing", "overwrite").stderr
+    assert (
+        "changed by hand (--force replaces that)"
+        in invoked("caption", "-r", photos, "--embed", "--existing", "overwrite").stderr
+    )
 
 
 def test_an_image_of_the_same_content_with_a_persons_words_is_not_mistaken_for_a_moved_one(photos):
@@ -192,7 +195,7 @@ def test_an_outdated_caption_that_a_person_has_changed_stays(photos):
     capgen(photos)
     (photos / "a.txt").write_text("my words\n")
     edit_image(photos / "a.png")
-    assert "1 changed by hand" in capgen(photos, "--existing", "outdated").stderr
+    assert "changed by hand (--force" in capgen(photos, "--existing", "outdated").stderr
     assert (photos / "a.txt").read_text() == "my words\n"
     capgen(photos, "--existing", "outdated", "--force")
     assert (photos / "a.txt").read_text() != "my words\n"
