@@ -91,9 +91,9 @@ class RayEngine:
             self._stack.close()
             where = f"there is no Ray at {self._address}" if self._address else "Ray does not start"
             raise EngineError(_unreachable(f"{where} ({_last_line(error)})")) from error
-        self._stack.callback(ray.shutdown)
         if sys.stdout is not None:
             self._stack.enter_context(redirect_stdout(cast(TextIO, _WithoutRay(sys.stdout))))
+        self._stack.callback(ray.shutdown)  # which ends before its threads could print on the standard output again
         if self._workers is None:
             self._workers = max(1, int(ray.cluster_resources().get("CPU", 1)))
         return self
