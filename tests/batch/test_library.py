@@ -157,7 +157,7 @@ class DestinationCase:
         return self._destination.target(path, self._shelf.folder)
 
 
-@pytest.fixture(params=["sidecar", "xmp", "embed", "output"])
+@pytest.fixture(params=["sidecar", "xmp", pytest.param("embed", marks=pytest.mark.slow), "output"])
 def location(request, shelf):
     if request.param == "embed":
         require_tool("exiftool")

@@ -28,6 +28,7 @@ def on_terminal(*arguments, **environment):
         return terminal.read1(10_000).decode()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wrong", [("caption", "none.jpg"), ("caption", "--none"), ("prepare", "none")])
 def test_what_went_wrong_is_red_on_a_terminal_unless_colours_are_not_wanted(fake, wrong):
     assert on_terminal(*wrong).startswith("\x1b[31mcapgen: ")

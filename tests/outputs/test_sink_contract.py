@@ -107,7 +107,10 @@ def read_back(name, path):
     return {Path(image).name: caption for image, caption in parsed if caption is not None}
 
 
-@pytest.fixture(params=[*FORMATS, *DESTINATIONS])
+STARTS_EXIFTOOL = {"embedded": pytest.mark.slow}
+
+
+@pytest.fixture(params=[pytest.param(name, marks=STARTS_EXIFTOOL.get(name, ())) for name in (*FORMATS, *DESTINATIONS)])
 def outlet(request, tmp_path):
     made = Outlet(tmp_path, request.param)
     yield made
