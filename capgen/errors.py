@@ -130,10 +130,10 @@ def json_fault(error: BaseException) -> str:
 
 def toml_fault(error: BaseException) -> str:
     """Return in words where a text that ``tomllib`` or ``tomlkit`` does not read is wrong."""
-    place = re.search(r"at line (\d+),? col(?:umn)? (\d+)", str(error))
+    position = re.search(r"at line (\d+),? col(?:umn)? (\d+)", str(error))
     if isinstance(error, UnicodeError):
         return "it is not UTF-8 text"
-    return f"something is wrong in line {place[1]}, column {place[2]}" if place else "its end is missing"
+    return f"something is wrong in line {position[1]}, column {position[2]}" if position else "its end is missing"
 
 
 class CapgenError(Exception):

@@ -103,10 +103,10 @@ class Reporter:
         folder = f"in {outputs.output_dir}" if outputs.output_dir is not None else f"beside {beside}"
         kinds = [*([self._ending] if outputs.sidecar is not None else []), *([".xmp"] if outputs.xmp else [])]
         ones = " and ".join(f"a {kind}" for kind in kinds)
-        places = [f"{ones} file {folder}" if beside == "it" else f"{' and '.join(kinds)} files {folder}"] if kinds else []
-        places += ["the photographs" if beside == "them" else "the photograph"] * outputs.embed
-        places += [str(outputs.file)] * (outputs.file is not None)
-        return f"in {choice(places, 'and')}" if places else ""
+        targets = [f"{ones} file {folder}" if beside == "it" else f"{' and '.join(kinds)} files {folder}"] if kinds else []
+        targets += ["the photographs" if beside == "them" else "the photograph"] * outputs.embed
+        targets += [str(outputs.file)] * (outputs.file is not None)
+        return f"in {choice(targets, 'and')}" if targets else ""
 
     @property
     def _ending(self) -> str:
